@@ -1,0 +1,1 @@
+"""Accounts, presence, offers and the waiting queue; shared state in Redis."""

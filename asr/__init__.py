@@ -1,0 +1,1 @@
+"""Speech to partial and final text; engines behind one port."""

@@ -1,0 +1,1 @@
+"""Settings model (frozen, validated at start) and default.toml."""

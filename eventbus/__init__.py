@@ -1,0 +1,1 @@
+"""The catalogue of published events; Redis fan-out inside, MQTT outside."""

@@ -1,0 +1,178 @@
+"""Every event that the system publishes, as frozen dataclasses.
+
+This is the one list: ``docs/events.md`` is generated from it; the WebSocket feed and MQTT carry
+exactly these. Times are Unix seconds (float, UTC); phone numbers are as dialled; text is UTF-8.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        at: when, Unix seconds.
+        agent_id: the agent whose matter this is, or None. The feed shows an agent only events that
+            carry his own number; supervisors see all.
+        call_id: the call concerned, or None.
+    """
+
+    name: ClassVar[str] = ""
+    at: float
+    agent_id: str | None = None
+    call_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dict: the fields, plus ``event``, the name."""
+        return {"event": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPresence(Event):
+    """An agent's state changed: signed_out, ready, reserved, ringing, talking, wrap_up, not_ready.
+
+    ``phones`` counts his registered phones.
+    """
+
+    name: ClassVar[str] = "agent.presence"
+    state: str
+    reason: str | None = None
+    since: float
+    phones: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(Event):
+    """A citizen's call came in from a trunk."""
+
+    name: ClassVar[str] = "call.arrived"
+    line: str
+    caller: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWaiting(Event):
+    """Nobody was ready: the call waits in the queue."""
+
+    name: ClassVar[str] = "call.waiting"
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffered(Event):
+    """The call is held out to one agent; his phone is about to ring."""
+
+    name: ClassVar[str] = "call.offered"
+    line: str
+    caller: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOfferFailed(Event):
+    """The agent did not take the call; outcome: missed, refused, busy, unreachable, cancelled."""
+
+    name: ClassVar[str] = "call.offer_failed"
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(Event):
+    """Agent and citizen hear each other."""
+
+    name: ClassVar[str] = "call.answered"
+    line: str
+    caller: str | None
+    ticket_id: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Event):
+    """The call is over; its record is stored.
+
+    outcome: answered, abandoned, failed (our side broke), rejected (never admitted).
+    ended_by: citizen, agent, system.
+    """
+
+    name: ClassVar[str] = "call.ended"
+    outcome: str
+    ended_by: str
+    talked: float
+    ticket_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptPartial(Event):
+    """What a party is saying right now; replaced by the next partial or final of the same leg."""
+
+    name: ClassVar[str] = "transcript.partial"
+    leg: str
+    text: str
+    start: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptFinal(Event):
+    """One utterance, as it will stay. ``start`` and ``end`` are seconds since the answer."""
+
+    name: ClassVar[str] = "transcript.final"
+    leg: str
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketField(Event):
+    """A field of the ticket changed. source: heard, caller_id, agent."""
+
+    name: ClassVar[str] = "ticket.field"
+    ticket_id: str
+    field: str
+    value: Any
+    source: str
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketSubmitted(Event):
+    """The agent submitted the ticket; ``fields`` holds all values."""
+
+    name: ClassVar[str] = "ticket.submitted"
+    ticket_id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus(Event):
+    """A part of the node changed its state.
+
+    part: media, recogniser, redis, mqtt, database; status: ok, degraded, away, no_model.
+    """
+
+    name: ClassVar[str] = "service.status"
+    part: str
+    status: str
+    detail: str | None = None
+
+
+ALL_EVENTS: tuple[type[Event], ...] = (
+    AgentPresence,
+    CallArrived,
+    CallWaiting,
+    CallOffered,
+    CallOfferFailed,
+    CallAnswered,
+    CallEnded,
+    TranscriptPartial,
+    TranscriptFinal,
+    TicketField,
+    TicketSubmitted,
+    ServiceStatus,
+)
+BY_NAME: Mapping[str, type[Event]] = {event.name: event for event in ALL_EVENTS}

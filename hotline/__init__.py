@@ -1,0 +1,1 @@
+"""The way in: command line, wiring of everything from settings, child processes."""

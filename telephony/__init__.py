@@ -1,0 +1,1 @@
+"""SIP and RTP: legs and bridges; knows nothing of agents or tickets."""

@@ -1,0 +1,1 @@
+"""Pure SIP machines: no socket, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""What the citizen said, turned into a ticket: slots, category, urgency, store."""

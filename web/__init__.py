@@ -1,0 +1,1 @@
+"""HTTP and WebSocket API, agent desktop (static ES modules, no build step)."""
