@@ -1,0 +1,64 @@
+"""What a leg tells its owner. Frozen values, so a test of any order of events is plain equality."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class LegRinging:
+    """Outbound: the peer sent a provisional response other than 100 (RFC 3261 §21.1).
+
+    Told once for each change of status, not for each repetition.
+
+    Attributes:
+        status: 180, 181, 182, 183 …
+        sdp: the session description in it (early media), or None.
+    """
+
+    status: int = 180
+    sdp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """Outbound: the peer answered our offer, and its 2xx was acknowledged."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegConfirmed:
+    """Inbound: the peer acknowledged our 200.
+
+    Attributes:
+        sdp: its answer when the offer was ours (an INVITE without a session description), else None.
+            Told again, with an answer, when a re-INVITE without a session description was answered
+            with our current one.
+    """
+
+    sdp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegReoffered:
+    """The peer offers another session description; the owner answers it, or refuses with 488."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The leg is over: said exactly once, and nothing is said after it.
+
+    Attributes:
+        by: who ended it; ``failure`` is silence or a broken transport.
+        status: the final status of the INVITE where there is one (486, 487, 408 on time-out …).
+        reason: its reason phrase, the text of a Reason header (RFC 3326), or our own words.
+    """
+
+    by: Literal["remote", "local", "failure"]
+    status: int | None = None
+    reason: str | None = None
+
+
+LegEvent = LegRinging | LegAnswered | LegConfirmed | LegReoffered | LegEnded
