@@ -1,0 +1,144 @@
+"""What the web layer needs from the rest, one narrow protocol for each.
+
+``calls/service.py``, ``agents/floor.py``, ``agents/accounts.py`` and ``eventbus/bus.py`` satisfy
+these by shape; the tests' stand-ins do too. Times are Unix seconds.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from eventbus.catalogue import Event
+
+
+class Account(Protocol):
+    """Somebody who may sign in; ``role`` is agent, supervisor or admin."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102 - the names say it
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def role(self) -> str: ...  # noqa: D102
+    @property
+    def group(self) -> str | None: ...  # noqa: D102
+
+
+class Accounts(Protocol):
+    """The table of accounts."""
+
+    async def verify(self, agent_id: str, password: str) -> Account | None:
+        """Return the account, or None; raise ``TooManyAttempts`` while the login brake holds."""
+
+    async def get(self, agent_id: str) -> Account | None:
+        """Return the account, or None."""
+
+    async def everyone(self) -> Sequence[Account]:
+        """Return all accounts, by id."""
+
+
+class Presence(Protocol):
+    """Where an agent stands."""
+
+    @property
+    def agent_id(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str | None: ...  # noqa: D102
+    @property
+    def since(self) -> float: ...  # noqa: D102
+    @property
+    def phones(self) -> int: ...  # noqa: D102
+
+
+class Floor(Protocol):
+    """The part of the shared floor that an agent works himself."""
+
+    async def sign_in(self, agent_id: str) -> object: ...  # noqa: D102
+    async def sign_out(self, agent_id: str) -> object: ...  # noqa: D102
+    async def set_ready(self, agent_id: str) -> object: ...  # noqa: D102
+    async def set_not_ready(self, agent_id: str, reason: str) -> object: ...  # noqa: D102
+    async def end_wrap_up(self, agent_id: str) -> object: ...  # noqa: D102
+    async def presence(self, agent_id: str) -> Presence | None: ...  # noqa: D102
+    async def everyone(self) -> Sequence[Presence]: ...  # noqa: D102
+
+
+class LiveCall(Protocol):
+    """A call in progress; ``state`` is waiting, offered or talking."""
+
+    @property
+    def call_id(self) -> str: ...  # noqa: D102
+    @property
+    def line(self) -> str: ...  # noqa: D102
+    @property
+    def caller(self) -> str | None: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def agent_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def arrived_at(self) -> float: ...  # noqa: D102
+    @property
+    def answered_at(self) -> float | None: ...  # noqa: D102
+    @property
+    def ticket_id(self) -> str | None: ...  # noqa: D102
+
+
+class Calls(Protocol):
+    """Calls, their records and their tickets (``calls/service.py`` describes the dicts)."""
+
+    def live(self) -> Sequence[LiveCall]:
+        """Return the calls in progress on this node."""
+
+    async def hang_up(self, call_id: str) -> None:
+        """End a live call; raise ``UnknownCall``."""
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """Return a call's record, or None."""
+
+    async def calls(
+        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return records, newest first."""
+
+    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the utterances of a call in order."""
+
+    async def recording(self, call_id: str) -> Path | None:
+        """Return where the stereo WAV lies, or None."""
+
+    async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
+        """Return a ticket, live or stored, or None."""
+
+    async def tickets(
+        self,
+        *,
+        agent_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Return tickets, newest first; status: draft, submitted or None for both."""
+
+    async def correct(
+        self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
+    ) -> dict[str, Any]:
+        """Set fields by hand; raise ``UnknownTicket``, ``TicketError``, ``AlreadySubmitted``."""
+
+    async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
+        """Submit and end the wrap-up; raise ``UnknownTicket``, ``AlreadySubmitted``."""
+
+
+class Bus(Protocol):
+    """The inside event bus."""
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Call back for every event from any node; return the way to stop that."""
+
+
+Health = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Returns {"status": ok | degraded | down, "parts": {part: {"status", "detail"}}, "counts": {}}."""
+
+OnDesktop = Callable[[str, bool], None]
+"""Told (agent_id, True) when an agent's first desktop connects, False when the last one goes."""
