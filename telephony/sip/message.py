@@ -1,0 +1,245 @@
+"""Reading messages strictly and building responses (RFC 3261 §7, §8.2.6, §18.3).
+
+aiosipua's grammar reads nearly anything; `parse_message` lets through only what the layers above
+can work with without asking again: one From, To, Call-ID and CSeq, a CSeq method that is the
+request's, a Via that can be answered, and a body as long as Content-Length says.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from aiosipua import SipMessage, SipRequest, SipResponse, parse_address
+
+from telephony.sip.errors import MalformedMessage
+from telephony.sip.via import parse_via
+
+TRYING = 100
+FINAL = 200  # the lowest final status
+FAILED = 300  # the lowest that is not success
+DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+
+REASONS: dict[int, str] = {
+    100: "Trying",
+    180: "Ringing",
+    181: "Call Is Being Forwarded",
+    182: "Queued",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    300: "Multiple Choices",
+    301: "Moved Permanently",
+    302: "Moved Temporarily",
+    305: "Use Proxy",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    410: "Gone",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    421: "Extension Required",
+    422: "Session Interval Too Small",
+    423: "Interval Too Brief",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    483: "Too Many Hops",
+    484: "Address Incomplete",
+    485: "Ambiguous",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    489: "Bad Event",
+    491: "Request Pending",
+    493: "Undecipherable",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Server Time-out",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+    600: "Busy Everywhere",
+    603: "Decline",
+    604: "Does Not Exist Anywhere",
+    606: "Not Acceptable",
+}
+
+_WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
+_REQUEST_LINE = re.compile(rf"({_WORD}) ([^\s<>\"]+) SIP/([0-9]+\.[0-9]+)", re.IGNORECASE)
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: .*)?", re.IGNORECASE)
+_CSEQ = re.compile(rf"([0-9]{{1,10}})\s+({_WORD})")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SINGLE = ("From", "To", "Call-ID", "CSeq")
+_HIGHEST_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
+
+M = TypeVar("M", bound=SipMessage)
+
+
+def parse_message(data: bytes) -> SipRequest | SipResponse:
+    """Read one datagram.
+
+    The body is cut to Content-Length; a longer Content-Length than body is malformed (§18.3).
+
+    Raises:
+        MalformedMessage: it is not an acceptable message; see its ``status`` and ``request``.
+    """
+    # RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST
+    # ignore any CRLF appearing before the start-line"; harmless, and seen, over UDP too.
+    data = data.lstrip(b"\r\n")
+    try:
+        message = SipMessage.parse(data)
+    except ValueError as error:
+        raise MalformedMessage("Unreadable message") from error
+    start_line = data.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
+    if isinstance(message, SipResponse):
+        _check_response(message, start_line, data)
+    else:
+        _check_request(message, start_line, data)
+    return message
+
+
+def _check_request(request: SipRequest, start_line: str, data: bytes) -> None:
+    """Raise for the first thing that is wrong with a request."""
+    vias = request.headers.get("Via")
+    answerable = bool(vias) and parse_via(vias[0]) is not None and request.method != "ACK"
+    line = _REQUEST_LINE.fullmatch(start_line)
+    if line is not None and line[3] != "2.0":
+        raise MalformedMessage(REASONS[505], status=505, request=request if answerable else None)
+    problems = _problems(request, data)
+    problem = "Malformed Request-Line" if line is None else next(problems, None)
+    if problem is None:
+        cseq = _CSEQ.fullmatch(request.headers.get("CSeq")[0])
+        if cseq is None or cseq[2] != request.method:
+            problem = "CSeq method differs from the request's"
+    if problem is not None:
+        raise MalformedMessage(problem, request=request if answerable else None)
+
+
+def _check_response(response: SipResponse, start_line: str, data: bytes) -> None:
+    """Raise for the first thing that is wrong with a response; it is never answered."""
+    if _STATUS_LINE.fullmatch(start_line) is None:
+        raise MalformedMessage("Malformed Status-Line")
+    for problem in _problems(response, data):
+        raise MalformedMessage(problem)
+
+
+def _problems(message: SipMessage, data: bytes) -> Iterator[str]:
+    """Name what is wrong with the headers and the length that both kinds of message must have."""
+    vias = message.headers.get("Via")
+    if not vias or parse_via(vias[0]) is None:
+        yield "Malformed or missing Via"
+    for name in _SINGLE:
+        values = message.headers.get(name)
+        if len(values) != 1 or not values[0]:
+            yield f"Missing or repeated {name}"
+            return
+    for name in ("From", "To"):
+        if not _is_address(message.headers.get(name)[0]):
+            yield f"Malformed {name}"
+    cseq = _CSEQ.fullmatch(message.headers.get("CSeq")[0])
+    if cseq is None or int(cseq[1]) > _HIGHEST_CSEQ:
+        yield "Malformed CSeq"
+    lengths = set(message.headers.get("Content-Length"))
+    if len(lengths) > 1 or not all(_NUMBER.fullmatch(length) for length in lengths):
+        yield "Malformed Content-Length"
+    elif lengths and int(lengths.pop()) > _body_length(data):
+        yield "Content-Length exceeds the message"
+
+
+def _body_length(data: bytes) -> int:
+    """Return how many bytes follow the empty line."""
+    for separator in (b"\r\n\r\n", b"\n\n"):
+        if separator in data:
+            return len(data.partition(separator)[2])
+    return 0
+
+
+def _is_address(value: str) -> bool:
+    """Tell whether a From or To has closed quotes and brackets and a URI."""
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', "", value)
+    if '"' in outside or outside.count("<") != outside.count(">") or outside.count("<") > 1:
+        return False
+    uri = outside.partition("<")[2].partition(">")[0] if "<" in outside else outside
+    return re.match(r"\s*[A-Za-z][A-Za-z0-9+\-.]*:[^\s]", uri) is not None
+
+
+def make_response(
+    request: SipRequest,
+    status: int,
+    reason: str | None = None,
+    *,
+    to_tag: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> SipResponse:
+    """Build a response as RFC 3261 §8.2.6.2 says: Via, From, To, Call-ID and CSeq are copied.
+
+    Args:
+        request: what is answered.
+        status: 100-699.
+        reason: the phrase; the RFC's own when None.
+        to_tag: our tag, for a request that has none in its To. Without one a tag is derived from
+            the request, so that every copy of the request is answered alike (§8.2.7). 100 gets
+            none.
+        headers: further headers, in order, repeated names allowed.
+
+    Record-Route is copied into the responses that make a dialog (§12.1.1), Timestamp into a 100
+    (§8.2.6.1).
+    """
+    response = SipResponse(status_code=status, reason_phrase=reason or REASONS.get(status, ""))
+    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        for value in request.headers.get(name):
+            response.headers.append(name, value)
+    if status > TRYING:
+        to = request.headers.get_first("To")
+        if to and tag_of(to) is None:
+            response.headers.set_single("To", f"{to};tag={to_tag or stable_tag(request)}")
+    copied: tuple[str, ...] = ()
+    if status == TRYING:
+        copied = ("Timestamp",)
+    elif status < FAILED and request.method in DIALOG_METHODS:
+        copied = ("Record-Route",)
+    for name in copied:
+        for value in request.headers.get(name):
+            response.headers.append(name, value)
+    for name, value in headers:
+        response.headers.append(name, value)
+    return response
+
+
+def copy_message(message: M) -> M:
+    """Return a copy whose headers can be changed without changing the original."""
+    copy = type(message)(**{**vars(message), "headers": message.headers.copy()})
+    return copy  # noqa: RET504 - mypy wants the name
+
+
+def tag_of(address: str) -> str | None:
+    """Return the tag of a From or To value."""
+    return parse_address(address).tag
+
+
+def cseq_of(message: SipMessage) -> tuple[int, str]:
+    """Return number and method of the CSeq.
+
+    Raises:
+        ValueError: there is no readable CSeq; never for a message from `parse_message`.
+    """
+    found = _CSEQ.fullmatch(message.headers.get_first("CSeq") or "")
+    if found is None:
+        raise ValueError("message without a readable CSeq")
+    return int(found[1]), found[2]
+
+
+def stable_tag(request: SipRequest) -> str:
+    """Derive a To tag from the request: the same for each retransmission (RFC 3261 §8.2.7)."""
+    parts = [request.headers.get_first(name) or "" for name in ("Via", "From", "Call-ID", "CSeq")]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", errors="replace")).hexdigest()[:16]
