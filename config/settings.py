@@ -1,0 +1,279 @@
+"""The settings: one frozen object, read and checked once, at start.
+
+``load()`` lays three layers over each other: ``config/default.toml``, which gives every option its
+default; the operator's file; and ``HOTLINE_SECTION__OPTION`` variables. The models below say what
+each option means and which values it takes. They hold no defaults, so default.toml and the models
+cannot disagree: an option that is missing from one of them fails every load.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from config.errors import ConfigError
+from config.explain import explain
+from config.layers import read_layers
+
+__all__ = ["ConfigError", "Settings", "load"]
+
+DEFAULTS = Path(__file__).with_name("default.toml")
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _split(value: object) -> object:
+    """Variables hold lists as ``a,b,c``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f'a network such as "10.20.0.0/16" ({error})') from error
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
+            raise ValueError("an address that begins with " + " or ".join(f"{s}:" for s in schemes))
+        return value
+
+    return AfterValidator(check)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
+Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{1,20}$")]
+OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(_split)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
+MqttUrl = Annotated[str, _url("mqtt", "mqtts")]
+DatabaseUrl = Annotated[str, _url("postgresql+asyncpg", "sqlite+aiosqlite")]
+
+
+class Section(BaseModel):
+    """A table of the configuration file: frozen, and without room for unknown options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NodeSettings(Section):
+    """This node itself."""
+
+    id: Name
+    """Names this node among several; must differ on each."""
+    data_dir: Path
+    """Where everything is kept that outlives a call."""
+    stop_seconds: Seconds
+    """How long stopping waits for calls to be hung up and results to be written."""
+
+
+class SipSettings(Section):
+    """Signalling."""
+
+    host: Text
+    """Address on which trunks and agents' phones reach us."""
+    port: Port
+    """UDP port there."""
+    advertised_host: OptionalText
+    """The address we give ourselves in Via and Contact; None: the node finds it."""
+    realm: Text
+    """The realm of digest authentication; stored passwords are bound to it."""
+    no_answer_seconds: Seconds
+    """How long an agent's phone rings before the call is offered to the next agent."""
+    min_expires: Annotated[int, Field(ge=1)]
+    """Shortest life of a registration, seconds; a phone that asks for less is answered 423."""
+    max_expires: Annotated[int, Field(ge=1)]
+    """Longest life of a registration, seconds."""
+    default_expires: Annotated[int, Field(ge=1)]
+    """Life of a registration that asks for none, seconds."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min_expires <= self.default_expires <= self.max_expires:
+            raise ValueError("min_expires <= default_expires <= max_expires")
+        return self
+
+
+class TrunkSettings(Section):
+    """Where citizens' calls come from."""
+
+    allow: Networks
+    """Networks from which calls are taken; anyone else's are refused (403)."""
+
+
+class LineSettings(Section):
+    """A number that citizens dial."""
+
+    name: Text
+    """Its name on the agent's screen."""
+    skill: Text
+    """The skill an agent needs to be offered its calls."""
+
+
+class MediaSettings(Section):
+    """Speech (RTP)."""
+
+    host: Text
+    """Address for RTP."""
+    port_first: Port
+    """First of the UDP ports for RTP."""
+    port_last: Port
+    """Last of them."""
+    advertised_host: OptionalText
+    """The address we give ourselves in session descriptions; None: the node finds it."""
+
+    @model_validator(mode="after")
+    def _room_for_a_call(self) -> Self:
+        # A call has two legs, a leg has an RTP port and the RTCP port above it.
+        if self.port_last - self.port_first < 3:  # noqa: PLR2004 - two legs' ports, see above
+            raise ValueError("port_last at least 3 above port_first, room for one call")
+        return self
+
+
+class RecordingSettings(Section):
+    """Recordings of calls."""
+
+    enabled: bool
+    """Whether calls are recorded."""
+    directory: OptionalPath
+    """Where; None: ``recordings`` in the data directory."""
+
+
+class AsrSettings(Section):
+    """Speech recognition."""
+
+    enabled: bool
+    """Whether calls are transcribed."""
+    engine: Literal["vosk", "scripted"]
+    """What recognises."""
+    model_path: OptionalPath
+    """The model's folder, or the script's file; None: the model that set-up fetched."""
+
+
+class RedisSettings(Section):
+    """Shared state."""
+
+    url: Annotated[RedisUrl | None, BeforeValidator(_empty_is_none)]
+    """Where Redis is; None: the node starts its own."""
+    prefix: Name
+    """First part of every key."""
+
+
+class MqttSettings(Section):
+    """Events for others."""
+
+    url: Annotated[MqttUrl | None, BeforeValidator(_empty_is_none)]
+    """Where the broker is; None: the node starts its own, which speaks 3.1.1 only."""
+    topic_prefix: Annotated[str, StringConstraints(pattern=r"^[^/+#\s][^+#\s]*$")]
+    """First part of every topic."""
+    protocol: Literal["5", "3.1.1"]
+    """The version of MQTT that the broker at ``url`` is spoken to in."""
+
+
+class DatabaseSettings(Section):
+    """Call records, transcripts, tickets, accounts."""
+
+    url: Annotated[DatabaseUrl | None, BeforeValidator(_empty_is_none)]
+    """Where the database is; None: SQLite in the data directory."""
+
+
+class WebSettings(Section):
+    """The desktop and the API."""
+
+    host: Text
+    """Address on which browsers reach us."""
+    port: Port
+    """TCP port there."""
+    session_idle_seconds: Seconds
+    """After so long without a request an agent must sign in again."""
+
+
+class AgentSettings(Section):
+    """Agents' states and accounts."""
+
+    wrap_up_seconds: Seconds
+    """Time for completing the ticket after a call."""
+    reoffer_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """An agent who refused a call is not offered another one for so long."""
+    node_expiry_seconds: Seconds
+    """A node that has not been heard of for so long is dead: its agents are freed."""
+    seed: Numbers
+    """Agents made at the first start."""
+    seed_supervisors: Numbers
+    """Supervisors made at the first start."""
+    seed_admins: Numbers
+    """Administrators made at the first start."""
+    seed_password: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+    """The password of all of these; None: each gets one of his own."""
+
+
+class LogSettings(Section):
+    """The program's log."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    """The least important entries that are still written."""
+    format: Literal["console", "json"]
+    """For people or for machines."""
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    node: NodeSettings
+    sip: SipSettings
+    trunks: TrunkSettings
+    lines: dict[Number, LineSettings]
+    media: MediaSettings
+    recording: RecordingSettings
+    asr: AsrSettings
+    redis: RedisSettings
+    mqtt: MqttSettings
+    database: DatabaseSettings
+    web: WebSettings
+    agents: AgentSettings
+    log: LogSettings
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: the operator's file (``--config``); None: the one ``HOTLINE_CONFIG`` names, if any.
+        env: the environment variables.
+
+    Raises:
+        ConfigError: a file cannot be read, an option is unknown, or a value is wrong. All problems
+            are reported at once, each with its key, what was found, what is wanted, and the file
+            or variable it came from.
+    """
+    if path is None and env.get("HOTLINE_CONFIG"):
+        path = Path(env["HOTLINE_CONFIG"])
+    layered = read_layers(DEFAULTS, path, env)
+    try:
+        return Settings.model_validate(layered.values)
+    except ValidationError as error:
+        raise ConfigError(explain(error, layered, Settings)) from error
