@@ -1,0 +1,279 @@
+r"""The control protocol of the media process.
+
+One Unix stream socket, one connection, UTF-8 JSON objects, one a line (``\n``, at most 64 KiB).
+Commands carry an ``id`` (integer, chosen by the client) and may be sent without waiting for earlier
+answers; they take effect in the order sent. Every command gets exactly one answer with its id::
+
+    → {"id": 1, "command": "open", "session": "leg-7"}
+    ← {"id": 1, "ok": {"host": "127.0.0.1", "port": 20000}}
+    → {"id": 2, "command": "bridge", "first": "leg-7", "second": "leg-8"}
+    ← {"id": 2, "error": {"code": "unknown_session", "message": "no session 'leg-8' is open"}}
+
+Answers come in the order of the commands, except those of ``record`` and ``stop_record``, which
+wait for the disk. A line that is not a valid command is answered with the code ``bad_command``,
+naming the field and what was expected, and with the id if one could be read, else null.
+
+======================  ====================================================  ====================
+command                 fields                                                ``ok`` holds
+======================  ====================================================  ====================
+``open``                session, host?                                        host, port
+``remote``              session, host, port, payload_type, codec,             nothing
+                        telephone_event?, accepts?
+``bridge``              first, second                                         nothing
+``unbridge``            session                                               nothing
+``fork``                session, host?, port? (both absent: stop)             nothing
+``record``              recording, path, left, right                          nothing
+``stop_record``         recording                                             path, seconds, bytes
+``close``               session                                               the session's stats
+``stats``               session?                                              its stats; else counts
+======================  ====================================================  ====================
+
+Error codes: ``bad_command``, ``unknown_session``, ``unknown_recording``, ``exists`` (that name is
+in use), ``no_ports`` (the range is used up), ``disk`` (the recording cannot be written).
+
+Events come at any time between answers and have no id::
+
+    ← {"event": "latched", "session": "leg-7", "host": "192.0.2.7", "port": 4002}
+    ← {"event": "recording_failed", "recording": "call-3", "reason": "No space left on device"}
+
+The process stops when the connection closes: recordings are completed, ports given up.
+"""
+
+import json
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+MAX_LINE = 65536
+
+Codec = Literal["PCMA", "PCMU"]
+ErrorCode = Literal[
+    "bad_command", "unknown_session", "unknown_recording", "exists", "no_ports", "disk"
+]
+
+
+class CommandError(Exception):
+    """A command that cannot be obeyed.
+
+    Attributes:
+        code: one of the error codes of the protocol.
+        command_id: the id to answer with, where one could be read.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, *, command_id: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.command_id = command_id
+
+
+def _ip_literal(host: str) -> str:
+    # A name would mean a look-up in the packet path; whoever reads the SDP resolves names.
+    ip_address(host)
+    return host
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute() or "\0" in str(path):
+        raise ValueError("an absolute path is expected")
+    return path
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Host = Annotated[str, AfterValidator(_ip_literal)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PayloadType = Annotated[int, Field(ge=0, le=127)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    id: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Open(_Command):
+    """Open a session: a port pair (RTP even, RTCP odd) on ``host`` (default: the process's)."""
+
+    command: Literal["open"] = "open"
+    session: Name
+    host: Host | None = None
+
+
+class Remote(_Command):
+    """Say what the peer's SDP says.
+
+    ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
+    types which it may send too. Port 0, or the unspecified address (old-style hold), means that it
+    is sent nothing. A changed address re-opens the latch.
+    """
+
+    command: Literal["remote"] = "remote"
+    session: Name
+    host: Host
+    port: Port
+    payload_type: PayloadType
+    codec: Codec
+    telephone_event: PayloadType | None = None
+    accepts: dict[PayloadType, Codec] = {}
+
+
+class Bridge(_Command):
+    """Relay two sessions to each other; either leaves the bridge it was in."""
+
+    command: Literal["bridge"] = "bridge"
+    first: Name
+    second: Name
+
+    @model_validator(mode="after")
+    def _two(self) -> "Bridge":
+        if self.first == self.second:
+            raise ValueError("a session cannot be bridged with itself")
+        return self
+
+
+class Unbridge(_Command):
+    """Stop relaying between this session and its partner; harmless when there is none."""
+
+    command: Literal["unbridge"] = "unbridge"
+    session: Name
+
+
+class Fork(_Command):
+    """Copy what this session's peer sends to an address; no address: stop."""
+
+    command: Literal["fork"] = "fork"
+    session: Name
+    host: Host | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> "Fork":
+        if (self.host is None) != (self.port is None):
+            raise ValueError("host and port go together")
+        return self
+
+
+class Record(_Command):
+    """Start a stereo recording of what two sessions' peers send; time zero is now."""
+
+    command: Literal["record"] = "record"
+    recording: Name
+    path: AbsolutePath
+    left: Name
+    right: Name
+
+
+class StopRecord(_Command):
+    """Complete a recording and close its file."""
+
+    command: Literal["stop_record"] = "stop_record"
+    recording: Name
+
+
+class Close(_Command):
+    """Close a session: its ports, its bridge, its fork."""
+
+    command: Literal["close"] = "close"
+    session: Name
+
+
+class Stats(_Command):
+    """Ask for one session's statistics, or for the process's counts."""
+
+    command: Literal["stats"] = "stats"
+    session: Name | None = None
+
+
+Command = Open | Remote | Bridge | Unbridge | Fork | Record | StopRecord | Close | Stats
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
+_COMMAND_ID: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**63, strict=True)])
+
+
+def parse_command(line: bytes) -> Command:
+    """Read one line.
+
+    Raises:
+        CommandError: code ``bad_command``; the message names every field that is wrong.
+    """
+    try:
+        return _COMMAND.validate_json(line)
+    except ValidationError as error:
+        raise CommandError("bad_command", _explain(error), command_id=_readable_id(line)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    # The first place is the discriminator's tag, which the reader of the message knows already.
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'][1:])) or 'command'}: {problem['msg']}"
+        for problem in problems
+    )
+
+
+def _readable_id(line: bytes) -> int | None:
+    try:
+        document = json.loads(line)
+        return _COMMAND_ID.validate_python(document["id"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+
+
+def encode_command(command: Command) -> bytes:
+    """Write a command as one line."""
+    return command.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+def encode_answer(command_id: int, result: dict[str, Any]) -> bytes:
+    """Write a success as one line."""
+    return _line({"id": command_id, "ok": result})
+
+
+def encode_error(error: CommandError, command_id: int | None = None) -> bytes:
+    """Write a failure as one line; ``command_id`` where the error does not know it."""
+    number = error.command_id if command_id is None else command_id
+    return _line({"id": number, "error": {"code": error.code, "message": str(error)}})
+
+
+def encode_event(name: Literal["latched", "recording_failed"], **fields: Any) -> bytes:
+    """Write an event as one line."""
+    return _line({"event": name, **fields})
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode() + b"\n"
+
+
+class LineSplitter:
+    """Cut a byte stream into lines; a line over the limit becomes None and is skipped whole."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Iterator[bytes | None]:
+        """Yield the lines that ``data`` completes, without their line ends."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._skipping:  # the end of a line already reported
+                self._skipping = False
+            elif len(line) > self._limit:
+                yield None
+            elif line.strip():
+                yield line
+        if len(self._rest) > self._limit:
+            if not self._skipping:
+                self._skipping = True
+                yield None
+            self._rest = b""

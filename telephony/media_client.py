@@ -1,0 +1,359 @@
+"""The node's handle on its media process.
+
+The process is somebody else's child (``python -m telephony.media``); this object connects to its
+control socket, again and again with back-off, and turns each method call into one command of
+:mod:`telephony.media.control`. Commands are pipelined: nobody waits for another's answer.
+
+When the process dies its sessions are gone: ``on_lost`` names them once, commands under way fail
+with :class:`MediaUnavailable`, and so do new ones until a restarted process listens again.
+
+    MediaError
+    ├── MediaUnavailable    the process is away, or did not answer in time
+    └── MediaRefused        the process refused the command; ``code`` says why
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from telephony.media import control
+from telephony.media.control import Codec, Command
+
+log = structlog.get_logger(__name__)
+
+Address = tuple[str, int]
+
+_BACK_OFF_FIRST = 0.05
+_BACK_OFF_LAST = 1.0
+_LINE_LIMIT = 2**20
+
+
+class MediaError(Exception):
+    """A media command failed."""
+
+
+class MediaUnavailable(MediaError):  # noqa: N818 - a condition, named as its readers speak of it
+    """The media process is away, died with the command under way, or did not answer in time."""
+
+
+class MediaRefused(MediaError):  # noqa: N818 - as above
+    """The media process refused a command.
+
+    Attributes:
+        code: one of the error codes of :mod:`telephony.media.control`, e.g. ``no_ports``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingInfo:
+    """A completed recording: where, how long (s), how big (bytes, header included)."""
+
+    path: Path
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats:
+    """What one session saw.
+
+    Attributes:
+        packets_in: valid RTP packets from the peer.
+        packets_out: RTP packets sent to the peer.
+        lost: packets missing from the peer's sequence numbers (RFC 3550 §A.3), never negative.
+        duplicates: packets that came twice; the second one was ignored.
+        discarded: leftovers of an ended stream, and packets far outside the sequence.
+        strangers: packets from another source than the latched one; never forwarded.
+        malformed: datagrams that are not RTP.
+        unexpected: RTP of a payload type that was not negotiated.
+        last_packet: Unix time of the last valid packet; None before the first.
+    """
+
+    packets_in: int
+    packets_out: int
+    lost: int
+    duplicates: int
+    discarded: int
+    strangers: int
+    malformed: int
+    unexpected: int
+    last_packet: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """A session's peer was heard for the first time; it is sent to from now on."""
+
+    session: str
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """A recording ended early (disk full…); the call goes on."""
+
+    recording: str
+    reason: str
+
+
+MediaEvent = Latched | RecordingFailed
+
+
+class MediaClient:
+    """Commands for one media process.
+
+    Args:
+        socket_path: the process's control socket.
+        on_lost: called with the ids of all open sessions when the process dies; once per death,
+            and not at all when no session was open or when :meth:`close` ended the connection.
+        on_event: called with what the process reports by itself.
+        command_timeout: seconds to wait for an answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        socket_path: Path,
+        on_lost: Callable[[Sequence[str]], None],
+        on_event: Callable[[MediaEvent], None] | None = None,
+        command_timeout: float = 10.0,
+    ) -> None:
+        self._socket_path = socket_path
+        self._on_lost = on_lost
+        self._on_event = on_event
+        self._command_timeout = command_timeout
+        self._ids = count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._sessions: dict[str, None] = {}  # in the order of opening
+        self._writer: asyncio.StreamWriter | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether commands can be given now."""
+        return self._writer is not None
+
+    async def start(self) -> None:
+        """Connect in the background, and again whenever the process went away; returns at once."""
+        self._loop = asyncio.get_running_loop()
+        self._runner = asyncio.create_task(self._run(), name=f"media {self._socket_path.name}")
+
+    async def wait_connected(self) -> None:
+        """Return when the process is there; for ever if it never comes."""
+        await self._up.wait()
+
+    async def close(self) -> None:
+        """Close the connection, which ends the process, and stop reconnecting."""
+        if self._runner is not None:
+            self._runner.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._runner
+            self._runner = None
+
+    async def open(self, session: str, *, host: str | None = None) -> Address:
+        """Open a session and return the address where its peer shall send RTP.
+
+        Raises:
+            MediaUnavailable: the process is away.
+            MediaRefused: ``no_ports``, or ``exists``.
+        """
+        process = self._writer
+        try:
+            result = await self._ask(control.Open(id=next(self._ids), session=session, host=host))
+        except (asyncio.CancelledError, MediaUnavailable):
+            # Nobody will ever close it: what may still be opened is closed by the next line.
+            self._tell(control.Close(id=next(self._ids), session=session))
+            raise
+        if self._writer is not process:
+            raise MediaUnavailable("the media process went away")  # between its answer and now
+        self._sessions[session] = None
+        return result["host"], result["port"]
+
+    async def set_remote(
+        self,
+        session: str,
+        *,
+        host: str,
+        port: int,
+        payload_type: int,
+        codec: Codec,
+        telephone_event: int | None,
+        accepts: Mapping[int, Codec] | None = None,
+    ) -> None:
+        """Say where the peer is and what it speaks; again after a re-INVITE.
+
+        ``host`` is an IP address. ``accepts`` names further payload types the peer may send.
+        """
+        await self._ask(
+            control.Remote(
+                id=next(self._ids),
+                session=session,
+                host=host,
+                port=port,
+                payload_type=payload_type,
+                codec=codec,
+                telephone_event=telephone_event,
+                accepts=dict(accepts or {}),
+            )
+        )
+
+    async def bridge(self, first: str, second: str) -> None:
+        """Let two sessions hear each other; either leaves the bridge it was in."""
+        await self._ask(control.Bridge(id=next(self._ids), first=first, second=second))
+
+    async def unbridge(self, session: str) -> None:
+        """End the bridge of this session, if it is in one."""
+        await self._ask(control.Unbridge(id=next(self._ids), session=session))
+
+    async def fork(self, session: str, destination: Address | None) -> None:
+        """Copy what this session's peer sends to ``destination``; None stops that."""
+        host, port = destination or (None, None)
+        await self._ask(control.Fork(id=next(self._ids), session=session, host=host, port=port))
+
+    async def record(self, recording: str, path: Path, *, left: str, right: str) -> None:
+        """Record two sessions' peers into a new stereo WAV file; time zero is now.
+
+        ``path`` is absolute: the process has a working directory of its own. Missing folders are
+        made.
+
+        Raises:
+            MediaRefused: ``disk`` when the file cannot be made (one that exists is never
+                overwritten), ``exists`` when the name is in use.
+        """
+        await self._ask(
+            control.Record(
+                id=next(self._ids),
+                recording=recording,
+                path=path,
+                left=left,
+                right=right,
+            )
+        )
+
+    async def stop_record(self, recording: str) -> RecordingInfo:
+        """Complete a recording.
+
+        Raises:
+            MediaRefused: ``unknown_recording``, also after :class:`RecordingFailed`.
+        """
+        result = await self._ask(control.StopRecord(id=next(self._ids), recording=recording))
+        return RecordingInfo(Path(result["path"]), result["seconds"], result["bytes"])
+
+    async def close_session(self, session: str) -> SessionStats:
+        """Close a session and return what it saw."""
+        result = await self._ask(control.Close(id=next(self._ids), session=session))
+        self._sessions.pop(session, None)
+        return SessionStats(**result)
+
+    async def session_stats(self, session: str) -> SessionStats:
+        """Return what a session saw so far."""
+        return SessionStats(**await self._ask(control.Stats(id=next(self._ids), session=session)))
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many sessions, ports (pairs in use), bridges, forks and recordings live."""
+        return await self._ask(control.Stats(id=next(self._ids)))
+
+    def _tell(self, command: Command) -> bool:
+        """Send a command without waiting for its answer; False when the process is away."""
+        if self._writer is None:
+            return False
+        self._writer.write(control.encode_command(command))
+        return True
+
+    async def _ask(self, command: Command) -> dict[str, Any]:
+        if not self._tell(command):
+            raise MediaUnavailable("the media process is away")
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[command.id] = answer
+        try:
+            async with asyncio.timeout(self._command_timeout):
+                return await answer
+        except TimeoutError as error:
+            raise MediaUnavailable(
+                f"the media process did not answer {command.command!r} in time"
+            ) from error
+        finally:
+            self._answers.pop(command.id, None)
+
+    async def _run(self) -> None:
+        """Keep a connection; the outermost boundary of this client's one task."""
+        pause = _BACK_OFF_FIRST
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(
+                    self._socket_path, limit=_LINE_LIMIT
+                )
+            except OSError:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _BACK_OFF_LAST)
+                continue
+            pause = _BACK_OFF_FIRST
+            self._writer = writer
+            self._up.set()
+            log.info("media process connected", socket=str(self._socket_path))
+            lost = True
+            try:
+                await self._read(reader)
+            except asyncio.CancelledError:
+                lost = False  # our own close()
+                raise
+            finally:
+                self._disconnected(writer, lost=lost)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Deliver answers and events until the connection ends."""
+        try:
+            while line := await reader.readline():
+                self._deliver(json.loads(line))
+        except (OSError, ValueError) as error:
+            # ValueError: half a line at the end of a killed process.
+            log.warning("media connection broken", error=str(error))
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            self._report(message)
+            return
+        answer = self._answers.get(message["id"])
+        if answer is None or answer.done():
+            return  # told without asking, timed out or cancelled
+        if "ok" in message:
+            answer.set_result(message["ok"])
+        else:
+            answer.set_exception(MediaRefused(**message["error"]))
+
+    def _report(self, message: dict[str, Any]) -> None:
+        event: MediaEvent
+        if message["event"] == "latched":
+            event = Latched(message["session"], (message["host"], message["port"]))
+        else:
+            event = RecordingFailed(message["recording"], message["reason"])
+            log.warning("recording failed", recording=event.recording, reason=event.reason)
+        if self._on_event is not None:
+            # Not called from here: a mistake in it must not end the connection.
+            self._loop.call_soon(self._on_event, event)
+
+    def _disconnected(self, writer: asyncio.StreamWriter, *, lost: bool) -> None:
+        self._writer = None
+        self._up.clear()
+        writer.close()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(MediaUnavailable("the media process went away"))
+        sessions = list(self._sessions)
+        self._sessions.clear()
+        if lost:
+            log.warning("media process lost", sessions=len(sessions))
+            if sessions:
+                self._loop.call_soon(self._on_lost, sessions)
