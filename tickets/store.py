@@ -1,0 +1,279 @@
+"""Tickets in the database, and who changed what when.
+
+Works on SQLite (aiosqlite) and PostgreSQL (asyncpg). The schema is made by the migrations of
+``hotline``; ``metadata`` is what they are compared with.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from tickets.draft import TicketDraft
+from tickets.fields import FieldValue, check
+
+metadata = sa.MetaData()
+
+tickets_table = sa.Table(
+    "tickets",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("call_id", sa.String(64), nullable=False, index=True),
+    sa.Column("agent_id", sa.String(32), nullable=True, index=True),
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("submitted_at", sa.Float, nullable=True),
+    sa.Column("submitted_by", sa.String(32), nullable=True),
+    sa.Column("phone", sa.String(32), nullable=True, index=True),
+    sa.Column("name", sa.String(64), nullable=True),
+    sa.Column("category", sa.String(32), nullable=True, index=True),
+    sa.Column("urgency", sa.String(8), nullable=False),
+    sa.Column("secret", sa.Boolean, nullable=False),
+    sa.Column("fields", sa.JSON, nullable=False),
+)
+changes_table = sa.Table(
+    "ticket_changes",
+    metadata,
+    # SQLite counts up only in a column that is exactly INTEGER.
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("who", sa.String(32), nullable=False),
+    sa.Column("field", sa.String(32), nullable=False),
+    sa.Column("before", sa.JSON, nullable=True),
+    sa.Column("after", sa.JSON, nullable=True),
+)
+
+_MIRRORED = ("phone", "name", "category", "urgency", "secret")
+"""Fields that also have a column of their own, for queries."""
+
+
+class StoreError(Exception):
+    """What a store refuses: ``UnknownTicket`` or ``AlreadySubmitted``."""
+
+
+class UnknownTicket(StoreError):  # noqa: N818 -- the contract's name
+    """There is no ticket of that number."""
+
+
+class AlreadySubmitted(StoreError):  # noqa: N818 -- the contract's name
+    """The ticket was submitted before and cannot be changed or submitted again."""
+
+
+class TicketStore:
+    """Tickets and their history in SQL.
+
+    Args:
+        engine: a SQLAlchemy engine whose database has the tables of ``metadata``.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def create(self, draft: TicketDraft, *, call_id: str, agent_id: str | None) -> None:
+        """Store a new draft.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: a ticket of that number exists.
+        """
+        now = self._clock()
+        row = {
+            "id": draft.ticket_id,
+            "call_id": call_id,
+            "agent_id": agent_id,
+            "status": "draft",
+            "created_at": now,
+            "updated_at": now,
+            **_columns(_as_json(draft.fields)),
+        }
+        async with self._engine.begin() as connection:
+            await connection.execute(tickets_table.insert().values(row))
+
+    async def save(self, draft: TicketDraft, *, agent_id: str | None = None) -> int:
+        """Store the draft's fields; return how many values differ from what was stored.
+
+        Args:
+            draft: the whole draft.
+            agent_id: who corrected; the ticket's own agent when None.
+
+        Raises:
+            UnknownTicket: it was never created.
+            AlreadySubmitted: it is no draft any more.
+        """
+        async with self._engine.begin() as connection:
+            now = self._clock()
+            row = await _draft_row(connection, draft.ticket_id, now)
+            return await _write(connection, row, _as_json(draft.fields), agent_id, now)
+
+    async def correct(
+        self, ticket_id: str, changes: Mapping[str, object], *, agent_id: str
+    ) -> dict[str, Any]:
+        """Correct fields of a stored draft whose call is over; return the ticket.
+
+        Raises:
+            TicketError: a field cannot hold its value; nothing was changed.
+            UnknownTicket: there is none.
+            AlreadySubmitted: it is no draft any more.
+        """
+        async with self._engine.begin() as connection:
+            now = self._clock()
+            row = await _draft_row(connection, ticket_id, now)
+            draft = TicketDraft(ticket_id, None)
+            draft.fields = {name: FieldValue(**field) for name, field in row.fields.items()}
+            for field, value in changes.items():
+                check(field, value)
+            for field, value in changes.items():
+                draft.correct(field, value)
+            await _write(connection, row, _as_json(draft.fields), agent_id, now)
+            return _as_ticket(await _row(connection, ticket_id))
+
+    async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
+        """Submit a draft, once; return the ticket.
+
+        Raises:
+            UnknownTicket: there is none.
+            AlreadySubmitted: somebody was faster, maybe on another node.
+        """
+        now = self._clock()
+        async with self._engine.begin() as connection:
+            done = await connection.execute(
+                tickets_table.update()
+                .where(tickets_table.c.id == ticket_id, tickets_table.c.status == "draft")
+                .values(status="submitted", submitted_at=now, submitted_by=agent_id, updated_at=now)
+            )
+            row = await _row(connection, ticket_id)
+            if done.rowcount != 1:
+                raise AlreadySubmitted(ticket_id)
+            await connection.execute(
+                changes_table.insert().values(
+                    ticket_id=ticket_id,
+                    at=now,
+                    who=agent_id,
+                    field="status",
+                    before="draft",
+                    after="submitted",
+                )
+            )
+            return _as_ticket(row)
+
+    async def get(self, ticket_id: str) -> dict[str, Any] | None:
+        """Return a ticket as dict, or None.
+
+        Keys: id, call_id, agent_id, status, created_at, updated_at, submitted_at, submitted_by,
+        fields (``{name: {"value", "source", "evidence"}}``).
+        """
+        async with self._engine.connect() as connection:
+            try:
+                return _as_ticket(await _row(connection, ticket_id))
+            except UnknownTicket:
+                return None
+
+    async def list_(
+        self,
+        *,
+        agent_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Return tickets, newest first."""
+        query = sa.select(tickets_table).order_by(tickets_table.c.id.desc())
+        if agent_id is not None:
+            query = query.where(tickets_table.c.agent_id == agent_id)
+        if status is not None:
+            query = query.where(tickets_table.c.status == status)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.limit(limit).offset(offset))
+            return [_as_ticket(row) for row in rows]
+
+    async def changes(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Return a ticket's history, oldest first: at, who, field, before, after."""
+        query = (
+            sa.select(changes_table)
+            .where(changes_table.c.ticket_id == ticket_id)
+            .order_by(changes_table.c.id)
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query)
+            return [
+                {key: row._mapping[key] for key in ("at", "who", "field", "before", "after")}  # noqa: SLF001 -- SQLAlchemy's public name
+                for row in rows
+            ]
+
+
+def _as_json(fields: Mapping[str, FieldValue]) -> dict[str, dict[str, Any]]:
+    return {name: field.to_dict() for name, field in fields.items()}
+
+
+def _columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {"fields": fields, **{name: fields[name]["value"] for name in _MIRRORED}}
+
+
+def _as_ticket(row: sa.Row[Any]) -> dict[str, Any]:
+    ticket = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+    for name in _MIRRORED:
+        del ticket[name]
+    return ticket
+
+
+async def _row(connection: AsyncConnection, ticket_id: str) -> sa.Row[Any]:
+    query = sa.select(tickets_table).where(tickets_table.c.id == ticket_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise UnknownTicket(ticket_id)
+    return row
+
+
+async def _draft_row(connection: AsyncConnection, ticket_id: str, now: float) -> sa.Row[Any]:
+    # Writing first takes the row's lock on PostgreSQL and the database's on SQLite, so that what
+    # is read next stays true until the transaction ends.
+    touched = await connection.execute(
+        tickets_table.update()
+        .where(tickets_table.c.id == ticket_id, tickets_table.c.status == "draft")
+        .values(updated_at=now)
+    )
+    row = await _row(connection, ticket_id)
+    if touched.rowcount != 1:
+        raise AlreadySubmitted(ticket_id)
+    return row
+
+
+async def _write(
+    connection: AsyncConnection,
+    row: sa.Row[Any],
+    fields: Mapping[str, Mapping[str, Any]],
+    agent_id: str | None,
+    now: float,
+) -> int:
+    history = [
+        {
+            "ticket_id": row.id,
+            "at": now,
+            "who": (agent_id or row.agent_id or "agent")
+            if field["source"] == "agent"
+            else field["source"],
+            "field": name,
+            "before": row.fields.get(name, {}).get("value"),
+            "after": field["value"],
+        }
+        for name, field in fields.items()
+        if row.fields.get(name, {}).get("value") != field["value"]
+    ]
+    await connection.execute(
+        tickets_table.update()
+        .where(tickets_table.c.id == row.id)
+        .values(updated_at=now, **_columns(fields))
+    )
+    if history:
+        await connection.execute(changes_table.insert(), history)
+    return len(history)
