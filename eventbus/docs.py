@@ -1,0 +1,200 @@
+"""Writes docs/events.md from the catalogue: ``python -m eventbus.docs [--check]``.
+
+The catalogue (eventbus/catalogue.py) says which events there are and what fields they have; here
+stands what a reader wants besides: what each field means, who gets the event, and an example. An
+event or a field without words here is a ``KeyError``, so the page cannot fall behind.
+"""
+
+import argparse
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args
+
+from eventbus import catalogue
+from eventbus.catalogue import ALL_EVENTS, Event
+
+PAGE = Path(__file__).parent.parent / "docs" / "events.md"
+
+_FIELDS: Mapping[str, str] = {
+    "agent_id": "the agent whose matter this is; null when it is nobody's in particular",
+    "at": "when, Unix seconds, UTC",
+    "call_id": "the call concerned; null when none is",
+    "caller": "the citizen's number as the trunk gave it; null when withheld",
+    "confidence": "the recogniser's confidence, 0 to 1; null when the engine gives none",
+    "detail": "why, in words for an operator",
+    "end": "seconds since the answer",
+    "ended_by": "`citizen`, `agent` or `system`",
+    "evidence": "the words from which the value was taken",
+    "field": "the field's name, as in the ticket's `fields`",
+    "fields": "every field's value, by name",
+    "leg": "who speaks: `caller` or `agent`",
+    "line": "the number that was dialled",
+    "part": "`media`, `recogniser`, `redis`, `mqtt` or `database`",
+    "phones": "how many registered phones the agent has",
+    "reason": "why he is not ready, or null",
+    "seq": "the utterance's number within the call; it grows",
+    "since": "when the state began, Unix seconds",
+    "source": "`heard`, `caller_id` or `agent`",
+    "start": "seconds since the answer",
+    "state": ("`signed_out`, `ready`, `reserved`, `ringing`, `talking`, `wrap_up` or `not_ready`"),
+    "status": "`ok`, `degraded`, `away` or `no_model`",
+    "talked": "seconds that agent and citizen heard each other",
+    "text": "what was said, without blanks between Chinese characters",
+    "ticket_id": "the ticket of this call",
+    "value": "the new value, of the field's own type",
+    "waited": "seconds from arrival to answer",
+    "call.ended:outcome": (
+        "`answered`, `abandoned`, `failed` (our side broke) or `rejected` (never admitted)"
+    ),
+    "call.offer_failed:outcome": "`missed`, `refused`, `busy`, `unreachable` or `cancelled`",
+}
+
+_AT = 1767571200.25
+_CALL: Mapping[str, Any] = {"at": _AT, "call_id": "c-8f2a91"}
+_AGENT_CALL: Mapping[str, Any] = {**_CALL, "agent_id": "1001"}
+
+EXAMPLES: tuple[Event, ...] = (
+    catalogue.AgentPresence(
+        at=_AT, agent_id="1001", state="not_ready", reason="missed", since=_AT, phones=1
+    ),
+    catalogue.CallArrived(**_CALL, line="12345", caller="13862311001"),
+    catalogue.CallWaiting(**_CALL, line="12345"),
+    catalogue.CallOffered(**_AGENT_CALL, line="12345", caller="13862311001"),
+    catalogue.CallOfferFailed(**_AGENT_CALL, outcome="missed"),
+    catalogue.CallAnswered(
+        **_AGENT_CALL, line="12345", caller="13862311001", ticket_id="t-5d10c7", waited=4.2
+    ),
+    catalogue.CallEnded(
+        **_AGENT_CALL, outcome="answered", ended_by="citizen", talked=151.4, ticket_id="t-5d10c7"
+    ),
+    catalogue.TranscriptPartial(**_AGENT_CALL, leg="caller", text="西北街二百", start=3.2),
+    catalogue.TranscriptFinal(
+        **_AGENT_CALL,
+        leg="caller",
+        text="西北街二百一十八号边上垃圾没人清",
+        start=3.2,
+        end=7.6,
+        confidence=0.97,
+        seq=3,
+    ),
+    catalogue.TicketField(
+        **_AGENT_CALL,
+        ticket_id="t-5d10c7",
+        field="address",
+        value="西北街218号",
+        source="heard",
+        evidence="西北街二百一十八号边上",
+    ),
+    catalogue.TicketSubmitted(
+        **_AGENT_CALL,
+        ticket_id="t-5d10c7",
+        fields={"name": "陆", "title": "先生", "phone": "13862311001", "address": "西北街218号"},
+    ),
+    catalogue.ServiceStatus(
+        at=_AT, part="recogniser", status="no_model", detail="no model at var/models"
+    ),
+)
+
+_HEAD = """\
+# Events
+
+<!-- Written by `python -m eventbus.docs` from eventbus/catalogue.py. Don't edit. -->
+
+Everything that happens is published once, as one JSON object, in three places:
+
+| where | what | who gets it |
+|---|---|---|
+| WebSocket feed | the object as below | agents: what carries their `agent_id`; supervisors: all |
+| Redis channel `hotline:events` | `{"node": ..., "event": {...}}` | the other nodes; live only |
+| MQTT `hotline/...` | the object with `id` and `node` added | whoever the broker lets subscribe |
+
+MQTT: QoS 1, each node's in order, at least once. After a broken connection an event may
+come again with the same `id`: that is the key to leave repetitions out by. Events wait in the
+node's outbox while the broker is away. `transcript.partial` alone is QoS 0 and is not kept.
+`hotline/node/<node>/status` (retained) is `online` or `offline`.
+
+A reader leaves out events and fields that he does not know: more will come, none will change its
+meaning. Times are Unix seconds unless a field says otherwise.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    examples = {type(example): example for example in EXAMPLES}
+    index = "\n".join(f"- [`{e.name}`](#{_anchor(e.name)})" for e in ALL_EVENTS)
+    sections = [_section(event, examples[event]) for event in ALL_EVENTS]
+    return "\n".join([_HEAD, index, "", *sections])
+
+
+def _section(event: type[Event], example: Event) -> str:
+    rows = "\n".join(
+        f"| `{f.name}` | {_type(f)} | {_meaning(event, f.name)} |" for f in fields(event)
+    )
+    quality = "QoS 0" if event is catalogue.TranscriptPartial else "QoS 1"
+    if event is catalogue.ServiceStatus:
+        audience = "everybody signed in: the desktop says what does not work"
+    elif example.agent_id is not None:
+        audience = "the agent named in `agent_id`; supervisors"
+    else:
+        audience = "supervisors"
+    body = json.dumps(example.to_dict(), ensure_ascii=False, indent=2)
+    return f"""\
+## {event.name}
+
+{inspect.getdoc(event)}
+
+MQTT topic `hotline/{event.name.replace(".", "/")}`, {quality}. Feed: {audience}.
+
+| field | type | meaning |
+|---|---|---|
+| `event` | string | `{event.name}` |
+{rows}
+
+```json
+{body}
+```
+"""
+
+
+def _meaning(event: type[Event], field: str) -> str:
+    return _FIELDS.get(f"{event.name}:{field}") or _FIELDS[field]
+
+
+_TYPES: Mapping[Any, str] = {str: "string", float: "number", int: "integer", Any: "any"}
+
+
+def _type(field: Field[Any]) -> str:
+    if isinstance(field.type, UnionType):
+        names = (_TYPES[t] for t in get_args(field.type) if t is not type(None))
+        return " or ".join([*names, "null"])
+    return _TYPES.get(field.type, "object")
+
+
+def _anchor(name: str) -> str:
+    # GitHub's rule: punctuation other than hyphen and underscore vanishes.
+    return name.replace(".", "")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page; with ``--check``, compare only and return 1 when it is out of date."""
+    parser = argparse.ArgumentParser(prog="python -m eventbus.docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if out of date")
+    options = parser.parse_args(arguments)
+    page = render()
+    if not options.check:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
+        return 0
+    sys.stderr.write(f"{PAGE} is out of date: run python -m eventbus.docs\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,305 @@
+"""Publishes this node's events to the world outside, over MQTT.
+
+At least once, in order: an event is written to the outbox (eventbus/outbox.py) within 50 ms and
+leaves it when the broker has acknowledged it (QoS 1). A broker that is away, or dies, loses
+nothing; after a reconnection some events come a second time, with the same ``id``.
+
+Transcript partials are the exception: worth nothing a second later, and twenty times as many as all
+others together. They go at QoS 0 straight away, and are dropped (counted) while the broker is away
+or the outbox has not been emptied.
+
+Topics: ``<prefix>/<event name with / for .>``, for example ``hotline/call/arrived``. The payload is
+the event's JSON object with ``id`` and ``node`` added. ``<prefix>/node/<node>/status`` is retained:
+``online``, or ``offline`` (set at close, and by the broker when the node dies).
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import sqlite3
+import ssl
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import aiomqtt
+import structlog
+
+from eventbus.catalogue import Event, TranscriptPartial
+from eventbus.outbox import Letter, Outbox
+
+log = structlog.get_logger(__name__)
+
+Protocol = Literal["5", "3.1.1"]
+T = TypeVar("T")
+
+_VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
+_COMMIT_SECONDS = 0.05
+_BATCH = 100
+_FIRST_DELAY = 0.2
+_LONGEST_DELAY = 4.0
+_ANSWER_SECONDS = 5.0
+
+
+class MqttPublisher:
+    """Owns one connection at a time to the broker, and the outbox.
+
+    Args:
+        host, port: the broker.
+        node: this node's name; part of the client identifier and of its status topic.
+        outbox: the outbox's file; made where there is none.
+        limit: most messages kept while the broker is away; beyond it the oldest go (counted).
+        protocol: ``5``, or ``3.1.1`` for brokers that know no better (amqtt 0.12).
+        prefix: first level of every topic.
+        username, password, tls: how to reach a broker that is not on this machine.
+        keepalive: seconds after which a silent broker is taken for dead.
+        on_status: called with ``ok`` or ``away``, and why, at each change.
+
+    Attributes:
+        connected: whether the broker takes messages.
+        dropped: messages that had to leave a full outbox unsent.
+        dropped_partials: transcript partials not sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        node: str,
+        outbox: Path,
+        limit: int = 200_000,
+        protocol: Protocol = "5",
+        prefix: str = "hotline",
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        keepalive: int = 10,
+        on_status: Callable[[str, str | None], None] | None = None,
+    ) -> None:
+        self.connected = False
+        self.dropped = 0
+        self.dropped_partials = 0
+        self._node = node
+        self._path = outbox
+        self._limit = limit
+        self._prefix = prefix
+        self._on_status = on_status
+        self._status_topic = f"{prefix}/node/{node}/status"
+        self._new_client = partial(
+            aiomqtt.Client,
+            host,
+            port,
+            username=username,
+            password=password,
+            tls_context=tls,
+            identifier=f"{prefix}-{node}",
+            protocol=_VERSIONS[protocol],
+            keepalive=keepalive,
+            timeout=_ANSWER_SECONDS,
+            will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
+        )
+        # Identifiers: unique over restarts by the first half, cheap by the second.
+        self._run = uuid.uuid4().hex[:16]
+        self._numbers = itertools.count(1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        self._outbox: Outbox | None = None
+        self._new: list[tuple[str, bytes]] = []
+        self._arrived = asyncio.Event()
+        self._committed = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._waiting = 0
+        self._partials: deque[tuple[str, bytes]] = deque()
+        self._partial_taken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the outbox and begin to connect; returns without waiting for the broker.
+
+        Raises:
+            OSError, sqlite3.OperationalError: the outbox cannot be opened.
+        """
+        self._outbox = await self._in_thread(partial(Outbox.open, self._path, limit=self._limit))
+        self._waiting = await self._in_thread(self._outbox.count)
+        self._tasks = [
+            asyncio.create_task(self._commit_for_ever(self._outbox), name="mqtt-outbox"),
+            asyncio.create_task(self._stay_connected(self._outbox), name="mqtt-connection"),
+        ]
+
+    async def close(self, *, patience: float = 1.0) -> None:
+        """Send what can be sent within ``patience`` seconds, say ``offline``, stop.
+
+        What the broker has not acknowledged by then stays in the outbox for the next start.
+        """
+        if self.connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._drained.wait()
+        for task in reversed(self._tasks):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if self._outbox is not None:
+            try:
+                await self._commit(self._outbox)
+            except sqlite3.Error as error:
+                log.error("events lost at close", count=len(self._new), error=str(error))  # noqa: TRY400 - the cause is in the message
+            await self._in_thread(self._outbox.close)
+        self._thread.shutdown()
+
+    def publish(self, event: Event) -> None:
+        """Take an event; a subscriber for ``EventBus.subscribe(..., own_only=True)``."""
+        topic = f"{self._prefix}/{event.name.replace('.', '/')}"
+        number = f"{self._run}-{next(self._numbers)}"
+        body = {"id": number, "node": self._node, **event.to_dict()}
+        payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        if isinstance(event, TranscriptPartial):
+            self._take_partial(topic, payload)
+            return
+        if len(self._new) >= self._limit:
+            # Only when the disk takes nothing: see _commit_for_ever.
+            self._new.pop(0)
+            self.dropped += 1
+        self._new.append((topic, payload))
+        self._drained.clear()
+        self._arrived.set()
+
+    async def counts(self) -> dict[str, int]:
+        """Return ``{"outbox", "dropped", "dropped_partials"}``."""
+        return {
+            "outbox": self._waiting + len(self._new),
+            "dropped": self.dropped,
+            "dropped_partials": self.dropped_partials,
+        }
+
+    def _take_partial(self, topic: str, payload: bytes) -> None:
+        # Behind a backlog a partial would overtake the final of the words before it.
+        if not self.connected or self._waiting > _BATCH or len(self._partials) >= _BATCH:
+            self.dropped_partials += 1
+            return
+        self._partials.append((topic, payload))
+        self._partial_taken.set()
+
+    async def _commit_for_ever(self, outbox: Outbox) -> None:
+        """Write what was published to the outbox, a transaction each 50 ms at most."""
+        failing = False
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            try:
+                await self._commit(outbox)
+                failing = False
+            except sqlite3.Error as error:
+                # Disk full, most likely: the events stay in memory and are tried again.
+                if not failing:
+                    log.error("outbox cannot be written", error=str(error))  # noqa: TRY400 - the cause is in the message
+                failing = True
+                self._arrived.set()
+                await asyncio.sleep(1.0)
+            await asyncio.sleep(_COMMIT_SECONDS)
+
+    async def _commit(self, outbox: Outbox) -> None:
+        batch = list(self._new)
+        if not batch:
+            return
+        dropped = await self._in_thread(partial(outbox.append, batch))
+        # New ones may have come meanwhile, behind these.
+        del self._new[: len(batch)]
+        self._waiting += len(batch) - dropped
+        if dropped:
+            self.dropped += dropped
+            log.warning("outbox full, oldest events dropped", dropped=dropped)
+        self._committed.set()
+
+    async def _stay_connected(self, outbox: Outbox) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                async with self._new_client() as client:
+                    delay = _FIRST_DELAY
+                    await self._serve(client, outbox)
+            except* (aiomqtt.MqttError, OSError) as group:
+                self._set_connected(connected=False, detail=_first(group))
+            except* sqlite3.Error as group:
+                log.error("outbox cannot be read", error=_first(group))  # noqa: TRY400 - as above
+                self._set_connected(connected=False, detail="the outbox cannot be read")
+            # A whole city's nodes must not knock at the same moment.
+            await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    async def _serve(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+        """Send until the connection breaks (raises an ExceptionGroup) or we are cancelled."""
+        client.pending_calls_threshold = _BATCH
+        await client.publish(self._status_topic, "online", qos=1, retain=True)
+        self._set_connected(connected=True, detail=None)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_until_disconnected(client))
+                tasks.create_task(self._send_partials(client))
+                tasks.create_task(self._send_outbox(client, outbox))
+        except asyncio.CancelledError:
+            # A clean DISCONNECT discards the will, so what it would say is said here.
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.publish(self._status_topic, "offline", qos=1, retain=True)
+            raise
+
+    async def _send_outbox(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+        while True:
+            letters = await self._in_thread(partial(outbox.oldest, _BATCH))
+            if not letters:
+                if not self._new:
+                    self._drained.set()
+                await self._committed.wait()
+                self._committed.clear()
+                continue
+            await _deliver(client, letters)
+            await self._in_thread(partial(outbox.remove, letters))
+            self._waiting = await self._in_thread(outbox.count)
+
+    async def _send_partials(self, client: aiomqtt.Client) -> None:
+        self._partials.clear()
+        while True:
+            await self._partial_taken.wait()
+            self._partial_taken.clear()
+            while self._partials:
+                topic, payload = self._partials.popleft()
+                await client.publish(topic, payload, qos=0)
+
+    def _set_connected(self, *, connected: bool, detail: str | None) -> None:
+        if connected == self.connected:
+            return
+        self.connected = connected
+        log.info("MQTT broker", connected=connected, detail=detail)
+        if self._on_status is not None:
+            self._on_status("ok" if connected else "away", detail)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _first(group: BaseExceptionGroup) -> str:
+    """Return what the first error in the group says; groups nest as the task groups do."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+async def _deliver(client: aiomqtt.Client, letters: list[Letter]) -> None:
+    """Hand the letters over in order, and wait until the broker has acknowledged every one."""
+    # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
+    # paho's queue: the order holds while the acknowledgements are awaited together.
+    async with asyncio.TaskGroup() as tasks:
+        for letter in letters:
+            tasks.create_task(client.publish(letter.topic, letter.payload, qos=1))
+
+
+async def _until_disconnected(client: aiomqtt.Client) -> None:
+    # Iterating is how aiomqtt tells of a broken connection: a pending publish() only times out.
+    async for _ in client.messages:
+        pass
