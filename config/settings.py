@@ -47,7 +47,7 @@ def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(value))
     except ValueError as error:
-        raise ValueError(f'a network such as "10.20.0.0/16" ({error})') from error
+        raise ValueError("a network, as 10.2.0.0/16") from error
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -150,7 +150,7 @@ class MediaSettings(Section):
     def _room_for_a_call(self) -> Self:
         # A call has two legs, a leg has an RTP port and the RTCP port above it.
         if self.port_last - self.port_first < 3:  # noqa: PLR2004 - two legs' ports, see above
-            raise ValueError("port_last at least 3 above port_first, room for one call")
+            raise ValueError("port_last at least 3 above port_first")
         return self
 
 

@@ -68,6 +68,7 @@ class ChildProcess:
         ready: asked again and again after a start until it says True; None: ready when started.
         ready_seconds: a child that is not ready by then is killed and counts as ended.
         stop_seconds: time between SIGTERM and SIGKILL.
+        quiet: its output is chatter: logged at debug instead of info.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ChildProcess:
         ready: Callable[[], Awaitable[bool]] | None = None,
         ready_seconds: float = 15.0,
         stop_seconds: float = 5.0,
+        quiet: bool = False,
     ) -> None:
         self.name = name
         self.state: ChildState = "stopped"
@@ -92,6 +94,7 @@ class ChildProcess:
         self._ready = ready
         self._ready_seconds = ready_seconds
         self._stop_seconds = stop_seconds
+        self._write_output = log.debug if quiet else log.info
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -234,7 +237,7 @@ class ChildProcess:
         text = line.decode(errors="replace").rstrip()
         if text:
             self._last_words.append(text)
-            log.info("child.output", child=self.name, line=text)
+            self._write_output("child.output", child=self.name, line=text)
 
     def _said(self) -> str:
         return f"; it said: {' / '.join(self._last_words)}" if self._last_words else ""

@@ -1,0 +1,217 @@
+"""The layers of the configuration, and what is said of a wrong one."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from config.settings import DEFAULTS, ConfigError, LineSettings, Settings, load
+
+
+def options(model: type[BaseModel], at: str = "") -> Iterator[tuple[str, str | None, bool]]:
+    """Yield key, documentation and "has a default" of every option of the model."""
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from options(inner, f"{at}{name}.")
+        elif LineSettings in get_args(inner):
+            yield from options(LineSettings, f"{at}{name}.12345.")
+        else:
+            yield f"{at}{name}", info.description, not info.is_required()
+
+
+def keys(table: dict[str, Any], at: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from keys(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}"
+
+
+def problems(path: Path | None, variables: Mapping[str, str]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, variables)
+    return str(caught.value).splitlines()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hotline.toml"
+
+
+def test_default_file_and_model_have_the_same_options() -> None:
+    in_file = list(keys(tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))))
+    assert in_file == [key for key, _, _ in options(Settings)]
+
+
+def test_model_documents_every_option_and_has_no_defaults_of_its_own() -> None:
+    assert [key for key, documentation, _ in options(Settings) if not documentation] == []
+    assert [key for key, _, has_default in options(Settings) if has_default] == []
+
+
+def test_default_file_has_a_comment_for_every_table_or_option() -> None:
+    lines = DEFAULTS.read_text(encoding="utf-8").splitlines()
+    bare = [
+        line
+        for before, line in itertools.pairwise(lines)
+        if "=" in line and not line.startswith("#") and (not before or before.startswith("["))
+    ]
+    # [lines."12345"] is explained above its table; its options follow at once.
+    assert bare == ['name = "政务服务便民热线"']
+
+
+def test_defaults_alone_are_complete() -> None:
+    settings = load(None, {})
+    assert settings.sip.port == 5060
+    assert settings.redis.url is None
+    assert settings.lines["12345"].name == "政务服务便民热线"
+    assert [str(network) for network in settings.trunks.allow] == ["127.0.0.0/8", "::1/128"]
+    assert settings.agents.seed == tuple(str(number) for number in range(1001, 1009))
+
+
+def test_settings_are_frozen() -> None:
+    settings = load(None, {})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.sip.port = 1
+
+
+def test_variable_beats_file_and_file_beats_default(file: Path) -> None:
+    file.write_text('[sip]\nport = 5070\nrealm = "city"\n')
+    settings = load(file, {"HOTLINE_SIP__PORT": "5080", "PATH": "/bin"})
+    assert (settings.sip.port, settings.sip.realm) == (5080, "city")
+    assert settings.sip.host == "127.0.0.1"
+
+
+def test_file_may_be_named_by_a_variable_and_the_argument_wins(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    file.write_text("[web]\nport = 1\n")
+    other.write_text("[web]\nport = 2\n")
+    assert load(None, {"HOTLINE_CONFIG": str(file)}).web.port == 1
+    assert load(other, {"HOTLINE_CONFIG": str(file)}).web.port == 2
+
+
+def test_variables_of_every_kind() -> None:
+    settings = load(
+        None,
+        {
+            "HOTLINE_TRUNKS__ALLOW": "10.0.0.0/8, 192.168.1.1",
+            "HOTLINE_RECORDING__ENABLED": "false",
+            "HOTLINE_SIP__NO_ANSWER_SECONDS": "2.5",
+            "HOTLINE_LINES__12345__NAME": "热线",
+            "HOTLINE_LINES__96000__NAME": "公交",
+            "HOTLINE_LINES__96000__SKILL": "bus",
+            "HOTLINE_ASR__MODEL_PATH": "/models/cn",
+            "HOTLINE_AGENTS__SEED": "",
+            "HOTLINE_AGENTS__SEED_PASSWORD": "swordfish",
+        },
+    )
+    assert [str(network) for network in settings.trunks.allow] == ["10.0.0.0/8", "192.168.1.1/32"]
+    assert settings.recording.enabled is False
+    assert settings.sip.no_answer_seconds == 2.5
+    assert settings.lines["12345"].model_dump() == {"name": "热线", "skill": "general"}
+    assert settings.lines["96000"].skill == "bus"
+    assert settings.asr.model_path == Path("/models/cn")
+    assert settings.agents.seed == ()
+    assert "swordfish" not in repr(settings)
+
+
+def test_table_of_lines_in_a_file_replaces_the_default_one(file: Path) -> None:
+    file.write_text('[lines."96000"]\nname = "公交"\nskill = "bus"\n')
+    assert list(load(file, {}).lines) == ["96000"]
+
+
+def test_wrong_value_names_key_value_wish_and_origin(file: Path) -> None:
+    file.write_text("[web]\nport = 70000\n")
+    assert problems(file, {"HOTLINE_SIP__PORT": "fifty", "HOTLINE_ASR__ENGINE": "siri"}) == [
+        "HOTLINE_SIP__PORT: sip.port = 'fifty': wanted a whole number",
+        "HOTLINE_ASR__ENGINE: asr.engine = 'siri': wanted 'vosk' or 'scripted'",
+        f"{file}: web.port = 70000: wanted a number less than or equal to 65535",
+    ]
+
+
+def test_unknown_option_is_an_error_with_a_suggestion(file: Path) -> None:
+    file.write_text("[sip]\nprot = 5060\n")
+    assert problems(file, {}) == [
+        f"{file}: sip.prot = 5060: wanted an option that exists; did you mean sip.port?"
+    ]
+
+
+@pytest.mark.parametrize(
+    "variable, suggestion",
+    [
+        ("HOTLINE_SIP__PROT", "sip.port"),
+        ("HOTLINE_AGENT__WRAP_UP_SECONDS", "agents.wrap_up_seconds"),
+        ("HOTLINE_LINES__12345__NMAE", "lines.12345.name"),
+    ],
+)
+def test_unknown_variable_is_an_error_with_a_suggestion(variable: str, suggestion: str) -> None:
+    (line,) = problems(None, {variable: "1"})
+    assert line.startswith(f"{variable}: ")
+    assert line.endswith(f"did you mean {suggestion}?")
+
+
+def test_unknown_option_like_no_other_has_no_suggestion() -> None:
+    assert problems(None, {"HOTLINE_XYZZY": "1"}) == [
+        "HOTLINE_XYZZY: xyzzy = '1': wanted an option that exists"
+    ]
+
+
+@pytest.mark.parametrize(
+    "variables, wanted",
+    [
+        (
+            {"HOTLINE_SIP__MIN_EXPIRES": "9000"},
+            "HOTLINE_SIP__MIN_EXPIRES: sip: wanted min_expires <= default_expires <= max_expires",
+        ),
+        (
+            {"HOTLINE_MEDIA__PORT_LAST": "20001"},
+            "HOTLINE_MEDIA__PORT_LAST: media: wanted port_last at least 3 above port_first",
+        ),
+        (
+            {"HOTLINE_TRUNKS__ALLOW": "10.1.2.3/8"},
+            "HOTLINE_TRUNKS__ALLOW: trunks.allow = '10.1.2.3/8': wanted a network, as 10.2.0.0/16",
+        ),
+        (
+            {"HOTLINE_SIP": "x"},
+            "HOTLINE_SIP: sip = 'x': wanted a table of options, not one value",
+        ),
+        ({"HOTLINE_SIP__HOST": ""}, "HOTLINE_SIP__HOST: sip.host = '': wanted some text"),
+        (
+            {"HOTLINE_SIP__NO_ANSWER_SECONDS": "inf"},
+            "HOTLINE_SIP__NO_ANSWER_SECONDS: sip.no_answer_seconds = 'inf': wanted a finite number",
+        ),
+        (
+            {"HOTLINE_LINES__96000__NAME": "公交"},
+            "HOTLINE_LINES__96000__NAME: lines.96000.skill: wanted a value; it has none",
+        ),
+    ],
+)
+def test_rules(variables: dict[str, str], wanted: str) -> None:
+    assert problems(None, variables) == [wanted]
+
+
+def test_secrets_are_not_in_error_messages() -> None:
+    text = "\n".join(
+        problems(
+            None,
+            {
+                "HOTLINE_REDIS__URL": "http://user:swordfish@host",
+                "HOTLINE_MQTT__PASSWORD": "swordfish",
+            },
+        )
+    )
+    assert "swordfish" not in text
+    assert "http://***@host" in text
+
+
+def test_file_that_cannot_be_read(file: Path) -> None:
+    assert problems(file, {}) == [
+        f"{file}: wanted a file that can be read (No such file or directory)"
+    ]
+    file.write_text("[sip\n")
+    (line,) = problems(file, {})
+    assert line.startswith(f"{file}: wanted TOML in UTF-8 (")
