@@ -27,13 +27,16 @@ class Account(Protocol):
 class Accounts(Protocol):
     """The table of accounts."""
 
-    async def verify(self, agent_id: str, password: str) -> Account | None:
-        """Return the account, or None; raise ``TooManyAttempts`` while the login brake holds."""
+    async def verify(self, agent_id: str, password: str, *, source: str = "") -> Account | None:
+        """Return the account, or None; raise ``TooManyAttempts`` while the login brake holds.
+
+        ``source`` is the address that the attempt comes from.
+        """
 
     async def get(self, agent_id: str) -> Account | None:
         """Return the account, or None."""
 
-    async def everyone(self) -> Sequence[Account]:
+    async def list_(self) -> Sequence[Account]:
         """Return all accounts, by id."""
 
 
@@ -50,18 +53,39 @@ class Presence(Protocol):
     def since(self) -> float: ...  # noqa: D102
     @property
     def phones(self) -> int: ...  # noqa: D102
+    @property
+    def call_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def wrap_up_until(self) -> float | None: ...  # noqa: D102
+    @property
+    def pending(self) -> str | None: ...  # noqa: D102
+    @property
+    def pending_reason(self) -> str | None: ...  # noqa: D102
 
 
 class Floor(Protocol):
     """The part of the shared floor that an agent works himself."""
 
-    async def sign_in(self, agent_id: str) -> object: ...  # noqa: D102
-    async def sign_out(self, agent_id: str) -> object: ...  # noqa: D102
-    async def set_ready(self, agent_id: str) -> object: ...  # noqa: D102
-    async def set_not_ready(self, agent_id: str, reason: str) -> object: ...  # noqa: D102
-    async def end_wrap_up(self, agent_id: str) -> object: ...  # noqa: D102
-    async def presence(self, agent_id: str) -> Presence | None: ...  # noqa: D102
-    async def everyone(self) -> Sequence[Presence]: ...  # noqa: D102
+    async def sign_in(self, agent_id: str) -> Presence:
+        """Put the agent on the floor, not ready; keeps his state if he is there already."""
+
+    async def sign_out(self, agent_id: str) -> Presence:
+        """Take the agent off the floor; while a call holds him, after that call."""
+
+    async def set_ready(self, agent_id: str) -> Presence:
+        """Be ready; raise ``PresenceError`` when signed out."""
+
+    async def set_not_ready(self, agent_id: str, reason: str) -> Presence:
+        """Take a break; while a call holds the agent, after it."""
+
+    async def end_wrap_up(self, agent_id: str) -> Presence:
+        """End wrap-up; in any other state nothing happens."""
+
+    async def presence(self, agent_id: str) -> Presence | None:
+        """Return where the agent stands; None when the floor never heard of him."""
+
+    async def everyone(self) -> Sequence[Presence]:
+        """Return all agents that the floor knows."""
 
 
 class LiveCall(Protocol):
@@ -124,7 +148,7 @@ class Calls(Protocol):
     async def correct(
         self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
     ) -> dict[str, Any]:
-        """Set fields by hand; raise ``UnknownTicket``, ``TicketError``, ``AlreadySubmitted``."""
+        """Set fields by hand; raise ``TicketError``, ``UnknownTicket``, ``AlreadySubmitted``."""
 
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
         """Submit and end the wrap-up; raise ``UnknownTicket``, ``AlreadySubmitted``."""

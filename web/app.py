@@ -1,0 +1,118 @@
+"""Puts the API and the desktop together."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from web import (
+    errors,
+    feed_route,
+    pages,
+    routes_agents,
+    routes_calls,
+    routes_health,
+    routes_session,
+    routes_tickets,
+)
+from web.feed import BUFFERED_EVENTS, FeedHub
+from web.ports import Accounts, Bus, Calls, Floor, Health, OnDesktop
+from web.services import Services
+from web.sessions import MemorySessions, SessionStore
+
+_DESCRIPTION = """\
+The hotline's calls, tickets and agents.
+
+Sign in with `POST /api/v1/session`; send the token as `Authorization: Bearer`. A browser has the
+cookie instead, and adds `X-Requested-With: hotline` to every request that changes something.
+
+Times are Unix seconds. Phone numbers are masked (`152****2668`) for everybody who is not on the
+call. Whatever is refused is answered with `{"error": {"code", "message", "field"}}`.
+
+`WebSocket /api/v1/feed` sends a snapshot and then every event; the events are described in
+docs/events.md.
+"""
+_TAGS = [
+    {"name": "session", "description": "Signing in and out"},
+    {"name": "me", "description": "The asker himself"},
+    {"name": "calls", "description": "Calls, transcripts, recordings"},
+    {"name": "tickets", "description": "Tickets"},
+    {"name": "agents", "description": "For supervisors and administrators"},
+    {"name": "health", "description": "How the node is"},
+]
+
+
+def create_app(
+    *,
+    calls: Calls,
+    floor: Floor,
+    accounts: Accounts,
+    bus: Bus,
+    health: Health,
+    version: str,
+    sessions: SessionStore | None = None,
+    on_desktop: OnDesktop | None = None,
+    clock: Callable[[], float] = time.time,
+    buffered_events: int = BUFFERED_EVENTS,
+) -> FastAPI:
+    """Return the web application.
+
+    Args:
+        calls: calls and tickets.
+        floor: agents' presence.
+        accounts: who may sign in.
+        bus: where the feed's events come from; subscribed to while the app runs.
+        health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        version: shown by health and in the API's description.
+        sessions: shared by the nodes through Redis, or (the default) this node's own.
+        on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
+            last one goes.
+        clock: Unix seconds.
+        buffered_events: a desktop that is this far behind is dropped.
+    """
+    hub = FeedHub(bus=bus, on_desktop=on_desktop, buffered=buffered_events)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        hub.open()
+        try:
+            yield
+        finally:
+            hub.close()
+
+    app = FastAPI(
+        title="12345 hotline",
+        version=version,
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = Services(
+        calls=calls,
+        floor=floor,
+        accounts=accounts,
+        health=health,
+        sessions=sessions or MemorySessions(),
+        feed=hub,
+        version=version,
+        clock=clock,
+    )
+    errors.install(app)
+    api = APIRouter(prefix="/api/v1")
+    for part in (
+        routes_session,
+        routes_agents,
+        routes_calls,
+        routes_tickets,
+        routes_health,
+        feed_route,
+    ):
+        api.include_router(part.router)
+    app.include_router(api)
+    pages.install(app)
+    app.add_middleware(pages.ProtectiveHeaders)
+    return app

@@ -1,0 +1,100 @@
+"""Who asks: the session cookie of a browser, or the bearer token of an API client.
+
+A browser sends its cookie along with requests that other sites provoke, so a state-changing
+request that shows nothing but the cookie must also show ``X-Requested-With: hotline`` (which
+another site cannot set without our leave) or an ``Origin`` of ours.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from web.errors import ApiError
+from web.ports import Account
+from web.services import Services, services_of
+
+COOKIE = "hotline_session"
+CSRF_HEADER = "X-Requested-With"
+CSRF_VALUE = "hotline"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_bearer = HTTPBearer(auto_error=False, description="The token that POST /api/v1/session returned.")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /api/v1/session.")
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The person who asks, and with which token."""
+
+    account: Account
+    token: str
+
+    @property
+    def id(self) -> str:
+        """His own number."""
+        return self.account.id
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether others' calls and tickets are shown to him (masked)."""
+        return self.account.role in {"supervisor", "admin"}
+
+    def may_see(self, agent_id: str | None) -> bool:
+        """Whether something of that agent's may be shown to him at all."""
+        return self.sees_all or agent_id == self.id
+
+
+def own_origin(connection: HTTPConnection) -> bool:
+    """Whether the ``Origin`` header is there and names the host that was asked."""
+    origin = connection.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == connection.headers.get("host")
+
+
+async def identify(services: Services, token: str | None) -> Viewer | None:
+    """Return whose token it is, or None; an account that is gone takes its sessions along."""
+    if not token:
+        return None
+    agent_id = await services.sessions.touch(token)
+    account = await services.accounts.get(agent_id) if agent_id is not None else None
+    return Viewer(account, token) if account is not None else None
+
+
+async def viewer(
+    request: Request,
+    services: Annotated[Services, Depends(services_of)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> Viewer:
+    """Return who asks; 401 when nobody, 403 when another site might be behind the request."""
+    found = await identify(services, bearer.credentials if bearer else cookie)
+    if found is None:
+        raise ApiError(
+            HTTPStatus.UNAUTHORIZED,
+            "not_signed_in",
+            "sign in first",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if bearer is None and request.method not in _SAFE_METHODS:
+        deliberate = request.headers.get(CSRF_HEADER) == CSRF_VALUE or own_origin(request)
+        if not deliberate:
+            raise ApiError(
+                HTTPStatus.FORBIDDEN,
+                "csrf",
+                f"a request by cookie needs the header {CSRF_HEADER}: {CSRF_VALUE}",
+            )
+    return found
+
+
+def _supervisor(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
+    if not who.sees_all:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "for supervisors and administrators")
+    return who
+
+
+Asker = Annotated[Viewer, Depends(viewer)]
+Supervisor = Annotated[Viewer, Depends(_supervisor)]

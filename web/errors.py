@@ -1,0 +1,161 @@
+"""One shape for everything that is refused: ``{"error": {"code", "message", "field"}}``.
+
+``code`` is for programs, ``message`` for the person who reads the log, ``field`` (or null) names
+the part of the request that was wrong. Domain errors carry no HTTP status; it is chosen here.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from agents.accounts import TooManyAttempts
+from agents.presence import PresenceError
+from calls.errors import UnknownCall
+from tickets.fields import TicketError
+from tickets.store import AlreadySubmitted, UnknownTicket
+
+log = structlog.get_logger(__name__)
+
+
+class ErrorDetail(BaseModel):
+    """What was wrong."""
+
+    code: str = Field(examples=["not_found"])
+    message: str
+    field: str | None = Field(default=None, description="The part of the request that was wrong.")
+
+
+class ErrorBody(BaseModel):
+    """The body of every refused request."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """A request is refused.
+
+    Args:
+        status: HTTP status to answer with.
+        code: for programs, stable.
+        message: for people.
+        field: the part of the request that was wrong.
+        headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.headers = headers
+
+
+def not_found(what: str) -> ApiError:
+    """Return the refusal for something that isn't there, or isn't the asker's to see."""
+    return ApiError(HTTPStatus.NOT_FOUND, "not_found", f"no such {what}")
+
+
+def conflict(code: str, message: str) -> ApiError:
+    """Return the refusal for something that the present state does not allow."""
+    return ApiError(HTTPStatus.CONFLICT, code, message)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that may answer with these, for OpenAPI."""
+    return {int(status): {"model": ErrorBody, "description": status.phrase} for status in statuses}
+
+
+def error_response(error: ApiError) -> JSONResponse:
+    """Return the answer that says it."""
+    detail = ErrorDetail(code=error.code, message=error.message, field=error.field)
+    return JSONResponse(
+        ErrorBody(error=detail).model_dump(), int(error.status), headers=dict(error.headers or {})
+    )
+
+
+def _from_validation(error: RequestValidationError) -> ApiError:
+    """Name the first wrong part; malformed JSON is 400, a wrong value 422."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "")
+        return ApiError(HTTPStatus.BAD_REQUEST, "malformed", f"the body is not JSON: {reason}")
+    place = [str(part) for part in first["loc"]]
+    if len(place) > 1 and place[0] in {"body", "query", "path", "header", "cookie"}:
+        place = place[1:]
+    field = ".".join(place)
+    return ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{field}: {first['msg']}", field=field
+    )
+
+
+def _from_http(error: HTTPException) -> ApiError:
+    """Give the framework's own refusals (unknown path, wrong method) the common shape."""
+    status = HTTPStatus(error.status_code)
+    code = status.name.lower()
+    return ApiError(status, code, str(error.detail), headers=error.headers)
+
+
+def _from_brake(error: TooManyAttempts) -> ApiError:
+    """Say how long the login brake still holds, where the accounts tell."""
+    seconds = max(1, round(error.retry_after))
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        f"too many failed sign-ins; try again in {seconds} s",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+_TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
+    ApiError: lambda error: error,
+    RequestValidationError: _from_validation,
+    HTTPException: _from_http,
+    TooManyAttempts: _from_brake,
+    UnknownCall: lambda _: not_found("call"),
+    UnknownTicket: lambda _: not_found("ticket"),
+    AlreadySubmitted: lambda _: conflict("already_submitted", "the ticket has been submitted"),
+    TicketError: lambda error: ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=f"fields.{error.field}"
+    ),
+    PresenceError: lambda error: conflict("presence", str(error)),
+}
+
+
+def _handler(
+    translate: Callable[[Any], ApiError],
+) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def handle(_request: Request, error: Exception) -> JSONResponse:
+        return error_response(translate(error))
+
+    return handle
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a defect of ours: logged in full, told in brief."""
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return error_response(
+        ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the node failed; see its log")
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every refusal in the one shape."""
+    for kind, translate in _TRANSLATIONS.items():
+        app.add_exception_handler(kind, _handler(translate))
+    app.add_exception_handler(Exception, _fault)

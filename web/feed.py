@@ -1,0 +1,148 @@
+"""Hands published events to the desktops: each agent his own, supervisors all (masked).
+
+The hub is called by the bus for every event and must neither wait nor look at clients that the
+event does not concern: clients are indexed by agent. A client that reads too slowly overflows its
+own buffer and is dropped; it comes back and starts from a fresh snapshot.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from eventbus.catalogue import Event, ServiceStatus
+from web.masking import masked
+from web.ports import Bus, OnDesktop
+
+log = structlog.get_logger(__name__)
+
+BUFFERED_EVENTS = 512
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """Return a message as it goes over the WebSocket."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+class FeedClient:
+    """One connected desktop.
+
+    Attributes:
+        agent_id: who sits at it.
+        sees_all: whether others' events are shown to it.
+        token: the session that it was opened with.
+        dropped: set when it must go; ``why`` tells: slow or signed_out.
+    """
+
+    def __init__(self, agent_id: str, *, sees_all: bool, token: str, buffered: int) -> None:
+        self.agent_id = agent_id
+        self.sees_all = sees_all
+        self.token = token
+        self.dropped = asyncio.Event()
+        self.why: str | None = None
+        self._buffer: asyncio.Queue[str] = asyncio.Queue(maxsize=buffered)
+
+    def put(self, text: str) -> None:
+        """Buffer a message; drop the client when there is no room."""
+        try:
+            self._buffer.put_nowait(text)
+        except asyncio.QueueFull:
+            self.drop("slow")
+
+    async def next(self) -> str:
+        """Wait for the next message."""
+        return await self._buffer.get()
+
+    def drop(self, why: str) -> None:
+        """Say that the client must go; the first reason counts."""
+        if self.why is None:
+            self.why = why
+            self.dropped.set()
+
+
+class FeedHub:
+    """All desktops connected to this node.
+
+    Args:
+        bus: where events come from.
+        on_desktop: told when an agent's first desktop connects and when the last one goes.
+        buffered: messages kept for a client that does not read.
+    """
+
+    def __init__(
+        self, *, bus: Bus, on_desktop: OnDesktop | None = None, buffered: int = BUFFERED_EVENTS
+    ) -> None:
+        self._bus = bus
+        self._on_desktop = on_desktop
+        self._buffered = buffered
+        self._clients: defaultdict[str, set[FeedClient]] = defaultdict(set)
+        self._supervisors: set[FeedClient] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def open(self) -> None:
+        """Start listening to the bus."""
+        self._unsubscribe = self._bus.subscribe(self._deliver)
+
+    def close(self) -> None:
+        """Stop listening to the bus."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def count(self) -> int:
+        """Return how many desktops are connected."""
+        return sum(map(len, self._clients.values()))
+
+    @contextmanager
+    def join(self, agent_id: str, *, sees_all: bool, token: str) -> Iterator[FeedClient]:
+        """Connect a desktop for as long as the context lasts."""
+        client = FeedClient(agent_id, sees_all=sees_all, token=token, buffered=self._buffered)
+        self._clients[agent_id].add(client)
+        if sees_all:
+            self._supervisors.add(client)
+        if len(self._clients[agent_id]) == 1:
+            self._tell(agent_id, connected=True)
+        try:
+            yield client
+        finally:
+            self._supervisors.discard(client)
+            self._clients[agent_id].discard(client)
+            if not self._clients[agent_id]:
+                del self._clients[agent_id]
+                self._tell(agent_id, connected=False)
+
+    def end_session(self, agent_id: str, token: str) -> None:
+        """Drop the desktops that were opened with this session."""
+        for client in self._clients.get(agent_id, ()):
+            if client.token == token:
+                client.drop("signed_out")
+
+    def _tell(self, agent_id: str, *, connected: bool) -> None:
+        log.info("desktop", agent_id=agent_id, connected=connected)
+        if self._on_desktop is not None:
+            self._on_desktop(agent_id, connected)
+
+    def _deliver(self, event: Event) -> None:
+        own = self._clients.get(event.agent_id, ()) if event.agent_id is not None else ()
+        if not own and not self._supervisors and not isinstance(event, ServiceStatus):
+            return
+        message = event.to_dict()
+        if isinstance(event, ServiceStatus):
+            text = encode(message)
+            for clients in self._clients.values():
+                for client in clients:
+                    client.put(text)
+            return
+        if own:
+            text = encode(message)
+            for client in own:
+                client.put(text)
+        others = self._supervisors.difference(own)
+        if others:
+            text = encode(masked(message))
+            for client in others:
+                client.put(text)

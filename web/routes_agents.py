@@ -1,0 +1,110 @@
+"""The asker himself, and for supervisors the other agents."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from web.auth import Asker, Supervisor
+from web.errors import documented, not_found
+from web.schemas import AgentOut, AgentStatus, Me, PresenceChange, PresenceOut
+from web.services import Served, Services
+
+router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))
+
+_CHANGES = documented(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_OTHERS = documented(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+AgentId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,32}$", examples=["1001"])]
+
+
+@router.get("/me", summary="Who am I", tags=["me"])
+async def me(who: Asker, served: Served) -> Me:
+    """Return the asker's account and where he stands."""
+    presence = await served.floor.presence(who.id)
+    return Me(
+        agent=AgentOut.model_validate(who.account),
+        presence=PresenceOut.model_validate(presence) if presence else None,
+    )
+
+
+@router.put("/me/presence", summary="Be ready or not ready", tags=["me"], responses=_CHANGES)
+async def set_presence(body: PresenceChange, who: Asker, served: Served) -> PresenceOut:
+    """Change the asker's own state; in the middle of a call it takes effect after it."""
+    return await _change(served, who.id, body)
+
+
+@router.post(
+    "/me/wrap-up/end",
+    summary="End wrap-up",
+    tags=["me"],
+    responses=documented(HTTPStatus.FORBIDDEN),
+)
+async def end_wrap_up(who: Asker, served: Served) -> PresenceOut:
+    """Be ready again without waiting for the end of wrap-up; in any other state do nothing."""
+    await served.floor.sign_in(who.id)
+    return PresenceOut.model_validate(await served.floor.end_wrap_up(who.id))
+
+
+@router.get(
+    "/agents",
+    summary="All agents and where they stand",
+    tags=["agents"],
+    responses=documented(HTTPStatus.FORBIDDEN),
+)
+async def agents(_who: Supervisor, served: Served) -> list[AgentStatus]:
+    """Return every account with its presence."""
+    presences = {presence.agent_id: presence for presence in await served.floor.everyone()}
+    return [
+        AgentStatus(
+            agent=AgentOut.model_validate(account),
+            presence=PresenceOut.model_validate(presences[account.id])
+            if account.id in presences
+            else None,
+        )
+        for account in await served.accounts.list_()
+    ]
+
+
+@router.get("/agents/{agent_id}", summary="One agent", tags=["agents"], responses=_OTHERS)
+async def agent(agent_id: AgentId, _who: Supervisor, served: Served) -> AgentStatus:
+    """Return one account with its presence."""
+    account = await served.accounts.get(agent_id)
+    if account is None:
+        raise not_found("agent")
+    presence = await served.floor.presence(agent_id)
+    return AgentStatus(
+        agent=AgentOut.model_validate(account),
+        presence=PresenceOut.model_validate(presence) if presence else None,
+    )
+
+
+@router.post(
+    "/agents/{agent_id}/presence",
+    summary="Change an agent's state for him",
+    tags=["agents"],
+    responses=_CHANGES | _OTHERS,
+)
+async def force_presence(
+    agent_id: AgentId, body: PresenceChange, _who: Supervisor, served: Served
+) -> PresenceOut:
+    """Set an agent, who must be on the floor, ready or not ready."""
+    if await served.accounts.get(agent_id) is None:
+        raise not_found("agent")
+    presence = await served.floor.presence(agent_id)
+    if presence is None or presence.state == "signed_out":
+        raise not_found("agent on the floor")
+    return await _change(served, agent_id, body)
+
+
+async def _change(served: Services, agent_id: str, body: PresenceChange) -> PresenceOut:
+    await served.floor.sign_in(agent_id)
+    if body.state == "ready":
+        changed = await served.floor.set_ready(agent_id)
+    else:
+        changed = await served.floor.set_not_ready(agent_id, body.reason or "other")
+    return PresenceOut.model_validate(changed)

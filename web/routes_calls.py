@@ -1,0 +1,128 @@
+"""Calls: live, recorded, their transcripts and recordings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import FileResponse
+
+from web.auth import Asker, Viewer
+from web.errors import documented, not_found
+from web.masking import masked
+from web.ports import LiveCall
+from web.schemas import CallOut, LiveCallOut, Page, UtteranceOut
+from web.services import Served, Services
+
+router = APIRouter(prefix="/calls", tags=["calls"], responses=documented(HTTPStatus.UNAUTHORIZED))
+
+CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@+~-]{1,128}$")]
+_ONE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of a list is wanted."""
+
+    limit: Annotated[int, Query(ge=1, le=200)] = 50
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+
+
+def owner_of(call: Mapping[str, Any], who: Viewer) -> bool:
+    """Whether the asker is, or was, on the call."""
+    on_it = {
+        segment.get("agent_id")
+        for segment in call.get("segments", ())
+        if segment.get("answered_at") is not None
+    }
+    return call.get("agent_id") == who.id or who.id in on_it
+
+
+def live_call(view: LiveCall, who: Viewer) -> LiveCallOut:
+    """Return a live call as the asker may see it."""
+    shown = LiveCallOut.model_validate(view)
+    if view.agent_id == who.id:
+        return shown
+    return LiveCallOut.model_validate(masked(shown.model_dump()))
+
+
+async def _find(served: Services, who: Viewer, call_id: str) -> dict[str, Any]:
+    """Return a call's record as stored; 404 when there is none, or it is somebody else's."""
+    record = await served.calls.call(call_id)
+    if record is None:
+        view = next((view for view in served.calls.live() if view.call_id == call_id), None)
+        record = LiveCallOut.model_validate(view).model_dump() if view is not None else None
+    if record is None or not (who.sees_all or owner_of(record, who)):
+        raise not_found("call")
+    return record
+
+
+def _shown(record: dict[str, Any], who: Viewer) -> CallOut:
+    return CallOut.model_validate(record if owner_of(record, who) else masked(record))
+
+
+@router.get("", summary="Call records", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) -> Page[CallOut]:
+    """Return the asker's calls, for supervisors everybody's, newest first."""
+    records = await served.calls.calls(
+        agent_id=None if who.sees_all else who.id, limit=page.limit, offset=page.offset
+    )
+    items = [_shown(record, who) for record in records]
+    return Page(items=items, limit=page.limit, offset=page.offset)
+
+
+@router.get("/live", summary="Calls in progress")
+async def live(who: Asker, served: Served) -> list[LiveCallOut]:
+    """Return the asker's live call, for supervisors all, also waiting ones."""
+    return [live_call(view, who) for view in served.calls.live() if who.may_see(view.agent_id)]
+
+
+@router.get("/{call_id}", summary="One call", responses=_ONE)
+async def call(call_id: CallId, who: Asker, served: Served) -> CallOut:
+    """Return a call's record, with a segment for each agent who took part."""
+    return _shown(await _find(served, who, call_id), who)
+
+
+@router.get("/{call_id}/transcript", summary="What was said", responses=_ONE)
+async def transcript(call_id: CallId, who: Asker, served: Served) -> list[UtteranceOut]:
+    """Return the utterances of both sides in order."""
+    record = await _find(served, who, call_id)
+    said = await served.calls.transcript(call_id)
+    shown = said if owner_of(record, who) else masked(said)
+    return [UtteranceOut.model_validate(utterance) for utterance in shown]
+
+
+@router.get(
+    "/{call_id}/recording",
+    summary="The recording",
+    response_class=FileResponse,
+    responses=_ONE
+    | {
+        HTTPStatus.OK: {"content": {"audio/wav": {}}, "description": "Stereo: citizen, agent."},
+        HTTPStatus.PARTIAL_CONTENT: {"content": {"audio/wav": {}}, "description": "A range."},
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: {"description": "No such range."},
+    },
+)
+async def recording(call_id: CallId, who: Asker, served: Served) -> FileResponse:
+    """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges."""
+    await _find(served, who, call_id)
+    path = await served.calls.recording(call_id)
+    if path is None or not await anyio.Path(path).is_file():
+        raise not_found("recording")
+    return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
+
+
+@router.post(
+    "/{call_id}/hang-up",
+    summary="Hang up",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=_ONE | documented(HTTPStatus.FORBIDDEN),
+)
+async def hang_up(call_id: CallId, who: Asker, served: Served) -> None:
+    """End a live call: its agent may, and a supervisor."""
+    view = next((view for view in served.calls.live() if view.call_id == call_id), None)
+    if view is None or not who.may_see(view.agent_id):
+        raise not_found("call")
+    await served.calls.hang_up(call_id)

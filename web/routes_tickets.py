@@ -1,0 +1,80 @@
+"""Tickets: the draft that fills itself, corrections, submission."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from web.auth import Asker, Viewer
+from web.errors import ApiError, documented, not_found
+from web.masking import masked
+from web.routes_calls import Paging
+from web.schemas import Page, TicketChange, TicketOut, TicketStatus
+from web.services import Served, Services
+
+router = APIRouter(
+    prefix="/tickets", tags=["tickets"], responses=documented(HTTPStatus.UNAUTHORIZED)
+)
+
+TicketId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+_ONE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_CHANGES = _ONE | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+
+
+def shown_ticket(ticket: dict[str, Any], who: Viewer) -> TicketOut:
+    """Return a ticket as the asker may see it."""
+    return TicketOut.model_validate(ticket if ticket.get("agent_id") == who.id else masked(ticket))
+
+
+async def _find(served: Services, who: Viewer, ticket_id: str) -> dict[str, Any]:
+    ticket = await served.calls.ticket(ticket_id)
+    if ticket is None or not who.may_see(ticket.get("agent_id")):
+        raise not_found("ticket")
+    return ticket
+
+
+async def _own(served: Services, who: Viewer, ticket_id: str) -> None:
+    """Refuse to change others' tickets: the answers for them would be in somebody else's name."""
+    ticket = await _find(served, who, ticket_id)
+    if ticket.get("agent_id") != who.id:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "only its agent changes a ticket")
+
+
+@router.get("", summary="Tickets", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def tickets(
+    who: Asker,
+    served: Served,
+    page: Annotated[Paging, Depends()],
+    status: Annotated[TicketStatus | None, Query(description="Both when left out.")] = None,
+) -> Page[TicketOut]:
+    """Return the asker's tickets, for supervisors everybody's, newest first."""
+    found = await served.calls.tickets(
+        agent_id=None if who.sees_all else who.id,
+        status=status,
+        limit=page.limit,
+        offset=page.offset,
+    )
+    items = [shown_ticket(ticket, who) for ticket in found]
+    return Page(items=items, limit=page.limit, offset=page.offset)
+
+
+@router.get("/{ticket_id}", summary="One ticket", responses=_ONE)
+async def ticket(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
+    """Return a ticket with the source and evidence of every field."""
+    return shown_ticket(await _find(served, who, ticket_id), who)
+
+
+@router.patch("/{ticket_id}", summary="Correct a ticket", responses=_CHANGES)
+async def correct(ticket_id: TicketId, body: TicketChange, who: Asker, served: Served) -> TicketOut:
+    """Set fields by hand; from then on nothing heard overwrites them."""
+    await _own(served, who, ticket_id)
+    changes = body.fields.model_dump(exclude_unset=True)
+    changed = await served.calls.correct(ticket_id, changes, agent_id=who.id)
+    return shown_ticket(changed, who)
+
+
+@router.post("/{ticket_id}/submit", summary="Submit a ticket", responses=_CHANGES)
+async def submit(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
+    """Submit the ticket and end the wrap-up; 409 when it has been submitted before."""
+    await _own(served, who, ticket_id)
+    return shown_ticket(await served.calls.submit(ticket_id, agent_id=who.id), who)

@@ -1,0 +1,217 @@
+"""The shapes that go over the API. Times are Unix seconds."""
+
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from tickets.fields import CATEGORIES, PARTNERS, TITLES, TYPES, URGENCIES
+
+PresenceState = Literal[
+    "signed_out", "ready", "reserved", "ringing", "talking", "wrap_up", "not_ready"
+]
+NotReadyReason = Literal["break", "meal", "training", "meeting", "other"]
+TicketStatus = Literal["draft", "submitted"]
+Item = TypeVar("Item")
+
+
+class _Request(BaseModel):
+    """A body sent to us: unknown keys are refused, so a misspelt field is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SignIn(_Request):
+    """Who signs in."""
+
+    agent_id: str = Field(min_length=1, max_length=32, examples=["1001"])
+    password: str = Field(min_length=1, max_length=256)
+
+
+class PresenceChange(_Request):
+    """What an agent wants to be."""
+
+    state: Literal["ready", "not_ready"]
+    reason: NotReadyReason | None = Field(
+        default=None, description="Why not ready; left out it is `other`."
+    )
+
+
+def _choice(*choices: str) -> Any:
+    """Describe a field with few values; ``tickets.fields.check`` refuses the others."""
+    return Field(default=None, json_schema_extra={"enum": [*choices, None]})
+
+
+class TicketFields(_Request):
+    """A ticket's fields; only those sent are changed. Null empties a field that may be empty."""
+
+    name: str | None = Field(default=None, max_length=40)
+    title: str | None = _choice(*TITLES)
+    phone: str | None = Field(default=None, examples=["15250322668"])
+    address: str | None = Field(default=None, max_length=200)
+    type: str | None = _choice(*TYPES)
+    category: str | None = _choice(*CATEGORIES)
+    urgent: StrictBool | None = None
+    urgency: str | None = _choice(*URGENCIES)
+    urgency_reason: str | None = Field(default=None, max_length=200)
+    transfer: str | None = _choice(*PARTNERS)
+    secret: StrictBool | None = None
+    repeat: StrictBool | None = None
+    party: str | None = Field(default=None, max_length=100)
+    content: str | None = Field(default=None, max_length=10_000)
+
+
+class TicketChange(_Request):
+    """Corrections to a ticket."""
+
+    fields: TicketFields
+
+
+class AgentOut(BaseModel):
+    """An account, without its secrets."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    role: str
+    group: str | None = None
+
+
+class PresenceOut(BaseModel):
+    """Where an agent stands.
+
+    ``phones`` counts his registered phones; ``pending`` is what he asked for during a call and
+    will be after it.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    agent_id: str
+    state: PresenceState
+    reason: str | None = None
+    since: float
+    phones: int = 0
+    call_id: str | None = None
+    wrap_up_until: float | None = None
+    pending: PresenceState | None = None
+    pending_reason: str | None = None
+
+
+class SessionOut(BaseModel):
+    """A session: the token is for API clients, a browser has the cookie."""
+
+    token: str
+    agent: AgentOut
+
+
+class Me(BaseModel):
+    """The asker and where he stands; presence is null while he is not on the floor."""
+
+    agent: AgentOut
+    presence: PresenceOut | None
+
+
+class AgentStatus(BaseModel):
+    """An agent on the supervisor's list."""
+
+    agent: AgentOut
+    presence: PresenceOut | None
+
+
+class LiveCallOut(BaseModel):
+    """A call in progress."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    call_id: str
+    line: str
+    caller: str | None = None
+    state: str
+    agent_id: str | None = None
+    arrived_at: float
+    answered_at: float | None = None
+    ticket_id: str | None = None
+
+
+class SegmentOut(BaseModel):
+    """One participant's part in a call."""
+
+    agent_id: str | None = None
+    kind: str | None = None
+    offered_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    outcome: str | None = None
+
+
+class CallOut(BaseModel):
+    """A call's record."""
+
+    call_id: str
+    line: str
+    caller: str | None = None
+    arrived_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+    outcome: str | None = None
+    ended_by: str | None = None
+    agent_id: str | None = None
+    ticket_id: str | None = None
+    recording: bool = False
+    segments: list[SegmentOut] = []
+
+
+class UtteranceOut(BaseModel):
+    """What a party said; start and end are seconds since the answer."""
+
+    seq: int
+    leg: str
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+
+
+class FieldOut(BaseModel):
+    """A field's value, who gave it (heard, caller_id, agent) and the words it was heard in."""
+
+    value: Any = None
+    source: str | None = None
+    evidence: str | None = None
+
+
+class TicketOut(BaseModel):
+    """A ticket."""
+
+    id: str
+    call_id: str | None = None
+    agent_id: str | None = None
+    status: str
+    created_at: float | None = None
+    submitted_at: float | None = None
+    fields: Mapping[str, FieldOut]
+
+
+class Page(BaseModel, Generic[Item]):
+    """Part of a list, newest first."""
+
+    items: list[Item]
+    limit: int
+    offset: int
+
+
+class PartOut(BaseModel):
+    """How a part of the node is."""
+
+    status: str
+    detail: str | None = None
+
+
+class HealthOut(BaseModel):
+    """How the node is; ``down`` means that it cannot take calls."""
+
+    status: str
+    version: str
+    parts: Mapping[str, PartOut]
+    counts: Mapping[str, int]

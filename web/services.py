@@ -1,0 +1,36 @@
+"""What the routes work with, handed to them by ``create_app``."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from web.feed import FeedHub
+from web.ports import Accounts, Calls, Floor, Health
+from web.sessions import SessionStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything behind the API."""
+
+    calls: Calls
+    floor: Floor
+    accounts: Accounts
+    health: Health
+    sessions: SessionStore
+    feed: FeedHub
+    version: str
+    clock: Callable[[], float] = time.time
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """Return the services of the app that serves this connection."""
+    services: Services = connection.app.state.services
+    return services
+
+
+Served = Annotated[Services, Depends(services_of)]
