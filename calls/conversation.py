@@ -1,0 +1,237 @@
+"""What is said in one call: both sides' recognition, the transcript and the ticket that fills.
+
+It lives from the answer until the last final utterance after the hang-up. A call never waits for
+it: without a recogniser the conversation simply stays empty, and starts over when one is back.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from asr.client import RecognizerClient
+from asr.ports import Final, Partial
+from calls.records import CallRecords
+from eventbus.bus import EventBus
+from eventbus.catalogue import TicketField, TranscriptFinal, TranscriptPartial
+from telephony.media_client import MediaClient, MediaError
+from tickets.draft import TicketDraft, Utterance
+from tickets.fields import FieldChange, check
+from tickets.store import AlreadySubmitted, TicketStore
+
+log = structlog.get_logger(__name__)
+
+Side = Literal["caller", "agent"]
+SIDES: tuple[Side, Side] = ("caller", "agent")
+
+#: How long field changes are gathered before the draft is saved: well under the second that the
+#: design allows anything said to be in memory only, and one write for a burst of fields.
+_SAVE_AFTER = 0.3
+
+_SAVE_RETRY = 1.0
+_SAVE_ATTEMPTS = 30
+
+
+def stream_id(call_id: str, side: Side) -> str:
+    """Return the recognition stream's name of one side of a call."""
+    return f"{call_id}.{side}"
+
+
+class Conversation:
+    """The words and the ticket of one call.
+
+    Args:
+        call_id: the call.
+        agent_id: who talks with the citizen.
+        draft: the ticket to fill.
+        sessions: the media session of each side.
+        wall_clock: Unix seconds.
+        seconds: seconds since the answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        agent_id: str,
+        draft: TicketDraft,
+        sessions: Mapping[Side, str],
+        media: MediaClient,
+        recognizer: RecognizerClient,
+        records: CallRecords,
+        tickets: TicketStore,
+        bus: EventBus,
+        wall_clock: Callable[[], float],
+        seconds: Callable[[], float],
+    ) -> None:
+        self.call_id = call_id
+        self.agent_id = agent_id
+        self.draft = draft
+        self.recognised = False
+        self._sessions = sessions
+        self._media = media
+        self._recognizer = recognizer
+        self._records = records
+        self._tickets = tickets
+        self._bus = bus
+        self._wall_clock = wall_clock
+        self._seconds = seconds
+        self._seq = 0
+        self._dirty = asyncio.Event()
+        self._closing = False
+        self._saving = asyncio.Lock()
+        self._created = False
+        self._saver: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Show the ticket's first fields and start listening to both sides."""
+        self._saver = asyncio.create_task(self._keep_saved(), name=f"draft-{self.call_id}")
+        self._publish_fields(
+            [
+                FieldChange(name, field.value, field.source, field.evidence)
+                for name, field in self.draft.fields.items()
+                if field.value
+            ]
+        )
+        self._dirty.set()
+        await self.listen()
+
+    async def listen(self) -> None:
+        """Fork both sides to the recogniser; also after it, or the media process, came back."""
+        for side in SIDES:
+            target = await self._recognizer.open_stream(
+                stream_id(self.call_id, side), t0=self._seconds()
+            )
+            if target is None:
+                log.info("not_recognised", call_id=self.call_id, side=side)
+                continue
+            self.recognised = True
+            try:
+                await self._media.fork(self._sessions[side], target)
+            except MediaError:
+                log.warning("fork_failed", call_id=self.call_id, side=side)
+
+    def hear(self, side: Side, result: Partial | Final) -> None:
+        """Take a result of one side's recognition."""
+        if isinstance(result, Partial):
+            self._bus.publish(
+                TranscriptPartial(
+                    at=self._wall_clock(),
+                    agent_id=self.agent_id,
+                    call_id=self.call_id,
+                    leg=side,
+                    text=result.text,
+                    start=result.start,
+                )
+            )
+            return
+        self._seq += 1
+        self._records.utterance(
+            self.call_id,
+            self._seq,
+            leg=side,
+            start=result.start,
+            end=result.end,
+            text=result.text,
+            confidence=result.confidence,
+        )
+        self._bus.publish(
+            TranscriptFinal(
+                at=self._wall_clock(),
+                agent_id=self.agent_id,
+                call_id=self.call_id,
+                leg=side,
+                text=result.text,
+                start=result.start,
+                end=result.end,
+                confidence=result.confidence,
+                seq=self._seq,
+            )
+        )
+        changes = self.draft.hear(
+            Utterance(speaker=side, text=result.text, start=result.start, end=result.end)
+        )
+        self._publish_fields(changes)
+
+    def correct(self, changes: Mapping[str, Any]) -> None:
+        """Set fields by the agent's hand.
+
+        Raises:
+            tickets.fields.TicketError: a field or value is wrong; nothing is changed.
+        """
+        for name, value in changes.items():
+            check(name, value)
+        for name, value in changes.items():
+            self._publish_fields(self.draft.correct(name, value))
+
+    async def close(self) -> None:
+        """Wait for the last words, save the ticket, stop."""
+        for side in SIDES:
+            await self._recognizer.close_stream(stream_id(self.call_id, side))
+        self._closing = True
+        self._dirty.set()
+        if self._saver is not None:
+            await self._saver
+
+    def _publish_fields(self, changes: list[FieldChange]) -> None:
+        if not changes:
+            return
+        self._dirty.set()
+        for change in changes:
+            self._bus.publish(
+                TicketField(
+                    at=self._wall_clock(),
+                    agent_id=self.agent_id,
+                    call_id=self.call_id,
+                    ticket_id=self.draft.ticket_id,
+                    field=change.field,
+                    value=change.value,
+                    source=change.source,
+                    evidence=change.evidence,
+                )
+            )
+
+    async def _keep_saved(self) -> None:
+        """Store the draft soon after each change; the last time when closing."""
+        failures = 0
+        while True:
+            await self._dirty.wait()
+            if not self._closing:
+                await asyncio.sleep(_SAVE_AFTER)
+            self._dirty.clear()
+            try:
+                await self.save()
+            except (SQLAlchemyError, OSError) as error:
+                failures += 1
+                log.warning("draft_not_saved", ticket_id=self.draft.ticket_id, error=str(error))
+                if self._closing and failures > _SAVE_ATTEMPTS:
+                    log.exception("draft_lost", ticket_id=self.draft.ticket_id)
+                    return
+                await asyncio.sleep(_SAVE_RETRY)
+                self._dirty.set()
+                continue
+            failures = 0
+            if self._closing:
+                return
+
+    async def save(self) -> None:
+        """Store the draft as it is now.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away.
+        """
+        async with self._saving:
+            if not self._created:
+                with contextlib.suppress(IntegrityError):  # made before, its answer was lost
+                    await self._tickets.create(
+                        self.draft, call_id=self.call_id, agent_id=self.agent_id
+                    )
+                self._created = True
+                return
+            try:
+                await self._tickets.save(self.draft)
+            except AlreadySubmitted:
+                log.debug("submitted_meanwhile", ticket_id=self.draft.ticket_id)

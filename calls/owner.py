@@ -1,0 +1,580 @@
+"""The owner of one call: performs what ``calls/call.py`` decides and reports what happened.
+
+There is one owner per call, and it alone holds the call's legs, media sessions and offer. What is
+immediate (SIP) it does at once; what another process must answer (Redis, the media process) goes
+through the owner's own work queue, one piece after the other, so that for one call the floor always
+sees things in the order in which they were decided.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from telephony.sip.offer_answer import (
+    AudioFormat,
+    RemoteAudio,
+    SdpError,
+    build_answer,
+    build_offer,
+    parse_audio,
+)
+
+from agents.floor import Floor, Offer
+from calls.call import (
+    AgentLegAnswered,
+    AgentLegEnded,
+    AgentLegRinging,
+    AgentOffered,
+    Arrived,
+    Bridged,
+    Call,
+    CallEffect,
+    CallerEnded,
+    CallInput,
+    CallPhones,
+    CallState,
+    ConfirmLease,
+    Connect,
+    DeadlinePassed,
+    Dequeue,
+    Enqueue,
+    Finish,
+    FinishAgent,
+    HangUpCaller,
+    HangUpLeg,
+    LeaseConfirmed,
+    LeaseLost,
+    MarkRinging,
+    MediaFailed,
+    OfferFailed,
+    PhonesCalled,
+    ReleaseOffer,
+    RingCaller,
+)
+from calls.conversation import Conversation
+from calls.records import CallRecords
+from eventbus.bus import EventBus
+from eventbus.catalogue import (
+    CallAnswered,
+    CallArrived,
+    CallEnded,
+    CallOffered,
+    CallOfferFailed,
+    CallWaiting,
+)
+from telephony.bindings import BindingStore
+from telephony.gateway import SipGateway
+from telephony.leg import (
+    Leg,
+    LegAnswered,
+    LegConfirmed,
+    LegEnded,
+    LegEvent,
+    LegReoffered,
+    LegRinging,
+)
+from telephony.media_client import MediaClient, MediaError
+
+log = structlog.get_logger(__name__)
+
+#: What we offer to agents' phones; the citizen's own first format is put in front, so that the two
+#: legs share one codec and packets are relayed untouched wherever the phone allows it.
+G711 = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Facilities:
+    """What every call's owner works with; one for all calls of a node."""
+
+    gateway: SipGateway
+    bindings: BindingStore
+    media: MediaClient
+    floor: Floor
+    records: CallRecords
+    bus: EventBus
+    converse: Callable[["CallOwner"], Conversation]
+    wall_clock: Callable[[], float]
+    no_answer_seconds: float
+    recordings: Path | None
+
+
+class CallOwner:
+    """One citizen's call and everything that belongs to it.
+
+    Args:
+        call_id: ours.
+        leg: the citizen's leg, not yet answered, with a session description that was checked.
+        line: the dialled number.
+        facilities: what the call works with.
+        on_finished: told when the call's record is complete and nothing of it is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        leg: Leg,
+        line: str,
+        line_name: str,
+        ticket_id: str,
+        facilities: Facilities,
+        on_finished: Callable[["CallOwner"], None],
+    ) -> None:
+        self.call_id = call_id
+        self.leg = leg
+        self.line = line
+        self.line_name = line_name
+        self.ticket_id = ticket_id
+        self.conversation: Conversation | None = None
+        self.call = Call(no_answer_seconds=facilities.no_answer_seconds)
+        self._f = facilities
+        self._on_finished = on_finished
+        self._loop = asyncio.get_running_loop()
+        # Monotonic times of the machine become Unix times by this offset, fixed for the call.
+        self._epoch = facilities.wall_clock() - self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._work: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]] | None] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._offers: dict[int, Offer] = {}
+        self._agent_legs: dict[str, Leg] = {}
+        self._answers: dict[str, RemoteAudio] = {}
+        self._session_version = 1
+        self._caller_session: str | None = None
+        self._agent_session: str | None = None
+        self._addresses: dict[str, tuple[str, int]] = {}
+        self._recording: Path | None = None
+        self._waiting_told = False
+
+    # -- facts -------------------------------------------------------------------------------------
+
+    @property
+    def caller(self) -> str | None:
+        """The citizen's number, None when withheld."""
+        return self.leg.caller
+
+    @property
+    def sessions(self) -> tuple[str, str]:
+        """The media sessions (citizen's, agent's) of a talking call."""
+        return f"{self.call_id}.caller", self._agent_session or ""
+
+    def unix(self, moment: float | None) -> float | None:
+        """Turn a time of the machine into Unix seconds."""
+        return None if moment is None else moment + self._epoch
+
+    def seconds_since_answer(self) -> float:
+        """Return the position on the call's time line."""
+        return self._loop.time() - (self.call.answered_at or self._loop.time())
+
+    # -- inputs ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take the call: ring, queue, and follow it from now on."""
+        self._worker = asyncio.create_task(self._run(), name=f"call-{self.call_id}")
+        self.leg.on_event = self._on_caller_event
+        arrived_at = self._f.wall_clock()
+        self._f.records.arrived(
+            self.call_id,
+            line=self.line,
+            caller=self.caller,
+            sip_call_id=self.leg.sip_call_id,
+            arrived_at=arrived_at,
+        )
+        self._f.bus.publish(
+            CallArrived(at=arrived_at, call_id=self.call_id, line=self.line, caller=self.caller)
+        )
+        self.feed(Arrived())
+
+    def offer(self, offer: Offer) -> None:
+        """Take the floor's choice of an agent."""
+        self._offers[offer.token] = offer
+        self.feed(AgentOffered(offer.agent_id, offer.token))
+
+    def feed(self, event: CallInput) -> None:
+        """Give the machine an input and perform what it says."""
+        for effect in self.call.handle(event, self._loop.time()):
+            self._perform(effect)
+        self._rearm()
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.call.deadline is not None:
+            self._timer = self._loop.call_at(self.call.deadline, self.feed, DeadlinePassed())
+
+    def _on_caller_event(self, event: LegEvent) -> None:
+        match event:
+            case LegEnded():
+                self.feed(CallerEnded(failed=event.by == "failure"))
+            case LegConfirmed() if event.sdp is not None:
+                self._enqueue_work(partial(self._move_remote, "caller", event.sdp))
+            case LegReoffered():
+                self._reanswer(self.leg, "caller", event.sdp)
+            case _:
+                pass
+
+    def _on_agent_event(self, leg_id: str, event: LegEvent) -> None:
+        match event:
+            case LegRinging():
+                self.feed(AgentLegRinging(leg_id))
+            case LegAnswered():
+                self._on_agent_answer(leg_id, event.sdp)
+            case LegEnded():
+                self._agent_legs.pop(leg_id, None)
+                self.feed(AgentLegEnded(leg_id, event.status))
+            case LegReoffered():
+                self._reanswer(self._agent_legs[leg_id], "agent", event.sdp)
+            case LegConfirmed():
+                pass
+
+    def _on_agent_answer(self, leg_id: str, sdp: str | None) -> None:
+        try:
+            self._answers[leg_id] = parse_audio(sdp or "")
+        except SdpError as error:
+            log.warning("agent_answer_unusable", call_id=self.call_id, error=str(error))
+            self._agent_legs[leg_id].hang_up("unusable session description")
+            self.feed(AgentLegEnded(leg_id, None))
+            return
+        self.feed(AgentLegAnswered(leg_id))
+
+    # -- effects -----------------------------------------------------------------------------------
+
+    def _perform(self, effect: CallEffect) -> None:
+        match effect:
+            case RingCaller():
+                self.leg.ring()
+            case HangUpCaller():
+                self.leg.hang_up()
+            case HangUpLeg():
+                if leg := self._agent_legs.get(effect.leg):
+                    leg.hang_up()
+            case _:
+                self._enqueue_work(partial(self._perform_in_order, effect))
+
+    async def _perform_in_order(self, effect: CallEffect) -> None:
+        match effect:
+            case Enqueue():
+                await self._enqueue()
+            case Dequeue():
+                await self._f.floor.dequeue(self.call_id)
+            case CallPhones():
+                await self._call_phones(effect)
+            case MarkRinging():
+                await self._f.floor.ringing(self._offers[effect.token])
+            case ReleaseOffer():
+                await self._release(effect)
+            case ConfirmLease():
+                await self._confirm(effect)
+            case Connect():
+                await self._connect(effect)
+            case FinishAgent():
+                await self._f.floor.finish(effect.agent_id, self.call_id)
+            case Finish():
+                await self._finish()
+
+    def _enqueue_work(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._work.put_nowait(work)
+
+    async def _run(self) -> None:
+        """Do the queued work in order until the call is finished."""
+        while (work := await self._work.get()) is not None:
+            try:
+                await work()
+            except Exception:
+                # One failed step must not leave the steps after it undone: those give the agent
+                # and the ports back.
+                log.exception("call_step_failed", call_id=self.call_id, step=repr(work))
+
+    async def _enqueue(self) -> None:
+        await self._f.floor.enqueue(self.call_id, arrived_at=self.unix(self.call.arrived_at) or 0.0)
+        if self.call.state is CallState.WAITING and not self._waiting_told:
+            self._waiting_told = True
+            self._f.bus.publish(
+                CallWaiting(at=self._f.wall_clock(), call_id=self.call_id, line=self.line)
+            )
+
+    async def _call_phones(self, effect: CallPhones) -> None:
+        bindings = await self._f.bindings.lookup(effect.agent_id)
+        if not bindings:
+            self.feed(OfferFailed(effect.token, "no_phone"))
+            return
+        session = self._agent_session_of(effect.token)
+        try:
+            if self._caller_session is None:
+                name = f"{self.call_id}.caller"
+                self._addresses["caller"] = await self._f.media.open(name)
+                self._caller_session = name
+            host, port = self._addresses["agent"] = await self._f.media.open(session)
+        except MediaError as error:
+            log.warning("no_media", call_id=self.call_id, error=str(error))
+            self.feed(OfferFailed(effect.token, "no_media"))
+            return
+        self._agent_session = session
+        if self.call.token != effect.token:
+            return  # it ended while the ports were being opened; _release closes them
+        sdp = build_offer(
+            host=host,
+            port=port,
+            formats=self._formats_for_agent(),
+            session_id=effect.token,
+            version=1,
+        )
+        legs = []
+        for number, binding in enumerate(bindings):
+            leg_id = f"{effect.token}.{number}"
+            self._agent_legs[leg_id] = self._f.gateway.invite(
+                binding,
+                sdp=sdp,
+                caller=self.caller,
+                display=self.line_name,
+                called=effect.agent_id,
+                on_event=partial(self._on_agent_event, leg_id),
+            )
+            legs.append(leg_id)
+        self.feed(PhonesCalled(effect.token, tuple(legs)))
+        self._f.bus.publish(
+            CallOffered(
+                at=self._f.wall_clock(),
+                agent_id=effect.agent_id,
+                call_id=self.call_id,
+                line=self.line,
+                caller=self.caller,
+            )
+        )
+
+    def _formats_for_agent(self) -> tuple[AudioFormat, ...]:
+        if self.leg.remote_sdp is None:
+            return G711
+        first = parse_audio(self.leg.remote_sdp).formats[0].name
+        return tuple(sorted(G711, key=lambda audio_format: audio_format.name != first))
+
+    async def _release(self, effect: ReleaseOffer) -> None:
+        await self._f.floor.release(self._offers[effect.token], effect.outcome)
+        self._f.bus.publish(
+            CallOfferFailed(
+                at=self._f.wall_clock(),
+                agent_id=effect.agent_id,
+                call_id=self.call_id,
+                outcome=effect.outcome,
+            )
+        )
+        session = self._agent_session_of(effect.token)
+        if self._agent_session == session:
+            self._agent_session = None
+            await self._close_session(session)
+
+    def _agent_session_of(self, token: int) -> str:
+        return f"{self.call_id}.agent.{token}"
+
+    async def _confirm(self, effect: ConfirmLease) -> None:
+        ours = await self._f.floor.talking(self._offers[effect.token])
+        self.feed(LeaseConfirmed(effect.token) if ours else LeaseLost(effect.token))
+
+    async def _connect(self, effect: Connect) -> None:
+        if self.call.token != effect.token:
+            return
+        agent_audio = self._answers[effect.leg]
+        try:
+            answer, caller_audio = self._answer_for_caller(agent_audio)
+            await self._set_remote("agent", agent_audio, agent_audio.formats[0])
+            if caller_audio is not None:
+                await self._set_remote("caller", *caller_audio)
+            await self._f.media.bridge(*self.sessions)
+            await self._start_recording()
+        except (MediaError, SdpError) as error:
+            log.warning("not_bridged", call_id=self.call_id, error=str(error))
+            self.feed(MediaFailed())
+            return
+        if self.call.token != effect.token:
+            return
+        self.leg.answer(answer)
+        self.feed(Bridged(effect.token))
+        await self._begin_conversation()
+
+    def _answer_for_caller(
+        self, agent: RemoteAudio
+    ) -> tuple[str, tuple[RemoteAudio, AudioFormat] | None]:
+        """Return the citizen's session description, and what he sends when that is known yet.
+
+        The agent's codec is preferred, so that nothing is transcoded if it can be avoided. A
+        citizen's INVITE without an offer gets ours now and answers in his ACK (RFC 3264 §5).
+        """
+        host, port = self._addresses["caller"]
+        preferred = tuple(audio_format.name for audio_format in agent.formats)
+        if self.leg.remote_sdp is None:
+            formats = tuple(
+                sorted(G711, key=lambda audio_format: audio_format.name != preferred[0])
+            )
+            return (
+                build_offer(host=host, port=port, formats=formats, session_id=1, version=1),
+                None,
+            )
+        answer, chosen = build_answer(
+            self.leg.remote_sdp,
+            host=host,
+            port=port,
+            preferred=preferred,
+            session_id=1,
+            version=1,
+        )
+        return answer, (parse_audio(self.leg.remote_sdp), chosen)
+
+    async def _set_remote(self, side: str, audio: RemoteAudio, chosen: AudioFormat) -> None:
+        session = self._caller_session if side == "caller" else self._agent_session
+        if session is None:
+            return
+        await self._f.media.set_remote(
+            session,
+            host=audio.host,
+            port=audio.port,
+            payload_type=chosen.payload_type,
+            codec=chosen.name,
+            telephone_event=audio.telephone_event,
+        )
+
+    async def _move_remote(self, side: str, sdp: str) -> None:
+        """Follow a party to the address that its new session description names."""
+        try:
+            audio = parse_audio(sdp)
+            await self._set_remote(side, audio, audio.formats[0])
+        except (SdpError, MediaError) as error:
+            log.warning("remote_not_moved", call_id=self.call_id, side=side, error=str(error))
+
+    def _reanswer(self, leg: Leg, side: str, sdp: str | None) -> None:
+        """Answer a re-INVITE: same port and codec here, whatever address the party has now."""
+        if side not in self._addresses:
+            leg.refuse(488)
+            return
+        host, port = self._addresses[side]
+        self._session_version += 1
+        try:
+            if sdp is None:
+                answer = build_offer(
+                    host=host, port=port, formats=G711, session_id=1, version=self._session_version
+                )
+            else:
+                answer, _ = build_answer(
+                    sdp,
+                    host=host,
+                    port=port,
+                    preferred=("PCMA", "PCMU"),
+                    session_id=1,
+                    version=self._session_version,
+                )
+        except SdpError as error:
+            log.info("reoffer_refused", call_id=self.call_id, side=side, error=str(error))
+            leg.refuse(488)
+            return
+        if sdp is not None:
+            self._enqueue_work(partial(self._move_remote, side, sdp))
+        leg.answer(answer)
+
+    # -- recording, words, end ---------------------------------------------------------------------
+
+    async def _start_recording(self) -> None:
+        if self._f.recordings is None:
+            return
+        day = self.call_id[:8]
+        path = self._f.recordings / day[:4] / day[4:6] / day[6:] / f"{self.call_id}.wav"
+        caller, agent = self.sessions
+        await self._f.media.record(self.call_id, path, left=caller, right=agent)
+        self._recording = path
+
+    async def _begin_conversation(self) -> None:
+        agent_id = self.call.agent_id
+        if agent_id is None:
+            return
+        answered_at = self.unix(self.call.answered_at) or 0.0
+        self._f.records.change(
+            self.call_id,
+            answered_at=answered_at,
+            agent_id=agent_id,
+            ticket_id=self.ticket_id,
+            recording=str(self._recording) if self._recording else None,
+        )
+        self._f.bus.publish(
+            CallAnswered(
+                at=answered_at,
+                agent_id=agent_id,
+                call_id=self.call_id,
+                line=self.line,
+                caller=self.caller,
+                ticket_id=self.ticket_id,
+                waited=answered_at - (self.unix(self.call.arrived_at) or 0.0),
+            )
+        )
+        self.conversation = self._f.converse(self)
+        await self.conversation.open()
+
+    def media_lost(self) -> None:
+        """The media process died: its sessions are gone."""
+        self._caller_session = self._agent_session = None
+        self._addresses.clear()
+        self.feed(MediaFailed())
+
+    def recognizer_back(self) -> None:
+        """The recogniser is back: fork to it again."""
+        if self.conversation is not None and self.call.state is CallState.TALKING:
+            self._enqueue_work(self.conversation.listen)
+
+    async def _close_session(self, session: str | None) -> None:
+        if session is None:
+            return
+        try:
+            await self._f.media.close_session(session)
+        except MediaError:
+            log.debug("session_gone", call_id=self.call_id, session=session)
+
+    async def _finish(self) -> None:
+        """Give everything back and complete the record."""
+        recorded_seconds = await self._stop_recording()
+        await self._close_session(self._caller_session)
+        await self._close_session(self._agent_session)
+        if self.conversation is not None:
+            await self.conversation.close()
+        call = self.call
+        for seq, segment in enumerate(call.segments):
+            self._f.records.segment(
+                self.call_id,
+                seq,
+                agent_id=segment.agent_id,
+                kind="agent",
+                offered_at=self.unix(segment.offered_at),
+                answered_at=self.unix(segment.answered_at),
+                ended_at=self.unix(segment.ended_at),
+                outcome=segment.outcome,
+            )
+        answered = call.answered_at is not None
+        self._f.records.change(
+            self.call_id,
+            ended_at=self.unix(call.ended_at),
+            outcome=call.outcome,
+            ended_by=call.ended_by,
+            recorded_seconds=recorded_seconds,
+            recognised=self.conversation.recognised if self.conversation else False,
+        )
+        self._f.bus.publish(
+            CallEnded(
+                at=self.unix(call.ended_at) or 0.0,
+                agent_id=call.agent_id,
+                call_id=self.call_id,
+                outcome=call.outcome or "failed",
+                ended_by=call.ended_by or "system",
+                talked=(call.ended_at or 0.0) - (call.answered_at or 0.0) if answered else 0.0,
+                ticket_id=self.ticket_id if answered else None,
+            )
+        )
+        self._work.put_nowait(None)
+        self._on_finished(self)
+
+    async def _stop_recording(self) -> float | None:
+        if self._recording is None:
+            return None
+        try:
+            return (await self._f.media.stop_record(self.call_id)).seconds
+        except MediaError:
+            return None  # the media process died; what it had written is on the disk

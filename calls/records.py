@@ -1,0 +1,293 @@
+"""Call records, their segments and the transcript, in SQL.
+
+Writing goes through one ordered, batched queue, so that an INVITE never waits for a disk and
+nothing is in memory alone for longer than a second. Reading waits until what was queued before is
+written: who asks for a call that has just ended gets its record.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Executable,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    select,
+    update,
+)
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = structlog.get_logger(__name__)
+
+metadata = MetaData()
+
+#: One row per call, written when it arrives and completed as it goes. Times are Unix seconds.
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("line", String(32), nullable=False),
+    Column("caller", String(64)),
+    Column("sip_call_id", String(256), nullable=False),
+    Column("arrived_at", Float, nullable=False, index=True),
+    Column("answered_at", Float),
+    Column("ended_at", Float),
+    Column("outcome", String(16)),
+    Column("ended_by", String(16)),
+    Column("agent_id", String(32), index=True),
+    Column("ticket_id", String(40)),
+    Column("recording", String(512)),
+    Column("recorded_seconds", Float),
+    Column("recognised", Boolean),
+)
+
+#: One row per agent whom the call was held out to.
+segments = Table(
+    "call_segments",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("agent_id", String(32), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("offered_at", Float, nullable=False),
+    Column("answered_at", Float),
+    Column("ended_at", Float),
+    Column("outcome", String(16)),
+)
+
+#: One row per final utterance; start and end in seconds since the answer.
+utterances = Table(
+    "utterances",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("leg", String(8), nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("confidence", Float),
+    Index("ix_utterances_call", "call_id", "start"),
+)
+
+_BATCH = 500
+_RETRY_SECONDS = 1.0
+
+
+class RecordWriter:
+    """Executes statements in order, in batches, in the background.
+
+    While the database is away statements are kept (up to ``limit``) and tried again every second.
+
+    Args:
+        engine: where to write.
+        on_status: told ``ok`` or ``away`` with a detail when that changes.
+        limit: how many statements may wait; beyond it the oldest are dropped, counted and logged.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        on_status: Callable[[str, str | None], None],
+        limit: int = 100_000,
+    ) -> None:
+        self._engine = engine
+        self._on_status = on_status
+        self._limit = limit
+        self._statements: deque[Executable] = deque()
+        self._wake = asyncio.Event()
+        self._written = asyncio.Condition()
+        self._queued_count = 0
+        self._done_count = 0
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self.status = "ok"
+        self.dropped = 0
+
+    @property
+    def pending(self) -> int:
+        """How many statements are not in the database yet."""
+        return self._queued_count - self._done_count
+
+    def start(self) -> None:
+        """Start the background task."""
+        self._task = asyncio.create_task(self._run(), name="record-writer")
+
+    async def close(self) -> None:
+        """Write what is queued, as far as the database allows, and stop."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    def put(self, statement: Executable) -> None:
+        """Queue one statement."""
+        if len(self._statements) >= self._limit:
+            self._statements.popleft()
+            self._done_count += 1
+            self.dropped += 1
+            log.error("record_dropped", dropped=self.dropped)
+        self._statements.append(statement)
+        self._queued_count += 1
+        self._wake.set()
+
+    async def flush(self, max_seconds: float = 5.0) -> None:
+        """Return when everything queued so far is written.
+
+        Raises:
+            TimeoutError: the database did not take it within ``max_seconds``.
+        """
+        target = self._queued_count
+        async with asyncio.timeout(max_seconds), self._written:
+            await self._written.wait_for(lambda: self._done_count >= target)
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._statements):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._statements:
+                batch = [self._statements.popleft() for _ in range(self._batch_size())]
+                if not await self._write(batch):
+                    self._statements.extendleft(reversed(batch))
+                    if self._closing:
+                        log.error("records_lost", count=len(self._statements))
+                        return
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                async with self._written:
+                    self._done_count += len(batch)
+                    self._written.notify_all()
+
+    def _batch_size(self) -> int:
+        return min(len(self._statements), _BATCH)
+
+    async def _write(self, batch: Sequence[Executable]) -> bool:
+        """Write the batch in one transaction; False when the database is away."""
+        try:
+            async with self._engine.begin() as connection:
+                for statement in batch:
+                    await connection.execute(statement)
+        except (IntegrityError, DataError) as error:
+            # A row that is there already (its commit was confirmed to nobody) or that the database
+            # will never take must not hold up those behind it.
+            if len(batch) > 1:
+                return all([await self._write([statement]) for statement in batch])
+            log.error("record_refused", error=str(error))  # noqa: TRY400 - the statement says all
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("records_not_written", error=str(error), waiting=len(batch))
+            self._set_status("away", str(error))
+            return False
+        self._set_status("ok", None)
+        return True
+
+    def _set_status(self, status: str, detail: str | None) -> None:
+        if status != self.status:
+            self.status = status
+            self._on_status(status, detail)
+
+
+class CallRecords:
+    """What is known of past and present calls, as rows.
+
+    Args:
+        engine: the database.
+        writer: the queue through which every change goes.
+        node: this node's id, kept with each call.
+    """
+
+    def __init__(self, engine: AsyncEngine, writer: RecordWriter, *, node: str) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._node = node
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def arrived(
+        self, call_id: str, *, line: str, caller: str | None, sip_call_id: str, arrived_at: float
+    ) -> None:
+        """Note that a call came in."""
+        self._writer.put(
+            calls.insert().values(
+                call_id=call_id,
+                node=self._node,
+                line=line,
+                caller=caller,
+                sip_call_id=sip_call_id[:256],
+                arrived_at=arrived_at,
+            )
+        )
+
+    def change(self, call_id: str, **values: Any) -> None:
+        """Change columns of a call's row."""
+        self._writer.put(update(calls).where(calls.c.call_id == call_id).values(**values))
+
+    def segment(self, call_id: str, seq: int, **values: Any) -> None:
+        """Add one finished segment."""
+        self._writer.put(segments.insert().values(call_id=call_id, seq=seq, **values))
+
+    def utterance(self, call_id: str, seq: int, **values: Any) -> None:
+        """Add one final utterance."""
+        self._writer.put(utterances.insert().values(call_id=call_id, seq=seq, **values))
+
+    async def close_orphans(self, *, now: float) -> int:
+        """End the records of calls that this node left open when it died; return how many."""
+        statement = (
+            update(calls)
+            .where(calls.c.node == self._node, calls.c.ended_at.is_(None))
+            .values(ended_at=now, outcome="failed", ended_by="system")
+        )
+        async with self._engine.begin() as connection:
+            result = await connection.execute(statement)
+        return int(result.rowcount)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    async def get(self, call_id: str) -> dict[str, Any] | None:
+        """Return one call with its segments, or None."""
+        await self._writer.flush()
+        async with self._engine.connect() as connection:
+            row = (
+                (await connection.execute(select(calls).where(calls.c.call_id == call_id)))
+                .mappings()
+                .one_or_none()
+            )
+            if row is None:
+                return None
+            parts = await connection.execute(
+                select(segments).where(segments.c.call_id == call_id).order_by(segments.c.seq)
+            )
+            return {**row, "segments": [dict(part) for part in parts.mappings()]}
+
+    async def list_(
+        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return calls, newest first, without segments."""
+        await self._writer.flush()
+        statement = select(calls).order_by(calls.c.arrived_at.desc()).limit(limit).offset(offset)
+        if agent_id is not None:
+            statement = statement.where(calls.c.agent_id == agent_id)
+        async with self._engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the utterances in the order in which they began."""
+        await self._writer.flush()
+        statement = (
+            select(utterances)
+            .where(utterances.c.call_id == call_id)
+            .order_by(utterances.c.start, utterances.c.seq)
+        )
+        async with self._engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]

@@ -1,0 +1,384 @@
+"""All calls of this node: admission, the owners, and what others may ask and do.
+
+The web layer, and later the exchange with partners, see calls through this one object.
+"""
+
+import asyncio
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from telephony.sip.offer_answer import SdpError, parse_audio
+
+from agents.floor import Floor, Offer
+from asr.client import RecognizerClient
+from asr.ports import Final, Partial
+from calls.call import CallState, HangUpAsked
+from calls.conversation import SIDES, Conversation, Side, stream_id
+from calls.errors import UnknownCall
+from calls.owner import CallOwner, Facilities
+from calls.records import CallRecords
+from eventbus.bus import EventBus
+from eventbus.catalogue import CallEnded, TicketSubmitted
+from telephony.bindings import BindingStore
+from telephony.gateway import SipGateway
+from telephony.leg import Leg
+from telephony.media_client import MediaClient
+from tickets.draft import TicketDraft
+from tickets.ids import ENTROPY_BYTES, new_ticket_id
+from tickets.store import TicketStore, UnknownTicket
+
+log = structlog.get_logger(__name__)
+
+_CHINA = timedelta(hours=8)
+
+_VIEW_STATES: Mapping[CallState, str] = {
+    CallState.NEW: "waiting",
+    CallState.WAITING: "waiting",
+    CallState.OFFERING: "offered",
+    CallState.CONNECTING: "offered",
+    CallState.TALKING: "talking",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """A live call as others see it; ``state``: waiting, offered or talking. Unix seconds."""
+
+    call_id: str
+    line: str
+    caller: str | None
+    state: str
+    agent_id: str | None
+    arrived_at: float
+    answered_at: float | None
+    ticket_id: str | None
+
+
+def new_call_id(now: float, entropy: bytes) -> str:
+    """Return a call's number: date and time in China, then random hex digits; sorts by time."""
+    moment = datetime.fromtimestamp(now, UTC) + _CHINA
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{entropy.hex()}"
+
+
+class CallService:
+    """Every call of this node.
+
+    Args:
+        lines: dialled number → name; a call for any other number is answered 404.
+        max_calls: beyond so many live calls new ones are answered 503.
+        recordings: where recordings go; None: calls are not recorded.
+        wall_clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: SipGateway,
+        bindings: BindingStore,
+        media: MediaClient,
+        recognizer: RecognizerClient,
+        floor: Floor,
+        records: CallRecords,
+        tickets: TicketStore,
+        bus: EventBus,
+        lines: Mapping[str, str],
+        no_answer_seconds: float,
+        max_calls: int,
+        recordings: Path | None,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._media = media
+        self._recognizer = recognizer
+        self._floor = floor
+        self._records = records
+        self._tickets = tickets
+        self._bus = bus
+        self._lines = lines
+        self._max_calls = max_calls
+        self._wall_clock = wall_clock
+        self._owners: dict[str, CallOwner] = {}
+        self._talks: dict[str, tuple[Conversation, Side]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self._releases: set[asyncio.Task[None]] = set()
+        self._facilities = Facilities(
+            gateway=gateway,
+            bindings=bindings,
+            media=media,
+            floor=floor,
+            records=records,
+            bus=bus,
+            converse=self._converse,
+            wall_clock=wall_clock,
+            no_answer_seconds=no_answer_seconds,
+            recordings=recordings,
+        )
+
+    # -- what happens to us ------------------------------------------------------------------------
+
+    def on_call(self, leg: Leg) -> None:
+        """Admit a citizen's call, or refuse it with the reason that SIP has for it."""
+        status = self._admission(leg)
+        if status is not None:
+            self._reject(leg, status)
+            return
+        now = self._wall_clock()
+        owner = CallOwner(
+            call_id=new_call_id(now, secrets.token_bytes(4)),
+            leg=leg,
+            line=leg.called,
+            line_name=self._lines[leg.called],
+            ticket_id=new_ticket_id(now, os.urandom(ENTROPY_BYTES)),
+            facilities=self._facilities,
+            on_finished=self._on_finished,
+        )
+        self._owners[owner.call_id] = owner
+        self._idle.clear()
+        owner.start()
+
+    def _admission(self, leg: Leg) -> int | None:
+        """Return the status to refuse with, or None."""
+        if self._draining or len(self._owners) >= self._max_calls:
+            return 503
+        if leg.called not in self._lines:
+            return 404
+        if leg.remote_sdp is not None:
+            try:
+                parse_audio(leg.remote_sdp)
+            except SdpError as error:
+                log.info("offer_unusable", sip_call_id=leg.sip_call_id, error=str(error))
+                return 488
+        return None
+
+    def _reject(self, leg: Leg, status: int) -> None:
+        """Refuse, and leave a record: also who could not be served is counted."""
+        now = self._wall_clock()
+        call_id = new_call_id(now, secrets.token_bytes(4))
+        leg.on_event = lambda _event: None
+        leg.refuse(status)
+        self._records.arrived(
+            call_id,
+            line=leg.called[:32],
+            caller=leg.caller[:64] if leg.caller else None,
+            sip_call_id=leg.sip_call_id,
+            arrived_at=now,
+        )
+        self._records.change(call_id, ended_at=now, outcome="rejected", ended_by="system")
+        self._bus.publish(
+            CallEnded(at=now, call_id=call_id, outcome="rejected", ended_by="system", talked=0.0)
+        )
+
+    def on_offer(self, offer: Offer) -> None:
+        """Take a match that the floor made for one of our calls."""
+        owner = self._owners.get(offer.call_id)
+        if owner is not None:
+            owner.offer(offer)
+        else:  # ended in this very moment; the floor does not know yet
+            task = asyncio.create_task(self._floor.release(offer, "cancelled"), name="late-offer")
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
+
+    def on_result(self, stream: str, result: Partial | Final) -> None:
+        """Take a recognition result."""
+        if talk := self._talks.get(stream):
+            conversation, side = talk
+            conversation.hear(side, result)
+
+    def on_recognizer_back(self) -> None:
+        """Fork every talking call to the recogniser again."""
+        for owner in self._owners.values():
+            owner.recognizer_back()
+
+    def on_media_lost(self, sessions: Sequence[str]) -> None:
+        """The media process died with these sessions: end or re-offer their calls."""
+        for call_id in dict.fromkeys(session.split(".")[0] for session in sessions):
+            if owner := self._owners.get(call_id):
+                owner.media_lost()
+
+    def _converse(self, owner: CallOwner) -> Conversation:
+        """Make the conversation of a call that was just answered."""
+        caller_session, agent_session = owner.sessions
+        conversation = Conversation(
+            call_id=owner.call_id,
+            agent_id=owner.call.agent_id or "",
+            draft=TicketDraft(owner.ticket_id, owner.caller),
+            sessions={"caller": caller_session, "agent": agent_session},
+            media=self._media,
+            recognizer=self._recognizer,
+            records=self._records,
+            tickets=self._tickets,
+            bus=self._bus,
+            wall_clock=self._wall_clock,
+            seconds=owner.seconds_since_answer,
+        )
+        for side in SIDES:
+            self._talks[stream_id(owner.call_id, side)] = (conversation, side)
+        return conversation
+
+    def _on_finished(self, owner: CallOwner) -> None:
+        self._owners.pop(owner.call_id, None)
+        for side in SIDES:
+            self._talks.pop(stream_id(owner.call_id, side), None)
+        if not self._owners:
+            self._idle.set()
+
+    async def drain(self, max_seconds: float) -> None:
+        """End all calls and wait until their records are complete."""
+        self._draining = True
+        for owner in list(self._owners.values()):
+            owner.feed(HangUpAsked("system"))
+        try:
+            async with asyncio.timeout(max_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("calls_left", count=len(self._owners))
+
+    # -- what others ask ---------------------------------------------------------------------------
+
+    def live(self) -> list[CallView]:
+        """Return the calls in progress on this node, oldest first."""
+        return [
+            CallView(
+                call_id=owner.call_id,
+                line=owner.line,
+                caller=owner.caller,
+                state=_VIEW_STATES[owner.call.state],
+                agent_id=owner.call.agent_id,
+                arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
+                answered_at=owner.unix(owner.call.answered_at),
+                ticket_id=owner.ticket_id if owner.conversation else None,
+            )
+            for owner in self._owners.values()
+            if owner.call.state is not CallState.ENDED
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many calls there are, by state, and how many records are not yet written."""
+        states = Counter(owner.call.state.value for owner in self._owners.values())
+        return {
+            "calls": len(self._owners),
+            "talking": states["talking"],
+            "waiting": states["waiting"],
+            "ending": states["ended"],
+        }
+
+    async def hang_up(self, call_id: str) -> None:
+        """End a live call.
+
+        Raises:
+            UnknownCall: there is none with this id.
+        """
+        owner = self._owners.get(call_id)
+        if owner is None or owner.call.state is CallState.ENDED:
+            raise UnknownCall(call_id)
+        owner.feed(HangUpAsked("agent"))
+
+    async def correct(
+        self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
+    ) -> dict[str, Any]:
+        """Set fields by an agent's hand; return the ticket.
+
+        Raises:
+            tickets.fields.TicketError: a field cannot hold its value; nothing was changed.
+            tickets.store.UnknownTicket: no ticket has this id.
+            tickets.store.AlreadySubmitted: it is no draft any more.
+        """
+        conversation = self._conversation_of(ticket_id)
+        if conversation is None:
+            return await self._tickets.correct(ticket_id, changes, agent_id=agent_id)
+        conversation.correct(changes)
+        await conversation.save()
+        return await self._stored(ticket_id)
+
+    async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
+        """Submit a ticket; if its call is over the agent's wrap-up ends.
+
+        Raises:
+            tickets.store.UnknownTicket: no ticket has this id.
+            tickets.store.AlreadySubmitted: it was submitted before.
+        """
+        conversation = self._conversation_of(ticket_id)
+        if conversation is not None:
+            await conversation.save()
+        ticket = await self._tickets.submit(ticket_id, agent_id=agent_id)
+        self._bus.publish(
+            TicketSubmitted(
+                at=self._wall_clock(),
+                agent_id=ticket["agent_id"],
+                call_id=ticket["call_id"],
+                ticket_id=ticket_id,
+                fields={name: field["value"] for name, field in ticket["fields"].items()},
+            )
+        )
+        presence = await self._floor.presence(agent_id)
+        if presence is not None and presence.call_id == ticket["call_id"]:
+            await self._floor.end_wrap_up(agent_id)
+        return ticket
+
+    async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
+        """Return a ticket, with what was heard up to this moment, or None."""
+        if conversation := self._conversation_of(ticket_id):
+            await conversation.save()
+        return await self._tickets.get(ticket_id)
+
+    async def tickets(
+        self,
+        *,
+        agent_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Return tickets, newest first."""
+        return await self._tickets.list_(
+            agent_id=agent_id, status=status, limit=limit, offset=offset
+        )
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """Return a call's record with its segments, or None."""
+        row = await self._records.get(call_id)
+        return None if row is None else _public(row)
+
+    async def calls(
+        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return call records, newest first."""
+        rows = await self._records.list_(agent_id=agent_id, limit=limit, offset=offset)
+        return [_public(row) for row in rows]
+
+    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the utterances of a call: seq, leg, start, end, text, confidence."""
+        return await self._records.transcript(call_id)
+
+    async def recording(self, call_id: str) -> Path | None:
+        """Return where a call's stereo WAV lies, None when there is none."""
+        row = await self._records.get(call_id)
+        if row is None or not row["recording"]:
+            return None
+        path = Path(row["recording"])
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    def _conversation_of(self, ticket_id: str) -> Conversation | None:
+        for owner in self._owners.values():
+            if owner.ticket_id == ticket_id:
+                return owner.conversation
+        return None
+
+    async def _stored(self, ticket_id: str) -> dict[str, Any]:
+        ticket = await self._tickets.get(ticket_id)
+        if ticket is None:
+            raise UnknownTicket(ticket_id)
+        return ticket
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Say whether there is a recording, not where on our disk."""
+    return {**row, "recording": bool(row["recording"])}
