@@ -15,6 +15,7 @@ from aiosipua import SipMessage, SipRequest, SipResponse, parse_address
 from telephony.sip.errors import MalformedMessage
 from telephony.sip.via import parse_via
 
+MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 TRYING = 100
 FINAL = 200  # the lowest final status
 FAILED = 300  # the lowest that is not success
@@ -214,6 +215,31 @@ def make_response(
     for name, value in headers:
         response.headers.append(name, value)
     return response
+
+
+def build_ack(invite: SipRequest, response: SipResponse) -> SipRequest:
+    """Build the ACK of a non-2xx final response, hop by hop (RFC 3261 §17.1.1.3)."""
+    ack = _same_hop(invite, "ACK")
+    for value in response.headers.get("To"):
+        ack.headers.set_single("To", value)
+    return ack
+
+
+def build_cancel(invite: SipRequest) -> SipRequest:
+    """Build the CANCEL of an INVITE as it was sent (RFC 3261 §9.1)."""
+    return _same_hop(invite, "CANCEL")
+
+
+def _same_hop(invite: SipRequest, method: str) -> SipRequest:
+    """Copy what an ACK or CANCEL has in common with its INVITE: also the topmost Via, alone."""
+    request = SipRequest(method=method, uri=invite.uri)
+    request.headers.append("Via", invite.headers.get("Via")[0])
+    for name in ("From", "To", "Call-ID", "Route"):
+        for value in invite.headers.get(name):
+            request.headers.append(name, value)
+    request.headers.append("CSeq", f"{cseq_of(invite)[0]} {method}")
+    request.headers.append("Max-Forwards", str(MAX_FORWARDS))
+    return request
 
 
 def copy_message(message: M) -> M:

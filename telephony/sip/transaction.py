@@ -8,6 +8,7 @@ A machine is fed inputs and returns effects::
 that whatever he does in reply finds the machine and its shell in order.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.sip.errors import TransactionFailure
 
 State = Literal[
-    "calling", "trying", "proceeding", "accepted", "completed", "confirmed", "terminated"
+    "new", "calling", "trying", "proceeding", "accepted", "completed", "confirmed", "terminated"
 ]
 
 
@@ -111,3 +112,56 @@ class Fail:
 
 
 Effect = Send | Terminated | Deliver | Fail
+
+
+class Transaction(ABC):
+    """The frame of a machine: its request, its state and its running timers.
+
+    Attributes:
+        request: the request that made the transaction; its top Via identifies it.
+        state: as the RFCs name it; "new" before the first input.
+    """
+
+    def __init__(self, request: SipRequest, timers: Timers) -> None:
+        self.request = request
+        self.state: State = "new"
+        self._intervals = timers
+        self._running: dict[str, float] = {}
+
+    @abstractmethod
+    def handle(self, event: TransactionInput, now: float) -> list[Effect]:
+        """Take one input and return what is to be done, in order.
+
+        Raises:
+            LocalProtocolError: the state forbids this input of ours; nothing was changed.
+        """
+
+    @abstractmethod
+    def _fire(self, timer: str, now: float) -> list[Effect]:
+        """Obey one timer, which has been removed."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``TimeUp`` is wanted; None when no timer runs."""
+        return min(self._running.values(), default=None)
+
+    def _time_up(self, now: float) -> list[Effect]:
+        """Fire every timer that is due, in order of time."""
+        effects: list[Effect] = []
+        while self._running:
+            timer = min(self._running, key=self._running.__getitem__)
+            if self._running[timer] > now:
+                break
+            del self._running[timer]
+            effects += self._fire(timer, now)
+        return effects
+
+    def _enter(self, state: State, **timers: float) -> None:
+        """Change the state: the old one's timers stop, these run (name=deadline)."""
+        self.state = state
+        self._running = timers
+
+    def _end(self, *last: Effect) -> list[Effect]:
+        """Terminate; ``last`` is what the user still has to know."""
+        self._enter("terminated")
+        return [Terminated(), *last]
