@@ -31,7 +31,7 @@ class LegConfirmed:
     """Inbound: the peer acknowledged our 200.
 
     Attributes:
-        sdp: its answer when the offer was ours (an INVITE without a session description), else None.
+        sdp: its answer when the offer was ours (the INVITE had no session description), else None.
             Told again, with an answer, when a re-INVITE without a session description was answered
             with our current one.
     """

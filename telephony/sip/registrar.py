@@ -1,6 +1,22 @@
-"""The registrar's decisions (RFC 3261 §10.3)."""
+"""The registrar's decisions (RFC 3261 §10.3): pure; reading and writing bindings is the caller's.
 
+An address-of-record is the user part of the To URI alone: phones name the server by whatever
+address they reach it at, and there is one realm.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from aiosipua import SipRequest, parse_uri
+
+from telephony.sip.dialog import header_address
+from telephony.sip.message import cseq_of
+from telephony.sip.name_addr import AddressError, NameAddr, parse_name_addr, user_of
+from telephony.sip.via import DEFAULT_PORT, Address
+
+_QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_FOREVER = 2**32 - 1  # §20.19: "a decimal number … between 0 and (2**32)-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +36,207 @@ class Binding:
 
     aor: str
     contact_uri: str
-    received: tuple[str, int]
+    received: Address
     call_id: str
     cseq: int
     expires_at: float
     q: float = 1.0
     instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long bindings live, in seconds, and how many one address-of-record may have."""
+
+    shortest: int = 60
+    default: int = 300
+    longest: int = 3600
+    bindings: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to answer, and what to change first.
+
+    Attributes:
+        status: of the response.
+        reason: its phrase, None for the usual one.
+        headers: Contact with every binding, Min-Expires …
+        save: bindings to add or renew.
+        remove: Contact URIs of bindings to remove.
+    """
+
+    status: int
+    reason: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    save: tuple[Binding, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class _Refused(Exception):  # noqa: N818 - carries a decision out of the helpers
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision.status)
+        self.decision = decision
+
+
+def aor_of(request: SipRequest) -> str | None:
+    """Return the address-of-record of a REGISTER (§10.3 step 5), None when it has no user.
+
+    Raises:
+        AddressError: the To header is malformed.
+    """
+    return user_of(header_address(request, "To").uri)
+
+
+def register(
+    request: SipRequest,
+    *,
+    aor: str,
+    bindings: Sequence[Binding],
+    received: Address,
+    now: float,
+    limits: Limits,
+) -> Decision:
+    """Decide on a REGISTER whose sender is who he says he is (§10.3 steps 6 to 8).
+
+    Args:
+        request: the REGISTER.
+        aor: from `aor_of`.
+        bindings: the live ones of that address-of-record.
+        received: where the request came from.
+        now: Unix seconds.
+        limits: what is allowed.
+    """
+    values = request.headers.get("Contact")
+    try:
+        if any(value.strip() == "*" for value in values):
+            return _remove_all(request, bindings)
+        asked = [
+            _read(value, request, aor=aor, received=received, now=now, limits=limits)
+            for value in values
+        ]
+        return _apply(request, asked, bindings, now, limits)
+    except _Refused as refused:
+        return refused.decision
+    except AddressError:
+        return Decision(400, "Malformed Contact")
+
+
+def _remove_all(request: SipRequest, bindings: Sequence[Binding]) -> Decision:
+    """Obey ``Contact: *`` (§10.2.2)."""
+    if len(request.headers.get("Contact")) > 1 or _seconds(_expires_header(request)) != 0:
+        # §10.3 step 6: "if the request has additional Contact fields or an expiration time other
+        # than zero, the request is invalid, and the server MUST return a 400"
+        return Decision(400, "Contact * needs Expires 0 and stands alone")
+    for binding in bindings:
+        _check_order(request, binding)
+    return Decision(200, remove=tuple(binding.contact_uri for binding in bindings))
+
+
+def _read(
+    value: str, request: SipRequest, *, aor: str, received: Address, now: float, limits: Limits
+) -> Binding:
+    """Return the binding that one Contact asks for; one that expires now asks for removal."""
+    contact = parse_name_addr(value)
+    if parse_uri(contact.uri).scheme != "sip" or not contact.uri.lower().startswith("sip:"):
+        raise AddressError("only sip contacts can be reached over UDP")
+    asked = _seconds(contact.params.get("expires") or _expires_header(request))
+    seconds = limits.default if asked is None else min(asked, limits.longest)
+    if 0 < seconds < limits.shortest:
+        minimum = ("Min-Expires", str(limits.shortest))
+        raise _Refused(Decision(423, headers=(minimum,)))
+    return Binding(
+        aor=aor,
+        contact_uri=contact.uri,
+        received=received,
+        call_id=request.headers.get("Call-ID")[0],
+        cseq=cseq_of(request)[0],
+        expires_at=now + seconds,
+        q=_preference(contact),
+        instance=contact.params.get("+sip.instance"),
+    )
+
+
+def _apply(
+    request: SipRequest,
+    asked: Iterable[Binding],
+    bindings: Sequence[Binding],
+    now: float,
+    limits: Limits,
+) -> Decision:
+    """Change all or nothing (§10.3 step 7)."""
+    kept = {_key(binding.contact_uri): binding for binding in bindings}
+    saved: dict[tuple[str | None, ...], Binding] = {}
+    removed: dict[str, None] = {}
+    for binding in asked:
+        key = _key(binding.contact_uri)
+        # A phone that came back from another port says so by its instance: its old binding is dead,
+        # and an offer sent there would wait in vain.
+        replaced = [old for at, old in kept.items() if at == key or _same_phone(old, binding)]
+        for old in replaced:
+            _check_order(request, old)
+            kept.pop(_key(old.contact_uri))
+            if old.contact_uri != binding.contact_uri:
+                removed[old.contact_uri] = None
+        saved.pop(key, None)
+        if binding.expires_at > now:
+            saved[key] = binding
+        else:
+            removed[binding.contact_uri] = None
+    current = [*kept.values(), *saved.values()]
+    if len(current) > limits.bindings:
+        return Decision(503, "Too Many Bindings")
+    return Decision(
+        200,
+        headers=tuple(("Contact", _write(binding, now)) for binding in current),
+        save=tuple(saved.values()),
+        remove=tuple(removed),
+    )
+
+
+def _check_order(request: SipRequest, binding: Binding) -> None:
+    """Refuse a REGISTER that was overtaken by a later one of the same phone (§10.3 step 7)."""
+    same = request.headers.get("Call-ID")[0] == binding.call_id
+    if same and cseq_of(request)[0] <= binding.cseq:
+        raise _Refused(Decision(500, "Out of Order"))
+
+
+def _same_phone(one: Binding, other: Binding) -> bool:
+    return one.instance is not None and one.instance == other.instance
+
+
+def _key(uri: str) -> tuple[str | None, ...]:
+    """Return what makes two Contact URIs one (§19.1.4; no parameter but the transport counts)."""
+    parsed = parse_uri(uri)
+    transport = (parsed.params.get("transport") or "udp").lower()
+    return parsed.user, parsed.host.lower(), str(parsed.port or DEFAULT_PORT), transport
+
+
+def _expires_header(request: SipRequest) -> str | None:
+    return request.headers.get_first("Expires")
+
+
+def _seconds(value: str | None) -> int | None:
+    """Read an expiry. §10.3: "if it is malformed, it is treated as … 3600", §20.19 bounds it."""
+    if value is None:
+        return None
+    value = value.strip()
+    if not (value.isascii() and value.isdigit()):
+        return 3600
+    # the digits are counted first: int() of a datagram full of them would take long
+    return min(int(value[:11]), _FOREVER)
+
+
+def _preference(contact: NameAddr) -> float:
+    value = contact.params.get("q") or ""
+    return float(value) if _QVALUE.fullmatch(value) else 1.0
+
+
+def _write(binding: Binding, now: float) -> str:
+    value = f"<{binding.contact_uri}>;expires={max(0, round(binding.expires_at - now))}"
+    if binding.q != 1.0:
+        value += f";q={binding.q:.3g}"
+    if binding.instance is not None:
+        escaped = binding.instance.replace("\\", "\\\\").replace('"', '\\"')
+        value += f';+sip.instance="{escaped}"'
+    return value

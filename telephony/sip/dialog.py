@@ -1,0 +1,283 @@
+"""Dialogs: what two user agents remember of each other (RFC 3261 §12)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from aiosipua import SipMessage, SipRequest, SipResponse
+
+from telephony.sip.message import cseq_of
+from telephony.sip.name_addr import (
+    AddressError,
+    NameAddr,
+    address_of,
+    format_name_addr,
+    parse_name_addr,
+)
+from telephony.sip.via import Address
+
+SDP = "application/sdp"
+MAX_FORWARDS = "70"
+
+
+class DialogId(NamedTuple):
+    """What tells dialogs apart (§12): Call-ID alone does not, for a call may be forked."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRequest:
+    """A request of ours before the transport has put its Via on: a value that can be compared.
+
+    Attributes:
+        method: INVITE, ACK, BYE …
+        uri: the Request-URI.
+        destination: where the datagram goes.
+        from_: the From header.
+        to: the To header.
+        call_id: the Call-ID header.
+        cseq: the CSeq number.
+        route: the Route headers, in order.
+        sdp: a session description to carry, or None.
+        headers: further headers, in order.
+    """
+
+    method: str
+    uri: str
+    destination: Address
+    from_: str
+    to: str
+    call_id: str
+    cseq: int
+    route: tuple[str, ...] = ()
+    sdp: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def to_message(self, *, contact: str | None = None) -> SipRequest:
+        """Build the message; ``contact`` (a URI) goes into what makes or refreshes a dialog."""
+        message = SipRequest(method=self.method, uri=self.uri)
+        put = message.headers.append
+        for route in self.route:
+            put("Route", route)
+        put("Max-Forwards", MAX_FORWARDS)
+        put("From", self.from_)
+        put("To", self.to)
+        put("Call-ID", self.call_id)
+        put("CSeq", f"{self.cseq} {self.method}")
+        if contact is not None and self.method == "INVITE":
+            put("Contact", f"<{contact}>")
+        for name, value in self.headers:
+            put(name, value)
+        if self.sdp is not None:
+            put("Content-Type", SDP)
+            message.text = self.sdp
+        return message
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One dialog. Changed only by its own methods.
+
+    Attributes:
+        call_id: the Call-ID both sides use.
+        local: our From (or To) header without its tag.
+        local_tag: our tag.
+        remote: the peer's, without its tag.
+        remote_tag: the peer's tag, "" from an RFC 2543 peer.
+        remote_target: the URI of the peer's latest Contact (§12.2).
+        route_set: the proxies that want to see every request (§12.1).
+        fallback: the address that the peer was seen at; used where the URI cannot tell.
+        pinned: always use ``fallback``: the peer is a registered phone, perhaps behind a NAT.
+        local_cseq: of our latest request.
+        remote_cseq: of the peer's latest, None before the first.
+    """
+
+    call_id: str
+    local: str
+    local_tag: str
+    remote: str
+    remote_tag: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    fallback: Address
+    pinned: bool = False
+    local_cseq: int = 0
+    remote_cseq: int | None = None
+
+    @classmethod
+    def as_uas(cls, invite: SipRequest, *, local_tag: str, source: Address) -> Self:
+        """Make the dialog of an INVITE we answer (§12.1.1).
+
+        Raises:
+            AddressError: the peer's From, To or Contact is unusable.
+        """
+        peer = header_address(invite, "From")
+        us = header_address(invite, "To")
+        return cls(
+            call_id=invite.headers.get("Call-ID")[0],
+            local=_without_tag(invite.headers.get("To")[0]),
+            local_tag=us.tag or local_tag,
+            remote=_without_tag(invite.headers.get("From")[0]),
+            remote_tag=peer.tag,
+            remote_target=contact_uri(invite) or peer.uri,
+            route_set=tuple(invite.headers.get("Record-Route")),
+            fallback=source,
+            remote_cseq=cseq_of(invite)[0],
+        )
+
+    @classmethod
+    def as_uac(
+        cls, invite: OutgoingRequest, response: SipResponse, *, pinned: bool = False
+    ) -> Self:
+        """Make the dialog that a response to our INVITE establishes (§12.1.2).
+
+        A 2xx must be acknowledged whatever is wrong with it, so an unusable Contact only means that
+        the ACK goes where the INVITE went.
+        """
+        return cls(
+            call_id=invite.call_id,
+            local=_without_tag(invite.from_),
+            local_tag=parse_name_addr(invite.from_).tag,
+            remote=_without_tag(response.headers.get("To")[0]),
+            remote_tag=header_address(response, "To").tag,
+            remote_target=_contact_or(response, invite.uri),
+            # §12.1.2: "taken in reverse order and preserving all URI parameters"
+            route_set=tuple(reversed(response.headers.get("Record-Route"))),
+            fallback=invite.destination,
+            pinned=pinned,
+            local_cseq=invite.cseq,
+        )
+
+    @property
+    def id(self) -> DialogId:
+        """The identifier: Call-ID and both tags."""
+        return DialogId(self.call_id, self.local_tag, self.remote_tag)
+
+    def request(self, method: str, headers: Sequence[tuple[str, str]] = ()) -> OutgoingRequest:
+        """Make the next request in this dialog (§12.2.1.1)."""
+        self.local_cseq += 1
+        return self._build(method, self.local_cseq, headers)
+
+    def ack(self, invite_cseq: int) -> OutgoingRequest:
+        """Make the ACK of a 2xx to our INVITE with that CSeq number (§13.2.2.4)."""
+        return self._build("ACK", invite_cseq, ())
+
+    def _build(self, method: str, cseq: int, headers: Sequence[tuple[str, str]]) -> OutgoingRequest:
+        uri, route = self._path()
+        return OutgoingRequest(
+            method=method,
+            uri=uri,
+            destination=self._next_hop(route),
+            from_=_with_tag(self.local, self.local_tag),
+            to=_with_tag(self.remote, self.remote_tag),
+            call_id=self.call_id,
+            cseq=cseq,
+            route=route,
+            headers=tuple(headers),
+        )
+
+    def _path(self) -> tuple[str, tuple[str, ...]]:
+        """Return Request-URI and Route (§12.2.1.1)."""
+        if not self.route_set:
+            return self.remote_target, ()
+        first = _route_uri(self.route_set[0])
+        if _is_loose(first):
+            return self.remote_target, self.route_set
+        # A strict router: "the UAC MUST place the first URI from the route set into the
+        # Request-URI … the remainder … into the Route header … then place the remote target URI
+        # into the Route header field as the last value."
+        return first, (*self.route_set[1:], f"<{self.remote_target}>")
+
+    def _next_hop(self, route: tuple[str, ...]) -> Address:
+        if route:
+            first = self.route_set[0]
+            return address_of(_route_uri(first)) or self.fallback
+        if self.pinned:
+            return self.fallback
+        return address_of(self.remote_target) or self.fallback
+
+    def in_order(self, request: SipRequest) -> bool:
+        """Note the CSeq of a request of the peer's; False when it comes too late (§12.2.2).
+
+        "If the remote sequence number is not empty, but the sequence number of the request is lower
+        than the remote sequence number, the request is out of order and MUST be rejected".
+        """
+        number, _ = cseq_of(request)
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            return False
+        self.remote_cseq = number
+        return True
+
+    def refresh_target(self, request: SipRequest) -> None:
+        """Take over the Contact of a target refresh request (§12.2.2); an unusable one is not."""
+        self.remote_target = _contact_or(request, self.remote_target)
+
+
+def header_address(message: SipMessage, name: str) -> NameAddr:
+    """Read the only From or To of a message.
+
+    Raises:
+        AddressError: it is missing or malformed.
+    """
+    return parse_name_addr(message.headers.get_first(name) or "")
+
+
+def contact_uri(message: SipMessage) -> str | None:
+    """Return the URI of the first Contact, None where there is none.
+
+    Raises:
+        AddressError: it is malformed.
+    """
+    value = message.headers.get_first("Contact")
+    return None if value is None else parse_name_addr(value).uri
+
+
+def _contact_or(message: SipMessage, default: str) -> str:
+    try:
+        return contact_uri(message) or default
+    except AddressError:
+        return default
+
+
+def dialog_id(request: SipRequest) -> DialogId:
+    """Return which dialog a request of the peer's claims to be in (§12.2.2).
+
+    Raises:
+        AddressError: From or To is malformed.
+    """
+    return DialogId(
+        call_id=request.headers.get_first("Call-ID") or "",
+        local_tag=header_address(request, "To").tag,
+        remote_tag=header_address(request, "From").tag,
+    )
+
+
+def sdp_of(message: SipMessage) -> str | None:
+    """Return the session description a message carries, or None."""
+    kind = (message.headers.get_first("Content-Type") or "").partition(";")[0]
+    return message.text if message.body and kind.strip().lower() == SDP else None
+
+
+def _route_uri(route: str) -> str:
+    try:
+        return parse_name_addr(route).uri
+    except AddressError:
+        return route
+
+
+def _is_loose(route_uri: str) -> bool:
+    """Tell whether a proxy routes loosely: its URI has the ``lr`` parameter (§19.1.1)."""
+    names = (part.partition("=")[0].strip().lower() for part in route_uri.split(";")[1:])
+    return "lr" in names
+
+
+def _without_tag(value: str) -> str:
+    address = parse_name_addr(value)
+    return format_name_addr(address.uri, address.display)
+
+
+def _with_tag(value: str, tag: str) -> str:
+    return f"{value};tag={tag}" if tag else value

@@ -1,0 +1,163 @@
+"""What goes into the INVITE machines and what comes out of them.
+
+`InboundLeg` and `OutboundLeg` take these inputs and return these effects; once the call is answered
+both hand over to `EstablishedDialog`. Messages of ours stay values (`OutgoingRequest`, `Reply`)
+until the shell writes them, so a test compares them with ``==``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiosipua import SipRequest, SipResponse
+
+from telephony.sip.dialog import SDP, OutgoingRequest
+from telephony.sip.errors import TransactionFailure
+from telephony.sip.leg_events import LegEvent
+from telephony.sip.message import TRYING, make_response
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+LOWEST_REFUSAL, HIGHEST_STATUS = 300, 699
+
+# Inputs: what the owner wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the caller that somebody is being alerted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Accept the INVITE, or the re-offer that is waiting."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Refuse the INVITE, or the re-offer that is waiting, with a status of 300-699."""
+
+    status: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End it, whatever the state."""
+
+    reason: str | None = None
+
+
+# Inputs: what the peer did
+
+
+@dataclass(frozen=True, slots=True)
+class GotRequest:
+    """A request in this dialog: ACK, BYE, INVITE, UPDATE, OPTIONS, INFO."""
+
+    request: SipRequest
+
+
+@dataclass(frozen=True, slots=True)
+class GotCancel:
+    """The peer takes back this INVITE; the CANCEL itself has been answered."""
+
+    invite: SipRequest
+
+
+@dataclass(frozen=True, slots=True)
+class GotResponse:
+    """A response to a request of ours."""
+
+    to: OutgoingRequest
+    response: SipResponse
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request of ours got no final response."""
+
+    to: OutgoingRequest
+    cause: TransactionFailure
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The deadline has passed."""
+
+
+LegInput = (
+    Ring
+    | Answer
+    | Refuse
+    | HangUp
+    | GotRequest
+    | GotCancel
+    | GotResponse
+    | RequestFailed
+    | TimePassed
+)
+
+# Effects
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a request of the peer's."""
+
+    to: SipRequest
+    status: int
+    reason: str | None = None
+    sdp: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send a request through a client transaction."""
+
+    request: OutgoingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SendAck:
+    """Send the ACK of a 2xx, outside any transaction."""
+
+    request: OutgoingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Take back our INVITE, which has had a provisional response."""
+
+    invite: OutgoingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the owner."""
+
+    event: LegEvent
+
+
+LegEffect = Reply | SendRequest | SendAck | SendCancel | Tell
+
+
+def write_reply(
+    reply: Reply, *, local_tag: str, contact: str, headers: Sequence[tuple[str, str]] = ()
+) -> SipResponse:
+    """Build the response that a Reply means; ``headers`` go into every one."""
+    extra = list(headers)
+    method = reply.to.method
+    if TRYING < reply.status < LOWEST_REFUSAL and method in {"INVITE", "UPDATE"}:
+        # §12.1.1: a response that makes a dialog has a Contact; RFC 3311 §5.2 for UPDATE.
+        extra.append(("Contact", f"<{contact}>"))
+    if method in {"INVITE", "OPTIONS"} and TRYING < reply.status < LOWEST_REFUSAL:
+        extra.append(("Allow", ALLOW))
+    extra.extend(reply.headers)
+    if reply.sdp is not None:
+        extra.append(("Content-Type", SDP))
+    response = make_response(reply.to, reply.status, reply.reason, to_tag=local_tag, headers=extra)
+    if reply.sdp is not None:
+        response.text = reply.sdp
+    return response

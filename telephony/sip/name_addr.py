@@ -1,0 +1,144 @@
+"""From, To, Contact and their like: name-addr and addr-spec (RFC 3261 §20, §25.1), read strictly.
+
+aiosipua looks for the first ``<`` even inside a quoted display name, and takes the parameters after
+a bare addr-spec for the URI's, where §20 gives them to the header; hence a reader of our own.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import quote, unquote
+
+from aiosipua import parse_uri
+
+from telephony.sip.errors import SipError
+from telephony.sip.via import DEFAULT_PORT, HIGHEST_PORT, Address
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_DISPLAY = re.compile(rf'{_QUOTED}|[^"<>]*')
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*:[^\s<>\"]+")
+_PARAMETER = re.compile(
+    rf"\s*;\s*(?P<name>[A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;\"<>]+))?\s*",
+    re.DOTALL,
+)
+# RFC 3261 §25.1: user = unreserved / escaped / user-unreserved
+_USER_SAFE = "-_.!~*'()&=+$,;?/"
+
+
+class AddressError(SipError, ValueError):
+    """The peer's: a header that should be an address is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """One address header value.
+
+    Attributes:
+        uri: as written.
+        display: without quotes, or None.
+        params: header parameters, names in lower case, None for those without a value.
+    """
+
+    uri: str
+    display: str | None = None
+    params: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def tag(self) -> str:
+        """The tag, or "" where there is none (an RFC 2543 peer)."""
+        return self.params.get("tag") or ""
+
+
+def parse_name_addr(value: str) -> NameAddr:
+    """Read one value.
+
+    Raises:
+        AddressError: it is not an address.
+    """
+    value = value.strip()
+    if "<" in value:
+        shown = _DISPLAY.match(value)
+        end = shown.end() if shown else 0
+        before, opening, rest = value[end:].partition("<")
+        uri, closing, rest = rest.partition(">")
+        if before.strip() or not opening or not closing:
+            raise AddressError("unbalanced quotes or brackets")
+        display = _unquote(value[:end].strip())
+    else:
+        # §20: without brackets "any semicolon-delimited parameters are header-parameters, not URI
+        # parameters"
+        uri, semicolon, rest = value.partition(";")
+        uri, rest, display = uri.strip(), semicolon + rest, None
+    if _URI.fullmatch(uri) is None:
+        raise AddressError("not a URI")
+    return NameAddr(uri=uri, display=display or None, params=MappingProxyType(_parameters(rest)))
+
+
+def _parameters(text: str) -> dict[str, str | None]:
+    params: dict[str, str | None] = {}
+    text, position = text.strip(), 0
+    while position < len(text):
+        parameter = _PARAMETER.match(text, position)
+        if parameter is None:
+            raise AddressError("malformed parameters")
+        value = parameter["value"]
+        params.setdefault(parameter["name"].lower(), None if value is None else _unquote(value))
+        position = parameter.end()
+    return params
+
+
+def _unquote(text: str) -> str:
+    """Take the quotes and the escapes off a quoted string; leave anything else."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+    return text
+
+
+def format_name_addr(uri: str, display: str | None = None) -> str:
+    """Write ``"display" <uri>``; controls in the display name are left out."""
+    if not display:
+        return f"<{uri}>"
+    printable = "".join(character for character in display if character.isprintable())
+    escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{uri}>'
+
+
+def user_of(uri: str) -> str | None:
+    """Return the user part of a sip(s) URI, or the number of a tel URI (RFC 3966), unescaped."""
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() == "tel":
+        user = rest.partition(";")[0]
+    elif scheme.lower() in {"sip", "sips"} and "@" in rest:
+        # a password, and the parameters of a telephone number (";phone-context="), are not the user
+        user = re.split("[:;]", rest.partition("@")[0], maxsplit=1)[0]
+    else:
+        return None
+    return unquote(user) or None
+
+
+def sip_uri(user: str, host: Address) -> str:
+    """Write ``sip:user@host:port``, escaping what a user part may not hold (§25.1)."""
+    return f"sip:{quote(user, safe=_USER_SAFE)}@{host_port(host)}"
+
+
+def host_port(address: Address) -> str:
+    """Write ``host:port``, IPv6 in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def address_of(uri: str) -> Address | None:
+    """Return where a sip URI points, if that can be told without asking a name server."""
+    if uri.partition(":")[0].lower() != "sip":
+        return None
+    parsed = parse_uri(uri)
+    port = DEFAULT_PORT if parsed.port is None else parsed.port
+    try:
+        host = ipaddress.ip_address(parsed.host.strip("[]"))
+    except ValueError:
+        return None
+    if host.is_unspecified or not 0 < port <= HIGHEST_PORT:
+        return None
+    return str(host), port

@@ -1,0 +1,321 @@
+"""Session descriptions of one audio stream: reading, offering, answering (RFC 4566, RFC 3264).
+
+aiosipua's parser is lenient: it passes over lines it does not know and fills in defaults, so that a
+broken ``c=`` line reads as 0.0.0.0, the sign of hold. Here the lines that matter are checked first.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from aiosipua.sdp import Codec, MediaDescription, SdpMessage, parse_sdp
+
+from telephony.sip.errors import SipError
+from telephony.sip.via import HIGHEST_PORT
+
+CodecName = Literal["PCMA", "PCMU"]
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+T = TypeVar("T")
+
+PTIME = 20  # milliseconds of audio in a packet
+CLOCK_RATE = 8000
+_PROTOCOL = "RTP/AVP"
+_HIGHEST_PAYLOAD_TYPE = 127
+_EVENTS = "telephone-event"  # RFC 4733
+_EVENTS_FMTP = "0-15"
+_CODECS: dict[str, CodecName] = {"PCMA": "PCMA", "PCMU": "PCMU"}
+_DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
+# RFC 3264 §6.1: what an answer may say to an offer
+_ANSWERED: dict[Direction, Direction] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+_WELL_FORMED = {
+    "c": re.compile(r"IN IP[46] \S+"),
+    "m": re.compile(r"[a-z]+ [0-9]{1,5}(?:/[0-9]+)? \S+(?: \S+)+"),
+}
+_PTIME = re.compile(r"[0-9]{1,3}")
+
+
+class SdpError(SipError, ValueError):
+    """The peer's: a session description we cannot talk to (488)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """G.711, A-law or µ-law, under a payload type."""
+
+    name: CodecName
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAudio:
+    """Where and how the peer wants to hear us.
+
+    Attributes:
+        host: an IP address; 0.0.0.0 while it has us on hold the old way (RFC 3264 §8.4).
+        port: 1-65535.
+        formats: what it can decode, its favourite first; never empty.
+        telephone_event: payload type of its key presses (RFC 4733), or None.
+        direction: as the peer sees it: ``sendonly`` means that it doesn't listen.
+        ptime: milliseconds of audio it wants in a packet.
+    """
+
+    host: str
+    port: int
+    formats: tuple[AudioFormat, ...]
+    telephone_event: int | None
+    direction: Direction
+    ptime: int
+
+
+def parse_audio(sdp: str) -> RemoteAudio:
+    """Read the first audio stream that we can take part in.
+
+    Raises:
+        SdpError: there is none, or the description is malformed.
+    """
+    message = _parse(sdp)
+    return _read_audio(message, _usable_audio(message))
+
+
+def _parse(sdp: str) -> SdpMessage:
+    lines = [line.strip() for line in sdp.splitlines()]
+    if not lines or lines[0] != "v=0":
+        raise SdpError("not a session description")
+    for line in lines:
+        form = _WELL_FORMED.get(line[:1]) if line[1:2] == "=" else None
+        if form is not None and form.fullmatch(line[2:]) is None:
+            raise SdpError(f"malformed {line[:2]} line")
+    try:
+        return parse_sdp(sdp)
+    except ValueError as error:
+        raise SdpError("malformed number in the session description") from error
+
+
+def _usable_audio(message: SdpMessage) -> MediaDescription:
+    for media in message.media:
+        if media.media == "audio" and media.port and media.proto == _PROTOCOL and _formats(media):
+            return media
+    raise SdpError("no G.711 audio over RTP/AVP")
+
+
+def _formats(media: MediaDescription) -> tuple[AudioFormat, ...]:
+    found = {
+        AudioFormat(_CODECS[codec.encoding_name.upper()], codec.payload_type): None
+        for codec in media.codecs
+        if codec.encoding_name.upper() in _CODECS and _is_mono_8k(codec)
+    }
+    return tuple(found)
+
+
+def _is_mono_8k(codec: Codec) -> bool:
+    valid = 0 <= codec.payload_type <= _HIGHEST_PAYLOAD_TYPE
+    return valid and codec.clock_rate == CLOCK_RATE and codec.channels in {None, 1}
+
+
+def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
+    connection = media.connection or message.connection
+    if connection is None:
+        raise SdpError("no connection address")
+    try:
+        host = ipaddress.ip_address(connection.address)
+    except ValueError as error:
+        raise SdpError("the connection address is not an IP address") from error
+    if host.is_multicast or not 0 < media.port <= HIGHEST_PORT:
+        raise SdpError("not a unicast address and port")
+    direction = _direction(message, media)
+    if host.is_unspecified:
+        # RFC 3264 §8.4: "neither RTP nor RTCP should be sent to the peer"
+        direction = "inactive" if direction in {"recvonly", "inactive"} else "sendonly"
+    return RemoteAudio(
+        host=str(host),
+        port=media.port,
+        formats=_formats(media),
+        telephone_event=_telephone_event(media),
+        direction=direction,
+        ptime=_ptime(media),
+    )
+
+
+def _direction(message: SdpMessage, media: MediaDescription) -> Direction:
+    """Return the stream's direction, else the session's, else sendrecv (RFC 4566 §6)."""
+    for attributes in (media.attributes, message.attributes):
+        for direction in _DIRECTIONS:
+            if direction in attributes:
+                return direction
+    return "sendrecv"
+
+
+def _telephone_event(media: MediaDescription) -> int | None:
+    return next(
+        (
+            codec.payload_type
+            for codec in media.codecs
+            if codec.encoding_name.lower() == _EVENTS and _is_mono_8k(codec)
+        ),
+        None,
+    )
+
+
+def _ptime(media: MediaDescription) -> int:
+    value = next(iter(media.attributes.get("ptime", [])), "")
+    return (int(value) if _PTIME.fullmatch(value) else 0) or PTIME
+
+
+def build_offer(
+    *,
+    host: str,
+    port: int,
+    formats: Sequence[AudioFormat],
+    session_id: int,
+    version: int,
+    telephone_event: int | None = 101,
+    direction: Direction = "sendrecv",
+) -> str:
+    """Describe one audio stream of ours at host and port, our favourite format first."""
+    head = _head(host, session_id, version)
+    return "\r\n".join([*head, *_audio(port, formats, telephone_event, direction), ""])
+
+
+def build_answer(
+    offer_sdp: str,
+    *,
+    host: str,
+    port: int,
+    preferred: Sequence[str],
+    session_id: int,
+    version: int,
+) -> tuple[str, AudioFormat]:
+    """Answer an offer (RFC 3264 §6).
+
+    One G.711 stream is taken, under the payload types the offer gave; every other stream is
+    rejected with port 0. The answer's direction mirrors the offer's.
+
+    Args:
+        offer_sdp: the offer.
+        host: our RTP address.
+        port: our RTP port.
+        preferred: codec names, our favourite first.
+        session_id: for ``o=``.
+        version: for ``o=``; see `LocalDescription`.
+
+    Returns:
+        The answer, and the format to send.
+
+    Raises:
+        SdpError: the offer is malformed, or has nothing that we prefer.
+    """
+    message = _parse(offer_sdp)
+    taken = _usable_audio(message)
+    audio = _read_audio(message, taken)
+    chosen = next(
+        (format_ for name in preferred for format_ in audio.formats if format_.name == name), None
+    )
+    if chosen is None:
+        raise SdpError("no codec in common")
+    lines = _head(host, session_id, version)
+    for media in message.media:
+        if media is taken:
+            direction = _ANSWERED[audio.direction]
+            lines += _audio(port, [chosen], audio.telephone_event, direction)
+        else:
+            # §6: "To reject an offered stream, the port number … MUST be set to zero"
+            lines.append(f"m={media.media} 0 {media.proto} {' '.join(media.formats)}")
+    return "\r\n".join([*lines, ""]), chosen
+
+
+def _head(host: str, session_id: int, version: int) -> list[str]:
+    kind = "IP6" if ":" in host else "IP4"
+    return [
+        "v=0",
+        f"o=- {session_id} {version} IN {kind} {host}",
+        "s=-",
+        f"c=IN {kind} {host}",
+        "t=0 0",
+    ]
+
+
+def _audio(
+    port: int, formats: Sequence[AudioFormat], telephone_event: int | None, direction: Direction
+) -> list[str]:
+    types = [str(format_.payload_type) for format_ in formats]
+    maps = [f"a=rtpmap:{format_.payload_type} {format_.name}/{CLOCK_RATE}" for format_ in formats]
+    if telephone_event is not None:
+        types.append(str(telephone_event))
+        maps.append(f"a=rtpmap:{telephone_event} {_EVENTS}/{CLOCK_RATE}")
+        maps.append(f"a=fmtp:{telephone_event} {_EVENTS_FMTP}")
+    return [
+        f"m=audio {port} {_PROTOCOL} {' '.join(types)}",
+        *maps,
+        f"a=ptime:{PTIME}",
+        f"a={direction}",
+    ]
+
+
+class LocalDescription:
+    """What one leg of ours has described so far.
+
+    RFC 3264 §8: the ``o=`` line keeps its session id, "and the version in the origin field MUST
+    increment by one from the previous SDP" when, and only when, something else has changed.
+
+    Args:
+        session_id: for ``o=``.
+    """
+
+    def __init__(self, session_id: int) -> None:
+        self._session_id = session_id
+        self._version = 0
+        self._latest: str | None = None
+
+    def offer(
+        self,
+        *,
+        host: str,
+        port: int,
+        formats: Sequence[AudioFormat],
+        telephone_event: int | None = 101,
+        direction: Direction = "sendrecv",
+    ) -> str:
+        """See `build_offer`."""
+        return self._versioned(
+            lambda version: build_offer(
+                host=host,
+                port=port,
+                formats=formats,
+                session_id=self._session_id,
+                version=version,
+                telephone_event=telephone_event,
+                direction=direction,
+            ),
+            lambda sdp: sdp,
+        )
+
+    def answer(
+        self, offer_sdp: str, *, host: str, port: int, preferred: Sequence[str]
+    ) -> tuple[str, AudioFormat]:
+        """See `build_answer`."""
+        return self._versioned(
+            lambda version: build_answer(
+                offer_sdp,
+                host=host,
+                port=port,
+                preferred=preferred,
+                session_id=self._session_id,
+                version=version,
+            ),
+            lambda built: built[0],
+        )
+
+    def _versioned(self, build: Callable[[int], T], sdp_of: Callable[[T], str]) -> T:
+        built = build(self._version)
+        if self._latest is not None and sdp_of(built) != self._latest:
+            self._version += 1
+            built = build(self._version)
+        self._latest = sdp_of(built)
+        return built
