@@ -1,0 +1,58 @@
+"""``python -m telephony.media``: the media process."""
+
+import argparse
+import ipaddress
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from telephony.media.ports import PortPool
+from telephony.media.server import serve
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _port_pool(text: str) -> PortPool:
+    """Read ``first-last``."""
+    first, _, last = text.partition("-")
+    try:
+        return PortPool(int(first), int(last))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}; e.g. 20000-29999") from error
+
+
+def _ip_address(text: str) -> str:
+    """Check that an address is one, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def main() -> int:
+    """Run until the control connection closes."""
+    parser = argparse.ArgumentParser(prog="telephony.media", description="Relay RTP for one node.")
+    parser.add_argument("--socket", type=Path, required=True, help="control socket to listen on")
+    parser.add_argument("--host", type=_ip_address, required=True, help="address for RTP")
+    parser.add_argument("--ports", type=_port_pool, required=True, help="UDP ports, first-last")
+    parser.add_argument("--log-level", choices=_LEVELS, default="info")
+    arguments = parser.parse_args()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(
+            getattr(logging, arguments.log_level.upper())
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        uvloop.run(serve(socket_path=arguments.socket, host=arguments.host, ports=arguments.ports))
+    except OSError as error:
+        parser.exit(1, f"cannot listen on {arguments.socket}: {error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""One leg's media, without its sockets: who its peer is, and what becomes of a datagram.
+
+Symmetric RTP (RFC 4961) as operators need it: until the peer is heard we send where its SDP says;
+the first valid packet latches its real address, which a NAT may have changed; every other source is
+a stranger from then on. A changed SDP address opens the latch again.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from telephony.media.g711 import Codec
+from telephony.media.relay import OutgoingStream, Remote, Route, routes
+from telephony.media.rtp import MalformedPacket, RtpPacket, parse
+from telephony.media.source import IncomingStream
+
+Source = tuple[str, int] | tuple[str, int, int, int]
+"""A socket address as the system reports it, IPv4 or IPv6."""
+
+RELATCH_GUARD_SECONDS: Final = 1.0
+"""After a re-INVITE moved the peer, packets still under way from its old address come in; for this
+long they cannot latch again. Longer would shut out a peer whose SDP changed but not its NAT."""
+
+
+class Session:
+    """The state of one leg's media.
+
+    Attributes:
+        name: the id that the node gave it.
+        remote: the peer's session description, or None before the first.
+        source: the latched address of the peer, or None.
+        destination: where the peer is sent to, or None.
+        incoming: the stream that the peer sends.
+        outgoing: the stream that the peer is sent.
+        last_packet: when the last valid packet came (monotonic seconds), or None.
+        packets_out: datagrams handed to the network.
+        strangers: datagrams from another source than the latched one.
+        malformed: datagrams that are not RTP.
+        unexpected: RTP of a payload type that was not negotiated.
+    """
+
+    __slots__ = (
+        "_former_source",
+        "_former_until",
+        "_routes",
+        "destination",
+        "incoming",
+        "last_packet",
+        "malformed",
+        "name",
+        "outgoing",
+        "packets_out",
+        "remote",
+        "source",
+        "strangers",
+        "unexpected",
+    )
+
+    def __init__(self, name: str, outgoing: OutgoingStream) -> None:
+        self.name = name
+        self.outgoing = outgoing
+        self.incoming = IncomingStream()
+        self.source: Source | None = None
+        self.destination: Source | None = None
+        self.last_packet: float | None = None
+        self.packets_out = 0
+        self.strangers = 0
+        self.malformed = 0
+        self.unexpected = 0
+        self.remote: Remote | None = None
+        self._routes: Mapping[int, Route] = {}
+        self._former_source: Source | None = None
+        self._former_until = 0.0
+
+    def set_remote(self, remote: Remote, now: float) -> None:
+        """Take over the peer's session description: the first, or one of a re-INVITE."""
+        if self.remote is None or remote.address != self.remote.address:
+            if self.source is not None:
+                self._former_source, self._former_until = self.source, now + RELATCH_GUARD_SECONDS
+            self.source = None
+            self.destination = remote.address
+        self.remote = remote
+
+    def route_to(self, partner: "Session | None") -> None:
+        """Work out how this leg's packets go on; again whenever either side's SDP changed."""
+        if partner is None or partner.remote is None or self.remote is None:
+            self._routes = {}
+        else:
+            self._routes = routes(self.remote, partner.remote)
+
+    def receive(self, data: bytes, source: Source, now: float) -> RtpPacket | None:
+        """Return the packet if it is the peer's and valid; latch if it is the first; else count."""
+        if self.source is not None and source != self.source:
+            self.strangers += 1
+            return None
+        try:
+            packet = parse(data)
+        except MalformedPacket:
+            self.malformed += 1
+            return None
+        if self.remote is None or packet.payload_type not in self.remote.accepts:
+            self.unexpected += 1
+            return None
+        if self.source is None and not self._latch(source, now):
+            return None
+        self.last_packet = now
+        return packet
+
+    def _latch(self, source: Source, now: float) -> bool:
+        if source == self._former_source and now < self._former_until:
+            self.strangers += 1
+            return False
+        self.source = source
+        if self.destination is not None:  # None: the peer asked to be sent nothing (RFC 3264 §5.1)
+            self.destination = source
+        return True
+
+    def codec_of(self, packet: RtpPacket) -> Codec | None:
+        """Return the codec of a received packet; None for a telephone-event."""
+        return self.remote.accepts[packet.payload_type] if self.remote is not None else None
+
+    def relay(self, packet: RtpPacket, partner: "Session", now: float) -> bytes | None:
+        """Return the datagram that goes to ``partner`` for an accepted packet, or None."""
+        route = self._routes.get(packet.payload_type)
+        if route is None or partner.destination is None:
+            return None
+        return partner.outgoing.forward(packet, self.incoming.run, route, now)
