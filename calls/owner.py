@@ -14,14 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from telephony.sip.offer_answer import (
-    AudioFormat,
-    RemoteAudio,
-    SdpError,
-    build_answer,
-    build_offer,
-    parse_audio,
-)
 
 from agents.floor import Floor, Offer
 from calls.call import (
@@ -78,6 +70,14 @@ from telephony.leg import (
     LegRinging,
 )
 from telephony.media_client import MediaClient, MediaError
+from telephony.sip.offer_answer import (
+    AudioFormat,
+    RemoteAudio,
+    SdpError,
+    build_answer,
+    build_offer,
+    parse_audio,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +99,7 @@ class Facilities:
     converse: Callable[["CallOwner"], Conversation]
     wall_clock: Callable[[], float]
     no_answer_seconds: float
+    media_host: str
     recordings: Path | None
 
 
@@ -145,7 +146,7 @@ class CallOwner:
         self._session_version = 1
         self._caller_session: str | None = None
         self._agent_session: str | None = None
-        self._addresses: dict[str, tuple[str, int]] = {}
+        self._ports: dict[str, int] = {}
         self._recording: Path | None = None
         self._waiting_told = False
 
@@ -306,9 +307,10 @@ class CallOwner:
         try:
             if self._caller_session is None:
                 name = f"{self.call_id}.caller"
-                self._addresses["caller"] = await self._f.media.open(name)
+                _, self._ports["caller"] = await self._f.media.open(name)
                 self._caller_session = name
-            host, port = self._addresses["agent"] = await self._f.media.open(session)
+            _, port = await self._f.media.open(session)
+            self._ports["agent"] = port
         except MediaError as error:
             log.warning("no_media", call_id=self.call_id, error=str(error))
             self.feed(OfferFailed(effect.token, "no_media"))
@@ -317,7 +319,7 @@ class CallOwner:
         if self.call.token != effect.token:
             return  # it ended while the ports were being opened; _release closes them
         sdp = build_offer(
-            host=host,
+            host=self._f.media_host,
             port=port,
             formats=self._formats_for_agent(),
             session_id=effect.token,
@@ -403,7 +405,7 @@ class CallOwner:
         The agent's codec is preferred, so that nothing is transcoded if it can be avoided. A
         citizen's INVITE without an offer gets ours now and answers in his ACK (RFC 3264 §5).
         """
-        host, port = self._addresses["caller"]
+        host, port = self._f.media_host, self._ports["caller"]
         preferred = tuple(audio_format.name for audio_format in agent.formats)
         if self.leg.remote_sdp is None:
             formats = tuple(
@@ -446,10 +448,10 @@ class CallOwner:
 
     def _reanswer(self, leg: Leg, side: str, sdp: str | None) -> None:
         """Answer a re-INVITE: same port and codec here, whatever address the party has now."""
-        if side not in self._addresses:
+        if side not in self._ports:
             leg.refuse(488)
             return
-        host, port = self._addresses[side]
+        host, port = self._f.media_host, self._ports[side]
         self._session_version += 1
         try:
             if sdp is None:
@@ -513,7 +515,7 @@ class CallOwner:
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
         self._caller_session = self._agent_session = None
-        self._addresses.clear()
+        self._ports.clear()
         self.feed(MediaFailed())
 
     def recognizer_back(self) -> None:

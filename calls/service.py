@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from telephony.sip.offer_answer import SdpError, parse_audio
 
 from agents.floor import Floor, Offer
 from asr.client import RecognizerClient
@@ -30,6 +29,7 @@ from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
 from telephony.media_client import MediaClient
+from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.draft import TicketDraft
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
 from tickets.store import TicketStore, UnknownTicket
@@ -73,6 +73,7 @@ class CallService:
     Args:
         lines: dialled number → name; a call for any other number is answered 404.
         max_calls: beyond so many live calls new ones are answered 503.
+        media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
         wall_clock: Unix seconds.
     """
@@ -91,6 +92,7 @@ class CallService:
         lines: Mapping[str, str],
         no_answer_seconds: float,
         max_calls: int,
+        media_host: str,
         recordings: Path | None,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -119,6 +121,7 @@ class CallService:
             converse=self._converse,
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
+            media_host=media_host,
             recordings=recordings,
         )
 

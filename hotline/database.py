@@ -1,0 +1,85 @@
+"""The database: one engine for all packages, and the schema brought up to date at start."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from agents.accounts import metadata as agents_metadata
+from calls.records import metadata as calls_metadata
+from tickets.store import metadata as tickets_metadata
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """Return the engine for a URL of SQLite (aiosqlite) or PostgreSQL (asyncpg)."""
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+    # One connection: SQLite has one writer anyway, and a second one would only wait for its lock.
+    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Make SQLite durable without a disk flush at each of many small transactions."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+async def migrate(engine: AsyncEngine) -> str:
+    """Bring the schema up to date; return its revision."""
+    config = _config()
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, config)
+        return str(await connection.run_sync(_revision))
+
+
+async def is_current(engine: AsyncEngine) -> bool:
+    """Say whether the schema is the one that this version needs.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, OSError: the database cannot be reached.
+    """
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    async with engine.connect() as connection:
+        return bool(await connection.run_sync(_revision) == head)
+
+
+async def differences(engine: AsyncEngine) -> list[Any]:
+    """Return what the tables in the code have and the migrated database has not, or otherwise."""
+    async with engine.connect() as connection:
+        return list(await connection.run_sync(_compare))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
+def _upgrade(connection: Connection, config: Config) -> None:
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _compare(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    everything = MetaData()
+    for metadata in (agents_metadata, calls_metadata, tickets_metadata):
+        for table in metadata.tables.values():
+            table.to_metadata(everything)
+    return list(compare_metadata(context, everything))

@@ -1,0 +1,62 @@
+"""One node: everything that ``hotline/wiring.py`` made, started and stopped in the right order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Step = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that is started and stopped; ``name`` is for the progress that is shown."""
+
+    name: str
+    start: Step
+    stop: Step
+
+
+class Node:
+    """Starts its parts in order, stops them in reverse order.
+
+    Args:
+        parts: what depends on something else comes after it.
+        on_progress: told each part's name before it is started.
+    """
+
+    def __init__(
+        self, parts: list[Part], *, on_progress: Callable[[str], None] | None = None
+    ) -> None:
+        self._parts = parts
+        self._on_progress = on_progress
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the node inside the ``async with``; a part that fails stops those already started."""
+        async with AsyncExitStack() as stack:
+            for part in self._parts:
+                if self._on_progress is not None:
+                    self._on_progress(part.name)
+                # Registered first: a start that was cancelled half-way is undone as well.
+                stack.push_async_callback(self._stop, part)
+                await part.start()
+            yield
+
+    @staticmethod
+    async def _stop(part: Part) -> None:
+        """Stop one part; one that cannot must not keep the others from stopping."""
+        try:
+            await part.stop()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("part_not_stopped", part=part.name)
+
+
+async def nothing() -> None:
+    """Be the start or stop of a part that needs none."""

@@ -1,0 +1,425 @@
+"""The one composition root: makes every object of a node from the settings and joins them.
+
+Nobody else reads settings, and nothing here decides anything: who needs what stands in the
+constructors, what depends on what in the order of ``parts``.
+"""
+
+import asyncio
+import ssl
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from redis.asyncio import Redis
+
+import asr.model
+from agents.accounts import Accounts
+from agents.floor import FloorTimes
+from agents.presence import Presence
+from agents.resilient_floor import open_floor
+from asr.client import RecognizerClient
+from calls.records import CallRecords, RecordWriter
+from calls.service import CallService
+from config.settings import Settings
+from eventbus.bus import EventBus
+from eventbus.catalogue import AgentPresence
+from eventbus.fanout import RedisFanout
+from eventbus.mqtt import MqttPublisher, Protocol
+from hotline.children import ChildProcess, ChildState
+from hotline.database import migrate, open_engine
+from hotline.embedded import (
+    DataDirectory,
+    advertised_host,
+    embedded_broker,
+    embedded_redis,
+    free_port,
+    redis_url,
+)
+from hotline.health import HealthBoard
+from hotline.node import Node, Part, nothing
+from hotline.seed import Credentials, seed
+from telephony.bindings import RedisBindings
+from telephony.gateway import SipGateway
+from telephony.media_client import MediaClient
+from tickets.store import TicketStore
+from web.app import create_app
+from web.server import WebServer
+from web.sessions import RedisSessions
+
+log = structlog.get_logger(__name__)
+
+VERSION = "0.1.0"
+
+#: A lease outlives the ringing by this much: what signalling may take on a bad day.
+LEASE_MARGIN = 8.0
+
+#: More calls than one media process's ports can carry are answered 503 at once.
+PORTS_PER_CALL = 4
+
+
+@dataclass(slots=True)
+class Running:
+    """What the command line shows of a node: where it is and who can sign in."""
+
+    web: tuple[str, int] = ("", 0)
+    sip: tuple[str, int] = ("", 0)
+    mqtt: tuple[str, int] = ("", 0)
+    credentials: Sequence[Credentials] = ()
+    model: str = ""
+    children: dict[str, ChildProcess] = field(default_factory=dict)
+
+
+class Wiring:
+    """A node in the making.
+
+    Args:
+        settings: all of them.
+        directory: the data directory, claimed by this process.
+        demonstration_model: recognise with the model that understands only synthetic speech, if
+            there is no other.
+    """
+
+    def __init__(
+        self, settings: Settings, directory: DataDirectory, *, demonstration_model: bool = False
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._demonstration_model = demonstration_model
+        self.running = Running()
+        self.bus = EventBus()
+        self.health = HealthBoard(bus=self.bus, wall_clock=time.time)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._parts: list[Part] = []
+
+    def build(self, *, on_progress: Callable[[str], None] | None = None) -> Node:
+        """Make everything and return the node; call inside the running loop."""
+        self._redis()
+        self._database()
+        self._event_carriers()
+        self._media()
+        self._recogniser()
+        self._agents()
+        self._telephony()
+        self._web()
+        return Node(self._parts, on_progress=on_progress)
+
+    @property
+    def recognises_only_synthetic_speech(self) -> bool:
+        """Whether the demonstration model is in use."""
+        return self.running.model == asr.model.SYNTHETIC.name
+
+    # -- parts, in the order of their start --------------------------------------------------------
+
+    def _redis(self) -> None:
+        settings = self._settings.redis
+        url = settings.url or redis_url(self._directory)
+        if settings.url is None:
+            self._child(embedded_redis(self._directory, on_state=self._child_state))
+        self.redis = Redis.from_url(
+            url, socket_timeout=1.0, socket_connect_timeout=1.0, health_check_interval=5
+        )
+        self._parts.append(Part("redis connection", nothing, self.redis.aclose))
+
+    def _database(self) -> None:
+        self.engine = open_engine(self._settings.database.url or self._directory.database_url)
+        self._writer = RecordWriter(self.engine, on_status=partial(self.health.set, "database"))
+        self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
+        self.tickets = TicketStore(self.engine)
+        self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
+        self._parts.append(Part("database", self._open_database, self._close_database))
+
+    async def _open_database(self) -> None:
+        await migrate(self.engine)
+        self._writer.start()
+        self.health.set("database", "ok")
+        self.health.count("records", self._count_records)
+        wanted = self._settings.agents
+        self.running.credentials = await seed(
+            self.accounts,
+            self._directory.root,
+            ids={
+                "agent": wanted.seed,
+                "supervisor": wanted.seed_supervisors,
+                "admin": wanted.seed_admins,
+            },
+            password=wanted.seed_password.get_secret_value() if wanted.seed_password else None,
+        )
+        if orphans := await self.records.close_orphans(now=time.time()):
+            log.warning("calls_of_an_earlier_life", ended=orphans)
+
+    async def _close_database(self) -> None:
+        await self._writer.close()
+        await self.engine.dispose()
+
+    async def _count_records(self) -> dict[str, int]:
+        return {"unwritten": self._writer.pending}
+
+    def _event_carriers(self) -> None:
+        settings = self._settings.mqtt
+        if settings.url is None:
+            host, port = "127.0.0.1", free_port(1883)
+            self._child(
+                embedded_broker(self._directory, port=port, on_state=self._child_state),
+            )
+            user = password = tls = None
+            protocol: Protocol = "3.1.1"
+        else:
+            url = urlsplit(settings.url)
+            secure = url.scheme == "mqtts"
+            host, port = url.hostname or "127.0.0.1", url.port or (8883 if secure else 1883)
+            user = unquote(url.username) if url.username else None
+            password = unquote(url.password) if url.password else None
+            tls = ssl.create_default_context() if secure else None
+            protocol = settings.protocol
+        self.running.mqtt = (host, port)
+        publisher = MqttPublisher(
+            host=host,
+            port=port,
+            node=self._settings.node.id,
+            outbox=self._directory.root / "outbox.db",
+            protocol=protocol,
+            prefix=settings.topic_prefix,
+            username=user,
+            password=password,
+            tls=tls,
+            on_status=partial(self.health.set, "mqtt"),
+        )
+        fanout = RedisFanout(
+            bus=self.bus,
+            redis=self.redis,
+            node=self._settings.node.id,
+            prefix=self._settings.redis.prefix,
+        )
+        self._parts.append(Part("event fan-out", fanout.start, fanout.close))
+
+        async def start_publishing() -> None:
+            await publisher.start()
+            self.bus.subscribe(publisher.publish, own_only=True)
+            self.health.count("outbox", publisher.counts)
+
+        self._parts.append(Part("MQTT publisher", start_publishing, publisher.close))
+
+    def _media(self) -> None:
+        settings = self._settings.media
+        path = self._directory.socket("media.sock")
+        self._child(
+            ChildProcess(
+                "media",
+                (
+                    *(sys.executable, "-m", "telephony.media", "--socket", path),
+                    *("--host", settings.host),
+                    *("--ports", f"{settings.port_first}-{settings.port_last}"),
+                ),
+                on_state=self._child_state,
+            )
+        )
+        self.media = MediaClient(socket_path=path, on_lost=self._on_media_lost)
+
+        async def connect() -> None:
+            await self.media.start()
+            async with asyncio.timeout(10):
+                await self.media.wait_connected()
+            self.health.count("media", self.media.counts)
+
+        self._parts.append(Part("media connection", connect, self.media.close))
+
+    def _recogniser(self) -> None:
+        settings = self._settings.asr
+        path = self._directory.socket("asr.sock")
+        self.recognizer = RecognizerClient(
+            socket_path=path,
+            on_result=self._on_result,
+            on_status=self._on_recogniser_status,
+        )
+        if not settings.enabled:
+            self.health.set("recogniser", "away", "switched off: asr.enabled is false")
+            return
+        model = self._model(settings.model_path)
+        self._child(
+            ChildProcess(
+                "recogniser",
+                (
+                    *(sys.executable, "-m", "asr", "--socket", path, "--engine", settings.engine),
+                    *("--host", "127.0.0.1"),
+                    *(("--model", model) if model is not None else ()),
+                ),
+                on_state=self._child_state,
+            )
+        )
+
+        async def connect() -> None:
+            await self.recognizer.start()
+            self.health.count("recogniser", self.recognizer.counts)
+
+        self._parts.append(Part("recogniser connection", connect, self.recognizer.close))
+
+    def _model(self, configured: Path | None) -> Path | None:
+        """Return the model's folder; None leaves it to the recogniser to say what is missing."""
+        if configured is not None or self._settings.asr.engine != "vosk":
+            return configured
+        try:
+            model = asr.model.find()
+        except asr.model.ModelError as error:
+            if not self._demonstration_model:
+                log.error("no_recognition_model", reason=str(error))  # noqa: TRY400 - no trace
+                return None
+            model = asr.model.SYNTHETIC
+        self.running.model = model.name
+        return model
+
+    def _agents(self) -> None:
+        settings = self._settings.agents
+        self.floor = open_floor(
+            redis=self.redis,
+            node=self._settings.node.id,
+            prefix=self._settings.redis.prefix,
+            times=FloorTimes(
+                offer=self._settings.sip.no_answer_seconds + LEASE_MARGIN,
+                reoffer=settings.reoffer_seconds,
+                wrap_up=settings.wrap_up_seconds,
+                node=settings.node_expiry_seconds,
+            ),
+        )
+        self.floor.on_presence = self._on_presence
+        self.floor.on_status = partial(self.health.set, "redis")
+
+        async def start() -> None:
+            await self.floor.start()
+            self.health.set("redis", self.floor.status)
+            self.health.count("floor", self.floor.counts)
+
+        self._parts.append(Part("floor", start, self.floor.close))
+
+    def _telephony(self) -> None:
+        settings = self._settings.sip
+        self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
+        self.gateway = SipGateway(
+            trunks=[str(network) for network in self._settings.trunks.allow],
+            realm=settings.realm,
+            credentials=self.accounts,
+            bindings=self.bindings,
+            on_call=self._on_call,
+            on_registered=self._on_registered,
+            advertised=(advertised_host(settings.host, settings.advertised_host), settings.port),
+        )
+        media = self._settings.media
+        ports = media.port_last - media.port_first + 1
+        self.calls = CallService(
+            gateway=self.gateway,
+            bindings=self.bindings,
+            media=self.media,
+            recognizer=self.recognizer,
+            floor=self.floor,
+            records=self.records,
+            tickets=self.tickets,
+            bus=self.bus,
+            lines={number: line.name for number, line in self._settings.lines.items()},
+            no_answer_seconds=settings.no_answer_seconds,
+            max_calls=ports // PORTS_PER_CALL,
+            media_host=advertised_host(media.host, media.advertised_host),
+            recordings=self._recordings(),
+            wall_clock=time.time,
+        )
+        self.floor.on_offer = self.calls.on_offer
+
+        async def start() -> None:
+            await self.gateway.open(settings.host, settings.port)
+            self.running.sip = (settings.host, settings.port)
+            self.health.count("sip", self._count_sip)
+            self.health.count("calls", self._count_calls)
+            self.health.accepting = True
+
+        async def stop() -> None:
+            self.health.accepting = False
+            await self.calls.drain(self._settings.node.stop_seconds)
+            await self.gateway.close()
+
+        self._parts.append(Part("telephony", start, stop))
+
+    def _recordings(self) -> Path | None:
+        settings = self._settings.recording
+        if not settings.enabled:
+            return None
+        return (settings.directory or self._directory.recordings).absolute()
+
+    async def _count_sip(self) -> dict[str, int]:
+        return self.gateway.counts()
+
+    async def _count_calls(self) -> dict[str, int]:
+        return self.calls.counts()
+
+    def _web(self) -> None:
+        settings = self._settings.web
+        app = create_app(
+            calls=self.calls,
+            floor=self.floor,
+            accounts=self.accounts,
+            bus=self.bus,
+            health=self.health.report,
+            version=VERSION,
+            sessions=RedisSessions(
+                self.redis,
+                prefix=self._settings.redis.prefix,
+                idle_seconds=settings.session_idle_seconds,
+            ),
+        )
+        server = WebServer(app)
+
+        async def start() -> None:
+            self.running.web = await server.start(settings.host, settings.port)
+
+        self._parts.append(Part("web", start, server.close))
+
+    # -- who tells whom ----------------------------------------------------------------------------
+
+    def _child(self, child: ChildProcess) -> None:
+        self.running.children[child.name] = child
+        self._parts.append(Part(child.name, child.start, child.stop))
+
+    def _child_state(self, name: str, state: ChildState) -> None:
+        if name == "media":
+            status = "ok" if state == "running" else "away"
+            self.health.set("media", status, None if status == "ok" else state)
+
+    def _on_call(self, leg: Any) -> None:
+        self.calls.on_call(leg)
+
+    def _on_result(self, stream: str, result: Any) -> None:
+        self.calls.on_result(stream, result)
+
+    def _on_media_lost(self, sessions: Sequence[str]) -> None:
+        self.calls.on_media_lost(sessions)
+
+    def _on_recogniser_status(self, status: str, detail: str | None) -> None:
+        if status == "ok":
+            if self.recognises_only_synthetic_speech:
+                status, detail = "degraded", "demonstration model: synthetic speech only"
+            self.calls.on_recognizer_back()
+        self.health.set("recogniser", status, detail)
+
+    def _on_presence(self, presence: Presence) -> None:
+        self.bus.publish(
+            AgentPresence(
+                at=time.time(),
+                agent_id=presence.agent_id,
+                call_id=presence.call_id,
+                state=presence.state.value,
+                reason=presence.reason,
+                since=presence.since,
+                phones=presence.phones,
+            )
+        )
+
+    def _on_registered(self, aor: str, phones: int) -> None:
+        self._spawn(self.floor.set_phones(aor, phones), f"phones-{aor}")
+
+    def _spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
