@@ -6,7 +6,7 @@ the part of the request that was wrong. Domain errors carry no HTTP status; it i
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
@@ -125,7 +126,6 @@ def _from_brake(error: TooManyAttempts) -> ApiError:
 _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda error: error,
     RequestValidationError: _from_validation,
-    HTTPException: _from_http,
     TooManyAttempts: _from_brake,
     UnknownCall: lambda _: not_found("call"),
     UnknownTicket: lambda _: not_found("ticket"),
@@ -146,6 +146,28 @@ def _handler(
     return handle
 
 
+def _allowed(app: FastAPI, path: str) -> str:
+    """Return the methods of a path for ``Allow`` (RFC 9110, section 10.2.1): all of them.
+
+    The framework lists only those of the first route that has this path.
+    """
+    methods = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if compile_path(template)[0].match(path)
+        for method in operations
+    }
+    return ", ".join(sorted(methods))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    refusal = _from_http(cast(HTTPException, error))
+    allowed = _allowed(request.app, request.url.path)
+    if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED and allowed:
+        refusal.headers = {**(refusal.headers or {}), "Allow": allowed}
+    return error_response(refusal)
+
+
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     """Answer for a defect of ours: logged in full, told in brief."""
     log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
@@ -158,4 +180,5 @@ def install(app: FastAPI) -> None:
     """Make the app answer every refusal in the one shape."""
     for kind, translate in _TRANSLATIONS.items():
         app.add_exception_handler(kind, _handler(translate))
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _fault)

@@ -1,0 +1,450 @@
+"""Small honest implementations of the ports in ``web/ports.py``, all in memory.
+
+Presence is the real pure machine, tickets are real drafts, the bus is the real one; only the
+telephone network, Redis and SQL are missing.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agents.accounts import TooManyAttempts
+from agents.presence import Details, Input, Presence, step
+from calls.errors import UnknownCall
+from eventbus.bus import EventBus
+from eventbus.catalogue import (
+    AgentPresence,
+    CallAnswered,
+    CallArrived,
+    CallEnded,
+    CallOffered,
+    Event,
+    TicketField,
+    TicketSubmitted,
+    TranscriptFinal,
+    TranscriptPartial,
+)
+from tickets.draft import TicketDraft
+from tickets.fields import FieldValue, check
+from tickets.store import AlreadySubmitted, UnknownTicket
+
+PASSWORD = "correct horse"
+WRAP_UP_SECONDS = 30.0
+
+
+class Clock:
+    """Unix seconds that move when told to."""
+
+    def __init__(self, now: float = 1_760_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class FakeAccount:
+    id: str
+    name: str
+    role: str
+    group: str = "市级"
+
+
+@dataclass
+class FakeAccounts:
+    """Everybody's password is the same; three wrong ones in a row hold that account back."""
+
+    people: dict[str, FakeAccount] = field(
+        default_factory=lambda: {
+            person.id: person
+            for person in (
+                FakeAccount("1001", "王芳", "agent"),
+                FakeAccount("1002", "李强", "agent"),
+                FakeAccount("2001", "陈静", "supervisor"),
+                FakeAccount("9001", "admin", "admin"),
+            )
+        }
+    )
+    failures: dict[str, int] = field(default_factory=dict)
+
+    async def verify(
+        self,
+        agent_id: str,
+        password: str,
+        *,
+        source: str = "",  # noqa: ARG002 - the port's; this brake holds the account only
+    ) -> FakeAccount | None:
+        if self.failures.get(agent_id, 0) >= 3:
+            raise TooManyAttempts(7.4)
+        account = self.people.get(agent_id)
+        if account is None or password != PASSWORD:
+            self.failures[agent_id] = self.failures.get(agent_id, 0) + 1
+            return None
+        self.failures.pop(agent_id, None)
+        return account
+
+    async def get(self, agent_id: str) -> FakeAccount | None:
+        return self.people.get(agent_id)
+
+    async def list_(self) -> list[FakeAccount]:
+        return [self.people[agent_id] for agent_id in sorted(self.people)]
+
+
+class FakeFloor:
+    """Presences moved by the real machine; each change is published."""
+
+    def __init__(self, bus: EventBus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._presences: dict[str, Presence] = {}
+
+    def put(self, agent_id: str, what: Input, details: Details | None = None) -> Presence:
+        before = self._presences.get(agent_id, Presence(agent_id, phones=1))
+        after = step(before, what, self._clock(), details or Details())
+        self._presences[agent_id] = after
+        if after != before:
+            self._publish(after)
+        return after
+
+    def set_phones(self, agent_id: str, count: int) -> None:
+        self._presences[agent_id] = replace(self._presences[agent_id], phones=count)
+        self._publish(self._presences[agent_id])
+
+    def _publish(self, presence: Presence) -> None:
+        self._bus.publish(
+            AgentPresence(
+                at=self._clock(),
+                agent_id=presence.agent_id,
+                call_id=presence.call_id,
+                state=presence.state.value,
+                reason=presence.reason,
+                since=presence.since,
+                phones=presence.phones,
+            )
+        )
+
+    async def sign_in(self, agent_id: str) -> Presence:
+        return self.put(agent_id, Input.SIGN_IN)
+
+    async def sign_out(self, agent_id: str) -> Presence:
+        return self.put(agent_id, Input.SIGN_OUT)
+
+    async def set_ready(self, agent_id: str) -> Presence:
+        return self.put(agent_id, Input.SET_READY)
+
+    async def set_not_ready(self, agent_id: str, reason: str) -> Presence:
+        return self.put(agent_id, Input.SET_NOT_READY, Details(reason=reason))
+
+    async def end_wrap_up(self, agent_id: str) -> Presence:
+        presence = self._presences[agent_id]
+        if presence.state.value != "wrap_up":
+            return presence
+        return self.put(agent_id, Input.END_WRAP_UP)
+
+    async def presence(self, agent_id: str) -> Presence | None:
+        return self._presences.get(agent_id)
+
+    async def everyone(self) -> list[Presence]:
+        return [self._presences[agent_id] for agent_id in sorted(self._presences)]
+
+
+@dataclass(frozen=True)
+class FakeLiveCall:
+    call_id: str
+    line: str
+    caller: str | None
+    state: str
+    agent_id: str | None
+    arrived_at: float
+    answered_at: float | None = None
+    ticket_id: str | None = None
+
+
+@dataclass
+class _Ticket:
+    draft: TicketDraft
+    call_id: str
+    agent_id: str
+    created_at: float
+    submitted_at: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.draft.ticket_id,
+            "call_id": self.call_id,
+            "agent_id": self.agent_id,
+            "status": "draft" if self.submitted_at is None else "submitted",
+            "created_at": self.created_at,
+            "submitted_at": self.submitted_at,
+            "fields": {name: value.to_dict() for name, value in self.draft.fields.items()},
+        }
+
+
+class FakeCalls:
+    """Calls that a test moves by hand, with the events that the real service publishes.
+
+    Args:
+        bus: where they are published.
+        floor: whose agents the calls hold.
+        clock: Unix seconds.
+        folder: where recordings are put.
+    """
+
+    def __init__(self, bus: EventBus, floor: FakeFloor, clock: Clock, folder: Path) -> None:
+        self._bus = bus
+        self._floor = floor
+        self._clock = clock
+        self._folder = folder
+        self._live: dict[str, FakeLiveCall] = {}
+        self._records: dict[str, dict[str, Any]] = {}
+        self._transcripts: dict[str, list[dict[str, Any]]] = {}
+        self._tickets: dict[str, _Ticket] = {}
+
+    # -- what a test does ---------------------------------------------------------------------
+
+    def publish(self, event: Event) -> None:
+        self._bus.publish(event)
+
+    def offer(self, call_id: str, agent_id: str, caller: str = "15250322668") -> None:
+        """The call arrives and rings at the agent's."""
+        now = self._clock()
+        self._live[call_id] = FakeLiveCall(call_id, "12345", caller, "offered", agent_id, now)
+        self.publish(CallArrived(at=now, call_id=call_id, line="12345", caller=caller))
+        held = Details(call_id=call_id, call_node="test")
+        self._floor.put(agent_id, Input.RESERVE, held)
+        self.publish(
+            CallOffered(at=now, agent_id=agent_id, call_id=call_id, line="12345", caller=caller)
+        )
+        self._floor.put(agent_id, Input.RING)
+
+    def answer(self, call_id: str) -> str:
+        """The agent answers; returns the ticket's id."""
+        now = self._clock()
+        ticket_id = f"T{call_id}"
+        view = replace(self._live[call_id], state="talking", answered_at=now, ticket_id=ticket_id)
+        self._live[call_id] = view
+        assert view.agent_id is not None
+        draft = TicketDraft(ticket_id, view.caller)
+        self._tickets[ticket_id] = _Ticket(draft, call_id, view.agent_id, now)
+        self._transcripts[call_id] = []
+        self._floor.put(view.agent_id, Input.ANSWER)
+        self.publish(
+            CallAnswered(
+                at=now,
+                agent_id=view.agent_id,
+                call_id=call_id,
+                line=view.line,
+                caller=view.caller,
+                ticket_id=ticket_id,
+                waited=now - view.arrived_at,
+            )
+        )
+        return ticket_id
+
+    def partial(self, call_id: str, leg: str, text: str, start: float = 0.0) -> None:
+        agent_id = self._live[call_id].agent_id
+        self.publish(
+            TranscriptPartial(
+                at=self._clock(),
+                agent_id=agent_id,
+                call_id=call_id,
+                leg=leg,
+                text=text,
+                start=start,
+            )
+        )
+
+    def say(self, call_id: str, leg: str, text: str, start: float = 0.0, end: float = 1.0) -> None:
+        """A party said something."""
+        said = self._transcripts[call_id]
+        utterance: dict[str, Any] = {
+            "seq": len(said) + 1,
+            "leg": leg,
+            "start": start,
+            "end": end,
+            "text": text,
+            "confidence": 0.93,
+        }
+        said.append(utterance)
+        self.publish(
+            TranscriptFinal(
+                at=self._clock(),
+                agent_id=self._live[call_id].agent_id,
+                call_id=call_id,
+                **utterance,
+            )
+        )
+
+    def hear(self, ticket_id: str, name: str, value: object, evidence: str | None = None) -> None:
+        """A field was heard in the talk; one that the agent corrected stays."""
+        ticket = self._tickets[ticket_id]
+        if ticket.draft.fields[name].source == "agent":
+            return
+        ticket.draft.fields[name] = FieldValue(check(name, value), "heard", evidence)
+        self._tell(ticket, name)
+
+    def end(self, call_id: str, *, recorded: bool = True) -> None:
+        """The call is over; the agent wraps up."""
+        view = self._live.pop(call_id)
+        now = self._clock()
+        if recorded:
+            (self._folder / f"{call_id}.wav").write_bytes(wav(seconds=1))
+        self._records[call_id] = {
+            "call_id": call_id,
+            "line": view.line,
+            "caller": view.caller,
+            "arrived_at": view.arrived_at,
+            "answered_at": view.answered_at,
+            "ended_at": now,
+            "outcome": "answered",
+            "ended_by": "citizen",
+            "agent_id": view.agent_id,
+            "ticket_id": view.ticket_id,
+            "recording": recorded,
+            "segments": [
+                {
+                    "agent_id": view.agent_id,
+                    "kind": "agent",
+                    "offered_at": view.arrived_at,
+                    "answered_at": view.answered_at,
+                    "ended_at": now,
+                    "outcome": "answered",
+                }
+            ],
+        }
+        assert view.agent_id is not None
+        assert view.answered_at is not None
+        self._floor.put(view.agent_id, Input.HANG_UP, Details(wrap_up_seconds=WRAP_UP_SECONDS))
+        self.publish(
+            CallEnded(
+                at=now,
+                agent_id=view.agent_id,
+                call_id=call_id,
+                outcome="answered",
+                ended_by="citizen",
+                talked=now - view.answered_at,
+                ticket_id=view.ticket_id,
+            )
+        )
+
+    def _tell(self, ticket: _Ticket, name: str) -> None:
+        value = ticket.draft.fields[name]
+        self.publish(
+            TicketField(
+                at=self._clock(),
+                agent_id=ticket.agent_id,
+                call_id=ticket.call_id,
+                ticket_id=ticket.draft.ticket_id,
+                field=name,
+                value=value.value,
+                source=value.source,
+                evidence=value.evidence,
+            )
+        )
+
+    # -- the port -----------------------------------------------------------------------------
+
+    def live(self) -> list[FakeLiveCall]:
+        return list(self._live.values())
+
+    async def hang_up(self, call_id: str) -> None:
+        if call_id not in self._live:
+            raise UnknownCall(call_id)
+        self.end(call_id)
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        return self._records.get(call_id)
+
+    async def calls(
+        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        own = [r for r in self._records.values() if agent_id in {None, r["agent_id"]}]
+        return own[::-1][offset : offset + limit]
+
+    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
+        return self._transcripts.get(call_id, [])
+
+    async def recording(self, call_id: str) -> Path | None:
+        path = self._folder / f"{call_id}.wav"
+        return path if path.exists() else None
+
+    async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
+        ticket = self._tickets.get(ticket_id)
+        return ticket.as_dict() if ticket else None
+
+    async def tickets(
+        self,
+        *,
+        agent_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        found = [
+            ticket
+            for ticket in map(_Ticket.as_dict, reversed(self._tickets.values()))
+            if agent_id in {None, ticket["agent_id"]} and status in {None, ticket["status"]}
+        ]
+        return found[offset : offset + limit]
+
+    async def correct(
+        self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
+    ) -> dict[str, Any]:
+        ticket = self._draft(ticket_id)
+        assert ticket.agent_id == agent_id
+        for name, value in changes.items():
+            check(name, value)
+        for name, value in changes.items():
+            for change in ticket.draft.correct(name, value):
+                self._tell(ticket, change.field)
+        return ticket.as_dict()
+
+    async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
+        ticket = self._draft(ticket_id)
+        ticket.submitted_at = self._clock()
+        self.publish(
+            TicketSubmitted(
+                at=self._clock(),
+                agent_id=agent_id,
+                call_id=ticket.call_id,
+                ticket_id=ticket_id,
+                fields=ticket.draft.values(),
+            )
+        )
+        presence = await self._floor.presence(agent_id)
+        if presence is not None and presence.call_id == ticket.call_id:
+            await self._floor.end_wrap_up(agent_id)
+        return ticket.as_dict()
+
+    def _draft(self, ticket_id: str) -> _Ticket:
+        ticket = self._tickets.get(ticket_id)
+        if ticket is None:
+            raise UnknownTicket(ticket_id)
+        if ticket.submitted_at is not None:
+            raise AlreadySubmitted(ticket_id)
+        return ticket
+
+
+class FakeHealth:
+    """A node whose parts are as a test sets them."""
+
+    def __init__(self) -> None:
+        self.status = "ok"
+        self.parts: dict[str, dict[str, str | None]] = {
+            part: {"status": "ok", "detail": None}
+            for part in ("media", "recogniser", "redis", "mqtt", "database")
+        }
+
+    async def __call__(self) -> dict[str, Any]:
+        return {"status": self.status, "parts": self.parts, "counts": {"calls": 0}}
+
+
+def wav(seconds: int) -> bytes:
+    """A silent stereo WAV, 8 kHz, 16 bit."""
+    size = seconds * 8000 * 4
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 2, 8000, 32000, 4, 16
+    )
+    return head + struct.pack("<4sI", b"data", size) + bytes(size)

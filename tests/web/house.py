@@ -1,0 +1,75 @@
+"""The web application on its fakes, and clients for it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+from fastapi import FastAPI
+
+from eventbus.bus import EventBus
+from tests.web.fakes import PASSWORD, Clock, FakeAccounts, FakeCalls, FakeFloor, FakeHealth
+from web.app import create_app
+from web.sessions import MemorySessions
+
+BASE = "http://hotline.test"
+
+
+@dataclass
+class House:
+    """Everything around one app, for a test to move."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    bus: EventBus = field(default_factory=EventBus)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    health: FakeHealth = field(default_factory=FakeHealth)
+    desktops: list[tuple[str, bool]] = field(default_factory=list)
+    buffered_events: int = 512
+
+    def __post_init__(self) -> None:
+        self.floor = FakeFloor(self.bus, self.clock)
+        self.calls = FakeCalls(self.bus, self.floor, self.clock, self.folder)
+        self.sessions = MemorySessions(idle_seconds=600, clock=self.clock)
+        self.app: FastAPI = create_app(
+            calls=self.calls,
+            floor=self.floor,
+            accounts=self.accounts,
+            bus=self.bus,
+            health=self.health,
+            version="0.1.0",
+            sessions=self.sessions,
+            on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),
+            clock=self.clock,
+            buffered_events=self.buffered_events,
+        )
+
+    def visitor(self) -> httpx2.AsyncClient:
+        """A client that is not signed in."""
+        transport = httpx2.ASGITransport(app=self.app)
+        return httpx2.AsyncClient(transport=transport, base_url=BASE, verify=False)
+
+    async def signed_in(self, agent_id: str) -> httpx2.AsyncClient:
+        """A client with that person's token; no cookie."""
+        client = self.visitor()
+        client.headers["Authorization"] = f"Bearer {await self.token(agent_id)}"
+        return client
+
+    async def token(self, agent_id: str) -> str:
+        """A token of that person's."""
+        async with self.visitor() as client:
+            body = {"agent_id": agent_id, "password": PASSWORD}
+            answer = await client.post("/api/v1/session", json=body)
+        answer.raise_for_status()
+        token: str = answer.json()["token"]
+        return token
+
+    async def finished_call(self, call_id: str, agent_id: str) -> str:
+        """Let an agent, who is on the floor, have a call; returns its ticket's id."""
+        await self.floor.sign_in(agent_id)
+        await self.floor.set_ready(agent_id)
+        self.calls.offer(call_id, agent_id)
+        ticket_id = self.calls.answer(call_id)
+        self.calls.say(call_id, "caller", "我的电话是一五二五零三二二六六八")
+        self.calls.hear(ticket_id, "address", "城厢镇人民路 8 号")
+        self.calls.end(call_id)
+        return ticket_id

@@ -1,0 +1,37 @@
+import asyncio
+import json
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+from tests.web.house import House
+from web.server import WebServer
+
+
+async def test_it_serves_on_the_port_it_tells_and_leaves_signals_alone(house: House) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    server = WebServer(house.app)
+    host, port = await server.start("127.0.0.1", 0)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+    def ask() -> dict[str, object]:
+        with urllib.request.urlopen(f"http://{host}:{port}/api/v1/health", timeout=5) as answer:
+            report: dict[str, object] = json.load(answer)
+            return report
+
+    report = await asyncio.to_thread(ask)
+    assert report["status"] == "ok"
+    await server.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, port)
+
+
+async def test_an_address_in_use_is_an_os_error(house: House) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        await WebServer(house.app).start("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_closing_what_never_started_does_nothing(house: House) -> None:
+    await WebServer(house.app).close()
