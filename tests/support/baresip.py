@@ -1,0 +1,289 @@
+"""baresip as a phone: a real SIP softphone, driven over its control port (module ctrl_tcp).
+
+    async with Baresip(tmp_path / "agent", user="1001", password="…", registrar=node) as phone:
+        await phone.register()
+        await phone.wait_event("CALL_INCOMING")
+        await phone.answer()
+        …
+        tone_level(phone.heard(), 440)
+
+It plays a tone or a WAV file as its microphone, and writes what it hears to a WAV file.
+"""
+
+import asyncio
+import itertools
+import json
+import math
+import wave
+from array import array
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port
+from tests.support.programs import Program
+
+Address = tuple[str, int]
+HOST = "127.0.0.1"
+SECONDS = 10.0
+RATE = 8000
+TONE_SECONDS = 30
+
+CONFIG = """\
+poll_method epoll
+sip_listen {host}:{sip_port}
+net_interface {host}
+call_local_timeout 120
+call_max_calls 4
+audio_player aubridge,nobody
+audio_source aufile,{source}
+audio_alert aubridge,nobody
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+rtp_ports {rtp_port}-{rtp_last}
+rtp_stats yes
+jitter_buffer_delay 2-10
+ringback_disabled yes
+menu_bell no
+snd_path {directory}
+ctrl_tcp_listen {host}:{control_port}
+module_path {modules}
+module g711.so
+module sndfile.so
+module aubridge.so
+module aufile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+"""
+
+MODULES = Path("/usr/lib/baresip/modules")
+
+
+class BaresipError(Exception):
+    """baresip refused a command, or ended."""
+
+
+class Baresip:
+    """One phone with one account.
+
+    Args:
+        directory: for its configuration and recordings; one for each phone.
+        user: user part of its address, and its name for digest authentication.
+        password: for digest authentication.
+        registrar: where it registers (and through which it calls); None: it does not.
+        source: what it says: a tone's frequency in Hz, or a WAV file (8 kHz, 16 bit, mono).
+        codec: the codec it offers and accepts.
+        auto_answer: answers by itself.
+        expires: life of its registration, seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        user: str,
+        password: str = "",
+        registrar: Address | None = None,
+        source: int | Path = 440,
+        codec: Literal["PCMA", "PCMU"] = "PCMA",
+        auto_answer: bool = False,
+        expires: int = 300,
+    ) -> None:
+        self.user = user
+        self.address: Address = (HOST, free_udp_port())
+        self.events: list[dict[str, Any]] = []
+        self._directory = directory
+        self._control_port = free_tcp_port()
+        self._changed = asyncio.Condition()
+        self._taken: Counter[str] = Counter()
+        self._tokens = map(str, itertools.count(1))
+        self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._program = Program(
+            "baresip", ["baresip", "-4", "-s", "-f", directory], directory=directory
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        self._write_config(source)
+        self._write_account(registrar, password, codec, expires, auto_answer=auto_answer)
+
+    @property
+    def uri(self) -> str:
+        """Where it is called directly."""
+        return f"sip:{self.user}@{HOST}:{self.address[1]}"
+
+    async def __aenter__(self) -> Self:
+        """Start it and connect to its control port."""
+        await self._program.start()
+        try:
+            reader, self._writer = await self._connect()
+        except BaseException:
+            await self._program.stop()
+            raise
+        self._reading = asyncio.create_task(self._read(reader), name=f"baresip {self.user}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it."""
+        await self._program.stop()
+        if self._writer is not None:
+            self._writer.close()
+        if self._reading is not None:
+            await self._reading
+
+    async def register(self, seconds: float = SECONDS) -> None:
+        """Return when the registrar has accepted it; it registers by itself when started.
+
+        Raises:
+            BaresipError: the registrar refused.
+        """
+        event = await self.wait_event("REGISTER_OK", "REGISTER_FAIL", seconds=seconds)
+        if event["type"] == "REGISTER_FAIL":
+            raise BaresipError(f"{self.user} could not register: {event.get('param')}")
+
+    async def dial(self, uri: str) -> None:
+        """Place a call; CALL_ESTABLISHED or CALL_CLOSED tells how it went."""
+        await self.command("dial", uri)
+
+    async def answer(self) -> None:
+        """Take the call that rings."""
+        await self.command("accept")
+
+    async def hang_up(self) -> None:
+        """End the call, or refuse the one that rings."""
+        await self.command("hangup")
+
+    async def command(self, command: str, params: str = "") -> str:
+        """Run a command of baresip's menu; return what it printed.
+
+        Raises:
+            BaresipError: it is not a command, or it failed.
+        """
+        assert self._writer is not None, "not started"
+        token = next(self._tokens)
+        answer = self._answers[token] = asyncio.get_running_loop().create_future()
+        message = json.dumps({"command": command, "params": params, "token": token}).encode()
+        self._writer.write(b"%d:%s," % (len(message), message))
+        async with asyncio.timeout(SECONDS):
+            response = await answer
+        if not response["ok"]:
+            raise BaresipError(f"{command} {params}: {response.get('data')}")
+        return str(response.get("data", ""))
+
+    async def wait_event(self, *types: str, seconds: float = SECONDS) -> dict[str, Any]:
+        """Return the first event of these types that no earlier wait has returned.
+
+        Types: REGISTER_OK, REGISTER_FAIL, CALL_INCOMING, CALL_RINGING, CALL_PROGRESS,
+        CALL_ESTABLISHED, CALL_CLOSED, …; keys: type, param, direction, peeruri, id.
+
+        Raises:
+            TimeoutError: none came in time; its message has what came instead.
+        """
+        key = " ".join(types)
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                while True:
+                    found = [event for event in self.events if event["type"] in types]
+                    if len(found) > self._taken[key]:
+                        self._taken[key] += 1
+                        return found[self._taken[key] - 1]
+                    await self._changed.wait()
+        except TimeoutError:
+            seen = [event["type"] for event in self.events]
+            raise TimeoutError(f"{self.user}: no {key}, only {seen}\n{self.said()}") from None
+
+    def heard(self) -> Path:
+        """Return the WAV file of what it heard in its latest call; complete once that has ended."""
+        return self._recording("dec")
+
+    def spoke(self) -> Path:
+        """Return the WAV file of what it said in its latest call."""
+        return self._recording("enc")
+
+    def said(self) -> str:
+        """Return its log."""
+        return self._program.said()
+
+    def _recording(self, direction: str) -> Path:
+        recordings = self._directory.glob(f"dump-*-{direction}.wav")
+        return max(recordings, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def _write_config(self, source: int | Path) -> None:
+        rtp_port = free_rtp_port()
+        config = CONFIG.format(
+            host=HOST,
+            sip_port=self.address[1],
+            control_port=self._control_port,
+            rtp_port=rtp_port,
+            rtp_last=rtp_port + 16,
+            directory=self._directory,
+            modules=MODULES,
+            source=source if isinstance(source, Path) else self._write_tone(source),
+        )
+        (self._directory / "config").write_text(config)
+
+    def _write_tone(self, frequency: int) -> Path:
+        # baresip's own generator (ausine) works at 48 kHz only.
+        path = self._directory / f"tone-{frequency}.wav"
+        step = 2 * math.pi * frequency / RATE
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            tone = array(
+                "h", (round(10000 * math.sin(step * i)) for i in range(RATE * TONE_SECONDS))
+            )
+            file.writeframes(tone.tobytes())
+        return path
+
+    def _write_account(
+        self,
+        registrar: Address | None,
+        password: str,
+        codec: str,
+        expires: int,
+        *,
+        auto_answer: bool,
+    ) -> None:
+        host, port = registrar or (HOST, self.address[1])
+        parameters = [
+            f"<sip:{self.user}@{host}:{port}>",
+            f"auth_user={self.user}",
+            f"auth_pass={password or '-'}",  # an empty one makes it ask the terminal
+            f"regint={expires if registrar else 0}",
+            f"answermode={'auto' if auto_answer else 'manual'}",
+            f"audio_codecs={codec.lower()}",
+            "ptime=20",
+        ]
+        if registrar:
+            parameters.append(f'outbound="sip:{host}:{port}"')
+        (self._directory / "accounts").write_text(";".join(parameters) + "\n")
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async with asyncio.timeout(SECONDS):
+            while self._program.running:
+                try:
+                    return await asyncio.open_connection(HOST, self._control_port)
+                except OSError:
+                    await asyncio.sleep(0.02)
+        raise BaresipError(f"baresip ended at once:\n{self.said()}")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Take in netstrings (``12:{"ok": true},``): answers to commands, and events."""
+        while True:
+            try:
+                length = await reader.readuntil(b":")
+                message = json.loads(await reader.readexactly(int(length[:-1])))
+                await reader.readexactly(1)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return
+            if message.get("event"):
+                async with self._changed:
+                    self.events.append(message)
+                    self._changed.notify_all()
+            elif (answer := self._answers.pop(message.get("token", ""), None)) is not None:
+                answer.set_result(message)
