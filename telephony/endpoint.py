@@ -21,7 +21,7 @@ from telephony.requests import ClientTransactionHandle, IncomingRequest
 from telephony.sip.client_transaction import (
     ClientTransaction,
     InviteClientTransaction,
-    NonInviteClientTransaction,
+    client_transaction,
 )
 from telephony.sip.errors import LocalProtocolError, MalformedMessage, TransactionFailure
 from telephony.sip.message import (
@@ -33,11 +33,7 @@ from telephony.sip.message import (
     tag_of,
 )
 from telephony.sip.rate_limit import RateLimiter
-from telephony.sip.server_transaction import (
-    InviteServerTransaction,
-    NonInviteServerTransaction,
-    ServerTransaction,
-)
+from telephony.sip.server_transaction import ServerTransaction, server_transaction
 from telephony.sip.transaction import (
     Cancelled,
     Deliver,
@@ -239,10 +235,7 @@ class SipEndpoint:
         on_failure: Callable[[TransactionFailure], None],
     ) -> ClientTransactionHandle:
         """Begin a client transaction with a request that has its Via."""
-        machine = (
-            InviteClientTransaction if request.method == "INVITE" else (NonInviteClientTransaction)
-        )
-        transaction = machine(request, self._timers)
+        transaction = client_transaction(request, self._timers)
 
         def deliver(message: SipRequest | SipResponse) -> None:
             if isinstance(message, SipResponse):
@@ -299,10 +292,7 @@ class SipEndpoint:
 
     def _start_server(self, request: SipRequest, source: Address) -> None:
         """Begin a server transaction."""
-        machine = (
-            InviteServerTransaction if request.method == "INVITE" else (NonInviteServerTransaction)
-        )
-        transaction = machine(request, self._timers)
+        transaction = server_transaction(request, self._timers)
         incoming = IncomingRequest(request, source, partial(self._respond, transaction))
 
         def deliver(message: SipRequest | SipResponse) -> None:

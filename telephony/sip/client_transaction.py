@@ -153,3 +153,10 @@ class NonInviteClientTransaction(Transaction):
 
 
 ClientTransaction = InviteClientTransaction | NonInviteClientTransaction
+
+
+def client_transaction(request: SipRequest, timers: Timers) -> ClientTransaction:
+    """Return the right machine for a request, before its first input."""
+    if request.method == "INVITE":
+        return InviteClientTransaction(request, timers)
+    return NonInviteClientTransaction(request, timers)

@@ -34,7 +34,6 @@ class InviteServerTransaction(Transaction):
         super().__init__(request, timers)
         self.last_response: SipResponse | None = None
         self._interval_g = timers.t1
-        self._failed = False
 
     def handle(self, event: TransactionInput, now: float) -> list[Effect]:
         """Take one input; see `Transaction.handle`."""
@@ -97,11 +96,6 @@ class InviteServerTransaction(Transaction):
         self.last_response = make_response(self.request, TRYING)
         return [Send(self.last_response)]
 
-    def _tell(self, failure: Fail) -> list[Effect]:
-        """Report a failure, once."""
-        told, self._failed = self._failed, True
-        return [] if told else [failure]
-
     def _fire(self, timer: str, now: float) -> list[Effect]:
         if timer == "trying":
             return self._send_trying()
@@ -128,7 +122,6 @@ class NonInviteServerTransaction(Transaction):
     def __init__(self, request: SipRequest, timers: Timers) -> None:
         super().__init__(request, timers)
         self.last_response: SipResponse | None = None
-        self._failed = False
 
     def handle(self, event: TransactionInput, now: float) -> list[Effect]:
         """Take one input; see `Transaction.handle`."""
@@ -138,8 +131,7 @@ class NonInviteServerTransaction(Transaction):
             case Respond(response):
                 return self._respond(response, now)
             case TransportFailed():
-                told, self._failed = self._failed, True
-                return [] if told else [Fail("transport")]
+                return self._tell(Fail("transport"))  # and stay, as above
             case TimeUp():
                 return self._time_up(now)
             case _:
@@ -167,7 +159,14 @@ class NonInviteServerTransaction(Transaction):
 
     def _fire(self, timer: str, now: float) -> list[Effect]:
         del now
-        return self._end(Fail("timeout")) if timer == "abandon" else self._end()
+        return self._end(*self._tell(Fail("timeout"))) if timer == "abandon" else self._end()
 
 
 ServerTransaction = InviteServerTransaction | NonInviteServerTransaction
+
+
+def server_transaction(request: SipRequest, timers: Timers) -> ServerTransaction:
+    """Return the right machine for a request, before its first input."""
+    if request.method == "INVITE":
+        return InviteServerTransaction(request, timers)
+    return NonInviteServerTransaction(request, timers)

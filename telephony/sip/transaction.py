@@ -127,6 +127,7 @@ class Transaction(ABC):
         self.state: State = "new"
         self._intervals = timers
         self._running: dict[str, float] = {}
+        self._failed = False
 
     @abstractmethod
     def handle(self, event: TransactionInput, now: float) -> list[Effect]:
@@ -160,6 +161,11 @@ class Transaction(ABC):
         """Change the state: the old one's timers stop, these run (name=deadline)."""
         self.state = state
         self._running = timers
+
+    def _tell(self, failure: Fail) -> list[Effect]:
+        """Report a failure to the user, unless he has been told of one."""
+        told, self._failed = self._failed, True
+        return [] if told else [failure]
 
     def _end(self, *last: Effect) -> list[Effect]:
         """Terminate; ``last`` is what the user still has to know."""
