@@ -113,7 +113,9 @@ class ResultHeard:
 
 def encode(message: Mapping[str, Any]) -> bytes:
     """Return the message as one line."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate, which JSON can carry and UTF-8 cannot, becomes a question mark.
+    return text.encode(errors="replace") + b"\n"
 
 
 def encode_command(command: Command) -> bytes:

@@ -59,7 +59,7 @@ class RedisFanout:
         self._node = node
         self._channel = f"{prefix}:events"
         self._on_status = on_status
-        self._outgoing: deque[str] = deque()
+        self._outgoing: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] | None = None
@@ -84,9 +84,8 @@ class RedisFanout:
         if not self.connected or len(self._outgoing) >= _BACKLOG:
             self.dropped += 1
             return
-        self._outgoing.append(
-            json.dumps({"node": self._node, "event": event.to_dict()}, ensure_ascii=False)
-        )
+        message = json.dumps({"node": self._node, "event": event.to_dict()}, ensure_ascii=False)
+        self._outgoing.append(message.encode(errors="replace"))
         self._wake.set()
 
     async def _send(self) -> None:

@@ -157,7 +157,9 @@ class MqttPublisher:
         topic = f"{self._prefix}/{event.name.replace('.', '/')}"
         number = f"{self._run}-{next(self._numbers)}"
         body = {"id": number, "node": self._node, **event.to_dict()}
-        payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
+            errors="replace"
+        )
         if isinstance(event, TranscriptPartial):
             self._take_partial(topic, payload)
             return

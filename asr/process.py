@@ -1,0 +1,308 @@
+"""The recogniser process: a control socket, a UDP port for each stream, one engine.
+
+The control language is described in asr/control.py. The process stays up without a model, and says
+so; it looks for one again every few seconds, so that fetching it is all an operator has to do.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from asr import control
+from asr.control import CloseStream, Command, ControlError, OpenStream, ProcessStatus, Stats
+from asr.ports import Partial, RecognitionStream, Recognizer, RecognizerError, Result
+from asr.rtp_source import Audio, RtpSource
+from asr.transcriber import Transcriber
+
+log = structlog.get_logger(__name__)
+
+_CONNECT_WITHIN = 30.0
+_LOOK_AGAIN = 5.0
+_CLOSE_WITHIN = 10.0
+_UNSENT_LIMIT = 1 << 20
+
+
+class _Listener(asyncio.DatagramProtocol):
+    """One stream's UDP port."""
+
+    def __init__(self, source: RtpSource, on_audio: Callable[[Audio], None]) -> None:
+        self._source = source
+        self._on_audio = on_audio
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:  # noqa: ARG002 - asyncio's signature
+        self._feed(data)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        assert self._transport is not None  # noqa: S101 - create_datagram_endpoint() has connected it
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def _feed(self, data: bytes | None) -> None:
+        for audio in self._source.handle(data, self._loop.time()):
+            self._on_audio(audio)
+        deadline = self._source.deadline
+        if deadline is None and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        elif deadline is not None and (self._timer is None or self._timer.when() != deadline):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._feed(None)
+
+
+class _Stream:
+    """One open stream: port, packet order, recognition."""
+
+    def __init__(
+        self,
+        command: OpenStream,
+        engine_stream: RecognitionStream,
+        on_result: Callable[[Result], None],
+    ) -> None:
+        self.source = RtpSource(
+            opened_at=asyncio.get_running_loop().time(),
+            t0=command.t0,
+            payload_types=command.payload_types,
+        )
+        self.transcriber = Transcriber(command.stream, engine_stream, on_result=on_result)
+        self.listener = _Listener(self.source, self.transcriber.put)
+
+    async def finish(self) -> dict[str, Any]:
+        """Hear the rest; return the stream's counters."""
+        self.listener.close()
+        for audio in self.source.drain():
+            self.transcriber.put(audio)
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await self.transcriber.finish()
+        except TimeoutError:
+            await self.transcriber.abort()
+        return {
+            **asdict(self.source.stats),
+            "shed_partials": self.transcriber.shed_partials,
+            "shed_seconds": round(self.transcriber.shed_seconds, 2),
+        }
+
+    async def abort(self) -> None:
+        self.listener.close()
+        await self.transcriber.abort()
+
+
+class RecogniserProcess:
+    """Serves one control connection, from its coming to its going.
+
+    Args:
+        load: makes the engine; called in a thread. RecognizerError means there is no model (now).
+        host: the address on which streams' UDP ports are opened.
+        note: what to say beside status ``ok``, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        load: Callable[[], Recognizer],
+        host: str,
+        note: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._load = load
+        self._host = host
+        self._note = note
+        self._engine: Recognizer | None = None
+        self._status: tuple[ProcessStatus, str | None] = ("loading", "the model is being loaded")
+        self._streams: dict[str, _Stream | None] = {}  # None: being opened
+        self._shed_partials = 0
+        self._shed_seconds = 0.0
+        self._writer: asyncio.StreamWriter | None = None
+        self._connected = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    async def run(self, socket_path: Path) -> None:
+        """Serve until the control connection closes, none comes within 30 s, or ``stop``.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        server = await asyncio.start_unix_server(self._serve, socket_path, limit=control.LINE_LIMIT)
+        socket_path.chmod(0o600)  # noqa: ASYNC240 - once, on a local disk
+        loader = asyncio.create_task(self._load_engine(), name="load-model")
+        try:
+            async with asyncio.timeout(_CONNECT_WITHIN):
+                await self._connected.wait()
+            await self._stop.wait()
+        except TimeoutError:
+            log.warning("nobody connected", socket=str(socket_path))
+        finally:
+            server.close()
+            loader.cancel()
+            await asyncio.gather(loader, return_exceptions=True)
+            await self._abort_streams()
+            if self._engine is not None:
+                await self._engine.aclose()
+            socket_path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, on a local disk
+
+    def stop(self) -> None:
+        """End ``run``."""
+        self._connected.set()
+        self._stop.set()
+
+    async def _load_engine(self) -> None:
+        while self._engine is None:
+            try:
+                self._engine = await asyncio.to_thread(self._load)
+            except RecognizerError as error:
+                self._set_status("no_model", str(error))
+                await asyncio.sleep(_LOOK_AGAIN)
+        self._set_status("ok", self._note())
+
+    def _set_status(self, status: ProcessStatus, reason: str | None) -> None:
+        if (status, reason) == self._status:
+            return
+        self._status = (status, reason)
+        log.info("recogniser", status=status, reason=reason)
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        status, reason = self._status
+        self._send(control.encode({"event": "status", "status": status, "reason": reason}))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connected.is_set():
+            log.warning("a second control connection was refused")
+            writer.close()
+            return
+        self._writer = writer
+        self._connected.set()
+        self._tell_status()
+        commands: set[asyncio.Task[None]] = set()
+        try:
+            # ValueError: a line beyond the limit; nothing can be read after it.
+            with contextlib.suppress(ConnectionError, ValueError):
+                while line := await reader.readline():
+                    # Each by itself: one stream's last words don't hold up another's opening.
+                    task = asyncio.create_task(self._obey(line))
+                    commands.add(task)
+                    task.add_done_callback(commands.discard)
+        finally:
+            for task in commands:
+                task.cancel()
+            self._writer = None
+            writer.close()
+            self.stop()
+
+    async def _obey(self, line: bytes) -> None:
+        try:
+            command = control.parse_command(line)
+        except ControlError as error:
+            log.warning("command not understood", error=str(error))
+            if error.id is not None:
+                self._answer(error.id, error="bad_command", reason=str(error))
+            return
+        try:
+            await self._perform(command)
+        except (RecognizerError, OSError) as error:
+            log.warning("command failed", error=str(error))
+            self._answer(command.id, error="failed", reason=str(error))
+        except Exception:  # outermost boundary of the command's task
+            log.exception("command failed")
+            self._answer(command.id, error="failed", reason="see the recogniser's log")
+
+    async def _perform(self, command: Command) -> None:
+        match command:
+            case OpenStream():
+                await self._open(command)
+            case CloseStream(id=number, stream=name):
+                stream = self._streams.get(name)
+                if stream is None:
+                    self._answer(number, error="unknown_stream", reason=f"no stream {name}")
+                    return
+                del self._streams[name]
+                stats = await stream.finish()
+                self._shed_partials += stats["shed_partials"]
+                self._shed_seconds += stats["shed_seconds"]
+                self._answer(number, stats=stats)
+            case Stats(id=number):
+                self._answer(number, **self._counts())
+
+    async def _open(self, command: OpenStream) -> None:
+        name = command.stream
+        if self._engine is None:
+            self._answer(command.id, error="no_model", reason=self._status[1])
+            return
+        if name in self._streams:
+            self._answer(command.id, error="exists", reason=f"stream {name} is open")
+            return
+        self._streams[name] = None
+        try:
+            stream = _Stream(
+                command, await self._engine.open(), lambda result: self._tell(name, result)
+            )
+            try:
+                await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: stream.listener, local_addr=(self._host, 0)
+                )
+            except OSError:
+                await stream.abort()
+                raise
+        except (RecognizerError, OSError):
+            del self._streams[name]
+            raise
+        self._streams[name] = stream
+        host, port = stream.listener.address
+        self._answer(command.id, host=host, port=port)
+
+    def _counts(self) -> dict[str, Any]:
+        streams = [stream for stream in self._streams.values() if stream is not None]
+        return {
+            "streams": len(self._streams),
+            "shed_partials": self._shed_partials
+            + sum(stream.transcriber.shed_partials for stream in streams),
+            "shed_seconds": round(
+                self._shed_seconds + sum(s.transcriber.shed_seconds for s in streams), 2
+            ),
+        }
+
+    def _tell(self, stream: str, result: Result) -> None:
+        writer = self._writer
+        if (
+            isinstance(result, Partial)
+            and writer is not None
+            and writer.transport.get_write_buffer_size() > _UNSENT_LIMIT
+        ):
+            # The node does not read; it will want the finals when it does.
+            return
+        self._send(control.encode_result(stream, result))
+
+    def _answer(self, number: int, **body: Any) -> None:
+        self._send(control.encode({"id": number, "ok": "error" not in body, **body}))
+
+    def _send(self, line: bytes) -> None:
+        if self._writer is not None:
+            self._writer.write(line)
+
+    async def _abort_streams(self) -> None:
+        streams = [stream for stream in self._streams.values() if stream is not None]
+        self._streams.clear()
+        await asyncio.gather(*(stream.abort() for stream in streams), return_exceptions=True)
