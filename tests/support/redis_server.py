@@ -26,7 +26,7 @@ class RedisServer:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))  # noqa: S108
+        self._folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
         self.socket_path = self._folder / "s"
         self.url = f"unix://{self.socket_path}"
@@ -44,11 +44,11 @@ class RedisServer:
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, "--port", "0", "--unixsocket", str(self.socket_path)]
-                + ["--dir", str(data), "--appendonly", "yes", "--save", ""],
-                stdout=log,
-                stderr=log,
+            where = ("--port", "0", "--unixsocket", str(self.socket_path), "--dir", str(data))
+            # Popen and not asyncio's subprocess: the server outlives one event loop where a
+            # hypothesis state machine runs several.
+            self._process = subprocess.Popen(  # noqa: ASYNC220 -- forking is quick enough
+                [program, *where, "--appendonly", "yes", "--save", ""], stdout=log, stderr=log
             )
         async with asyncio.timeout(START_TIMEOUT):
             while not await self._answers():

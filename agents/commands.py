@@ -1,0 +1,145 @@
+"""What can be asked of a floor, and what it answers: the values between shell and engine.
+
+An *engine* executes commands: ``FloorModel`` in memory, ``RedisEngine`` by a Lua script. Both give
+the same reply to the same commands at the same times.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol
+
+from agents.floor import Offer
+from agents.presence import Presence, PresenceError, State
+
+CommandName = Literal[
+    "restore",
+    "leave",
+    "beat",
+    "sign_in",
+    "sign_out",
+    "set_ready",
+    "set_not_ready",
+    "end_wrap_up",
+    "set_phones",
+    "enqueue",
+    "dequeue",
+    "ringing",
+    "talking",
+    "release",
+    "finish",
+    "presence",
+    "everyone",
+    "counts",
+]
+CallState = Literal["waiting", "offered", "talking", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One operation by name, with the keyword arguments of its handler."""
+
+    name: CommandName
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as the floor sees it. Times are Unix seconds.
+
+    Attributes:
+        call_id: its id.
+        node: the node that owns it and will get its offers.
+        arrived_at: its place among calls of one priority.
+        priority: higher goes first.
+        state: "gone" appears only in replies: the floor has forgotten the call.
+        agent_id: who is offered it, or talks.
+        token: of its latest offer; 0 before the first.
+        expires_at: end of the lease while offered.
+    """
+
+    call_id: str
+    node: str
+    arrived_at: float
+    priority: int = 0
+    state: CallState = "waiting"
+    agent_id: str | None = None
+    token: int = 0
+    expires_at: float | None = None
+
+    def place(self) -> tuple[int, str, str]:
+        """Sort key of waiting calls; microseconds, as the Redis key has them."""
+        return (-self.priority, f"{self.arrived_at:020.6f}", self.call_id)
+
+    def offer(self) -> Offer:
+        """Return the offer that is out for this call."""
+        assert self.agent_id is not None  # noqa: S101 -- only offered calls are asked
+        assert self.expires_at is not None  # noqa: S101
+        return Offer(self.call_id, self.agent_id, self.token, self.expires_at, self.node)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a command did.
+
+    Attributes:
+        result: the operation's own answer.
+        refused: the agent could not do that; everything else in the reply is valid nevertheless.
+        unknown: the floor has never heard of the asking node, or has buried it: nothing was done,
+            and the node has to send "restore" first.
+        presences: every change of an agent, in order, whoever asked for it.
+        calls: every change of a call, in order.
+        due: when the next lease, wrap-up or pause ends; None if nothing is running.
+        now: the time that was used.
+        sequence: grows with every command; orders replies and wake-ups.
+    """
+
+    result: Any = None
+    refused: PresenceError | None = None
+    unknown: bool = False
+    presences: tuple[Presence, ...] = ()
+    calls: tuple[Call, ...] = ()
+    due: float | None = None
+    now: float = 0.0
+    sequence: int = 0
+
+
+class Engine(Protocol):
+    """Executes commands in the name of one node."""
+
+    async def execute(self, command: Command, now: float | None) -> Reply:
+        """Execute atomically; ``now`` None: by the engine's own clock."""
+
+
+Record = Mapping[str, str]
+"""A presence or a call with every value as text, as Redis hashes hold them; None is left out."""
+
+
+def to_record(value: Presence | Call) -> dict[str, str]:
+    """Write a record; a float's text holds it exactly."""
+    return {
+        item.name: format(content, ".17g") if isinstance(content, float) else str(content)
+        for item in fields(value)
+        if (content := getattr(value, item.name)) is not None
+    }
+
+
+def presence_from(record: Record) -> Presence:
+    """Read a record."""
+    values: dict[str, Any] = dict(record)
+    values["state"] = State(values["state"])
+    values["phones"] = int(values["phones"])
+    if "pending" in values:
+        values["pending"] = State(values["pending"])
+    return Presence(**_with_times(values, ("since", "ready_since", "wrap_up_until", "not_before")))
+
+
+def call_from(record: Record) -> Call:
+    """Read a record."""
+    values: dict[str, Any] = dict(record)
+    values["priority"] = int(values["priority"])
+    values["token"] = int(values["token"])
+    return Call(**_with_times(values, ("arrived_at", "expires_at")))
+
+
+def _with_times(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return values | {name: float(values[name]) for name in names if name in values}

@@ -1,0 +1,193 @@
+-- The commands by name, then the one being executed. ARGV: time (or "" for Redis's own clock),
+-- node, command, its arguments as JSON. A command returns its result; an illegal step of an agent
+-- is returned as `refused`.
+
+local refused = nil
+
+-- What the agent himself asks for: the only steps that can be illegal.
+local function wish(what)
+  return function(asked)
+    local after = step_agent(asked.agent_id, what, { reason = asked.reason, node = NODE })
+    if not after then
+      refused = { agent_id = asked.agent_id, state = find_agent(asked.agent_id).state, input = what }
+    end
+    return after
+  end
+end
+
+local COMMANDS = {
+  sign_in = wish('sign_in'),
+  sign_out = wish('sign_out'),
+  set_ready = wish('set_ready'),
+  set_not_ready = wish('set_not_ready'),
+}
+
+-- Returns the offers of this node's calls that nobody has rung: a wake-up may have been missed.
+function COMMANDS.beat()
+  local unrung = {}
+  for _, id in ipairs(redis.call('ZINTER', 2, key('offers'), key('node', NODE))) do
+    local call = load('call', id)
+    if load('agent', call.agent_id).state == 'reserved' then
+      unrung[#unrung + 1] = call
+    end
+  end
+  return unrung
+end
+
+function COMMANDS.end_wrap_up(asked)
+  local agent = find_agent(asked.agent_id)
+  return agent.state == 'wrap_up' and step_agent(asked.agent_id, 'end_wrap_up') or agent
+end
+
+function COMMANDS.set_phones(asked)
+  return put_agent(changed(find_agent(asked.agent_id), { phones = stamp(asked.count) }))
+end
+
+function COMMANDS.enqueue(asked)
+  if not load('call', asked.call_id) then
+    put_call({
+      call_id = asked.call_id,
+      node = NODE,
+      arrived_at = stamp(asked.arrived_at),
+      priority = stamp(asked.priority),
+      state = 'waiting',
+      token = '0',
+    })
+  end
+end
+
+function COMMANDS.dequeue(asked)
+  local call = load('call', asked.call_id)
+  if call then
+    drop(call)
+  end
+end
+
+function COMMANDS.ringing(asked)
+  local call = fenced(asked)
+  if call and call.state == 'offered' then
+    step_agent(call.agent_id, 'ring')
+    put_call(changed(call, { expires_at = stamp(NOW + TIMES.offer) }))
+  end
+  return call ~= nil
+end
+
+function COMMANDS.talking(asked)
+  local call = fenced(asked)
+  if call and call.state == 'offered' then
+    step_agent(call.agent_id, 'answer')
+    put_call(changed(call, { state = 'talking', expires_at = false }))
+  end
+  return call ~= nil
+end
+
+function COMMANDS.release(asked)
+  local call = fenced(asked)
+  if not call or call.state ~= 'offered' then
+    return
+  end
+  if asked.outcome == 'cancelled' then
+    drop(call)
+  else
+    give_back(call, asked.outcome == 'busy' and 'refused' or asked.outcome)
+  end
+end
+
+function COMMANDS.finish(asked)
+  local call = load('call', asked.call_id)
+  if call and call.state == 'talking' and call.agent_id == asked.agent_id then
+    drop(call)
+  end
+end
+
+function COMMANDS.leave()
+  bury(NODE)
+end
+
+function COMMANDS.restore(asked)
+  if asked.token > tonumber(redis.call('GET', key('token')) or '0') then
+    redis.call('SET', key('token'), stamp(asked.token))
+  end
+  local touched = {}
+  for _, call in ipairs(calls_of(NODE)) do
+    touched[#touched + 1] = call.agent_id
+    put_call(changed(call, { state = 'gone' }))
+  end
+  for _, agent in ipairs(asked.agents) do
+    touched[#touched + 1] = agent.agent_id
+    restore_agent(agent)
+  end
+  for _, call in ipairs(asked.calls) do
+    restore_call(call)
+  end
+  table.sort(touched)
+  for _, id in ipairs(touched) do
+    free_if_lost(id)
+  end
+  settle() -- what was told may be overdue by now
+  local known = { agents = {}, calls = calls_of(NODE) }
+  for _, agent in ipairs(everyone()) do
+    if agent.node == NODE or agent.call_node == NODE then
+      known.agents[#known.agents + 1] = agent
+    end
+  end
+  return known
+end
+
+function COMMANDS.presence(asked)
+  return load('agent', asked.agent_id)
+end
+
+COMMANDS.everyone = everyone
+
+function COMMANDS.counts()
+  local counts = {
+    waiting = redis.call('ZCARD', key('waiting')),
+    offers = redis.call('ZCARD', key('offers')),
+    conversations = redis.call('SCARD', key('conversations')),
+  }
+  for state in pairs(TRANSITIONS) do
+    counts[state] = tonumber(redis.call('HGET', key('states'), state) or '0')
+  end
+  return counts
+end
+
+-- When the next lease, wrap-up or pause ends.
+local function due()
+  local soonest = nil
+  for _, index in ipairs({ 'offers', 'wrapups', 'resting' }) do
+    local head = redis.call('ZRANGE', key(index), 0, 0, 'WITHSCORES')
+    if head[2] and (not soonest or tonumber(head[2]) < tonumber(soonest)) then
+      soonest = head[2]
+    end
+  end
+  return soonest
+end
+
+local name, asked = ARGV[3], cjson.decode(ARGV[4])
+local sequence = tonumber(redis.call('GET', key('sequence')) or '0')
+if name ~= 'restore' and not redis.call('ZSCORE', key('nodes'), NODE) then
+  return cjson.encode({ unknown = true, now = stamp(NOW), sequence = sequence })
+end
+sequence = redis.call('INCR', key('sequence'))
+redis.call('ZADD', key('nodes'), stamp(NOW + TIMES.node), NODE)
+settle()
+match()
+local result = COMMANDS[name](asked)
+match()
+if result and type(result) == 'table' and result.agent_id then
+  result = load('agent', result.agent_id) or result -- it may have been matched meanwhile
+end
+for node, news in pairs(journal.nodes) do
+  news.sequence = sequence
+  redis.call('PUBLISH', key('to', node), cjson.encode(news))
+end
+return cjson.encode({
+  result = result,
+  refused = refused,
+  presences = journal.presences,
+  calls = journal.calls,
+  due = due(),
+  now = stamp(NOW),
+  sequence = sequence,
+})

@@ -1,0 +1,182 @@
+"""The shared floor: commands executed in Redis by one Lua script, and wake-ups between nodes.
+
+Every operation here ends within about a second, whatever Redis does: time-outs are short, nothing
+is retried, and ``FloorUnreachable`` is the one error the caller sees.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from agents.commands import Call, Command, Reply, call_from, presence_from, to_record
+from agents.floor import FloorTimes
+from agents.presence import Input, Presence, PresenceError, State
+from agents.scripts import floor_script
+
+SOCKET_TIMEOUT: Final = 0.5
+"""Seconds for connecting, and for one answer."""
+_OPERATION_TIMEOUT: Final = 1.0
+
+
+class FloorUnreachable(Exception):  # noqa: N818 -- the state of a peer, not our error
+    """Redis did not answer in time, or could not do what was asked (loading, read-only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What another node's command changed that concerns this node."""
+
+    presences: tuple[Presence, ...]
+    calls: tuple[Call, ...]
+    sequence: int
+
+
+def connect(url: str) -> Redis:
+    """Make the client that the floor wants: short time-outs and no retries.
+
+    Args:
+        url: as redis-py takes it: ``redis://host:port/db`` or ``unix:///path/to/socket``.
+    """
+    return Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT,
+        socket_connect_timeout=SOCKET_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+
+
+class RedisEngine:
+    """Executes commands in Redis in the name of one node.
+
+    Args:
+        redis: from ``connect``; owned, and closed, by the caller.
+        node: this node's name.
+        times: the floor's intervals.
+        prefix: what all keys begin with.
+    """
+
+    def __init__(
+        self, redis: Redis, *, node: str, times: FloorTimes, prefix: str = "hotline"
+    ) -> None:
+        self._redis = redis
+        self._node = node
+        # One hash tag: all keys of the script are in one slot of a Redis Cluster.
+        self._base = f"{prefix}:{{floor}}"
+        self._times = [f"{seconds:.17g}" for seconds in (
+            times.offer, times.reoffer, times.wrap_up, times.node
+        )]  # fmt: skip
+        self._script = floor_script()
+        self._sha = ""
+
+    async def execute(self, command: Command, now: float | None) -> Reply:
+        """Execute atomically.
+
+        Raises:
+            FloorUnreachable: no answer; whether the command was executed is unknown.
+        """
+        arguments = [
+            "" if now is None else format(now, ".17g"),
+            self._node,
+            command.name,
+            json.dumps(_arguments(command), ensure_ascii=False),
+            *self._times,
+        ]
+        try:
+            async with asyncio.timeout(_OPERATION_TIMEOUT):
+                answer = await self._run(arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise FloorUnreachable(str(error)) from error
+        return _reply(command, json.loads(answer))
+
+    async def _run(self, arguments: list[str]) -> str:
+        if not self._sha:
+            self._sha = await self._redis.script_load(self._script)
+        try:
+            answer: str = await self._redis.evalsha(self._sha, 1, self._base, *arguments)
+        except NoScriptError:  # Redis was restarted
+            answer = await self._redis.eval(self._script, 1, self._base, *arguments)
+        return answer
+
+    async def news(self) -> AsyncIterator[News | None]:
+        """Yield None once subscribed, then what other nodes' commands change here.
+
+        Raises:
+            FloorUnreachable: the subscription is lost.
+        """
+        async with self._redis.pubsub() as channel:
+            try:
+                async with asyncio.timeout(_OPERATION_TIMEOUT):
+                    await channel.subscribe(f"{self._base}:to:{self._node}")
+                while True:
+                    message = await channel.get_message(timeout=None)
+                    if message is None:
+                        continue
+                    if message["type"] == "subscribe":
+                        yield None
+                    elif message["type"] == "message":
+                        yield _news(json.loads(message["data"]))
+            except (RedisError, OSError, TimeoutError) as error:
+                raise FloorUnreachable(str(error)) from error
+
+
+def _arguments(command: Command) -> dict[str, Any]:
+    """Prepare for JSON: None is left out, records become text."""
+    return {
+        name: [to_record(item) for item in value] if isinstance(value, list | tuple) else value
+        for name, value in command.arguments.items()
+        if value is not None
+    }
+
+
+def _reply(command: Command, answer: Mapping[str, Any]) -> Reply:
+    if answer.get("unknown"):
+        return Reply(unknown=True, now=float(answer["now"]), sequence=answer["sequence"])
+    refused = answer.get("refused")
+    due = answer.get("due")
+    return Reply(
+        result=_result(command, answer.get("result")),
+        refused=None if refused is None else _refusal(refused),
+        presences=tuple(presence_from(record) for record in answer["presences"]),
+        calls=tuple(call_from(record) for record in answer["calls"]),
+        due=None if due is None else float(due),
+        now=float(answer["now"]),
+        sequence=answer["sequence"],
+    )
+
+
+def _refusal(refused: Mapping[str, str]) -> PresenceError:
+    return PresenceError(refused["agent_id"], State(refused["state"]), Input(refused["input"]))
+
+
+def _result(command: Command, result: Any) -> Any:
+    """Read a command's own answer; an empty list arrives as ``{}``: Lua has one kind of table."""
+    match command.name:
+        case "everyone":
+            return [presence_from(record) for record in result]
+        case "beat":
+            return [call_from(record) for record in result]
+        case "restore":
+            return (
+                [presence_from(record) for record in result["agents"]],
+                [call_from(record) for record in result["calls"]],
+            )
+        case "counts" | "ringing" | "talking":
+            return result
+        case _:
+            return None if result is None else presence_from(result)
+
+
+def _news(message: Mapping[str, Any]) -> News:
+    return News(
+        presences=tuple(presence_from(record) for record in message["presences"]),
+        calls=tuple(call_from(record) for record in message["calls"]),
+        sequence=message["sequence"],
+    )
