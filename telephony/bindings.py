@@ -1,17 +1,59 @@
 """Registered phones: who can be reached where, until when. A port and its two adapters."""
 
-from typing import Protocol
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from telephony.sip.registrar import Binding
 
-__all__ = ["Binding", "BindingStore"]
+__all__ = ["Binding", "BindingStore", "MemoryBindings", "RedisBindings"]
+
+RETRY_SECONDS = 1.0
+OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for Redis
+_AWAY = (RedisError, OSError)
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+# KEYS: bindings of the AOR (contact → JSON), index (JSON [aor, contact] → expiry), mark.
+# A write that was repeated, or overtaken by a later REGISTER of the same phone, changes nothing.
+_SAVE = """
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if old then
+  local known = cjson.decode(old)
+  if known.call_id == ARGV[3] and known.cseq > tonumber(ARGV[4]) then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[5], ARGV[6])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[7])
+redis.call('SET', KEYS[3], 1)
+local wanted = math.ceil((tonumber(ARGV[5]) - tonumber(ARGV[7])) * 1000)
+if redis.call('PTTL', KEYS[1]) < wanted then redis.call('PEXPIRE', KEYS[1], wanted) end
+return 1
+"""
+_REMOVE = """
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1
+"""
+# The mark tells an empty Redis (restarted without its data) from one where nobody is registered.
+_LOOKUP = "return {redis.call('EXISTS', KEYS[3]), redis.call('HVALS', KEYS[1])}"
 
 
 class BindingStore(Protocol):
-    """Where bindings are kept. An AOR is the user part alone ("1001"). Expired ones are never told."""
+    """Where bindings are kept. An AOR is the user part alone ("1001"). The expired are not told."""
 
     async def save(self, aor: str, binding: Binding) -> None:
-        """Add or renew a binding; an older one of the same Call-ID (by CSeq) never replaces a newer."""
+        """Add or renew; one of the same Call-ID and a lower CSeq never replaces a newer one."""
         ...
 
     async def remove(self, aor: str, contact: str) -> None:
@@ -25,3 +67,259 @@ class BindingStore(Protocol):
     async def count(self) -> int:
         """Return how many live bindings there are."""
         ...
+
+    async def aors(self) -> list[str]:
+        """Return the addresses-of-record that have a live binding, in order."""
+        ...
+
+
+def _is_overtaken(binding: Binding, known: Binding | None) -> bool:
+    return known is not None and known.call_id == binding.call_id and known.cseq > binding.cseq
+
+
+class MemoryBindings:
+    """A node's own memory.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._bindings: dict[str, dict[str, Binding]] = {}
+
+    async def save(self, aor: str, binding: Binding) -> None:
+        """See `BindingStore`."""
+        self.put(aor, binding)
+
+    def put(self, aor: str, binding: Binding) -> bool:
+        """Save; False when the binding was overtaken."""
+        known = self._bindings.setdefault(aor, {})
+        if _is_overtaken(binding, known.get(binding.contact_uri)):
+            return False
+        known[binding.contact_uri] = binding
+        return True
+
+    async def remove(self, aor: str, contact: str) -> None:
+        """See `BindingStore`."""
+        self.drop(aor, contact)
+
+    def drop(self, aor: str, contact: str) -> None:
+        """Remove, if it is there."""
+        if known := self._bindings.get(aor):
+            known.pop(contact, None)
+
+    def replace(self, aor: str, bindings: Iterable[Binding]) -> None:
+        """Make these the only bindings of an AOR."""
+        self._bindings[aor] = {binding.contact_uri: binding for binding in bindings}
+        self.live(aor)
+
+    async def lookup(self, aor: str) -> list[Binding]:
+        """See `BindingStore`."""
+        return self.live(aor)
+
+    def live(self, aor: str) -> list[Binding]:
+        """Return the live bindings, best first, and forget the expired ones."""
+        now = self._clock()
+        known = self._bindings.pop(aor, {})
+        if live := {uri: binding for uri, binding in known.items() if binding.expires_at > now}:
+            self._bindings[aor] = live
+        return sorted(live.values(), key=lambda binding: (-binding.q, -binding.expires_at))
+
+    async def count(self) -> int:
+        """See `BindingStore`."""
+        return len(self.everything())
+
+    async def aors(self) -> list[str]:
+        """See `BindingStore`."""
+        return sorted({aor for aor, _ in self.everything()})
+
+    def everything(self) -> dict[tuple[str, str], Binding]:
+        """Return all live bindings by AOR and Contact URI."""
+        return {
+            (aor, binding.contact_uri): binding
+            for aor in list(self._bindings)
+            for binding in self.live(aor)
+        }
+
+
+class RedisBindings:
+    """Redis, shared by the nodes, with what this node knows at hand while Redis is away.
+
+    No method raises because Redis is away: answers then come from the cache, and changes are kept
+    and written when it is back. If it comes back empty, what was registered at this node is
+    written again.
+
+    Args:
+        redis: the client; its socket timeouts bound how long the first call after a loss waits.
+        prefix: begins every key.
+        clock: Unix seconds.
+        retry_seconds: how often an absent Redis is tried.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str = "hotline",
+        clock: Callable[[], float] = time.time,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._redis = redis
+        # one hash tag, so that the keys of a script are on one node of a Redis Cluster
+        self._base = f"{{{prefix}:bindings}}"
+        self._clock = clock
+        self._retry_seconds = retry_seconds
+        self._cache = MemoryBindings(clock=clock)
+        self._own = MemoryBindings(clock=clock)  # registered at this node
+        self._pending: dict[tuple[str, str], Binding | None] = {}  # None: remove it
+        self._turn = asyncio.Lock()
+        self._retrying: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether Redis did not answer when last asked."""
+        return self._retrying is not None
+
+    async def save(self, aor: str, binding: Binding) -> None:
+        """See `BindingStore`."""
+        if self._cache.put(aor, binding):
+            self._own.put(aor, binding)
+            await self._change(aor, binding.contact_uri, binding)
+
+    async def remove(self, aor: str, contact: str) -> None:
+        """See `BindingStore`."""
+        self._cache.drop(aor, contact)
+        self._own.drop(aor, contact)
+        await self._change(aor, contact, None)
+
+    async def _change(self, aor: str, contact: str, binding: Binding | None) -> None:
+        # taken out first: a later change of the same binding goes to the end of the line
+        self._pending.pop((aor, contact), None)
+        self._pending[aor, contact] = binding
+        if not self.away:
+            with suppress(*_AWAY):
+                await self._watched(self._write_pending)
+
+    async def lookup(self, aor: str) -> list[Binding]:
+        """See `BindingStore`."""
+        if not self.away:
+            with suppress(*_AWAY):
+                await self._watched(lambda: self._refresh(aor))
+        return self._cache.live(aor)
+
+    async def count(self) -> int:
+        """See `BindingStore`."""
+        return len(await self._index())
+
+    async def aors(self) -> list[str]:
+        """See `BindingStore`."""
+        return sorted({aor for aor, _ in await self._index()})
+
+    async def _index(self) -> set[tuple[str, str]]:
+        """Return AOR and Contact URI of all live bindings."""
+        if not self.away:
+            with suppress(*_AWAY):
+                return await self._watched(self._read_index)
+        return set(self._cache.everything())
+
+    async def _read_index(self) -> set[tuple[str, str]]:
+        now = repr(self._clock())
+        members: Any = await self._redis.zrangebyscore(self._key("index"), f"({now}", "+inf")
+        pairs = (json.loads(member) for member in members)
+        return {(aor, contact) for aor, contact in pairs}
+
+    async def close(self) -> None:
+        """Stop trying; the client is its owner's to close."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._retrying
+            self._retrying = None
+
+    # Redis
+
+    async def _watched(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with Redis; begin to wait for its return when it does not answer."""
+        try:
+            async with self._turn, asyncio.timeout(OPERATION_SECONDS):
+                return await work()
+        except _AWAY as error:
+            if self._retrying is None:
+                log.warning("bindings_without_redis", error=str(error))
+                self._retrying = asyncio.create_task(self._retry(), name="bindings-retry")
+            raise
+
+    async def _retry(self) -> None:
+        """Wait for Redis, then write what it has missed."""
+        while True:
+            await asyncio.sleep(self._retry_seconds)
+            with suppress(*_AWAY):
+                async with self._turn, asyncio.timeout(OPERATION_SECONDS):
+                    await self._restore()
+                break
+        self._retrying = None
+        log.info("bindings_with_redis")
+
+    async def _restore(self) -> None:
+        marked, _ = await self._read("")
+        if not marked:
+            self._requeue_own()
+        await self._write_pending()
+
+    def _requeue_own(self) -> None:
+        """Write again what was registered here: Redis has lost it."""
+        for key, binding in self._own.everything().items():
+            self._pending.setdefault(key, binding)
+
+    async def _write_pending(self) -> None:
+        """Write the changes in their order; what could not be written stays."""
+        now = self._clock()
+        while self._pending:
+            (aor, contact), binding = next(iter(self._pending.items()))
+            if binding is None:
+                await self._run(_REMOVE, aor, contact, json.dumps([aor, contact]))
+            elif binding.expires_at > now:
+                await self._run(
+                    _SAVE,
+                    aor,
+                    contact,
+                    json.dumps(asdict(binding)),
+                    binding.call_id,
+                    binding.cseq,
+                    repr(binding.expires_at),
+                    json.dumps([aor, contact]),
+                    repr(now),
+                )
+            if self._pending.get((aor, contact)) is binding:  # not changed while it was written
+                del self._pending[aor, contact]
+
+    async def _refresh(self, aor: str) -> None:
+        """Bring the cache up to date for one AOR."""
+        await self._write_pending()
+        marked, bindings = await self._read(aor)
+        if not marked and await self._own.count():
+            self._requeue_own()
+            await self._write_pending()
+            _, bindings = await self._read(aor)
+        self._cache.replace(aor, bindings)
+        kept = {binding.contact_uri for binding in bindings}
+        for binding in self._own.live(aor):
+            if binding.contact_uri not in kept:
+                self._own.drop(aor, binding.contact_uri)  # another node removed it
+
+    async def _read(self, aor: str) -> tuple[bool, list[Binding]]:
+        marked, values = await self._run(_LOOKUP, aor)
+        return bool(marked), [_read_binding(value) for value in values]
+
+    async def _run(self, script: str, aor: str, *args: str | float) -> Any:
+        keys = (self._key(f"aor:{aor}"), self._key("index"), self._key("mark"))
+        return await self._redis.eval(script, len(keys), *keys, *args)
+
+    def _key(self, name: str) -> str:
+        return f"{self._base}:{name}"
+
+
+def _read_binding(value: str | bytes) -> Binding:
+    fields = json.loads(value)
+    return Binding(**{**fields, "received": tuple(fields["received"])})

@@ -1,36 +1,68 @@
 """The SIP side of a node: who may call, who is registered, and every live leg."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, Literal
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
+import structlog
+from aiosipua import SipRequest
+
+from telephony.authentication import Authenticator, CredentialStore
 from telephony.bindings import Binding, BindingStore
-from telephony.leg import Address, Leg, LegEvent
+from telephony.endpoint import RFC_TIMERS, IncomingRequest, SipEndpoint
+from telephony.leg import Address, Leg, LegEvent, LegWire
+from telephony.registration import RegistrationService
+from telephony.sip.dialog import SDP, DialogId, OutgoingRequest, dialog_id, header_address, sdp_of
+from telephony.sip.digest import DigestGuard
+from telephony.sip.inbound_leg import InboundLeg
+from telephony.sip.invite_usage import ALLOW, Reply, write_reply
+from telephony.sip.message import cseq_of, make_response
+from telephony.sip.name_addr import (
+    AddressError,
+    format_name_addr,
+    host_port,
+    parse_name_addr,
+    sip_uri,
+    user_of,
+)
+from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.registrar import Limits
+from telephony.sip.screening import calling_number, objection
+from telephony.sip.transaction import Timers
+from telephony.trunks import Trunks
 
+__all__ = ["CredentialStore", "SipGateway"]
 
-class CredentialStore(Protocol):
-    """Where the digest secrets of phones are (RFC 7616 §3.4.2)."""
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
+CLOSE_SECONDS = 2.0
+_ID_BYTES = 8
 
-    async def ha1(self, username: str, algorithm: Literal["MD5", "SHA-256"]) -> str | None:
-        """Return hex H(username:realm:password), or None for an unknown user."""
-        ...
+log = structlog.get_logger(__name__)
 
 
 class SipGateway:
     """One UDP port: trunk calls in, registrations, calls out to phones.
 
     Args:
-        trunks: addresses (CIDR) whose INVITEs are citizens' calls.
+        trunks: addresses (CIDR) whose INVITEs are citizens' calls. ValueError when one is none.
         realm: the digest realm.
         credentials: the phones' secrets.
         bindings: the registered phones; an AOR is the user part alone ("1001").
         on_call: a citizen's call came in; the owner sets ``leg.on_event`` before returning.
         advertised: what goes into Via and Contact; default the bound address.
         on_registered: (aor, number of phones) after each registration, un-registration and expiry.
+        timers: the transactions' base intervals.
+        limits: expiry and number of bindings.
         user_agent: for the Server and User-Agent headers.
         nonce_secret: shared by the nodes of a cluster; default a random one.
-    """
+        drop: asked for each datagram; True loses it. For tests.
 
-    legs: Mapping[str, Leg]
+    Attributes:
+        endpoint: the port; ``endpoint.local`` is the bound address, ``endpoint.counters`` counts.
+        legs: every live leg, by its id.
+    """
 
     def __init__(
         self,
@@ -42,18 +74,79 @@ class SipGateway:
         on_call: Callable[[Leg], None],
         advertised: Address | None = None,
         on_registered: Callable[[str, int], None] | None = None,
+        timers: Timers = RFC_TIMERS,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
         user_agent: str = "hotline12345",
         nonce_secret: bytes | None = None,
+        drop: Callable[[], bool] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._trunks = Trunks(trunks)
+        self._bindings = bindings
+        self._on_call = on_call
+        self._timers = timers
+        self._user_agent = user_agent
+        guard = DigestGuard(realm=realm, secret=nonce_secret or secrets.token_bytes(32))
+        self._authenticator = Authenticator(guard, credentials)
+        self._registration = RegistrationService(
+            authenticator=self._authenticator,
+            bindings=bindings,
+            limits=limits,
+            on_registered=on_registered or (lambda _aor, _count: None),
+        )
+        self.endpoint = SipEndpoint(
+            on_request=self._on_request, advertised=advertised, timers=timers, drop=drop
+        )
+        self._legs: dict[str, Leg] = {}
+        self.legs: Mapping[str, Leg] = MappingProxyType(self._legs)
+        self._dialogs: dict[DialogId, Leg] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._no_legs = asyncio.Event()
+        self._no_legs.set()
 
     async def open(self, host: str, port: int) -> None:
-        """Bind the UDP port (0: any). Raises OSError when it is taken."""
-        raise NotImplementedError
+        """Bind the UDP port (0: any).
+
+        Raises:
+            OSError: it cannot be bound.
+            ValueError: every address is bound and none is advertised.
+        """
+        await self.endpoint.open(host, port)
+        self._wire = LegWire(
+            endpoint=self.endpoint,
+            contact=sip_uri("hotline", self.endpoint.advertised),
+            product=self._user_agent,
+            on_change=self._on_change,
+        )
+        await self._registration.resume()
+        log.info("sip_open", local=host_port(self.endpoint.local))
 
     async def close(self) -> None:
         """Hang up every leg, wait (bounded) for the answers, close the port."""
-        raise NotImplementedError
+        self._closing = True
+        for leg in list(self._legs.values()):
+            leg.hang_up("closing")
+        try:
+            await asyncio.wait_for(self._no_legs.wait(), CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("legs_abandoned", count=len(self._legs))
+        for leg in list(self._legs.values()):
+            leg.abandon()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._registration.close()
+        await self.endpoint.close()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many ``legs``, ``dialogs`` and ``transactions`` are alive."""
+        return {
+            "legs": len(self._legs),
+            "dialogs": len(self._dialogs),
+            "transactions": self.endpoint.transactions,
+        }
+
+    # Calls out
 
     def invite(
         self,
@@ -64,10 +157,29 @@ class SipGateway:
         display: str | None,
         called: str,
         on_event: Callable[[LegEvent], None],
-        headers: Mapping[str, str] = {},
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Leg:
-        """Call a registered phone. No event fires before this has returned."""
-        raise NotImplementedError
+        """Call a registered phone. No event fires before this has returned.
+
+        Args:
+            binding: the phone; every message goes to the address it registered from.
+            sdp: our offer.
+            caller: the number to show, None for an anonymous caller.
+            display: the name to show with it.
+            called: whom we call, for the To header.
+            on_event: the leg's owner.
+            headers: further headers of the INVITE; ValueError when they hold line breaks.
+        """
+        request = self._new_invite(
+            binding.contact_uri,
+            binding.received,
+            from_=self._from(caller, display),
+            to=format_name_addr(sip_uri(called, self.endpoint.advertised)),
+            sdp=sdp,
+            headers=tuple(headers.items()),
+        )
+        machine = OutboundLeg(request, timers=self._timers, pinned=True)
+        return self._launch(machine, caller=caller, called=called, on_event=on_event)
 
     def call(
         self,
@@ -79,9 +191,247 @@ class SipGateway:
         on_event: Callable[[LegEvent], None],
         credentials: tuple[str, str] | None = None,
     ) -> Leg:
-        """Call any SIP URI at an address; (user, password) answer a challenge."""
-        raise NotImplementedError
+        """Call any SIP URI at an address; (user, password) answer one challenge.
 
-    def counts(self) -> dict[str, int]:
-        """Return how many ``legs``, ``dialogs`` and ``transactions`` are alive."""
-        raise NotImplementedError
+        Raises:
+            AddressError: not a URI.
+        """
+        target = parse_name_addr(f"<{uri}>").uri
+        request = self._new_invite(
+            target,
+            destination,
+            from_=self._from(caller, None),
+            to=format_name_addr(target),
+            sdp=sdp,
+        )
+        machine = OutboundLeg(
+            request,
+            timers=self._timers,
+            credentials=credentials,
+            cnonce=secrets.token_hex(_ID_BYTES),
+        )
+        called = user_of(target) or target
+        return self._launch(machine, caller=caller, called=called, on_event=on_event)
+
+    def _from(self, caller: str | None, display: str | None) -> str:
+        if caller is None:
+            return ANONYMOUS
+        return format_name_addr(sip_uri(caller, self.endpoint.advertised), display)
+
+    def _new_invite(
+        self,
+        uri: str,
+        destination: Address,
+        *,
+        from_: str,
+        to: str,
+        sdp: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> OutgoingRequest:
+        request = OutgoingRequest(
+            method="INVITE",
+            uri=uri,
+            destination=destination,
+            from_=f"{from_};tag={secrets.token_hex(_ID_BYTES)}",
+            to=to,
+            call_id=f"{secrets.token_hex(_ID_BYTES * 2)}@{self.endpoint.advertised[0]}",
+            cseq=1,
+            sdp=sdp,
+            headers=(("Allow", ALLOW), *headers),
+        )
+        request.to_message()  # raises for headers with line breaks now, while the caller listens
+        return request
+
+    def _launch(
+        self,
+        machine: OutboundLeg,
+        *,
+        caller: str | None,
+        called: str,
+        on_event: Callable[[LegEvent], None],
+    ) -> Leg:
+        leg = Leg(
+            id=secrets.token_hex(_ID_BYTES),
+            direction="outbound",
+            sip_call_id=machine.invite.call_id,
+            caller=caller,
+            called=called,
+            source=machine.invite.destination,
+            on_event=on_event,
+            machine=machine,
+            wire=self._wire,
+        )
+        self._on_change(leg)
+        asyncio.get_running_loop().call_soon(leg.start)
+        return leg
+
+    # Requests in
+
+    def _on_request(self, incoming: IncomingRequest) -> None:
+        request = incoming.request
+        try:
+            dialog = dialog_id(request)
+        except AddressError:
+            if request.method != "ACK":
+                self._reply(incoming, Reply(request, 400, "Malformed From or To"))
+            return
+        leg = self._dialogs.get(dialog)
+        if request.method == "ACK":
+            if leg is not None:
+                leg.receive(incoming)
+        elif (problem := objection(request)) is not None:
+            self._reply(incoming, problem)
+        elif leg is not None:
+            leg.receive(incoming)
+        elif dialog.local_tag:
+            self._reply(incoming, Reply(request, 481))
+        else:
+            self._on_initial(incoming)
+
+    def _on_initial(self, incoming: IncomingRequest) -> None:
+        """Take a request outside any dialog."""
+        request = incoming.request
+        match request.method:
+            case "INVITE" if self._closing:
+                self._reply(incoming, Reply(request, 503))
+            case "INVITE":
+                self._start(self._on_invite(incoming), incoming)
+            case "REGISTER":
+                self._start(self._on_register(incoming), incoming)
+            case "OPTIONS":
+                self._reply(incoming, Reply(request, 200, headers=(("Accept", SDP),)))
+            case _:
+                self._reply(incoming, Reply(request, 481))
+
+    def _start(self, work: Coroutine[Any, Any, None], incoming: IncomingRequest) -> None:
+        """Do what has to ask a store, without keeping the port waiting."""
+        task = asyncio.get_running_loop().create_task(
+            self._guarded(work, incoming), name=f"sip-{incoming.request.method.lower()}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], incoming: IncomingRequest) -> None:
+        try:
+            await work
+        except Exception:
+            # The outermost boundary of this task: the peer is told, the port goes on.
+            log.exception("sip_request_failed", method=incoming.request.method)
+            self._reply(incoming, Reply(incoming.request, 500))
+
+    async def _on_register(self, incoming: IncomingRequest) -> None:
+        reply = await self._registration.answer(incoming.request, incoming.source)
+        self._reply(incoming, reply)
+
+    async def _on_invite(self, incoming: IncomingRequest) -> None:
+        """Let a citizen's call in; send everybody else away."""
+        request = incoming.request
+        waiting = _Cancellable(incoming)
+        if await self._is_phone(incoming):
+            # An agent's own calls have no place to go yet; whether it is his is asked all the same,
+            # so that a stranger learns nothing.
+            proven = await self._authenticator.username(request, as_proxy=True)
+            refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
+        elif self._trunks.find(incoming.source[0]) is None:
+            log.info("invite_from_stranger", source=incoming.source[0])
+            refusal = Reply(request, 403)
+        elif self._is_merged(request):
+            refusal = Reply(request, 482)
+        else:
+            if not waiting.cancelled:
+                self._accept(incoming)
+            return
+        if not waiting.cancelled:
+            self._reply(incoming, refusal)
+
+    async def _is_phone(self, incoming: IncomingRequest) -> bool:
+        """Tell whether an INVITE comes from where the phone of its From is registered."""
+        user = user_of(header_address(incoming.request, "From").uri)
+        if user is None:
+            return False
+        bindings = await self._bindings.lookup(user)
+        return any(binding.received == incoming.source for binding in bindings)
+
+    def _is_merged(self, request: SipRequest) -> bool:
+        """Tell whether this INVITE came already, by another way (§8.2.2.2)."""
+        tag, cseq = header_address(request, "From").tag, cseq_of(request)
+        return any(
+            leg.sip_call_id == request.headers.get_first("Call-ID")
+            and isinstance(leg.machine, InboundLeg)
+            and header_address(leg.machine.invite, "From").tag == tag
+            and cseq_of(leg.machine.invite) == cseq
+            for leg in self._legs.values()
+        )
+
+    def _accept(self, incoming: IncomingRequest) -> None:
+        request = incoming.request
+        try:
+            machine = InboundLeg(
+                request,
+                local_tag=secrets.token_hex(_ID_BYTES),
+                source=incoming.source,
+                timers=self._timers,
+                now=asyncio.get_running_loop().time(),
+            )
+            caller = calling_number(request)
+        except AddressError:
+            self._reply(incoming, Reply(request, 400, "Malformed address"))
+            return
+        leg = Leg(
+            id=secrets.token_hex(_ID_BYTES),
+            direction="inbound",
+            sip_call_id=request.headers.get("Call-ID")[0],
+            caller=caller,
+            called=user_of(request.uri) or "",
+            source=incoming.source,
+            remote_sdp=sdp_of(request),
+            machine=machine,
+            wire=self._wire,
+        )
+        self._on_change(leg)
+        leg.receive(incoming)
+        try:
+            self._on_call(leg)
+        except Exception:
+            # The owner's mistake: his caller is told, the others never notice.
+            log.exception("call_owner_failed", leg=leg.id)
+            leg.refuse(500)
+
+    def _on_change(self, leg: Leg) -> None:
+        """Keep the books: every live leg, and the dialog each is in."""
+        dialog = leg.dialog_id
+        if leg.over:
+            self._legs.pop(leg.id, None)
+            if dialog is not None:
+                self._dialogs.pop(dialog, None)
+        else:
+            self._legs[leg.id] = leg
+            if dialog is not None:
+                self._dialogs[dialog] = leg
+        if self._legs:
+            self._no_legs.clear()
+        else:
+            self._no_legs.set()
+
+    def _reply(self, incoming: IncomingRequest, reply: Reply) -> None:
+        incoming.respond(
+            write_reply(
+                reply,
+                local_tag=secrets.token_hex(_ID_BYTES),
+                contact=self._wire.contact,
+                headers=(("Server", self._user_agent),),
+            )
+        )
+
+
+class _Cancellable:
+    """Answers the CANCEL of an INVITE that has no leg yet."""
+
+    def __init__(self, incoming: IncomingRequest) -> None:
+        self.cancelled = False
+        self._incoming = incoming
+        incoming.on_cancel = self._on_cancel
+
+    def _on_cancel(self, _cancel: SipRequest) -> None:
+        self.cancelled = True
+        self._incoming.respond(make_response(self._incoming.request, 487))

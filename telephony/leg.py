@@ -1,8 +1,43 @@
-"""One party of a call, as its owner sees it: a shell over the pure INVITE machines."""
+"""One party of a call, as its owner sees it: the shell of the INVITE machines.
 
+It feeds `InboundLeg` or `OutboundLeg`, writes their effects to the endpoint and keeps one timer.
+"""
+
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
+import structlog
+from aiosipua import SipRequest, SipResponse
+
+from telephony.endpoint import ClientTransactionHandle, IncomingRequest, SipEndpoint
+from telephony.sip.dialog import DialogId, OutgoingRequest, header_address
+from telephony.sip.errors import LocalProtocolError, TransactionFailure
+from telephony.sip.inbound_leg import InboundLeg
+from telephony.sip.invite_usage import (
+    HIGHEST_STATUS,
+    LOWEST_REFUSAL,
+    Answer,
+    GotCancel,
+    GotRequest,
+    GotResponse,
+    HangUp,
+    LegEffect,
+    LegInput,
+    Refuse,
+    Reply,
+    RequestFailed,
+    Ring,
+    SendAck,
+    SendCancel,
+    SendRequest,
+    Tell,
+    TimePassed,
+    write_reply,
+)
 from telephony.sip.leg_events import (
     LegAnswered,
     LegConfirmed,
@@ -11,6 +46,9 @@ from telephony.sip.leg_events import (
     LegReoffered,
     LegRinging,
 )
+from telephony.sip.name_addr import AddressError
+from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.via import Address
 
 __all__ = [
     "Address",
@@ -21,11 +59,34 @@ __all__ = [
     "LegEvent",
     "LegReoffered",
     "LegRinging",
+    "LegWire",
 ]
 
-Address = tuple[str, int]
+log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class LegWire:
+    """What a leg needs of its gateway.
+
+    Attributes:
+        endpoint: sends and receives.
+        contact: our URI, for Contact.
+        product: our name, for User-Agent and Server.
+        on_change: told after every step: the leg's dialogs or its being over may have changed.
+    """
+
+    endpoint: SipEndpoint
+    contact: str
+    product: str
+    on_change: Callable[["Leg"], None]
+
+
+def _unowned(event: LegEvent) -> None:
+    log.error("leg_event_without_owner", told=type(event).__name__)
+
+
+@dataclass(eq=False, kw_only=True)
 class Leg:
     """A leg: made by the gateway, owned by whoever got it from there.
 
@@ -39,31 +100,186 @@ class Leg:
         called: inbound: user part of the Request-URI; outbound: what was called.
         source: the peer's signalling address.
         remote_sdp: the peer's latest session description; None before there is one.
-        on_event: called with every LegEvent, in order, never from inside a call of ours to the leg's
-            own methods; assign it before the first event (in ``on_call``).
+        on_event: called with every LegEvent, in order, one at a time: a method of the leg that is
+            called from within takes effect after it returns. Assign it in ``on_call``.
     """
 
     id: str
     direction: Literal["inbound", "outbound"]
     sip_call_id: str
-    caller: str | None
+    caller: str | None = field(repr=False)  # a log shows no numbers
     called: str
     source: Address
-    remote_sdp: str | None
-    on_event: Callable[[LegEvent], None]
+    remote_sdp: str | None = field(default=None, repr=False)
+    on_event: Callable[[LegEvent], None] = _unowned
+    machine: InboundLeg | OutboundLeg = field(repr=False)
+    wire: LegWire = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inputs: deque[LegInput] = deque()
+        self._working = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._incoming: dict[int, IncomingRequest] = {}  # by identity of the request
+        self._invite: ClientTransactionHandle | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether LegEnded has been told, or is being told."""
+        return self.machine.over
+
+    @property
+    def dialog_id(self) -> DialogId | None:
+        """The leg's dialog, once there is one."""
+        return self.machine.dialog.id if self.machine.dialog else None
+
+    # The owner's wishes
 
     def ring(self) -> None:
-        """Send 180 and repeat it every minute while waiting (RFC 3261 §13.3.1.1). Inbound only."""
-        raise NotImplementedError
+        """Send 180 and repeat it every minute while waiting (RFC 3261 §13.3.1.1).
+
+        Raises:
+            LocalProtocolError: the leg is outbound.
+        """
+        if self.direction == "outbound":
+            raise LocalProtocolError("only an inbound leg rings")
+        self.feed(Ring())
 
     def answer(self, sdp: str) -> None:
-        """Answer the INVITE with 200, or a LegReoffered. With ``remote_sdp`` None it is an offer."""
-        raise NotImplementedError
+        """Answer the INVITE with 200, or a LegReoffered; it is an offer if we got none."""
+        self.feed(Answer(sdp))
 
     def refuse(self, status: int, reason: str | None = None) -> None:
-        """Refuse an INVITE not yet answered, or a LegReoffered (which leaves the session as it was)."""
-        raise NotImplementedError
+        """Refuse an INVITE not yet answered, or a LegReoffered (whose session goes on unchanged).
+
+        Raises:
+            LocalProtocolError: the status is not one of 300-699.
+        """
+        if not LOWEST_REFUSAL <= status <= HIGHEST_STATUS:
+            raise LocalProtocolError(f"{status} is not a refusal")
+        self.feed(Refuse(status, reason))
 
     def hang_up(self, reason: str | None = None) -> None:
-        """End it, whatever its state: refuse with 480, CANCEL or BYE. LegEnded follows. Idempotent."""
-        raise NotImplementedError
+        """End it, whatever its state: refuse with 480, CANCEL or BYE. LegEnded follows.
+
+        ``reason`` comes back in LegEnded. Idempotent.
+        """
+        self.feed(HangUp(reason))
+
+    # The gateway's
+
+    def start(self) -> None:
+        """Send the INVITE of an outbound leg."""
+        if isinstance(self.machine, OutboundLeg):
+            self._perform_all(self.machine.start())
+
+    def receive(self, incoming: IncomingRequest) -> None:
+        """Take a request in this leg's dialog, or the INVITE that made it (which is not fed)."""
+        request = incoming.request
+        if request.method != "ACK":
+            self._incoming[id(request)] = incoming
+            incoming.on_terminated = partial(self._forget, request)
+        if request.method == "INVITE":
+            incoming.on_cancel = lambda _cancel: self.feed(GotCancel(request))
+        if not isinstance(self.machine, InboundLeg) or request is not self.machine.invite:
+            self.feed(GotRequest(request))
+
+    def _forget(self, request: SipRequest) -> None:
+        self._incoming.pop(id(request), None)
+
+    def abandon(self) -> None:
+        """End the leg without a word to the peer: the gateway closes."""
+        if not self.machine.over:
+            self.machine.over = True
+            self._settle()
+            self._tell(LegEnded("local", None, "closed"))
+
+    def feed(self, event: LegInput) -> None:
+        """Give the machine an input and do what it says; inputs that come meanwhile wait."""
+        self._inputs.append(event)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._inputs:
+                self._perform_all(self.machine.handle(self._inputs.popleft(), self._loop.time()))
+        finally:
+            self._working = False
+
+    # Effects
+
+    def _perform_all(self, effects: list[LegEffect]) -> None:
+        # first, so that whoever is told finds the gateway's books and the timer in order
+        self._settle()
+        for effect in effects:
+            self._perform(effect)
+
+    def _settle(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.machine.over and self.machine.deadline is not None:
+            self._timer = self._loop.call_at(self.machine.deadline, self.feed, TimePassed())
+        self.wire.on_change(self)
+
+    def _perform(self, effect: LegEffect) -> None:
+        match effect:
+            case Reply():
+                self._reply(effect)
+            case SendRequest(request):
+                handle = self.wire.endpoint.send_request(
+                    self._write(request),
+                    request.destination,
+                    on_response=partial(self._got_response, request),
+                    on_failure=partial(self._request_failed, request),
+                )
+                if request.method == "INVITE":
+                    self._invite = handle
+            case SendAck(request):
+                self.wire.endpoint.send_ack(self._write(request), request.destination)
+            case SendCancel():
+                if self._invite is not None:
+                    self.wire.endpoint.cancel(self._invite)
+            case Tell(event):
+                self._tell(event)
+
+    def _reply(self, reply: Reply) -> None:
+        incoming = self._incoming.get(id(reply.to))
+        if incoming is None:
+            return  # its transaction is over: nobody waits for this
+        tag = self.machine.dialog.local_tag if self.machine.dialog else ""
+        incoming.respond(
+            write_reply(
+                reply,
+                local_tag=tag,
+                contact=self.wire.contact,
+                headers=(("Server", self.wire.product),),
+            )
+        )
+
+    def _write(self, request: OutgoingRequest) -> SipRequest:
+        message = request.to_message(contact=self.wire.contact)
+        message.headers.append("User-Agent", self.wire.product)
+        return message
+
+    def _tell(self, event: LegEvent) -> None:
+        if not isinstance(event, LegRinging | LegEnded) and event.sdp is not None:
+            self.remote_sdp = event.sdp
+        try:
+            self.on_event(event)
+        except Exception:
+            # The owner's mistake must not leave the peer without the messages that follow.
+            log.exception("leg_owner_failed", leg=self.id, told=type(event).__name__)
+
+    # Answers to our requests
+
+    def _got_response(self, request: OutgoingRequest, response: SipResponse) -> None:
+        try:
+            header_address(response, "To")
+        except AddressError:
+            log.debug("response_dropped", leg=self.id, why="malformed To")
+            return
+        self.feed(GotResponse(request, response))
+
+    def _request_failed(self, request: OutgoingRequest, cause: TransactionFailure) -> None:
+        self.feed(RequestFailed(request, cause))

@@ -65,6 +65,7 @@ class OutboundLeg:
         self._pinned = pinned
         self._credentials = credentials
         self._cnonce = cnonce
+        self._started = False
         self._provisional = False
         self._told_status = 0
         self._early_sdp: dict[str, str] = {}  # by the peer's tag
@@ -78,8 +79,9 @@ class OutboundLeg:
         return self._established.deadline if self._established and not self.over else None
 
     def start(self) -> list[LegEffect]:
-        """Return the first effects."""
-        return [SendRequest(self.invite)]
+        """Return the first effects; none when the owner has already hung up."""
+        self._started = True
+        return [] if self.over else [SendRequest(self.invite)]
 
     def handle(self, event: LegInput, now: float) -> list[LegEffect]:
         """Take one input, return what is to be done.
@@ -99,14 +101,19 @@ class OutboundLeg:
             return effects
         match event:
             case HangUp(reason) if self._ending is None:
-                self._ending = LegEnded("local", None, reason)
-                # §9.1: "If no provisional response has been received, the CANCEL request MUST NOT
-                # be sent; rather, the client MUST wait for the arrival of a provisional response"
-                return [SendCancel(self.invite)] if self._provisional else []
+                return self._hang_up(LegEnded("local", None, reason))
             case RequestFailed(to, cause) if to == self.invite:
                 return self._end(self._ending or LegEnded("failure", *_FAILURES[cause]))
             case _:
                 return []
+
+    def _hang_up(self, ending: LegEnded) -> list[LegEffect]:
+        if not self._started:
+            return self._end(ending)
+        self._ending = ending
+        # §9.1: "If no provisional response has been received, the CANCEL request MUST NOT be sent;
+        # rather, the client MUST wait for the arrival of a provisional response"
+        return [SendCancel(self.invite)] if self._provisional else []
 
     def _got_response(self, response: SipResponse) -> list[LegEffect]:
         if FINAL <= response.status_code < FAILED:

@@ -1,0 +1,89 @@
+"""Who sent a request: digest authentication against the accounts of the node."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from aiosipua import SipRequest
+
+from telephony.sip.digest import (
+    Algorithm,
+    Credentials,
+    DigestError,
+    DigestGuard,
+    parse_credentials,
+)
+from telephony.sip.invite_usage import Reply
+
+_SALT_BYTES = 8
+
+
+class CredentialStore(Protocol):
+    """Where the digest secrets of phones are (RFC 7616 §3.4.2)."""
+
+    async def ha1(self, username: str, algorithm: Algorithm) -> str | None:
+        """Return hex H(username:realm:password), or None for an unknown user."""
+        ...
+
+
+class Authenticator:
+    """Finds out who sent a request, or says what to answer instead.
+
+    Args:
+        guard: makes and judges.
+        credentials: the secrets.
+        wall_clock: Unix seconds; shared by the nodes, unlike a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        guard: DigestGuard,
+        credentials: CredentialStore,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._guard = guard
+        self._credentials = credentials
+        self._wall_clock = wall_clock
+
+    async def username(self, request: SipRequest, *, as_proxy: bool = False) -> str | Reply:
+        """Return the proven user name, or the challenge to answer with: 401, or 407 as a proxy.
+
+        Wrong credentials, an unknown user and unreadable credentials are challenged alike, so that
+        nobody learns which user names exist.
+        """
+        stale = False
+        for credentials in self._given(request, as_proxy=as_proxy):
+            ha1 = await self._credentials.ha1(credentials.username, credentials.algorithm)
+            verdict = self._guard.judge(
+                credentials,
+                ha1=ha1,
+                method=request.method,
+                uri=request.uri,
+                now=self._wall_clock(),
+            )
+            if verdict == "ok":
+                return credentials.username
+            stale = stale or verdict == "stale"
+        return self._challenge(request, as_proxy=as_proxy, stale=stale)
+
+    def _given(self, request: SipRequest, *, as_proxy: bool) -> list[Credentials]:
+        """Return the credentials for our realm (§22.1: a request may carry several realms')."""
+        given = []
+        for value in request.headers.get("Proxy-Authorization" if as_proxy else "Authorization"):
+            try:
+                credentials = parse_credentials(value)
+            except DigestError:
+                continue
+            if credentials.realm == self._guard.realm:
+                given.append(credentials)
+        return given[:1]  # one realm, one proof: a list of guesses is not tried through
+
+    def _challenge(self, request: SipRequest, *, as_proxy: bool, stale: bool) -> Reply:
+        values = self._guard.challenge(
+            self._wall_clock(), salt=secrets.token_bytes(_SALT_BYTES), stale=stale
+        )
+        name = "Proxy-Authenticate" if as_proxy else "WWW-Authenticate"
+        status = 407 if as_proxy else 401
+        return Reply(request, status, headers=tuple((name, value) for value in values))

@@ -1,0 +1,120 @@
+"""REGISTER, from the request to the binding: the shell of `telephony.sip.registrar`."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import structlog
+from aiosipua import SipRequest
+
+from telephony.authentication import Authenticator
+from telephony.bindings import BindingStore
+from telephony.sip.invite_usage import Reply
+from telephony.sip.name_addr import AddressError
+from telephony.sip.registrar import Limits, aor_of, register
+from telephony.sip.via import Address
+
+# Seconds; the timer's clock and the wall clock do not tick alike, so a check may come a hair early.
+_SOONEST_CHECK = 0.01
+
+log = structlog.get_logger(__name__)
+
+
+class RegistrationService:
+    """Keeps the bindings and tells how many phones each address-of-record has.
+
+    Args:
+        authenticator: who is asking.
+        bindings: where they are kept.
+        limits: expiry and number of bindings.
+        on_registered: (aor, number of phones) after every change, also by expiry.
+        wall_clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        bindings: BindingStore,
+        limits: Limits,
+        on_registered: Callable[[str, int], None],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._authenticator = authenticator
+        self._bindings = bindings
+        self._limits = limits
+        self._on_registered = on_registered
+        self._wall_clock = wall_clock
+        # Two REGISTERs of one phone must not overtake each other between reading and writing.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._expiries: dict[str, asyncio.TimerHandle] = {}
+        self._checks: set[asyncio.Task[None]] = set()
+
+    async def resume(self) -> None:
+        """Tell and watch what is registered already: a restarted node finds its phones in Redis."""
+        for aor in await self._bindings.aors():
+            await self._tell(aor)
+
+    async def answer(self, request: SipRequest, source: Address) -> Reply:
+        """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3)."""
+        try:
+            aor = aor_of(request)
+        except AddressError:
+            return Reply(request, 400, "Malformed To")
+        if aor is None:
+            return Reply(request, 404)
+        async with self._turns.setdefault(aor, asyncio.Lock()):
+            username = await self._authenticator.username(request)
+            if isinstance(username, Reply):
+                return username
+            if username != aor:
+                # §10.3 step 4: is the user authorized to modify the registrations of this AOR?
+                return Reply(request, 403)
+            return await self._register(request, aor, source)
+
+    async def _register(self, request: SipRequest, aor: str, source: Address) -> Reply:
+        before = await self._bindings.lookup(aor)
+        decision = register(
+            request,
+            aor=aor,
+            bindings=before,
+            received=source,
+            now=self._wall_clock(),
+            limits=self._limits,
+        )
+        for contact in decision.remove:
+            await self._bindings.remove(aor, contact)
+        for binding in decision.save:
+            await self._bindings.save(aor, binding)
+        if decision.save or decision.remove:
+            await self._tell(aor)
+        return Reply(request, decision.status, decision.reason, headers=decision.headers)
+
+    async def _tell(self, aor: str) -> None:
+        """Tell how many phones there are now, and look again when the first of them expires."""
+        bindings = await self._bindings.lookup(aor)
+        if (timer := self._expiries.pop(aor, None)) is not None:
+            timer.cancel()
+        if bindings:
+            wait = min(binding.expires_at for binding in bindings) - self._wall_clock()
+            self._expiries[aor] = asyncio.get_running_loop().call_later(
+                max(wait, _SOONEST_CHECK), self._check, aor
+            )
+        log.info("phones_registered", aor=aor, count=len(bindings))
+        self._on_registered(aor, len(bindings))
+
+    def _check(self, aor: str) -> None:
+        del self._expiries[aor]
+        task = asyncio.get_running_loop().create_task(self._tell(aor), name=f"expiry-{aor}")
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    async def close(self) -> None:
+        """Stop watching for expiries; the bindings stay."""
+        for timer in self._expiries.values():
+            timer.cancel()
+        self._expiries.clear()
+        for task in self._checks:
+            task.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
