@@ -352,7 +352,7 @@ class CallOwner:
         if self.leg.remote_sdp is None:
             return G711
         first = parse_audio(self.leg.remote_sdp).formats[0].name
-        return tuple(sorted(G711, key=lambda audio_format: audio_format.name != first))
+        return tuple(sorted(G711, key=lambda offered: offered.name != first))
 
     async def _release(self, effect: ReleaseOffer) -> None:
         await self._f.floor.release(self._offers[effect.token], effect.outcome)
@@ -406,11 +406,10 @@ class CallOwner:
         citizen's INVITE without an offer gets ours now and answers in his ACK (RFC 3264 §5).
         """
         host, port = self._f.media_host, self._ports["caller"]
-        preferred = tuple(audio_format.name for audio_format in agent.formats)
+        names = (*agent.formats, *G711)
+        preferred = tuple(dict.fromkeys(audio_format.name for audio_format in names))
         if self.leg.remote_sdp is None:
-            formats = tuple(
-                sorted(G711, key=lambda audio_format: audio_format.name != preferred[0])
-            )
+            formats = tuple(sorted(G711, key=lambda offered: preferred.index(offered.name)))
             return (
                 build_offer(host=host, port=port, formats=formats, session_id=1, version=1),
                 None,

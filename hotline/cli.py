@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
+from rich.table import Table
 
 from config.errors import ConfigError
 from config.settings import Settings, load
@@ -17,14 +18,22 @@ from hotline.banner import banner
 from hotline.children import ChildFailed
 from hotline.database import migrate as migrate_database
 from hotline.database import open_engine
-from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram
+from hotline.demo import COMPLAINT, DemoFailed, demonstrate
+from hotline.doctor import diagnose
+from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram, advertised_host
+from hotline.seed import Credentials, read_credentials
+from hotline.softphone import CallFailed, SoftPhone
+from hotline.wav import WavError, read_wav
 from hotline.wiring import Wiring
+from telephony.media.g711 import RATE, Pcm
 
 app = typer.Typer(
     help="The city hotline's contact centre.", no_args_is_help=True, add_completion=False
 )
 err = Console(stderr=True)
 out = Console()
+
+_AFTER_WORDS_SECONDS = 2.5
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="A TOML file with the options that you change.")
@@ -101,3 +110,117 @@ def migrate(config: ConfigFile = None) -> None:
         out.print(f"database schema: revision {asyncio.run(work())}")
     finally:
         directory.close()
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Check this machine and say what is missing and how to mend it."""
+    findings = asyncio.run(diagnose(settings_from(config)))
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "found", "to mend it"):
+        table.add_column(column)
+    signs = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "bad": "[red]bad[/]"}
+    for finding in findings:
+        table.add_row(signs[finding.level], finding.what, finding.detail, finding.remedy or "")
+    out.print(table)
+    if any(finding.level == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def call(
+    wav: Annotated[Path, typer.Argument(help="What the caller says: mono, 16 bit, 8 or 16 kHz.")],
+    *,
+    caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = "13862311001",
+    number: Annotated[str, typer.Option("--to", help="The number dialled.")] = "12345",
+    server: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the SIP side; default: the configured one.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Place a WAV file as a call: ring, wait for the answer, speak, hang up."""
+    settings = settings_from(config)
+    try:
+        samples = read_wav(wav)
+        address = _sip_address(settings, server)
+        uvloop.run(_call(address, samples, caller=caller, number=number))
+    except (WavError, CallFailed, ValueError, OSError) as error:
+        err.print(f"{error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _sip_address(settings: Settings, server: str | None) -> tuple[str, int]:
+    if server is None:
+        return advertised_host(settings.sip.host, settings.sip.advertised_host), settings.sip.port
+    host, separator, port = server.rpartition(":")
+    if not separator or not port.isdigit():
+        raise ValueError(f"--server {server}: wanted HOST:PORT")
+    return host, int(port)
+
+
+async def _call(address: tuple[str, int], samples: Pcm, *, caller: str, number: str) -> None:
+    phone = SoftPhone(server=address)
+    await phone.open()
+    try:
+        out.print(f"calling {number} at {address[0]}:{address[1]} as {caller}")
+        placed = await phone.call(number, caller=caller)
+        try:
+            await placed.answered
+            out.print(f"answered; speaking {len(samples) / RATE:.1f} s")
+            placed.voice.say(samples)
+            said = asyncio.ensure_future(placed.voice.until_said())
+            ended = asyncio.ensure_future(placed.ended.wait())
+            await asyncio.wait({said, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not placed.ended.is_set():
+                # The recogniser needs a pause to know that the sentence is over.
+                await asyncio.wait({ended}, timeout=_AFTER_WORDS_SECONDS)
+            out.print("the agent hung up" if placed.ended.is_set() else "said; hanging up")
+            said.cancel()
+            ended.cancel()
+        finally:
+            placed.hang_up()
+            await placed.finished()
+        out.print(f"heard {placed.voice.packets_heard} packets from the agent")
+    finally:
+        await phone.close()
+
+
+@app.command()
+def demo(
+    wav: Annotated[
+        Path, typer.Argument(help="What the citizen says; default: a synthetic complaint.")
+    ] = COMPLAINT,
+    *,
+    agent: Annotated[str | None, typer.Option(help="The agent who answers.")] = None,
+    caller: Annotated[str, typer.Option("--from", help="The citizen's number.")] = "13862311001",
+    config: ConfigFile = None,
+) -> None:
+    """Play a citizen's call and an agent's phone against the running node, and show it live."""
+    settings = settings_from(config)
+    try:
+        uvloop.run(
+            demonstrate(
+                out,
+                web=f"http://{advertised_host(settings.web.host, None)}:{settings.web.port}",
+                sip=_sip_address(settings, None),
+                agent=_demo_agent(settings, agent),
+                complaint=wav,
+                caller=caller,
+                line=next(iter(settings.lines)),
+            )
+        )
+    except (DemoFailed, WavError, OSError) as error:
+        err.print(f"{error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _demo_agent(settings: Settings, agent_id: str | None) -> Credentials:
+    """Return the agent asked for, or the last one: the first ones are for people who try it."""
+    known = [entry for entry in read_credentials(settings.node.data_dir) if entry.role == "agent"]
+    chosen = [entry for entry in known if agent_id in {None, entry.agent_id}]
+    if not chosen:
+        raise DemoFailed(
+            f"no ready-made agent {agent_id or ''} in {settings.node.data_dir}:"
+            " start the node with `make run` first"
+        )
+    return chosen[-1]

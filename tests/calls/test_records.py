@@ -1,0 +1,112 @@
+"""Records on a real SQLite: order, batches, and a database that is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from calls.records import CallRecords, RecordWriter, metadata
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def statuses() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def writer(engine: AsyncEngine, statuses: list[str]) -> AsyncIterator[RecordWriter]:
+    writer = RecordWriter(engine, on_status=lambda status, _detail: statuses.append(status))
+    writer.start()
+    yield writer
+    await writer.close()
+
+
+@pytest.fixture
+def records(engine: AsyncEngine, writer: RecordWriter) -> CallRecords:
+    return CallRecords(engine, writer, node="n1")
+
+
+def arrive(records: CallRecords, call_id: str, at: float = 1.0) -> None:
+    records.arrived(call_id, line="12345", caller="13800000000", sip_call_id="x", arrived_at=at)
+
+
+async def test_a_reader_sees_what_was_queued_before(records: CallRecords) -> None:
+    arrive(records, "c1")
+    records.change("c1", answered_at=2.0, agent_id="1001")
+    records.segment("c1", 0, agent_id="1001", kind="agent", offered_at=1.5, outcome="answered")
+    record = await records.get("c1")
+    assert record is not None
+    assert (record["caller"], record["answered_at"]) == ("13800000000", 2.0)
+    assert [part["agent_id"] for part in record["segments"]] == ["1001"]
+    assert await records.get("c2") is None
+
+
+async def test_lists_are_newest_first_and_by_agent(records: CallRecords) -> None:
+    for number in range(3):
+        arrive(records, f"c{number}", at=float(number))
+    records.change("c1", agent_id="1001")
+    assert [row["call_id"] for row in await records.list_()] == ["c2", "c1", "c0"]
+    assert [row["call_id"] for row in await records.list_(agent_id="1001")] == ["c1"]
+    assert [row["call_id"] for row in await records.list_(limit=1, offset=1)] == ["c1"]
+
+
+async def test_the_transcript_is_in_the_order_of_speaking(records: CallRecords) -> None:
+    for seq, (leg, start) in enumerate([("agent", 3.0), ("caller", 1.0)]):
+        records.utterance("c1", seq, leg=leg, start=start, end=start + 1, text=leg, confidence=None)
+    assert [row["leg"] for row in await records.transcript("c1")] == ["caller", "agent"]
+
+
+async def test_a_row_that_the_database_refuses_holds_up_nothing(records: CallRecords) -> None:
+    arrive(records, "c1")
+    arrive(records, "c1")  # as after a commit whose confirmation was lost
+    arrive(records, "c2")
+    assert len(await records.list_()) == 2
+
+
+async def test_while_the_database_is_away_nothing_is_lost(
+    records: CallRecords, writer: RecordWriter, statuses: list[str], engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    arrive(records, "c1")
+    with pytest.raises(TimeoutError):
+        await writer.flush(max_seconds=0.3)
+    assert (statuses, writer.pending) == (["away"], 1)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    async with asyncio.timeout(5):
+        assert len(await records.list_()) == 1
+    assert statuses == ["away", "ok"]
+
+
+async def test_a_full_queue_drops_the_oldest_and_counts(engine: AsyncEngine) -> None:
+    writer = RecordWriter(engine, on_status=lambda _status, _detail: None, limit=2)
+    records = CallRecords(engine, writer, node="n1")
+    for number in range(3):
+        arrive(records, f"c{number}")
+    writer.start()
+    assert [row["call_id"] for row in await records.list_()] == ["c2", "c1"]
+    assert writer.dropped == 1
+    await writer.close()
+
+
+async def test_calls_of_an_earlier_life_are_closed(records: CallRecords) -> None:
+    arrive(records, "c1")
+    arrive(records, "c2")
+    records.change("c2", ended_at=3.0, outcome="answered", ended_by="citizen")
+    assert len(await records.list_()) == 2
+    assert await records.close_orphans(now=9.0) == 1
+    record = await records.get("c1")
+    assert record is not None
+    assert (record["outcome"], record["ended_at"]) == ("failed", 9.0)
