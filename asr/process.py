@@ -22,7 +22,8 @@ from asr.transcriber import Transcriber
 log = structlog.get_logger(__name__)
 
 _CONNECT_WITHIN = 30.0
-_LOOK_AGAIN = 5.0
+_LOOK_AGAIN = 1.0
+_LOOK_AGAIN_LATEST = 10.0
 _CLOSE_WITHIN = 10.0
 _UNSENT_LIMIT = 1 << 20
 
@@ -169,12 +170,14 @@ class RecogniserProcess:
         self._stop.set()
 
     async def _load_engine(self) -> None:
+        delay = _LOOK_AGAIN
         while self._engine is None:
             try:
                 self._engine = await asyncio.to_thread(self._load)
             except RecognizerError as error:
                 self._set_status("no_model", str(error))
-                await asyncio.sleep(_LOOK_AGAIN)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LOOK_AGAIN_LATEST)
         self._set_status("ok", self._note())
 
     def _set_status(self, status: ProcessStatus, reason: str | None) -> None:

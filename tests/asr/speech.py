@@ -19,7 +19,7 @@ _STEPS = _A_LAW[_ORDER]
 
 
 def pcm(name: str) -> bytes:
-    with wave.open(str(ASSETS / "speech" / f"{name}.wav")) as file:
+    with wave.open(str(ASSETS / "speech" / f"{name}.wav"), "rb") as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
         return file.readframes(file.getnframes())
 
