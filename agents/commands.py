@@ -4,15 +4,16 @@ An *engine* executes commands: ``FloorModel`` in memory, ``RedisEngine`` by a Lu
 the same reply to the same commands at the same times.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
-from agents.floor import Offer
+from agents.floor import Offer, Status
 from agents.presence import Presence, PresenceError, State
 
 CommandName = Literal[
     "restore",
+    "known",
     "leave",
     "beat",
     "sign_in",
@@ -104,14 +105,34 @@ class Reply:
 
 
 class Engine(Protocol):
-    """Executes commands in the name of one node."""
+    """Executes commands in the name of one node.
+
+    Attributes:
+        status: "away" while the node's own knowledge stands in for the shared floor.
+        on_reply: called with what happened unasked (another node's match, a restoration).
+        on_status: called when ``status`` has changed.
+    """
+
+    status: Status
+    on_reply: Callable[[Reply], None]
+    on_status: Callable[[Status], None]
+
+    async def open(self) -> None:
+        """Make the node known to the floor; its calls of an earlier life are forgotten."""
+
+    async def close(self) -> None:
+        """Take the node off the floor."""
 
     async def execute(self, command: Command, now: float | None) -> Reply:
-        """Execute atomically; ``now`` None: by the engine's own clock."""
+        """Execute atomically; ``now`` None: by the engine's own clock. Never raises."""
 
 
 Record = Mapping[str, str]
 """A presence or a call with every value as text, as Redis hashes hold them; None is left out."""
+
+
+def ignore(_news: object) -> None:
+    """Be called back and do nothing: what a callback is until its owner sets it."""
 
 
 def to_record(value: Presence | Call) -> dict[str, str]:

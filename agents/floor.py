@@ -69,7 +69,6 @@ class Floor(Protocol):
 
     Attributes:
         node: this node's name.
-        status: "ok" or "away".
         on_offer: called once for each offer of a call of THIS node. Set it before ``start``.
         on_presence: called for each change of state made by this node, in order (also those that
             its sweep made: wrap-up ended, lease expired, node died).
@@ -77,10 +76,13 @@ class Floor(Protocol):
     """
 
     node: str
-    status: Status
     on_offer: Callable[[Offer], None]
     on_presence: Callable[[Presence], None]
     on_status: Callable[[Status], None]
+
+    @property
+    def status(self) -> Status:
+        """Whether the shared floor answers."""
 
     async def start(self) -> None:
         """Join: forget the calls of this node's earlier life, begin beating and sweeping.

@@ -50,6 +50,7 @@ class FloorModel:
         self._sequence = 0
         self._handlers: dict[str, Callable[..., Any]] = {
             "restore": self._restore,
+            "known": lambda turn: self.known_to(turn.node),
             "leave": self._leave,
             "beat": self._beat,
             "sign_in": self._sign_in,
@@ -96,15 +97,22 @@ class FloorModel:
             sequence=self._sequence,
         )
 
-    def absorb(self, presences: Iterable[Presence], calls: Iterable[Call]) -> None:
-        """Take over what another floor (Redis) says, without consequences."""
+    def absorb(self, node: str, presences: Iterable[Presence], calls: Iterable[Call]) -> None:
+        """Take over what the shared floor says, without consequences.
+
+        Only what concerns ``node`` is kept: agents who signed in there or are held by its calls,
+        and its calls.
+        """
         for presence in presences:
-            self.agents[presence.agent_id] = presence
+            if node in (presence.node, presence.call_node):
+                self.agents[presence.agent_id] = presence
+            else:
+                self.agents.pop(presence.agent_id, None)
         for call in calls:
             self.token = max(self.token, call.token)
             if call.state == "gone":
                 self.calls.pop(call.call_id, None)
-            else:
+            elif call.node == node:
                 self.calls[call.call_id] = call
 
     # What is overdue
@@ -310,15 +318,17 @@ class FloorModel:
         self._put_agent(turn, told)
 
     def _vouch_for(self, turn: _Turn, told: Presence) -> None:
-        """Believe in another node's conversation until that node speaks, or is dead."""
+        """Believe in an absent node's conversation until that node speaks, or is dead.
+
+        A node that is present has told of its calls, and if this one is not among them, it is over.
+        """
         assert told.call_id is not None  # noqa: S101 -- held agents have both
         assert told.call_node is not None  # noqa: S101
-        self.nodes.setdefault(told.call_node, turn.now + self._times.node)
-        if told.call_id not in self.calls:
-            self._put_call(
-                turn,
-                Call(told.call_id, told.call_node, told.since, 0, "talking", told.agent_id),
-            )
+        if told.call_node in self.nodes:
+            return
+        self.nodes[told.call_node] = turn.now + self._times.node
+        call = Call(told.call_id, told.call_node, told.since, 0, "talking", told.agent_id)
+        self._put_call(turn, call)
 
     def _restore_call(self, turn: _Turn, call: Call) -> None:
         agent = self.agents.get(call.agent_id or "")

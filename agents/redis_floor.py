@@ -5,10 +5,11 @@ is retried, and ``FloorUnreachable`` is the one error the caller sees.
 """
 
 import asyncio
+import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -22,7 +23,7 @@ from agents.scripts import floor_script
 
 SOCKET_TIMEOUT: Final = 0.5
 """Seconds for connecting, and for one answer."""
-_OPERATION_TIMEOUT: Final = 1.0
+_OPERATION_TIMEOUT: Final = 0.8
 
 
 class FloorUnreachable(Exception):  # noqa: N818 -- the state of a peer, not our error
@@ -57,7 +58,7 @@ class RedisEngine:
     """Executes commands in Redis in the name of one node.
 
     Args:
-        redis: from ``connect``; owned, and closed, by the caller.
+        redis: a client (``connect`` makes one); owned, and closed, by the caller.
         node: this node's name.
         times: the floor's intervals.
         prefix: what all keys begin with.
@@ -74,7 +75,7 @@ class RedisEngine:
             times.offer, times.reoffer, times.wrap_up, times.node
         )]  # fmt: skip
         self._script = floor_script()
-        self._sha = ""
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
 
     async def execute(self, command: Command, now: float | None) -> Reply:
         """Execute atomically.
@@ -96,16 +97,23 @@ class RedisEngine:
             raise FloorUnreachable(str(error)) from error
         return _reply(command, json.loads(answer))
 
-    async def _run(self, arguments: list[str]) -> str:
-        if not self._sha:
-            self._sha = await self._redis.script_load(self._script)
+    async def answers(self) -> bool:
+        """Tell whether Redis can be spoken to."""
         try:
-            answer: str = await self._redis.evalsha(self._sha, 1, self._base, *arguments)
-        except NoScriptError:  # Redis was restarted
-            answer = await self._redis.eval(self._script, 1, self._base, *arguments)
-        return answer
+            async with asyncio.timeout(_OPERATION_TIMEOUT):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
 
-    async def news(self) -> AsyncIterator[News | None]:
+    async def _run(self, arguments: list[str]) -> str | bytes:
+        try:
+            answer = await self._redis.evalsha(self._sha, 1, self._base, *arguments)
+        except NoScriptError:  # a new Redis
+            answer = await self._redis.eval(self._script, 1, self._base, *arguments)
+        return cast("str | bytes", answer)
+
+    async def news(self) -> AsyncGenerator[News | None, None]:
         """Yield None once subscribed, then what other nodes' commands change here.
 
         Raises:
@@ -163,7 +171,7 @@ def _result(command: Command, result: Any) -> Any:
             return [presence_from(record) for record in result]
         case "beat":
             return [call_from(record) for record in result]
-        case "restore":
+        case "restore" | "known":
             return (
                 [presence_from(record) for record in result["agents"]],
                 [call_from(record) for record in result["calls"]],

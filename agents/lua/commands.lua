@@ -125,20 +125,15 @@ function COMMANDS.restore(asked)
     free_if_lost(id)
   end
   settle() -- what was told may be overdue by now
-  local known = { agents = {}, calls = calls_of(NODE) }
-  for _, agent in ipairs(everyone()) do
-    if agent.node == NODE or agent.call_node == NODE then
-      known.agents[#known.agents + 1] = agent
-    end
-  end
-  return known
+  return known_here()
 end
+
+COMMANDS.known = known_here
+COMMANDS.everyone = everyone
 
 function COMMANDS.presence(asked)
   return load('agent', asked.agent_id)
 end
-
-COMMANDS.everyone = everyone
 
 function COMMANDS.counts()
   local counts = {

@@ -91,25 +91,30 @@ local function fenced(asked)
   return nil
 end
 
+-- Believe in an absent node's conversation until that node speaks, or is dead. A node that is
+-- present has told of its calls, and if this one is not among them, it is over.
+local function vouch_for(told)
+  if redis.call('ZADD', key('nodes'), 'NX', stamp(NOW + TIMES.node), told.call_node) == 0 then
+    return
+  end
+  put_call({
+    call_id = told.call_id,
+    node = told.call_node,
+    arrived_at = told.since,
+    priority = '0',
+    state = 'talking',
+    agent_id = told.agent_id,
+    token = '0',
+  })
+end
+
 local function restore_agent(told)
   local known = load('agent', told.agent_id)
   local held_here = HELD[told.state] and told.call_node == NODE
   if not known then
     put_agent(told)
     if told.state == 'talking' and not held_here then
-      -- Believe in another node's conversation until that node speaks, or is dead.
-      redis.call('ZADD', key('nodes'), 'NX', stamp(NOW + TIMES.node), told.call_node)
-      if not load('call', told.call_id) then
-        put_call({
-          call_id = told.call_id,
-          node = told.call_node,
-          arrived_at = told.since,
-          priority = '0',
-          state = 'talking',
-          agent_id = told.agent_id,
-          token = '0',
-        })
-      end
+      vouch_for(told)
     end
     return
   end
@@ -164,4 +169,15 @@ local function calls_of(node)
     records[i] = load('call', id)
   end
   return records
+end
+
+-- The agents who signed in at this node or are held by its calls, and its calls.
+local function known_here()
+  local known = { agents = {}, calls = calls_of(NODE) }
+  for _, agent in ipairs(everyone()) do
+    if agent.node == NODE or agent.call_node == NODE then
+      known.agents[#known.agents + 1] = agent
+    end
+  end
+  return known
 end
