@@ -292,9 +292,7 @@ class MediaClient:
         pause = _BACK_OFF_FIRST
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(
-                    self._socket_path, limit=_LINE_LIMIT
-                )
+                reader, writer = await self._connect()
             except OSError:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _BACK_OFF_LAST)
@@ -311,6 +309,26 @@ class MediaClient:
                 raise
             finally:
                 self._disconnected(writer, lost=lost)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a process that answers.
+
+        One that is dying may still accept; only an answer tells.
+
+        Raises:
+            OSError: there is none.
+        """
+        async with asyncio.timeout(self._command_timeout):  # TimeoutError is an OSError
+            reader, writer = await asyncio.open_unix_connection(
+                self._socket_path, limit=_LINE_LIMIT
+            )
+            with contextlib.ExitStack() as undo:
+                undo.callback(writer.close)
+                writer.write(control.encode_command(control.Stats(id=next(self._ids))))
+                if not await reader.readline():
+                    raise ConnectionResetError
+                undo.pop_all()
+        return reader, writer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         """Deliver answers and events until the connection ends."""

@@ -119,8 +119,11 @@ class Engine:
 
     def _bind(self, host: str) -> tuple[socket.socket, socket.socket]:
         """Bind the next pair that no other program has taken."""
-        for _ in range(self._pool.free):
-            number = self._pool.take()
+        for _ in range(max(1, self._pool.free)):
+            try:
+                number = self._pool.take()
+            except PortsExhausted as error:
+                raise CommandError("no_ports", str(error)) from None
             try:
                 return bind_pair(host, number)
             except OSError as error:
@@ -128,10 +131,6 @@ class Engine:
                 if error.errno != errno.EADDRINUSE:
                     raise CommandError("no_ports", f"cannot bind {host}: {error}") from error
                 log.warning("port pair in use by another program", port=number)
-        try:
-            self._pool.take()
-        except PortsExhausted as error:
-            raise CommandError("no_ports", str(error)) from None
         raise CommandError("no_ports", "every free port pair is in use by other programs")
 
     def _set_remote(self, command: control.Remote) -> Result:

@@ -140,13 +140,13 @@ async def serve(*, socket_path: Path, host: str, ports: PortPool) -> None:
         log.error("nobody connected", seconds=CONNECT_SECONDS)  # noqa: TRY400 - no trace to show
     finally:
         server.close()
-        socket_path.unlink(missing_ok=True)
+        socket_path.unlink(missing_ok=True)  # noqa: ASYNC240 - after the last packet
         await connection.engine.close()
 
 
 async def _listen(path: Path, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
     """Listen on a socket that only this user may use; a dead process's socket is replaced."""
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - before the first packet
     mask = os.umask(0o077)
     try:
         return await asyncio.get_running_loop().create_unix_server(factory, str(path))

@@ -1,0 +1,131 @@
+"""Symmetric RTP: who is listened to, and where is sent."""
+
+import pytest
+
+from telephony.media.relay import OutgoingStream, Remote
+from telephony.media.rtp import RtpPacket, build
+from telephony.media.session import RELATCH_GUARD_SECONDS, Session
+
+SDP = ("192.0.2.1", 4000)
+NATTED = ("203.0.113.9", 61000)
+STRANGER = ("198.51.100.66", 4000)
+
+
+def session() -> Session:
+    return Session("leg", OutgoingStream(ssrc=1, sequence=0, timestamp=0))
+
+
+def remote(address: tuple[str, int] | None = SDP, *, event: int | None = 101) -> Remote:
+    return Remote(address, 8, "PCMA", event, {8: "PCMA", **({event: None} if event else {})})
+
+
+def audio(payload_type: int = 8, sequence: int = 1) -> bytes:
+    return build(
+        RtpPacket(
+            payload_type, marker=False, sequence=sequence, timestamp=0, ssrc=5, payload=bytes(160)
+        )
+    )
+
+
+@pytest.fixture
+def leg() -> Session:
+    leg = session()
+    leg.set_remote(remote(), 0.0)
+    return leg
+
+
+def test_until_heard_the_peer_is_where_its_sdp_says(leg: Session) -> None:
+    assert (leg.source, leg.destination) == (None, SDP)
+
+
+def test_the_first_valid_packet_latches(leg: Session) -> None:
+    assert leg.receive(audio(), NATTED, 1.0) is not None
+    assert (leg.source, leg.destination) == (NATTED, NATTED)
+    assert leg.last_packet == 1.0
+
+
+def test_a_stranger_after_that_is_dropped_and_counted(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    assert leg.receive(audio(), STRANGER, 1.1) is None
+    assert leg.receive(audio(), (NATTED[0], NATTED[1] + 2), 1.2) is None
+    assert (leg.source, leg.destination, leg.strangers) == (NATTED, NATTED, 2)
+    assert leg.receive(audio(sequence=2), NATTED, 1.3) is not None
+
+
+@pytest.mark.parametrize(
+    "data,counter",
+    [
+        (b"\x00" + audio()[1:], "malformed"),
+        (b"stun or worse", "malformed"),
+        (audio(0), "unexpected"),
+        (audio(72), "unexpected"),  # RTCP on the wrong port looks like payload type 72…76
+    ],
+)
+def test_nothing_else_latches(leg: Session, data: bytes, counter: str) -> None:
+    assert leg.receive(data, STRANGER, 1.0) is None
+    assert (leg.source, leg.destination) == (None, SDP)
+    assert getattr(leg, counter) == 1
+
+
+def test_before_the_sdp_nothing_is_expected() -> None:
+    leg = session()
+    assert leg.receive(audio(), SDP, 1.0) is None
+    assert (leg.source, leg.unexpected) == (None, 1)
+
+
+def test_a_key_press_latches_too(leg: Session) -> None:
+    packet = leg.receive(audio(101), NATTED, 1.0)
+    assert packet is not None
+    assert leg.codec_of(packet) is None
+    assert leg.source == NATTED
+
+
+def test_the_same_address_again_keeps_the_latch(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    leg.set_remote(remote(event=None), 2.0)
+    assert (leg.source, leg.destination) == (NATTED, NATTED)
+
+
+def test_a_new_address_opens_the_latch(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    moved = ("192.0.2.50", 9000)
+    leg.set_remote(remote(moved), 2.0)
+    assert (leg.source, leg.destination) == (None, moved)
+    assert leg.receive(audio(sequence=2), moved, 2.1) is not None
+    assert leg.source == moved
+
+
+def test_packets_under_way_from_the_old_address_do_not_latch_again(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    moved = ("192.0.2.50", 9000)
+    leg.set_remote(remote(moved), 2.0)
+    assert leg.receive(audio(sequence=2), NATTED, 2.01) is None
+    assert leg.receive(audio(sequence=3), moved, 2.02) is not None
+    assert (leg.source, leg.strangers) == (moved, 1)
+
+
+def test_behind_a_nat_the_old_source_is_taken_back_in_the_end(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    leg.set_remote(remote(("192.0.2.50", 9000)), 2.0)
+    late = 2.0 + RELATCH_GUARD_SECONDS
+    assert leg.receive(audio(sequence=2), NATTED, late) is not None
+    assert leg.destination == NATTED
+
+
+def test_a_peer_on_hold_is_heard_but_not_sent_to(leg: Session) -> None:
+    leg.set_remote(remote(None), 1.0)
+    assert leg.receive(audio(), NATTED, 2.0) is not None
+    assert (leg.source, leg.destination) == (NATTED, None)
+
+
+def test_relay_needs_both_sides_descriptions(leg: Session) -> None:
+    other = session()
+    leg.route_to(other)
+    packet = leg.receive(audio(), SDP, 1.0)
+    assert packet is not None
+    assert leg.relay(packet, other, 1.0) is None
+    other.set_remote(remote(("192.0.2.2", 5000)), 1.0)
+    leg.route_to(other)
+    assert leg.relay(packet, other, 1.0) is not None
+    other.set_remote(remote(None), 1.1)
+    assert leg.relay(packet, other, 1.1) is None
