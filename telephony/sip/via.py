@@ -16,7 +16,7 @@ Address = tuple[str, int]
 """A numeric host (IPv6 without brackets) and a port."""
 
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
-_HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9\-.]*)"
+_HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_\-.]*"
 # sent-protocol LWS sent-by *( SEMI via-params ); RFC 3261 §25.1 lets white space stand around
 # the slashes and the colon.
 _VIA = re.compile(

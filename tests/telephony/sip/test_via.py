@@ -20,7 +20,8 @@ SOURCE = ("192.0.2.9", 4711)
 @pytest.mark.parametrize(
     "text, plain",
     [
-        ("SIP/2.0/UDP 192.0.2.1", "SIP/2.0/UDP 192.0.2.1"),
+        ("SIP/2.0/UDP 192.0.2.1", None),
+        ("SIP/2.0/UDP a_container:5060;branch=z9hG4bK-1", None),
         ("sip/2.0/udp Host.example:5070 ;rport", "SIP/2.0/UDP Host.example:5070;rport"),
         (
             "SIP / 2.0 / UDP first.example.com: 4000;ttl=16 ;maddr=224.2.0.1 ;branch=a.1",
