@@ -18,6 +18,10 @@ from telephony.sip.invite_usage import Reply
 
 _SALT_BYTES = 8
 
+#: Phones that give up when any challenge names an algorithm they don't know, instead of taking the
+#: one they do (libre before 2.0, ENOSYS): they are shown the first challenge, MD5, alone.
+_MD5_ALONE = ("baresip v0.", "baresip v1.")
+
 
 class CredentialStore(Protocol):
     """Where the digest secrets of phones are (RFC 7616 §3.4.2)."""
@@ -84,6 +88,8 @@ class Authenticator:
         values = self._guard.challenge(
             self._wall_clock(), salt=secrets.token_bytes(_SALT_BYTES), stale=stale
         )
+        if (request.get_header("User-Agent") or "").startswith(_MD5_ALONE):
+            values = values[:1]
         name = "Proxy-Authenticate" if as_proxy else "WWW-Authenticate"
         status = 407 if as_proxy else 401
         return Reply(request, status, headers=tuple((name, value) for value in values))
