@@ -13,8 +13,16 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture
-async def served(house: House) -> AsyncIterator[tuple[str, int]]:
-    """The house's app on a real server; its address."""
+async def server(house: House) -> AsyncIterator[WebServer]:
+    """The house's app on a real server, listening."""
     server = WebServer(house.app)
-    yield await server.start("127.0.0.1", 0)
+    await server.start("127.0.0.1", 0)
+    yield server
     await server.close()
+
+
+@pytest.fixture
+def served(server: WebServer) -> tuple[str, int]:
+    """The server's address."""
+    assert server.address is not None
+    return server.address

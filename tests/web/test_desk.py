@@ -1,0 +1,235 @@
+"""The agent desktop in a real browser, on the real server, with the house's fakes behind it."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from agents.presence import Input
+from eventbus.catalogue import ServiceStatus
+from tests.support.browser import Window, chromium, window
+from tests.support.waiting import until
+from tests.web.fakes import PASSWORD, Clock
+from tests.web.house import House
+from web.server import WebServer
+
+Address = tuple[str, int]
+
+
+class WallClock(Clock):
+    def __call__(self) -> float:
+        return time.time()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path, clock=WallClock())
+
+
+@pytest.fixture
+async def opened(served: Address) -> AsyncIterator[Window]:
+    """The page as it first comes up; nothing may have gone wrong in it by the end."""
+    async with chromium() as browser, window(browser, f"http://{served[0]}:{served[1]}/") as opened:
+        yield opened
+        assert opened.errors == []
+
+
+async def sign_in(page: Page, password: str = PASSWORD) -> None:
+    await page.get_by_test_id("agent-id").fill("1001")
+    await page.get_by_test_id("password").fill(password)
+    await page.get_by_test_id("sign-in").click()
+
+
+async def ready(page: Page) -> None:
+    await sign_in(page)
+    await page.get_by_test_id("ready").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
+
+
+async def value(page: Page, name: str, expected: str) -> None:
+    await expect(page.get_by_test_id(f"field-{name}")).to_have_value(expected)
+
+
+async def source(page: Page, name: str, expected: str) -> None:
+    await expect(page.get_by_test_id(f"source-{name}")).to_have_text(expected)
+
+
+async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Window) -> None:
+    page = opened.page
+    await ready(page)
+    await expect(page.get_by_test_id("agent-name")).to_have_text("王芳")
+
+    house.calls.offer("c1", "1001")
+    await expect(page.get_by_test_id("state-name")).to_have_text("振铃")
+    await expect(page.get_by_test_id("call-caller")).to_have_text("15250322668")
+    ticket_id = house.calls.answer("c1")
+    await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
+    await value(page, "phone", "15250322668")
+    await source(page, "phone", "来电")
+
+    house.calls.partial("c1", "caller", "我姓章我家门口")
+    await expect(page.get_by_test_id("partial")).to_contain_text("我姓章我家门口")
+    house.calls.say("c1", "caller", "我姓章我家门口的路灯不亮了", start=2, end=5)
+    await expect(page.get_by_test_id("partial")).to_have_count(0)
+    await expect(page.get_by_test_id("utterance")).to_contain_text("我姓章我家门口的路灯不亮了")
+    for name, heard in (("name", "章"), ("type", "投诉"), ("category", "道路设施")):
+        house.calls.hear(ticket_id, name, heard, "我姓章我家门口的路灯不亮了")
+        await value(page, name, heard)
+        await source(page, name, "听写")
+
+    await page.get_by_test_id("field-name").fill("张伟")
+    await source(page, "name", "人工")
+    house.calls.hear(ticket_id, "name", "章先生")  # heard while he types
+    house.calls.hear(ticket_id, "address", "人民路 8 号")
+    await value(page, "address", "人民路 8 号")
+    await value(page, "name", "张伟")
+    await page.get_by_test_id("field-name").blur()
+    await expect(page.get_by_test_id("save-state")).to_have_text("已保存")
+    house.calls.hear(ticket_id, "name", "章")  # heard after he corrected it
+    house.calls.hear(ticket_id, "party", "路灯所")
+    await value(page, "party", "路灯所")
+    await value(page, "name", "张伟")
+    await page.get_by_test_id("field-urgency").select_option("紧急")
+    await page.get_by_test_id("field-secret").check()
+    await source(page, "secret", "人工")
+    await expect(page.get_by_test_id("submit")).to_be_disabled()
+
+    await page.get_by_test_id("hang-up").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("话后整理")
+    await expect(page.get_by_test_id("wrap-up-clock")).to_have_text("00:30")
+    await page.get_by_test_id("field-content").fill("门口路灯不亮")
+    await page.get_by_test_id("submit").click()  # what he typed last is sent first
+    await expect(page.get_by_test_id("ticket-status")).to_have_text("已提交")
+    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
+    await expect(page.get_by_test_id("today-ticket")).to_contain_text("门口路灯不亮")
+    ticket = await house.calls.ticket(ticket_id)
+    assert ticket is not None
+    assert ticket["status"] == "submitted"
+    stored = {name: (part["value"], part["source"]) for name, part in ticket["fields"].items()}
+    assert stored["name"] == ("张伟", "agent")
+    assert stored["urgency"] == ("紧急", "agent")
+    assert stored["secret"] == (True, "agent")
+    assert stored["content"] == ("门口路灯不亮", "agent")
+    assert stored["address"] == ("人民路 8 号", "heard")
+
+
+async def test_a_lost_connection_is_shown_and_typed_text_survives_it(
+    house: House, opened: Window, server: WebServer
+) -> None:
+    page = opened.page
+    assert server.address is not None
+    served = server.address
+    await ready(page)
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    await value(page, "phone", "15250322668")
+    await server.close()
+    await expect(page.get_by_test_id("banner-lost")).to_be_visible()
+    await page.get_by_test_id("field-address").fill("太平路 3 号")
+    await page.get_by_test_id("field-address").blur()
+    await expect(page.get_by_test_id("save-state")).to_contain_text("未保存")
+    house.calls.say("c1", "caller", "断线时说的话")
+    await server.start(*served)
+    await expect(page.get_by_test_id("banner-lost")).to_have_count(0)
+    await expect(page.get_by_test_id("save-state")).to_have_text("已保存")
+    await expect(page.get_by_test_id("utterance")).to_contain_text("断线时说的话")
+    await value(page, "address", "太平路 3 号")
+    ticket = await house.calls.ticket(ticket_id)
+    assert ticket is not None
+    assert ticket["fields"]["address"]["value"] == "太平路 3 号"
+
+
+async def test_a_refused_value_is_marked_and_the_others_are_stored(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    await ready(page)
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    await value(page, "phone", "15250322668")
+    await page.get_by_test_id("field-party").fill("物业")
+    await page.get_by_test_id("field-phone").fill("138")
+    await page.get_by_test_id("field-phone").blur()
+    await expect(page.get_by_test_id("error-phone")).to_have_text("不是完整的电话号码")
+    await value(page, "phone", "138")
+    house.calls.end("c1")
+    await page.get_by_test_id("submit").click()  # nothing is submitted while a field is wrong
+    await expect(page.get_by_test_id("save-state")).to_have_text("有内容需要修改")
+    ticket = await house.calls.ticket(ticket_id)
+    assert ticket is not None
+    assert ticket["status"] == "draft"
+    assert ticket["fields"]["party"]["value"] == "物业"
+    await page.get_by_test_id("field-phone").fill("53571234")
+    await page.get_by_test_id("submit").click()
+    await expect(page.get_by_test_id("ticket-status")).to_have_text("已提交")
+
+
+async def test_the_desk_says_what_is_wrong(house: House, opened: Window) -> None:
+    page = opened.page
+    await sign_in(page, password="wrong")
+    await expect(page.get_by_test_id("sign-in-error")).to_have_text("工号或密码错误")
+    house.health.parts["recogniser"] = {"status": "no_model", "detail": None}
+    await ready(page)
+    await expect(page.get_by_test_id("services")).to_have_text("识别不可用")
+    await expect(page.get_by_test_id("banner-no_model")).to_contain_text("未安装识别模型")
+    house.bus.publish(ServiceStatus(at=time.time(), part="recogniser", status="away"))
+    await expect(page.get_by_test_id("banner-recogniser")).to_contain_text("语音识别中断")
+    house.bus.publish(ServiceStatus(at=time.time(), part="recogniser", status="ok"))
+    await expect(page.get_by_test_id("banner-recogniser")).to_have_count(0)
+    house.floor.set_phones("1001", 0)
+    await expect(page.get_by_test_id("phone")).to_have_text("话机未注册")
+    house.floor.set_phones("1001", 1)
+    house.calls.offer("c1", "1001")
+    house.floor.put("1001", Input.MISSED)
+    await expect(page.get_by_test_id("state-name")).to_have_text("示忙 · 未接")
+    await expect(page.get_by_test_id("banner-missed")).to_be_visible()
+
+
+async def test_breaks_reload_language_and_sign_out(house: House, opened: Window) -> None:
+    page = opened.page
+    await sign_in(page)
+    await page.get_by_test_id("not-ready").click()
+    await page.get_by_test_id("reason-meal").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("示忙 · 用餐")
+    await page.reload()
+    await expect(page.get_by_test_id("state-name")).to_have_text("示忙 · 用餐")
+    await page.get_by_test_id("language").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("Not ready · Meal")
+    await page.get_by_test_id("sign-out").click()
+    await expect(page.get_by_test_id("sign-in-form")).to_be_visible()
+    await expect(page.get_by_test_id("desk")).to_be_hidden()
+    await until(lambda: house.app.state.services.feed.count() == 0)
+    presence = await house.floor.presence("1001")
+    assert presence is not None
+    assert presence.state == "signed_out"
+
+
+async def test_an_earlier_ticket_is_opened_with_transcript_and_recording(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    await house.finished_call("c1", "1001")
+    await ready(page)
+    await page.get_by_test_id("today-ticket").click()
+    await value(page, "address", "城厢镇人民路 8 号")
+    await house.finished_call("c2", "1001")
+    await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc2")
+    await page.locator("[data-ticket=Tc1]").click()
+    await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc1")
+    await expect(page.get_by_test_id("utterance")).to_have_count(1)
+    await expect(page.get_by_test_id("recording")).to_have_attribute(
+        "src", "/api/v1/calls/c1/recording"
+    )
+    await page.get_by_test_id("back").click()
+    await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc2")
+
+
+async def test_the_api_is_documented_without_anybodys_cdn(opened: Window, served: Address) -> None:
+    page = opened.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"http://{served[0]}:{served[1]}/api/docs")
+    await expect(page.get_by_test_id("operation").first).to_contain_text("/api/v1/session")
+    assert {url.split("/")[2] for url in asked} == {f"{served[0]}:{served[1]}"}

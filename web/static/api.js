@@ -1,0 +1,81 @@
+// @ts-check
+/** Requests to `/api/v1`, by the session cookie. */
+
+/** A request that was refused (`status` > 0) or did not get through (`status` 0). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} message
+   * @param {string | null} field
+   */
+  constructor(status, code, message, field = null) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path below /api/v1
+ * @param {unknown} [body]
+ * @returns {Promise<any>} the answer's JSON; null when it has none
+ */
+async function request(method, path, body) {
+  /** @type {Record<string, string>} */
+  const headers = { "X-Requested-With": "hotline" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  let text;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    text = await answer.text();
+  } catch (error) {
+    throw new ApiError(0, "network", String(error));
+  }
+  let data = null;
+  try {
+    data = text ? JSON.parse(text) : null;
+  } catch {
+    throw new ApiError(answer.status || 500, "not_json", text.slice(0, 80));
+  }
+  if (!answer.ok) {
+    const { code = "unknown", message = "", field = null } = data?.error ?? {};
+    throw new ApiError(answer.status, code, message, field);
+  }
+  return data;
+}
+
+const segment = encodeURIComponent;
+
+export const api = {
+  /** @param {string} agentId @param {string} password */
+  signIn: (agentId, password) => request("POST", "/session", { agent_id: agentId, password }),
+  signOut: () => request("DELETE", "/session"),
+  me: () => request("GET", "/me"),
+  ready: () => request("PUT", "/me/presence", { state: "ready" }),
+  /** @param {string} reason */
+  notReady: (reason) => request("PUT", "/me/presence", { state: "not_ready", reason }),
+  endWrapUp: () => request("POST", "/me/wrap-up/end"),
+  /** @param {string} callId */
+  hangUp: (callId) => request("POST", `/calls/${segment(callId)}/hang-up`),
+  /** @param {string} callId */
+  call: (callId) => request("GET", `/calls/${segment(callId)}`),
+  /** @param {string} callId */
+  transcript: (callId) => request("GET", `/calls/${segment(callId)}/transcript`),
+  /** @param {string} callId @returns {string} */
+  recordingUrl: (callId) => `/api/v1/calls/${segment(callId)}/recording`,
+  tickets: () => request("GET", "/tickets?limit=100"),
+  /** @param {string} ticketId */
+  ticket: (ticketId) => request("GET", `/tickets/${segment(ticketId)}`),
+  /** @param {string} ticketId @param {Record<string, unknown>} fields */
+  correct: (ticketId, fields) => request("PATCH", `/tickets/${segment(ticketId)}`, { fields }),
+  /** @param {string} ticketId */
+  submit: (ticketId) => request("POST", `/tickets/${segment(ticketId)}/submit`),
+};

@@ -1,0 +1,315 @@
+// @ts-check
+/** The agent's desk: keeps the state, draws it, and does what the buttons say. */
+
+import { api, ApiError } from "./api.js";
+import { Feed } from "./feed.js";
+import { showBanners, showHeader, showStateClock } from "./header.js";
+import { has, t } from "./i18n.js";
+import { byId, make, setText } from "./page.js";
+import { initialState, reduce, shownTicket } from "./state.js";
+import { TicketForm } from "./ticket_form.js";
+import { clock, Transcript } from "./transcript.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./state.js").Ticket} Ticket */
+
+const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.submitted"];
+
+const unixNow = () => Date.now() / 1000;
+
+export class Desk {
+  /** @param {{onSignedOut: () => void}} hooks */
+  constructor({ onSignedOut }) {
+    this.onSignedOut = onSignedOut;
+    this.state = initialState();
+    this.drawing = false;
+    this.ticking = 0;
+    this.saveState = "";
+    this.transcript = new Transcript(byId("transcript"));
+    this.recording = /** @type {HTMLAudioElement} */ (byId("recording"));
+    this.form = new TicketForm(/** @type {HTMLFormElement} */ (byId("ticket-form")), {
+      save: (ticketId, fields) => api.correct(ticketId, fields),
+      onSaved: (ticket) => this.dispatch({ event: "corrected", ticket }),
+      onStatus: (key) => this.showSaveState(key),
+    });
+    this.feed = new Feed({
+      onEvent: (event) => this.onEvent(event),
+      onLost: () => this.dispatch({ event: "lost" }),
+      stillSignedIn: () => this.stillSignedIn(),
+    });
+    this.wireButtons();
+    window.addEventListener("beforeunload", (event) => {
+      if (this.form.unsaved) event.preventDefault();
+    });
+  }
+
+  show() {
+    byId("desk").hidden = false;
+    this.feed.open();
+    this.ticking = setInterval(() => this.tick(), 500);
+    this.draw();
+  }
+
+  hide() {
+    byId("desk").hidden = true;
+    this.feed.close();
+    clearInterval(this.ticking);
+    this.state = initialState();
+  }
+
+  translate() {
+    this.form.translate();
+    this.showSaveState(this.saveState);
+    this.draw();
+  }
+
+  // -- what happens -------------------------------------------------------------------------
+
+  /** @param {any} event from the feed */
+  onEvent(event) {
+    this.dispatch(event);
+    const others = event.agent_id && event.agent_id !== this.state.agent?.id;
+    if (LIST_CHANGED_BY.includes(event.event) && !others) this.attempt(() => this.fetchList());
+    if (event.event === "snapshot") this.form.send(); // what was typed while it was away
+    if (event.agent_id !== this.state.agent?.id) return;
+    if (event.event === "agent.presence" && event.state === "wrap_up") {
+      this.attempt(async () => this.setPresence((await api.me()).presence)); // tells until when
+    }
+    if (event.event === "call.answered") {
+      this.attempt(async () => {
+        this.dispatch({ event: "filled", ticket: await api.ticket(event.ticket_id) });
+      });
+    }
+  }
+
+  /** @param {any} event */
+  dispatch(event) {
+    this.state = reduce(this.state, event, unixNow());
+    if (this.drawing) return;
+    this.drawing = true;
+    queueMicrotask(() => {
+      this.drawing = false;
+      this.draw();
+    });
+  }
+
+  /**
+   * Does something that may be refused, and says so when it is.
+   * @param {() => Promise<unknown>} action
+   */
+  async attempt(action) {
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 401) this.onSignedOut();
+      else this.say(error);
+    }
+  }
+
+  /** @param {ApiError} error */
+  say(error) {
+    const key = `error.${error.code}`;
+    const text = has(key) ? t(key) : t("error.other", { message: error.message });
+    const note = make("p", "banner bad passing", text, "banner-error");
+    byId("banners").append(note);
+    setTimeout(() => note.remove(), 5000);
+  }
+
+  async stillSignedIn() {
+    try {
+      await api.me();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        this.onSignedOut();
+        return false;
+      }
+    }
+    return true; // or the server cannot be reached: try on
+  }
+
+  async fetchList() {
+    const { items } = await api.tickets();
+    const midnight = new Date().setHours(0, 0, 0, 0) / 1000;
+    const tickets = items.filter(
+      (/** @type {Ticket} */ ticket) =>
+        (ticket.created_at ?? 0) >= midnight || ticket.status === "draft",
+    );
+    this.dispatch({ event: "tickets", tickets });
+  }
+
+  // -- the buttons --------------------------------------------------------------------------
+
+  wireButtons() {
+    const on = (/** @type {string} */ id, /** @type {() => Promise<unknown>} */ action) =>
+      byId(id).addEventListener("click", () => this.attempt(action));
+    on("ready", async () => this.setPresence(await api.ready()));
+    for (const item of document.querySelectorAll("[data-reason]")) {
+      const { reason = "other" } = /** @type {HTMLElement} */ (item).dataset;
+      item.addEventListener("click", () => {
+        byId("busy").removeAttribute("open");
+        this.attempt(async () => this.setPresence(await api.notReady(reason)));
+      });
+    }
+    document.addEventListener("click", ({ target }) => {
+      const menu = byId("busy");
+      if (target instanceof Node && !menu.contains(target)) menu.removeAttribute("open");
+    });
+    on("hang-up", async () => this.state.call && (await api.hangUp(this.state.call.call_id)));
+    on("end-wrap-up", async () => {
+      await this.form.send();
+      this.setPresence(await api.endWrapUp());
+    });
+    on("submit", () => this.submit());
+    on("back", async () => this.dispatch({ event: "back" }));
+    on("sign-out", async () => {
+      await this.form.send();
+      await api.signOut();
+      this.onSignedOut();
+    });
+    byId("ticket-form").addEventListener("keydown", (event) => {
+      const submit = /** @type {HTMLButtonElement} */ (byId("submit"));
+      if (event.ctrlKey && event.key === "Enter" && !submit.disabled) submit.click();
+    });
+  }
+
+  /** @param {any} presence */
+  setPresence(presence) {
+    this.dispatch({ event: "presence", presence });
+  }
+
+  async submit() {
+    const ticket = shownTicket(this.state);
+    if (!ticket || !(await this.form.flush())) return;
+    this.dispatch({ event: "submitted", ticket: await api.submit(ticket.id) });
+  }
+
+  /** @param {Ticket} ticket */
+  async open(ticket) {
+    if (ticket.id === this.state.ticket?.id) {
+      this.dispatch({ event: "back" });
+      return;
+    }
+    const callId = ticket.call_id ?? "";
+    const [fresh, finals, call] = await Promise.all([
+      api.ticket(ticket.id),
+      api.transcript(callId),
+      api.call(callId),
+    ]);
+    const opened = { ticket: fresh, finals, recording: call.recording };
+    this.dispatch({ event: "open", opened });
+  }
+
+  // -- drawing ------------------------------------------------------------------------------
+
+  tick() {
+    const now = unixNow() + this.state.ahead;
+    const { call, presence } = this.state;
+    showStateClock(this.state, now);
+    const start = call?.answered_at ?? call?.arrived_at ?? now;
+    setText(byId("call-clock"), call ? clock((call.ended_at ?? now) - start) : "");
+    const ends = presence?.state === "wrap_up" ? presence.wrap_up_until : null;
+    byId("wrap-up").hidden = ends === null;
+    setText(byId("wrap-up-clock"), ends === null ? "" : clock(Math.ceil(ends - now)));
+  }
+
+  draw() {
+    if (byId("desk").hidden) return;
+    showHeader(this.state);
+    showBanners(this.state);
+    this.drawCall();
+    this.drawTranscript();
+    this.drawTicket();
+    this.drawList();
+    this.tick();
+  }
+
+  drawCall() {
+    const { call, presence, connected } = this.state;
+    byId("call-card").dataset.state = call?.state ?? "none";
+    byId("call-body").hidden = !call;
+    byId("call-none").hidden = Boolean(call);
+    const why = ["ready", "wrap_up"].includes(presence?.state ?? "") ? presence?.state : "not_ready";
+    setText(byId("call-none"), t(`call_none_${why}`));
+    document.title =
+      call?.state === "offered" ? `☎ ${call.caller ?? ""}` : `12345 ${t("subtitle")}`;
+    if (!call) return;
+    setText(byId("call-caller"), call.caller || t("no_number"));
+    setText(byId("call-line"), call.line);
+    setText(byId("call-state"), t(`call.${call.state}`));
+    const hangUp = /** @type {HTMLButtonElement} */ (byId("hang-up"));
+    hangUp.hidden = call.state === "ended";
+    hangUp.disabled = !connected;
+  }
+
+  drawTranscript() {
+    const { opened, finals, partials } = this.state;
+    this.transcript.show(opened?.finals ?? finals, opened ? {} : partials);
+    setText(byId("transcript-heading"), t(opened ? "transcript_past" : "transcript"));
+    const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";
+    this.recording.hidden = !url;
+    if (url !== (this.recording.getAttribute("src") ?? "")) {
+      if (url) this.recording.src = url;
+      else this.recording.removeAttribute("src");
+      this.recording.load();
+    }
+  }
+
+  drawTicket() {
+    const { call, presence, connected, opened } = this.state;
+    const ticket = shownTicket(this.state);
+    this.form.show(ticket);
+    byId("ticket-none").hidden = Boolean(ticket);
+    setText(byId("ticket-id"), ticket?.id ?? "");
+    byId("back").hidden = !opened;
+    const status = byId("ticket-status");
+    setText(status, ticket ? t(`ticket.${ticket.status}`) : "");
+    status.dataset.status = ticket?.status ?? "";
+    const draft = ticket?.status === "draft";
+    const live = call?.state === "talking" && call.ticket_id === ticket?.id;
+    byId("ticket-actions").hidden = !ticket;
+    const submit = /** @type {HTMLButtonElement} */ (byId("submit"));
+    submit.disabled = !draft || live || !connected;
+    setText(byId("submit-hint"), live ? t("submit_after_call") : draft ? "" : t("submitted"));
+    byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
+  }
+
+  drawList() {
+    const { today } = this.state;
+    const current = shownTicket(this.state)?.id;
+    setText(byId("today-count"), today.length ? t("today_count", { count: today.length }) : "");
+    const rows = today.map((ticket) => this.listed(ticket, ticket.id === current));
+    byId("today").replaceChildren(
+      ...(rows.length ? rows : [make("li", "empty", t("today_none"))]),
+    );
+  }
+
+  /** @param {Ticket} ticket @param {boolean} current */
+  listed(ticket, current) {
+    const value = (/** @type {string} */ name) => ticket.fields[name]?.value ?? "";
+    const row = document.createElement("li");
+    const button = make("button", current ? "listed current" : "listed", "", "today-ticket");
+    button.dataset.ticket = ticket.id;
+    const at = ticket.created_at
+      ? new Date(ticket.created_at * 1000).toTimeString().slice(0, 5)
+      : "";
+    const top = make("span", "listed-top", "");
+    const status = make("span", "chip", t(`ticket.${ticket.status}`));
+    status.dataset.status = ticket.status;
+    top.append(make("span", "clock", at), make("span", "grow", [value("type"), value("category")].filter(Boolean).join(" · ")), status);
+    const who = `${value("name")}${value("title")}` || value("phone");
+    const what = value("content") || value("address") || t("untitled");
+    button.append(top, make("span", "listed-what", what), make("span", "muted", String(who)));
+    button.addEventListener("click", () => this.attempt(() => this.open(ticket)));
+    row.append(button);
+    return row;
+  }
+
+  /** @param {string} key */
+  showSaveState(key) {
+    const element = byId("save-state");
+    this.saveState = key;
+    element.dataset.level = key;
+    setText(element, key ? t(key) : "");
+  }
+}

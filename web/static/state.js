@@ -1,0 +1,244 @@
+// @ts-check
+/**
+ * What the desktop knows, and how each event changes it. `reduce` is pure: no page, no network.
+ *
+ * @typedef {{value: any, source: string | null, evidence: string | null}} Field
+ * @typedef {{id: string, call_id: string | null, status: string, created_at: number | null,
+ *   submitted_at: number | null, fields: Record<string, Field>}} Ticket
+ * @typedef {{seq: number, leg: string, start: number, end: number, text: string}} Utterance
+ * @typedef {{call_id: string, line: string, caller: string | null, state: string,
+ *   arrived_at: number, answered_at: number | null, ended_at: number | null,
+ *   ticket_id: string | null}} Call
+ * @typedef {{state: string, reason: string | null, since: number, phones: number,
+ *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
+ * @typedef {{ticket: Ticket, finals: Utterance[], recording: boolean}} Opened
+ *   a ticket that was opened from the list
+ *
+ * @typedef {object} State
+ * @property {{id: string, name: string, role: string} | null} agent
+ * @property {Presence | null} presence
+ * @property {boolean} connected
+ * @property {number} ahead seconds by which the server's clock is ahead of ours
+ * @property {Call | null} call
+ * @property {Ticket | null} ticket of the current call, or of the last one
+ * @property {Utterance[]} finals
+ * @property {Record<string, string>} partials by leg
+ * @property {Record<string, {status: string, detail: string | null}>} services
+ * @property {Ticket[]} today
+ * @property {Opened | null} opened
+ */
+
+/** @returns {State} */
+export function initialState() {
+  return {
+    agent: null,
+    presence: null,
+    connected: false,
+    ahead: 0,
+    call: null,
+    ticket: null,
+    finals: [],
+    partials: {},
+    services: {},
+    today: [],
+    opened: null,
+  };
+}
+
+/** @param {State} state @param {any} event @param {number} now */
+function onSnapshot(state, event, now) {
+  const same = state.ticket && event.ticket?.id === state.ticket.id;
+  return {
+    ...state,
+    agent: event.agent,
+    presence: event.presence,
+    connected: true,
+    ahead: event.at - now,
+    call: event.call ? { ended_at: null, ...event.call } : endedCall(state, event),
+    // Without a call the last ticket stays on the desk until it is submitted or replaced.
+    ticket: event.ticket ?? state.ticket,
+    finals: event.ticket ? event.transcript : state.finals,
+    partials: same ? state.partials : {},
+    services: event.services,
+  };
+}
+
+/** The call that ended while the connection was away is shown as ended, not as going on. */
+function endedCall(/** @type {State} */ state, /** @type {any} */ event) {
+  if (!state.call) return null;
+  if (state.call.state === "offered") return null;
+  return { ...state.call, state: "ended", ended_at: state.call.ended_at ?? event.at };
+}
+
+/** @type {Record<string, (state: State, event: any) => State>} */
+const CHANGES = {
+  "agent.presence": (state, event) => ({
+    ...state,
+    presence: {
+      wrap_up_until: null,
+      pending: null,
+      pending_reason: null,
+      ...(state.presence?.state === event.state ? state.presence : {}),
+      state: event.state,
+      reason: event.reason,
+      since: event.since,
+      phones: event.phones,
+    },
+    call:
+      ["ready", "not_ready", "signed_out"].includes(event.state) && state.call?.state !== "talking"
+        ? null
+        : state.call,
+  }),
+  "call.offered": (state, event) => ({
+    ...state,
+    call: {
+      call_id: event.call_id,
+      line: event.line,
+      caller: event.caller,
+      state: "offered",
+      arrived_at: event.at,
+      answered_at: null,
+      ended_at: null,
+      ticket_id: null,
+    },
+  }),
+  "call.offer_failed": (state, event) =>
+    state.call?.call_id === event.call_id ? { ...state, call: null } : state,
+  "call.answered": (state, event) => ({
+    ...state,
+    opened: null,
+    call: {
+      ended_at: null,
+      arrived_at: event.at,
+      ...state.call,
+      call_id: event.call_id,
+      line: event.line,
+      caller: event.caller,
+      state: "talking",
+      answered_at: event.at,
+      ticket_id: event.ticket_id,
+    },
+    ...(state.ticket?.id === event.ticket_id
+      ? {}
+      : {
+          ticket: {
+            id: event.ticket_id,
+            call_id: event.call_id,
+            status: "draft",
+            created_at: event.at,
+            submitted_at: null,
+            fields: {},
+          },
+          finals: [],
+          partials: {},
+        }),
+  }),
+  "call.ended": (state, event) =>
+    state.call?.call_id === event.call_id
+      ? { ...state, call: { ...state.call, state: "ended", ended_at: event.at }, partials: {} }
+      : state,
+  "transcript.partial": (state, event) =>
+    state.ticket?.call_id === event.call_id
+      ? { ...state, partials: { ...state.partials, [event.leg]: event.text } }
+      : state,
+  "transcript.final": (state, event) => {
+    if (state.ticket?.call_id !== event.call_id) return state;
+    const { seq, leg, start, end, text } = event;
+    const others = state.finals.filter((said) => said.seq !== seq);
+    return {
+      ...state,
+      finals: [...others, { seq, leg, start, end, text }].sort((a, b) => a.seq - b.seq),
+      partials: { ...state.partials, [leg]: "" },
+    };
+  },
+  "ticket.field": (state, event) =>
+    onTicket(state, event.ticket_id, (ticket) => ({
+      ...ticket,
+      fields: {
+        ...ticket.fields,
+        [event.field]: { value: event.value, source: event.source, evidence: event.evidence },
+      },
+    })),
+  "ticket.submitted": (state, event) =>
+    onTicket(state, event.ticket_id, (ticket) => ({
+      ...ticket,
+      status: "submitted",
+      submitted_at: event.at,
+    })),
+  "service.status": (state, event) => ({
+    ...state,
+    services: { ...state.services, [event.part]: { status: event.status, detail: event.detail } },
+  }),
+};
+
+/**
+ * @param {State} state
+ * @param {string} ticketId
+ * @param {(ticket: Ticket) => Ticket} change
+ * @returns {State}
+ */
+function onTicket(state, ticketId, change) {
+  const { ticket, opened } = state;
+  return {
+    ...state,
+    ticket: ticket?.id === ticketId ? change(ticket) : ticket,
+    opened: opened?.ticket.id === ticketId ? { ...opened, ticket: change(opened.ticket) } : opened,
+    today: state.today.map((listed) => (listed.id === ticketId ? change(listed) : listed)),
+  };
+}
+
+/** @param {Ticket} ticket */
+function byAgent(ticket) {
+  return Object.fromEntries(
+    Object.entries(ticket.fields).filter(([, field]) => field.source === "agent"),
+  );
+}
+
+/**
+ * @param {State} state
+ * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
+ *   submitted, filled, open, back
+ * @param {number} now Unix seconds, our clock
+ * @returns {State}
+ */
+export function reduce(state, event, now) {
+  switch (event.event) {
+    case "snapshot":
+      return onSnapshot(state, event, now);
+    case "lost":
+      return { ...state, connected: false };
+    case "presence": // the answer to our own request; knows more than the event
+      return { ...state, presence: event.presence };
+    case "tickets":
+      return { ...state, today: event.tickets };
+    case "corrected": // the answer to a correction; heard fields come by the feed, and in order
+      return onTicket(state, event.ticket.id, (ticket) => ({
+        ...ticket,
+        fields: { ...ticket.fields, ...byAgent(event.ticket) },
+      }));
+    case "submitted": // the answer to the submission
+      return onTicket(state, event.ticket.id, () => event.ticket);
+    case "filled": // fetched after the answer: events that came meanwhile are newer
+      return onTicket(state, event.ticket.id, (ticket) => ({
+        ...event.ticket,
+        fields: { ...event.ticket.fields, ...ticket.fields },
+      }));
+    case "open":
+      return { ...state, opened: event.opened };
+    case "back":
+      return { ...state, opened: null };
+    default: {
+      const change = CHANGES[event.event];
+      const mine = event.agent_id === state.agent?.id || event.event === "service.status";
+      return change && mine ? change(state, event) : state;
+    }
+  }
+}
+
+/**
+ * @param {State} state
+ * @returns {Ticket | null} the ticket in the form
+ */
+export function shownTicket(state) {
+  return state.opened ? state.opened.ticket : state.ticket;
+}
