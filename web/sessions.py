@@ -5,6 +5,7 @@ in with what he finds. Nodes share sessions through Redis; while Redis is away e
 with those it has seen.
 """
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 IDLE_SECONDS = 3600.0
+_PATIENCE_SECONDS = 1.0  # with a Redis that is connected but says nothing
 
 
 class SessionStore(Protocol):
@@ -120,7 +122,8 @@ class RedisSessions:
             for revoked in tuple(self._revoked):
                 await self._write(revoked, "")
                 self._revoked.discard(revoked)
-            found = await self._redis.getex(name, px=self._idle_ms)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await self._redis.getex(name, px=self._idle_ms)
             if found is None:
                 return await self._put_back(token)
         except (RedisError, OSError):
@@ -147,7 +150,8 @@ class RedisSessions:
         return agent_id
 
     async def _write(self, name: str, value: str) -> None:
-        await self._redis.set(name, value, px=self._idle_ms)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await self._redis.set(name, value, px=self._idle_ms)
 
     def _name(self, token: str) -> str:
         return f"{self._prefix}:session:{_key(token)}"

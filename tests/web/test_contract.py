@@ -51,7 +51,7 @@ async def _set_the_scene(who: str) -> str:
 @pytest.mark.parametrize("who", ["1001", "2001"])
 @schema.parametrize()
 @bounded
-def test_every_answer_is_a_documented_one(case: Case, who: str) -> None:
+def test_every_answer_is_a_documented_one(case: Case[Any], who: str) -> None:
     token = asyncio.run(_set_the_scene(who))
     # A ticket refuses more than a schema can say (what a complete number is, what stays filled).
     lenient: list[CheckFunction] = [positive_data_acceptance] if case.method == "PATCH" else []

@@ -1,0 +1,120 @@
+"""One suite for both session stores, and what Redis's own must do when Redis goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tests.support.redis_server import RedisServer, running_redis
+from web.sessions import MemorySessions, RedisSessions, SessionStore
+
+IDLE = 600.0
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[SessionStore]:
+    if request.param == "memory":
+        yield MemorySessions(idle_seconds=IDLE)
+        return
+    async with running_redis() as server, client(server) as redis:
+        yield RedisSessions(redis, idle_seconds=IDLE)
+
+
+def client(server: RedisServer) -> Redis:
+    return Redis.from_url(server.url, retry=Retry(NoBackoff(), 0))
+
+
+async def test_a_token_is_its_owners_until_it_is_revoked(store: SessionStore) -> None:
+    mine, other = await store.create("1001"), await store.create("1002")
+    assert await store.touch(mine) == "1001"
+    assert await store.touch(other) == "1002"
+    await store.revoke(mine)
+    assert await store.touch(mine) is None
+    assert await store.touch(other) == "1002"
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "令牌", "a" * 5000, "\udcff"])
+async def test_an_unknown_token_is_nobodys(store: SessionStore, token: str) -> None:
+    assert await store.touch(token) is None
+    await store.revoke(token)
+
+
+async def test_an_idle_session_ends_in_memory() -> None:
+    now = 0.0
+    store = MemorySessions(idle_seconds=10, clock=lambda: now)
+    token = await store.create("1001")
+    now = 9.9
+    assert await store.touch(token) == "1001"
+    now = 19.8
+    assert await store.touch(token) == "1001"
+    now = 29.8
+    assert await store.touch(token) is None
+
+
+async def test_an_idle_session_ends_in_redis() -> None:
+    async with running_redis() as server, client(server) as redis:
+        store = RedisSessions(redis, idle_seconds=0.05)
+        elsewhere = RedisSessions(redis, idle_seconds=0.05)
+        token = await store.create("1001")
+        assert await elsewhere.touch(token) == "1001"
+        (key,) = await redis.keys("hotline:session:*")
+        assert token not in str(key)
+        async with asyncio.timeout(5):
+            while await redis.exists(key):
+                assert await redis.pttl(key) <= 50
+        assert await elsewhere.touch(token) is None
+
+
+async def test_nodes_share_sessions_and_sign_outs() -> None:
+    async with running_redis() as server, client(server) as redis:
+        first, second = RedisSessions(redis), RedisSessions(redis)
+        token = await first.create("1001")
+        assert await second.touch(token) == "1001"
+        await second.revoke(token)
+        assert await first.touch(token) is None
+
+
+async def test_while_redis_is_away_a_node_goes_on_with_those_it_knows() -> None:
+    async with running_redis() as server, client(server) as redis:
+        store, elsewhere = RedisSessions(redis), RedisSessions(redis)
+        kept, ended = await store.create("1001"), await store.create("1002")
+        await server.kill()
+        assert await store.touch(kept) == "1001"
+        assert await elsewhere.touch(kept) is None
+        fresh = await store.create("1003")
+        assert await store.touch(fresh) == "1003"
+        await store.revoke(ended)
+        assert await store.touch(ended) is None
+        await server.start()
+        assert await store.touch(kept) == "1001"
+        assert await store.touch(fresh) == "1003"
+        assert await elsewhere.touch(fresh) == "1003"
+        assert await elsewhere.touch(ended) is None
+
+
+async def test_sessions_that_redis_lost_are_put_back_but_not_ended_ones() -> None:
+    async with running_redis() as server, client(server) as redis:
+        store, elsewhere = RedisSessions(redis), RedisSessions(redis)
+        token, ended = await store.create("1001"), await store.create("1002")
+        await store.revoke(ended)
+        await redis.flushall()
+        assert await store.touch(token) == "1001"
+        assert await elsewhere.touch(token) == "1001"
+        assert await store.touch(ended) is None
+
+
+async def test_a_redis_that_hangs_costs_a_moment_and_nobodys_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("web.sessions._PATIENCE_SECONDS", 0.05)
+    async with running_redis() as server, client(server) as redis:
+        store = RedisSessions(redis)
+        token = await store.create("1001")
+        server.freeze()
+        async with asyncio.timeout(2):
+            assert await store.touch(token) == "1001"
+        server.thaw()
+        assert await store.touch(token) == "1001"
