@@ -13,21 +13,19 @@ It plays a tone or a WAV file as its microphone, and writes what it hears to a W
 import asyncio
 import itertools
 import json
-import math
-import wave
-from array import array
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port
 from tests.support.programs import Program
+from tests.support.tones import RATE
+from tests.support.waiting import until
+from tests.support.waveforms import write_tone
 
 Address = tuple[str, int]
 HOST = "127.0.0.1"
 SECONDS = 10.0
-RATE = 8000
-TONE_SECONDS = 30
 
 CONFIG = """\
 poll_method epoll
@@ -47,6 +45,7 @@ rtp_ports {rtp_port}-{rtp_last}
 rtp_stats yes
 jitter_buffer_delay 2-10
 ringback_disabled yes
+statmode_default off
 menu_bell no
 snd_path {directory}
 ctrl_tcp_listen {host}:{control_port}
@@ -60,7 +59,11 @@ module_app menu.so
 module_app ctrl_tcp.so
 """
 
-MODULES = Path("/usr/lib/baresip/modules")
+# Debian 12 has them in the first place, later ones in a folder named after the architecture.
+MODULES = next(
+    (folder for folder in sorted(Path("/usr/lib").glob("**/baresip/modules"))),
+    Path("/usr/lib/baresip/modules"),
+)
 
 
 class BaresipError(Exception):
@@ -75,10 +78,12 @@ class Baresip:
         user: user part of its address, and its name for digest authentication.
         password: for digest authentication.
         registrar: where it registers (and through which it calls); None: it does not.
-        source: what it says: a tone's frequency in Hz, or a WAV file (8 kHz, 16 bit, mono).
+        source: what it says: a tone's frequency in Hz, or a WAV file (8 kHz, 16 bit, mono); when
+            that has ended it hangs up, and a tone ends after a minute.
         codec: the codec it offers and accepts.
         auto_answer: answers by itself.
         expires: life of its registration, seconds.
+        local_port: where it is reached; None: any.
     """
 
     def __init__(
@@ -92,9 +97,10 @@ class Baresip:
         codec: Literal["PCMA", "PCMU"] = "PCMA",
         auto_answer: bool = False,
         expires: int = 300,
+        local_port: int | None = None,
     ) -> None:
         self.user = user
-        self.address: Address = (HOST, free_udp_port())
+        self.address: Address = (HOST, local_port or free_udp_port())
         self.events: list[dict[str, Any]] = []
         self._directory = directory
         self._control_port = free_tcp_port()
@@ -108,6 +114,8 @@ class Baresip:
             "baresip", ["baresip", "-4", "-s", "-f", directory], directory=directory
         )
         directory.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, int):  # baresip's own generator (ausine) works at 48 kHz only
+            source = write_tone(directory / f"tone-{source}.wav", source, seconds=60)
         self._write_config(source)
         self._write_account(registrar, password, codec, expires, auto_answer=auto_answer)
 
@@ -141,9 +149,12 @@ class Baresip:
         Raises:
             BaresipError: the registrar refused.
         """
-        event = await self.wait_event("REGISTER_OK", "REGISTER_FAIL", seconds=seconds)
-        if event["type"] == "REGISTER_FAIL":
-            raise BaresipError(f"{self.user} could not register: {event.get('param')}")
+        # It registers when started, perhaps before anybody listens to its events: so it is asked.
+        async with asyncio.timeout(seconds):
+            while "OK" not in (answer := await self.command("reginfo")):
+                if "ERR" in answer:
+                    raise BaresipError(f"{self.user} could not register:\n{self.said()[-1500:]}")
+                await asyncio.sleep(0.02)
 
     async def dial(self, uri: str) -> None:
         """Place a call; CALL_ESTABLISHED or CALL_CLOSED tells how it went."""
@@ -177,7 +188,7 @@ class Baresip:
     async def wait_event(self, *types: str, seconds: float = SECONDS) -> dict[str, Any]:
         """Return the first event of these types that no earlier wait has returned.
 
-        Types: REGISTER_OK, REGISTER_FAIL, CALL_INCOMING, CALL_RINGING, CALL_PROGRESS,
+        Types: CALL_INCOMING (not with ``auto_answer``), CALL_RINGING, CALL_PROGRESS,
         CALL_ESTABLISHED, CALL_CLOSED, …; keys: type, param, direction, peeruri, id.
 
         Raises:
@@ -196,6 +207,12 @@ class Baresip:
             seen = [event["type"] for event in self.events]
             raise TimeoutError(f"{self.user}: no {key}, only {seen}\n{self.said()}") from None
 
+    async def wait_heard(self, seconds: float) -> None:
+        """Return once it has heard so many seconds in its latest call."""
+        # The file is written in blocks, as it comes: what is on disk is what has been heard.
+        bytes_wanted = 44 + seconds * RATE * 2
+        await until(lambda: self._size("dec") >= bytes_wanted, seconds + SECONDS)
+
     def heard(self) -> Path:
         """Return the WAV file of what it heard in its latest call; complete once that has ended."""
         return self._recording("dec")
@@ -208,11 +225,17 @@ class Baresip:
         """Return its log."""
         return self._program.said()
 
-    def _recording(self, direction: str) -> Path:
-        recordings = self._directory.glob(f"dump-*-{direction}.wav")
-        return max(recordings, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    def _size(self, direction: str) -> int:
+        sizes = [path.stat().st_size for path in self._recordings(direction)]
+        return sizes[-1] if sizes else 0
 
-    def _write_config(self, source: int | Path) -> None:
+    def _recordings(self, direction: str) -> list[Path]:
+        return sorted(self._directory.glob(f"dump-*-{direction}.wav"))
+
+    def _recording(self, direction: str) -> Path:
+        return self._recordings(direction)[-1]
+
+    def _write_config(self, source: Path) -> None:
         rtp_port = free_rtp_port()
         config = CONFIG.format(
             host=HOST,
@@ -222,23 +245,9 @@ class Baresip:
             rtp_last=rtp_port + 16,
             directory=self._directory,
             modules=MODULES,
-            source=source if isinstance(source, Path) else self._write_tone(source),
+            source=source,
         )
         (self._directory / "config").write_text(config)
-
-    def _write_tone(self, frequency: int) -> Path:
-        # baresip's own generator (ausine) works at 48 kHz only.
-        path = self._directory / f"tone-{frequency}.wav"
-        step = 2 * math.pi * frequency / RATE
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            tone = array(
-                "h", (round(10000 * math.sin(step * i)) for i in range(RATE * TONE_SECONDS))
-            )
-            file.writeframes(tone.tobytes())
-        return path
 
     def _write_account(
         self,

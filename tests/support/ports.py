@@ -28,3 +28,13 @@ def free_rtp_port() -> int:
         except OSError:
             continue
         return port
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody has this UDP port: how a program that says nothing shows that it listens."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return True
+    return False

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from signal import Signals
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from signal import Signals
 
 
 class Program:

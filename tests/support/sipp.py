@@ -9,8 +9,6 @@ The scenarios are in ``tests/support/sipp``; each says what its injected fields 
 """
 
 import csv
-import wave
-from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +16,10 @@ from pathlib import Path
 from signal import Signals
 from typing import Self
 
-from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port
+from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port, is_taken
 from tests.support.programs import Program
 from tests.support.waiting import until
+from tests.support.waveforms import read_mono
 
 Address = tuple[str, int]
 HOST = "127.0.0.1"
@@ -64,7 +63,7 @@ class SippRun:
         rate: calls a second.
         limit: at most so many calls at once; None: as SIPp sees fit.
         rows: injected fields, one row a call, in order and again from the beginning.
-        keys: values of [keywords] in the scenario.
+        keys: what stands for [key] in the scenario.
         service: user part of the called address; as a phone: its own.
         lost: percentage of its packets, sent and received, that it loses on purpose.
         speech: a WAV file (8 kHz, 16 bit, mono) that is played once the call stands; A-law.
@@ -88,11 +87,13 @@ class SippRun:
         local_port: int | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        # How long a call stays to absorb what is sent again: RFC 3261's 64 × T1 would be 32 s.
+        linger_ms = "4000" if lost else "200"
         self.address: Address = (HOST, local_port or free_udp_port())
         self._directory = directory
         self._statistics = directory / "statistics.csv"
         options = {
-            "-sf": self._scenario(scenario, speech),
+            "-sf": self._scenario(scenario, speech, {"linger": linger_ms, **(keys or {})}),
             "-i": HOST,
             "-p": self.address[1],
             "-mi": HOST,
@@ -115,20 +116,17 @@ class SippRun:
         if remote is not None:
             options |= {"-r": max(1, round(rate * 10)), "-rp": 10_000}
         flags = ["-bind_local", "-nostdin", "-trace_stat", "-trace_err", "-trace_msg"]
-        argv = ["sipp", *(["%s:%d" % remote] if remote else []), *flags]
+        argv = ["sipp", *([f"{remote[0]}:{remote[1]}"] if remote else []), *flags]
         for option, value in options.items():
             argv += [option, str(value)]
-        for key, value in (keys or {}).items():
-            argv += ["-key", key, value]
         self._program = Program("sipp", argv, directory=directory)
 
     async def __aenter__(self) -> Self:
         """Start it; it listens when this returns."""
         await self._program.start()
         try:
-            # The statistics file's heading is written once the sockets are open.
-            await until(lambda: self._statistics.exists() or not self._program.running)
-            assert self._statistics.exists(), self._program.said()[-2000:]
+            await until(lambda: is_taken(self.address[1]) or not self._program.running)
+            assert self._program.running, self._program.said()[-2000:]
         except BaseException:
             await self._program.stop()
             raise
@@ -175,8 +173,10 @@ class SippRun:
         path = self._directory / name
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def _scenario(self, name: str, speech: Path | None) -> Path:
+    def _scenario(self, name: str, speech: Path | None, keys: Mapping[str, str]) -> Path:
         text = (SCENARIOS / f"{name}.xml").read_text(encoding="utf-8")
+        for key, value in keys.items():  # SIPp's own -key works in messages only
+            text = text.replace(f"[{key}]", value)
         if speech is not None:
             raw = self._directory / "speech.alaw"
             raw.write_bytes(_a_law(speech))
@@ -221,15 +221,12 @@ async def register(
 
 
 def _a_law(path: Path) -> bytes:
-    """Return a WAV file's samples in G.711 A-law, by the formula of ITU-T G.711 (no table)."""
-    with wave.open(str(path), "rb") as file:
-        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1), path
-        samples = array("h", file.readframes(file.getnframes()))
-    return bytes(map(_a_law_of, samples))
+    """Return a WAV file's samples in G.711 A-law, by G.711's formula, not our own table."""
+    return bytes(_a_law_of(int(sample)) for sample in read_mono(path))
 
 
 def _a_law_of(sample: int) -> int:
-    sign, magnitude = (0xD5, sample >> 3) if sample >= 0 else (0x55, ~sample >> 3)
-    segment = max(0, magnitude.bit_length() - 5)
-    step = magnitude >> (segment if segment else 1)
+    sign, magnitude = (0xD5, sample >> 4) if sample >= 0 else (0x55, ~sample >> 4)
+    segment = max(0, magnitude.bit_length() - 4)
+    step = magnitude >> max(0, segment - 1)
     return sign ^ (segment << 4 | step & 0x0F)
