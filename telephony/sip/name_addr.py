@@ -23,8 +23,9 @@ _PARAMETER = re.compile(
     rf"\s*;\s*(?P<name>[A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;\"<>]+))?\s*",
     re.DOTALL,
 )
-# RFC 3261 §25.1: user = unreserved / escaped / user-unreserved
-_USER_SAFE = "-_.!~*'()&=+$,;?/"
+# RFC 3261 §25.1: user = unreserved / escaped / user-unreserved; ";" and "?" would be allowed too,
+# but many a parser takes them for the beginning of parameters and headers.
+_USER_SAFE = "-_.!~*'()&=+$,/"
 
 
 class AddressError(SipError, ValueError):
