@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from tickets.ear import Ear
 from tickets.fields import FIELDS, FieldChange, FieldValue, Source, check
 
 Speaker = Literal["caller", "agent"]
@@ -57,11 +58,15 @@ class TicketDraft:
         if caller_id:
             self.fields["phone"] = FieldValue(caller_id, "caller_id")
         self._heard: list[Utterance] = []
+        self._ear = Ear()
 
     def hear(self, utterance: Utterance) -> list[FieldChange]:
         """Take in what one party said; return the fields that changed. Never raises."""
         self._heard.append(utterance)
-        return []
+        changes: list[FieldChange] = []
+        for field, value, evidence in self._ear.hear(utterance.speaker, utterance.text):
+            changes += self._set(field, value, "heard", evidence)
+        return changes
 
     def correct(self, field: str, value: object) -> list[FieldChange]:
         """Set a field for the agent; return what changed, fields that follow from it included.
@@ -69,14 +74,27 @@ class TicketDraft:
         Raises:
             TicketError: unknown field, or a value it cannot hold; nothing was changed.
         """
-        checked = check(field, value)
-        return self._set(field, checked, "agent", None)
+        decided = {field: check(field, value)}
+        if field == "urgency":
+            decided["urgent"] = decided["urgency"] in {"紧急", "特急"}
+        elif field == "urgent" and decided["urgent"] != self.fields["urgent"].value:
+            decided["urgency"] = "紧急" if decided["urgent"] else "普通"
+        if decided.get("urgent") is False:
+            # Nothing may call for the fire brigade on a ticket that the agent declared calm.
+            decided |= {"urgency_reason": None, "transfer": None}
+        changes: list[FieldChange] = []
+        for name, decision in decided.items():
+            changes += self._set(name, decision, "agent", None)
+        return changes
 
     def _set(
         self, field: str, value: Any, source: Source, evidence: str | None
     ) -> list[FieldChange]:
+        old = self.fields[field]
+        if source == "heard" and old.source == "agent":
+            return []
         new = FieldValue(value, source, evidence)
-        if self.fields[field] == new:
+        if old == new:
             return []
         self.fields[field] = new
         return [FieldChange(field, value, source, evidence)]

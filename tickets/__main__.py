@@ -1,0 +1,73 @@
+"""``python -m tickets``: try the slot filler on written dialogues.
+
+    python -m tickets fill CASES.jsonl --json     one JSON object a line
+    python -m tickets score CASES.jsonl [-v]      compare with "expect"
+
+Exit status 0; 2 when the input cannot be read.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tickets import cases
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "fill":
+            for case in cases.read_cases(options.cases):
+                _print_filled(cases.fill(case), as_json=options.json)
+        else:
+            _print_scores(*cases.score(cases.read_cases(options.cases)), verbose=options.verbose)
+    except (OSError, cases.BadCase) as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"tickets: {error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tickets", description=(__doc__ or "").strip())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    fill = commands.add_parser("fill", help="fill a ticket from each dialogue")
+    fill.add_argument("cases", type=Path, metavar="CASES.jsonl")
+    fill.add_argument("--json", action="store_true", help="print one JSON object a line")
+    score = commands.add_parser("score", help="compare with what the dialogues expect")
+    score.add_argument("cases", type=Path, metavar="CASES.jsonl")
+    score.add_argument("-v", "--verbose", action="store_true", help="list what was wrong")
+    return parser
+
+
+def _print_filled(values: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
+        return
+    sys.stdout.write(f"{values['id']}\n")
+    for field in cases.SCORED:
+        if values[field] is not None:
+            sys.stdout.write(f"  {field:<9} {values[field]}\n")
+
+
+def _print_scores(
+    tally: Mapping[str, tuple[int, int]], misses: Sequence[cases.Miss], *, verbose: bool
+) -> None:
+    sys.stdout.write(f"{'field':<10}{'right':>7}{'total':>7}{'percent':>9}\n")
+    for field, (right, total) in tally.items():
+        percent = f"{100 * right / total:.1f}" if total else "-"
+        sys.stdout.write(f"{field:<10}{right:>7}{total:>7}{percent:>9}\n")
+    if verbose:
+        for miss in misses:
+            sys.stdout.write(
+                f"{miss.id}: {miss.field} is {miss.got!r}, expected {miss.expected!r}\n"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

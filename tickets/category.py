@@ -1,0 +1,93 @@
+"""What a matter is about: weighted words per category, from ``tickets/data/categories.toml``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from tickets import rules
+
+_NOTHING = "其他"
+_OTHER_HITS = 0.4
+"""How much a topic's further words count beside its best one."""
+_LEAST = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A category, its second level, how well it fits, and the words that said so."""
+
+    category: str
+    topic: str
+    score: float
+    words: tuple[str, ...]
+
+
+class Classifier(Protocol):
+    """Ranks categories for a text, best first; a trained model can stand in for the rules."""
+
+    def __call__(self, text: str) -> list[Ranked]:
+        """Return every category that fits at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyword:
+    parts: tuple[str, ...]
+    weight: float
+    shown: str
+
+
+def classify(text: str) -> list[Ranked]:
+    """Rank the categories whose words are in the text, best first; ``其他`` when none is."""
+    ranked = [
+        best
+        for category, topics in _keywords().items()
+        if (best := _rank(text, category, topics)) is not None
+    ]
+    # sort() is stable: between equals the file's order decides.
+    ranked.sort(key=lambda candidate: -candidate.score)
+    if not ranked or ranked[0].score < _LEAST:
+        return [Ranked(_NOTHING, "", 0.0, ()), *ranked]
+    return ranked
+
+
+@cache
+def _keywords() -> Mapping[str, Mapping[str, tuple[_Keyword, ...]]]:
+    return {
+        category: {topic: tuple(map(_keyword, words)) for topic, words in topics.items()}
+        for category, topics in rules.load("categories").items()
+    }
+
+
+def _keyword(entry: str) -> _Keyword:
+    words, _, weight = entry.partition("=")
+    return _Keyword(tuple(words.split("&")), float(weight or 3), words.replace("&", "…"))
+
+
+def _rank(text: str, category: str, topics: Mapping[str, tuple[_Keyword, ...]]) -> Ranked | None:
+    best: Ranked | None = None
+    total = 0.0
+    for topic, keywords in topics.items():
+        hits = [k for k in keywords if all(part in text for part in k.parts)]
+        if not hits:
+            continue
+        hits.sort(key=lambda keyword: -keyword.weight)
+        rest = _distinct(hits)
+        score = hits[0].weight + _OTHER_HITS * sum(k.weight for k in rest)
+        total += score
+        if best is None or score > best.score:
+            best = Ranked(category, topic, score, tuple(k.shown for k in hits))
+    if best is None:
+        return None
+    # A category's other topics support its best one.
+    score = best.score + _OTHER_HITS * (total - best.score)
+    return Ranked(category, best.topic, score, best.words)
+
+
+def _distinct(hits: list[_Keyword]) -> list[_Keyword]:
+    """Return the hits after the first that are not said again by a better one (停水, 水)."""
+    kept = hits[:1]
+    for hit in hits[1:]:
+        if not any(part in other.shown for other in kept for part in hit.parts):
+            kept.append(hit)
+    return kept[1:]

@@ -1,0 +1,88 @@
+"""What the citizen wants: the type of his matter, secrecy, and whether he called before."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from tickets import rules
+from tickets.fields import TYPES
+from tickets.urgency import Urgency
+
+_URGENT_IS_HELP = 12.0
+"""More than any one explicit word: 我要举报…着火了 is a cry for help."""
+_COMPLAINED_OF = frozenset(
+    {"市容管理", "物业管理", "消费维权", "社区管理", "劳动纠纷", "环境保护", "违法建设", "纪检监察"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeHeard:
+    """The type of a matter and the words that said so; None when nothing did."""
+
+    type: str | None
+    words: str | None
+
+
+def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
+    """Return the type of a matter.
+
+    Args:
+        text: all that the citizen said.
+        category: what the matter is about; it decides where no word does.
+        urgency: a pressing matter is a call for help.
+    """
+    scores = dict.fromkeys(TYPES, 0.0)
+    words: dict[str, str] = {}
+    for kind, weight, pattern in _patterns():
+        match = pattern.search(text)
+        if match:
+            scores[kind] += weight
+            words.setdefault(kind, match[0])
+    if urgency.urgent:
+        scores["求助"] += _URGENT_IS_HELP
+        words.setdefault("求助", urgency.words or "")
+    best = max(_order(), key=lambda kind: scores[kind])
+    if scores[best] > 0:
+        return TypeHeard(best, words[best] or None)
+    if category == "其他":
+        return TypeHeard(None, None)
+    return TypeHeard("投诉" if category in _COMPLAINED_OF else "求助", None)
+
+
+def wants_secrecy(text: str) -> str | None:
+    """Return the words with which the citizen asks not to be named, or None."""
+    return _said("secret", "asked", text)
+
+
+def called_before(text: str) -> str | None:
+    """Return the words that say this is not the first call about it, or None."""
+    return _said("repeat", "said", text)
+
+
+def _said(table: str, key: str, text: str) -> str | None:
+    denied = [match.span() for match in _expression(table, "denied").finditer(text)]
+    for match in _expression(table, key).finditer(text):
+        start, end = match.span()
+        if not any(start < stop and begin < end for begin, stop in denied):
+            return match[0]
+    return None
+
+
+@cache
+def _expression(table: str, key: str) -> re.Pattern[str]:
+    return re.compile(rules.load("types")[table][key])
+
+
+@cache
+def _order() -> tuple[str, ...]:
+    return tuple(kind for kind in rules.load("types") if kind in TYPES)
+
+
+@cache
+def _patterns() -> tuple[tuple[str, float, re.Pattern[str]], ...]:
+    return tuple(
+        (kind, float(weight), re.compile(expression))
+        for kind in _order()
+        for weight, expressions in rules.load("types")[kind].items()
+        for expression in expressions
+    )

@@ -1,0 +1,348 @@
+"""Who is calling: 我姓陆, 免贵姓姚, 我叫张志芳弓长张志气的志芳草的芳, 沈女士."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from pypinyin import lazy_pinyin
+
+from tickets import rules
+from tickets.lexicon import boundaries
+
+_HAN = "\u4e00-\u9fff"
+_TITLES = {
+    "先生": "先生",
+    "女士": "女士",
+    "小姐": "女士",
+    "太太": "女士",
+    "阿姨": "女士",
+    "大姐": "女士",
+    "大妈": "女士",
+    "奶奶": "女士",
+    "大叔": "先生",
+    "大爷": "先生",
+    "师傅": None,
+    "老师": None,
+    "同志": None,
+}
+_TITLE = "|".join(_TITLES)
+
+# Somebody else's name follows.
+_OTHERS = re.compile(
+    r"(?:他|她|人家|对方|老板娘?|经理|负责人|医生|护士|司机|房东|中介|队长|书记|主任|店主|业务员|店长|教练|邻居"
+    r"|校长|保安|包工头|工头|客服|工作人员|民警|警察|领导|局长|科长|村长|院长|销售|驾驶员|女的|男的|那个人|这个人"
+    r"|个人|同事|朋友|儿子|女儿|孩子|小孩|老公|老婆|爸爸?|妈妈?|父亲|母亲|户主|业主|租客|卖家|师傅|老师|同学)"
+    r"(?:的)?(?:名字)?(?:好像)?(?:也)?(?:是|叫)?$"
+)
+_ASKED = re.compile(
+    r"贵姓|怎么称呼|如何称呼|称呼您|(?:叫|您|你|尊姓大|的|留|说|报|个|一下|下)(?:什么)?(?:名字|姓名)"
+    r"|姓什么|叫什么(?!位置|地方|小区|店|路|公司|单位|厂|村)|您是哪位|哪位"
+)
+_ASKED_OTHERS = re.compile(
+    r"(?:对方|他|她|老板|单位|公司|店|厂|小区|学校|村|平台|商家|机构|企业|负责人|医院|楼盘)"
+    r".{0,6}(?:叫什么|名字|姓什么|贵姓|名称)"
+)
+_FAMILY = re.compile(
+    r"(?P<no>不)?(?:我|本人)?(?:免贵|鄙|敝|复|双|贵|小|就|是)?姓(?!名)(?:是|的是)?"
+)
+_NOT_FAMILY = re.compile(r"[百同老他她大]$")
+_FULL = re.compile(
+    r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
+    r"|(?<![他她])姓名(?:是|叫)?|^(?:就)?叫"
+)
+_CALL_ME = re.compile(rf"(?:叫|喊|称呼|是)我?(?:小|老|阿)([{_HAN}])(?=$|就|吧|好|行|呀|啊|的|我)")
+_WITH_TITLE = re.compile(
+    rf"(?:我是|我叫|叫我|这里是|本人是?|我就是)?(?P<name>[{_HAN}]{{1,3}}?)(?P<title>{_TITLE})"
+)
+_LEAD = re.compile(
+    r"^(?:嗯+|啊|哦|噢|喔|诶|哎|呃|额|那个|好的|好|行|可以|对|是的|您好|你好|我的|我|本人|免贵|就|是|叫|做|名字|姓名|姓)*"
+)
+_EXPLAINED = re.compile(rf"([{_HAN}]{{1,3}})的([{_HAN}])")
+# After these a given name is over.
+_OVER = frozenset(
+    "我你您他她住在是的电手想要这那就也了嘛啊呢吧哈呀啦，,、 先女身我今请问家没有不和跟"
+)
+# These are in no given name.
+_NEVER_GIVEN = frozenset(
+    "叫不了的我你您他她在就也都吗呢吧啊哦嗯呀啦这那个们到说过着被把给跟没很是吃打什么哪谁"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NameHeard:
+    """A name, or only its family part, and how the person is addressed.
+
+    Attributes:
+        name: the name as it should be written; None when only a title was heard.
+        title: 先生, 女士 or None.
+        start: where the words begin in the utterance.
+        end: where they end.
+    """
+
+    name: str | None
+    title: str | None
+    start: int
+    end: int
+
+
+class NameEar:
+    """Listens for the citizen's name; knows whether the agent has just asked for it."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._asked = False
+
+    def agent(self, text: str) -> NameHeard | None:
+        """Hear the agent: his question, or his way of addressing the citizen (陆先生您好)."""
+        if _ASKED_OTHERS.search(text):
+            self._asked = False
+        elif _ASKED.search(text):
+            self._asked = True
+        heard = _addressed(text)
+        if heard is None or heard.name is None:
+            return None
+        if self.name is None:
+            self.name = heard.name
+            return heard
+        if self.name.startswith(heard.name):
+            return NameHeard(None, heard.title, heard.start, heard.end)
+        return None
+
+    def caller(self, text: str) -> NameHeard | None:
+        """Hear the citizen; return what was learnt about his name, or None."""
+        asked, self._asked = self._asked, False
+        heard = _introduced(text) or (_answered(text) if asked else None)
+        if heard is None:
+            return self._spelled(text)
+        if heard.name is None:
+            return heard
+        name = _respelled(heard.name, text[heard.end :])
+        if self.name and self.name.startswith(name):
+            name = self.name  # 张志芳, later only 我姓张
+        self.name = name
+        return NameHeard(name, heard.title or _titled(text, name), heard.start, heard.end)
+
+    def _spelled(self, text: str) -> NameHeard | None:
+        """Take 弓长张 after the agent asked which Zhang."""
+        if self.name is None:
+            return None
+        title = _titled(text, self.name)
+        name = _respelled(self.name, text) if len(text) <= _SHORT_ANSWER else self.name
+        if name == self.name:
+            return NameHeard(None, title, 0, 0) if title else None
+        self.name = name
+        return NameHeard(name, title, 0, len(text))
+
+
+_SHORT_ANSWER = 14
+_TWO = 2  # characters of an ordinary given name
+
+
+def family_of(text: str) -> str | None:
+    """Return the family name that ``text`` begins with, compound ones first."""
+    for length, known in ((2, _compound()), (1, _single())):
+        if text[:length] in known:
+            return text[:length]
+    return None
+
+
+def title_of(word: str) -> str | None:
+    """Return 先生 or 女士 for a form of address."""
+    return _TITLES.get(word)
+
+
+@cache
+def _single() -> frozenset[str]:
+    return rules.word_set("surnames", "single")
+
+
+@cache
+def _compound() -> frozenset[str]:
+    return rules.word_set("surnames", "compound")
+
+
+@cache
+def _parts() -> tuple[re.Pattern[str], dict[str, str]]:
+    spelled: dict[str, str] = rules.load("surnames")["spelled"]
+    longest_first = sorted(spelled, key=len, reverse=True)
+    return re.compile(rf"({'|'.join(longest_first)})([{_HAN}])"), spelled
+
+
+def _introduced(text: str) -> NameHeard | None:
+    """Find 我姓…, 我叫…, 我是…女士 and the like; the last one counts, being the correction."""
+    found: NameHeard | None = None
+    for match in _FULL.finditer(text):
+        name = _full_name(text[match.end() :])
+        if name and not _OTHERS.search(text[: match.start()]):
+            found = NameHeard(name, None, match.start(), match.end() + len(name))
+    for match in _FAMILY.finditer(text):
+        heard = _after_family(text, match)
+        if heard and heard.name and not (found and (found.name or "").startswith(heard.name)):
+            found = heard
+    if found is None:
+        found = _nicknamed(text) or _self_titled(text)
+    return found
+
+
+def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
+    before, after = text[: match.start()], text[match.end() :]
+    if match["no"] or _NOT_FAMILY.search(before) or _OTHERS.search(before):
+        return None
+    family = family_of(after)
+    if family is None:
+        # A rare name, or one the recogniser misheard, is believed when nothing else follows it.
+        if not re.fullmatch(rf"[{_HAN}](?:(?:{_TITLE})|[{_HAN}]{{1,3}}的.)?", after):
+            return None
+        if after[0] in "什啥氏":
+            return None
+        family = after[0]
+    end = match.end() + len(family)
+    full = re.match(rf"(?:我|名字|就|全名)?(?:叫|名)?({family}[{_HAN}]{{1,2}})", text[end:])
+    if _explanation(text[end:]) == family:
+        full = None
+    if full and not full[1].startswith(tuple(family + title for title in _TITLES)):
+        name = _full_name(text[end + full.start(1) :])
+        if name:
+            return NameHeard(name, None, match.start(), end + full.start(1) + len(name))
+    given = re.match(rf"(?:我)?名(?:叫|字是|字叫)?([{_HAN}]{{1,2}})", text[end:])
+    if given:
+        return NameHeard(family + given[1], None, match.start(), end + given.end())
+    return NameHeard(family, None, match.start(), end)
+
+
+def _nicknamed(text: str) -> NameHeard | None:
+    for match in _CALL_ME.finditer(text):
+        if match[1] in _single() and ("叫" in match[0] or "喊" in match[0] or "我是" in text):
+            return NameHeard(match[1], None, match.start(), match.end())
+    return None
+
+
+def _self_titled(text: str) -> NameHeard | None:
+    for match in _WITH_TITLE.finditer(text):
+        name = match["name"]
+        family = family_of(name)
+        itself = match.start("name") > match.start() or match.span() == (0, len(text))
+        if itself and family and (family == name or len(name) > len(family)):
+            return NameHeard(name, _TITLES[match["title"]], match.start(), match.end())
+    return None
+
+
+def _addressed(text: str) -> NameHeard | None:
+    """Find how an agent addresses the citizen: 好的陆先生, 欧阳女士您好."""
+    for match in re.finditer(r"先生|女士", text):
+        for length in (2, 1):
+            family = text[max(0, match.start() - length) : match.start()]
+            if family_of(family) == family and len(family) == length:
+                return NameHeard(family, _TITLES[match[0]], match.start() - length, match.end())
+    return None
+
+
+def _answered(text: str) -> NameHeard | None:
+    """Read the answer to 贵姓, which may be nothing but the name."""
+    lead = _LEAD.match(text)
+    start = lead.end() if lead else 0
+    # 何, 好 and 是 are fillers and names: when nothing is left, take the last one back.
+    rest = text[start:]
+    family = family_of(rest)
+    if family is None:
+        return None
+    after = rest[len(family) :]
+    title = re.match(rf"(?:{_TITLE})", after)
+    end = start + len(family)
+    explained = re.match(rf"[{_HAN}]{{1,3}}的{family}", after)
+    if not after or explained:
+        return NameHeard(family, None, start, end)
+    if title:
+        return NameHeard(family, _TITLES[title[0]], start, end + title.end())
+    name = _full_name(rest)
+    if name and (len(after) + len(family) == len(name) or _is_over(rest, len(name))):
+        return NameHeard(name, None, start, start + len(name))
+    if after[0] in _OVER or after.startswith(family):
+        return NameHeard(family, None, start, end)
+    return None
+
+
+def _is_over(text: str, length: int) -> bool:
+    rest = text[length:]
+    if not rest or rest[0] in _OVER:
+        return True
+    spelling, _ = _parts()
+    return bool(spelling.match(rest) or _explanation(rest) or re.match(rf"{_TITLE}", rest))
+
+
+def _explanation(text: str) -> str | None:
+    """Return the character that 桂花的桂 explains, if the text begins so."""
+    match = _EXPLAINED.match(text)
+    return match[2] if match and match[2] in match[1] else None
+
+
+def _full_name(text: str) -> str | None:
+    """Return the full name that ``text`` begins with: a family name and one or two more."""
+    family = family_of(text)
+    if family is None:
+        return None
+    after = text[len(family) :]
+    given = 0
+    for character in after[:2]:
+        if not re.match(rf"[{_HAN}]", character) or character in _NEVER_GIVEN:
+            break
+        given += 1
+    if given == 0 or re.match(rf"{_TITLE}", after):
+        return None
+    if given > 1 and _is_short(after):
+        given = 1
+    return text[: len(family) + given]
+
+
+def _is_short(after: str) -> bool:
+    """Tell whether a given name has one character, looking at what follows the family name."""
+    spelling, _ = _parts()
+    if _explanation(after[2:]):
+        return False  # 海燕 + 大海的海, not 海 + 燕大海的海
+    if after[1] in _OVER or _explanation(after[1:]) == after[0]:
+        return True
+    if spelling.match(after[1:]) or re.match(rf"{_TITLE}", after[1:]):
+        return True
+    if not after[2:] or spelling.match(after[2:]):
+        return False
+    return _TWO not in boundaries(after)
+
+
+def _respelled(name: str, rest: str) -> str:
+    """Correct characters that sound alike by the way the citizen spells them.
+
+    张志方 + 弓长张志气的志芳草的芳 → 张志芳.
+    """
+    spelling, families = _parts()
+    match = spelling.search(rest)
+    family = family_of(name) or name[:1]
+    if match and len(family) == 1:
+        meant = families[match[1]]
+        if _sounds_like(meant, family) and _sounds_like(match[2], meant):
+            name = meant + name[1:]
+    characters = list(name)
+    for explained in _EXPLAINED.finditer(rest):
+        meant = explained[2]
+        if meant not in explained[1] or meant in characters:
+            continue
+        for index, character in enumerate(characters):
+            if _sounds_like(meant, character):
+                characters[index] = meant
+                break
+    return "".join(characters)
+
+
+@cache
+def _sound(character: str) -> str:
+    return str(lazy_pinyin(character)[0])
+
+
+def _sounds_like(one: str, other: str) -> bool:
+    return one == other or _sound(one) == _sound(other)
+
+
+def _titled(text: str, name: str) -> str | None:
+    """Return the title said with this name: 我姓陆陆先生."""
+    family = family_of(name) or name[:1]
+    match = re.search(rf"(?:{re.escape(name)}|{re.escape(family)})({_TITLE})", text)
+    return _TITLES[match[1]] if match else None

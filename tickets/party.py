@@ -1,0 +1,144 @@
+"""Whom a matter is about (被反映对象): a shop, a firm, a school; or the caller's own enterprise."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from tickets import rules
+from tickets.places import name_start
+
+_HAN = "\u4e00-\u9fffA-Za-z0-9"
+_FIRM = "公司|单位|厂|店|商家|商户|平台|学校|机构|企业|医院|楼盘|物业|健身房|饭店|卖家|品牌|网店|中介|铺"
+_ASKED = re.compile(
+    rf"(?:{_FIRM}|对方)[^，]{{0,6}}(?:叫什么|名字|名称|是哪家|哪一?家)|(?:店|厂|单位|公司)名"
+    r"|哪家(?:公司|店|超市|医院|银行|单位|企业)?|什么(?:公司|单位|店名?|平台)"
+)
+_CALLED = re.compile(
+    rf"(?:{_FIRM}|店名|家)的?(?:名字|名称)?就?(?:叫做?|是叫|名叫)(?:什么|个)?"
+    rf"(?P<name>[{_HAN}]{{2,16}}?)(?=在|的|，| |我姓|我叫|$)"
+)
+_CALLED_WHAT = re.compile(rf"叫(?:什么|个)(?P<name>[{_HAN}]{{2,14}}?)(?=在|的|，| |我姓|我叫|$)")
+_OWN = re.compile(
+    rf"(?:我|我们|这里|这边)(?:是)(?P<name>[{_HAN}]{{2,12}}?)的(?=我|姓| |，|$|负责人|员工|财务|会计|人事|老板|法人|经理|小|一名|工作人员|行政)"
+)
+_NO_FIRM = re.compile(
+    r"^(?:开|做|租|住|卖|搞|退休|来|在|从|外地|本地|当地|附近|隔壁|楼上|楼下|这里|这边|那边|过来|打工|上班|第一次|新来|专门|送|跑|搬|刚|没|不|想|要|有|他|她|你|我)"
+    r"|(?:街道|社区|村|镇|乡|小区|花园|新村|苑|公寓|路|街|巷|区|市|县|省|人|户|家|生|级|班|幢|栋|室|号)$|居民|业主|村民|学生|家长|患者|病人|司机|妈妈|爸爸|老师|同学|朋友|邻居|先生|女士"
+)
+_BOUGHT = re.compile(
+    rf"(?:在|从|到|找)(?P<name>[{_HAN}]{{2,10}}?)(?:上面|上|里面|里|那里|那边|网站|APP|app)?(?:买|订|办|充|消费|下单|购买|网购|吃|修|装修|做的|报名|报了|交了|租)"
+)
+_ANSWER_LEAD = re.compile(
+    r"^(?:嗯|啊|哦|就|是|叫做?|那个|名字|一家|它|他们|我们|公司|单位|店|厂|什么)*"
+)
+_LONGEST_ANSWER = 16
+_LONGEST_GENERAL = 4
+
+_NAMED, _ENDING, _BOUGHT_AT, _UNNAMED = 5, 4, 3, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody a matter may be about.
+
+    Attributes:
+        name: as said, numbers in figures.
+        weight: how sure; a named one outweighs 物业.
+        own: the caller speaks for it.
+    """
+
+    name: str
+    weight: int
+    own: bool = False
+
+
+class PartyEar:
+    """Collects whom the matter may be about."""
+
+    def __init__(self) -> None:
+        self.found: list[Party] = []
+        self._asked = False
+
+    def agent(self, text: str) -> None:
+        """Hear the agent: has he asked for the firm's name?"""
+        self._asked = bool(_ASKED.search(text))
+
+    def caller(self, text: str) -> None:
+        """Hear the citizen (figures, names and numbers blanked)."""
+        asked, self._asked = self._asked, False
+        for party in (*(_answer(text) if asked else ()), *_parties(text)):
+            if all(party.name != known.name for known in self.found):
+                self.found.append(party)
+
+    def best(self, kind: str | None) -> Party | None:
+        """Return whom a matter of this type is about.
+
+        The caller's own enterprise counts only where he complains of nobody else.
+        """
+        complaint = kind in {"投诉", "举报"}
+        others = [p for p in self.found if not p.own and (complaint or p.weight > _UNNAMED)]
+        own = [p for p in self.found if p.own]
+        candidates = [*own, *others] if not complaint else (others or own)
+        return max(candidates, key=lambda party: party.weight, default=None)
+
+
+@cache
+def _endings() -> re.Pattern[str]:
+    endings = sorted(rules.load("parties")["endings"], key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, endings)))
+
+
+def _answer(text: str) -> Iterator[Party]:
+    """Read the answer to 公司叫什么: 叫鼎丰餐饮公司."""
+    lead = _ANSWER_LEAD.match(text)
+    rest = text[lead.end() if lead else 0 :]
+    name = re.split(r"在|的|，| |我", rest, maxsplit=1)[0]
+    if 2 <= len(name) <= _LONGEST_ANSWER and not re.search(r"不知道|不清楚|忘|记不|没有", name):  # noqa: PLR2004 -- 两个字
+        yield Party(name, _NAMED)
+
+
+def _parties(text: str) -> Iterator[Party]:
+    for match in (*_CALLED.finditer(text), *_CALLED_WHAT.finditer(text)):
+        yield Party(match["name"], _NAMED)
+    for match in _OWN.finditer(text):
+        if not _NO_FIRM.search(match["name"]):
+            yield Party(match["name"], _NAMED, own=True)
+    yield from _by_ending(text)
+    for match in _BOUGHT.finditer(text):
+        name = match["name"]
+        if name_start(text, match.end("name"), match.start("name")) == match.start("name") and not (
+            _NO_FIRM.search(name) or name in _nobody() or re.search(r"\d|网$|店$|家$", name)
+        ):
+            yield Party(name, _BOUGHT_AT)
+    unnamed = [name for name in rules.load("parties")["unnamed"] if name in text]
+    if unnamed:
+        yield Party(min(unnamed, key=text.index), _UNNAMED)
+
+
+def _by_ending(text: str) -> Iterator[Party]:
+    floor = 0
+    for match in _endings().finditer(text):
+        end = match.end()
+        number = re.search(r"[号幢栋室楼层](?=[^号幢栋室楼层]*$)", text[floor : match.start()])
+        begin = name_start(text, match.start(), floor + number.end() if number else floor)
+        # A branch is named after its chain: 惠民超市 + 凤起路店.
+        if 0 < floor == begin:
+            continue
+        stem = text[begin : match.start()]
+        if not stem or stem in _nobody() or stem[-1] in "的了家个间所" or _is_word(stem, match[0]):
+            continue
+        floor = end
+        yield Party(text[begin:end], _ENDING)
+
+
+def _is_word(stem: str, ending: str) -> bool:
+    """Tell whether stem and ending are one general word: 高等教育, 岗前培训, 医疗保险."""
+    return stem + ending in _nobody() or (
+        ending in {"教育", "培训", "保险", "摄影"} and len(stem) > 4
+    )
+
+
+@cache
+def _nobody() -> frozenset[str]:
+    return rules.word_set("parties", "nobody")

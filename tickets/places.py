@@ -1,0 +1,361 @@
+"""Places in spoken Chinese: a small grammar over name endings, house numbers and prepositions.
+
+There is no gazetteer: 人民街218号 is found because 街 ends names of streets, 218号 is a house
+number, and 居民 before it cannot belong to a name. ``tickets/data/places.toml`` holds the words.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from tickets import rules
+from tickets.lexicon import cut
+
+Kind = Literal["district", "town", "village", "road", "estate", "landmark", "weak", "loose", "unit"]
+
+_RANK: dict[Kind, int] = {"district": 0, "town": 1, "village": 2}
+"""Administrative levels come first in an address, coarse before fine; the rest as spoken."""
+_REST_RANK = 3
+
+
+def _any_of(key: str) -> str:
+    """Return an expression for any of the words of ``[context]`` in the rule file."""
+    words = rules.load("places")["context"][key]
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+_PHASE = r"(?:第?[\d一二三四五六七八九十]+期)?(?:[东南西北]区|[A-Za-z]区)?"
+_BUILDING = (
+    rf"{_PHASE}(?:\d+(?:-\d+)?(?:幢|栋|号楼|座)|[A-Za-z]座|\d+号(?!线|窗口))?"
+    r"(?:\d+单元|[甲乙丙丁]单元)?(?:\d+(?:楼|层)(?!下|上|道))?"
+    r"(?:\d{3,4}(?!\d|元|块|年|万|多|个|人|路|次|天))?(?:室(?!内|外))?"
+)
+_TAILS: dict[Kind, re.Pattern[str]] = {
+    "road": re.compile(
+        r"(?:[东南西北中]段)?(?:\d+弄)?(?:\d+(?:-\d+|之\d+)?号(?!线|窗口|公交|桥)(?:院)?)?"
+        rf"(?:交叉路?口|交界处?|路?口|站台?(?!在|着|满|了|起|立|岗))?{_BUILDING}"
+    ),
+    "estate": re.compile(_BUILDING),
+    "village": re.compile(r"(?:村委会)?(?:\d+(?:组|队))?(?:\d+号(?!线))?"),
+    "landmark": re.compile(
+        r"(?:[东南西北]门|[东南西北]区)?(?:[A-Za-z\d]+座|\d+号?楼(?!下)|\d+层)?(?:\d{3,4}室?)?"
+    ),
+    "town": re.compile(r"(?:办事处)?"),
+    "district": re.compile(""),
+}
+_NUMBERED = re.compile(
+    rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
+)
+_AT = re.compile(rf"(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
+_NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
+_LOOSE = re.compile(
+    rf"(?:位于|就?在|家?住在?|地址是?|地点是?|位置是?|(?:{_any_of('has_a_name')})(?:名字|名称)?(?:就?叫|就是)|^叫)"
+    r"(?:那个|这个|我们|咱们)?(?P<name>[\u4e00-\u9fffA-Za-z]{2,12}?)"
+    rf"(?P<near>{_NEAR.pattern}|里$|上$|这$|那$|$|我姓|我叫|免贵|姓)"
+)
+_RESIDENT = re.compile(
+    rf"(?:我|我们)是(?P<name>[\u4e00-\u9fffA-Za-z]{{2,10}}?)的(?:{_any_of('resident')})"
+)
+_FROM_TO = re.compile(
+    r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
+    r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
+)
+_GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
+_DIRECTION = "东南西北中上下前后新老"
+_MEASURES = ("个", "家", "条", "座", "位")
+_LONGEST_NAME = 10
+_CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One part of an address.
+
+    Attributes:
+        kind: what it is; a unit (3幢401) belongs to a part said before, a loose one has no ending.
+        name: 长庆街.
+        number: house, building, room: 218号.
+        start: where it begins in the text.
+        end: where it ends.
+        link: the word that joins it to the part before: 和, 到.
+    """
+
+    kind: Kind
+    name: str
+    number: str
+    start: int
+    end: int
+    link: str = ""
+
+    @property
+    def text(self) -> str:
+        """The part as written."""
+        return self.name + self.number
+
+    @property
+    def rank(self) -> int:
+        """Its level in an address."""
+        return _RANK.get(self.kind, _REST_RANK)
+
+
+def find_places(text: str, *, asked: bool = False) -> list[Place]:
+    """Return the places in one utterance (numbers in figures), in the order in which they stand.
+
+    Args:
+        text: the utterance; spans that are names or telephone numbers should be blanked.
+        asked: the agent has just asked where, so that a bare name is an answer.
+    """
+    places = _travel(text) or _merge(list(_named(text)), list(_numbered(text)))
+    strong = [place for place in places if place.kind != "unit"]
+    if not strong:
+        places = [*_loose(text, asked=asked), *places]
+    return [replace(place, link=_link(text, places, place)) for place in places]
+
+
+def name_start(text: str, end: int, floor: int = 0) -> int:
+    """Return where the name that ends at ``end`` begins, walking left word by word.
+
+    Args:
+        text: the utterance.
+        end: where the walk starts.
+        floor: where it must stop at the latest.
+    """
+    cuts = rules.load("places")["not_in_a_name"]["cuts"]
+    start = max(floor, end - _LONGEST_NAME - 4)
+    for position in range(end - 1, start - 1, -1):
+        if text[position] in cuts:
+            start = position + 1
+            break
+    begin = end
+    for word in reversed(cut(text[start:end])):
+        if not _may_belong(word.text, word.kind, adjacent=begin == end):
+            break
+        if end - begin + len(word.text) > _LONGEST_NAME:
+            break
+        begin -= len(word.text)
+    if begin and text[begin : begin + 1] in _MEASURES and text[begin - 1] in "那这哪一几某两每有":
+        begin += 1
+    # One function word alone is no name (没路), but it may end one (金都家园).
+    return end if text[begin:end] in _stop_words() else begin
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    return frozenset(rules.load("places")["not_in_a_name"]["words"].split())
+
+
+@cache
+def _never() -> frozenset[str]:
+    return frozenset(rules.load("places")["not_a_place"]["words"])
+
+
+@cache
+def _endings() -> tuple[re.Pattern[str], dict[str, Kind]]:
+    kinds: dict[str, Kind] = {}
+    for kind, endings in rules.load("places")["endings"].items():
+        kinds.update(dict.fromkeys(endings, kind))
+    longest_first = sorted(kinds, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))), kinds
+
+
+@cache
+def _needs_context() -> frozenset[str]:
+    data = rules.load("places")
+    return frozenset(data["endings"]["weak"] + data["doubtful"]["endings"])
+
+
+_CLOSED_KINDS = frozenset("rpcudyeotk")
+_VERBAL_KINDS = frozenset("vlizm")
+
+
+def _may_belong(word: str, kind: str, *, adjacent: bool) -> bool:
+    """Tell whether a word may be part of a place's name.
+
+    A verb may (建设路, 前进街) when it stands right before the ending; single characters may unless
+    they are function words, since unknown names fall apart into them.
+    """
+    if len(word) == 1:
+        return adjacent or word not in _stop_words()
+    if word in _stop_words():
+        return False
+    if kind[0] in _CLOSED_KINDS and kind not in {"ns", "nt", "tg"}:
+        return False
+    return adjacent or kind[0] not in _VERBAL_KINDS or kind == "vn"
+
+
+def _named(text: str) -> Iterator[Place]:
+    """Find the parts whose names have an ending of their own."""
+    pattern, kinds = _endings()
+    floor = position = 0
+    while match := pattern.search(text, position):
+        ending, end = match[0], match.end()
+        ending, end = _longest(text, ending, match.start(), end)
+        kind = kinds[ending]
+        position = match.end()
+        begin = name_start(text, match.start(), floor)
+        name = text[begin:end]
+        if not _is_name(text, name, ending, begin, end):
+            continue
+        if kind == "weak" or ending in _needs_context():
+            if not _is_there(text, begin, end, floor) or _GOES_ON.match(text, end):
+                continue
+            kind = "landmark" if kind == "weak" else kind
+        number = _number(text, kind, end)
+        yield Place(kind, name, number, begin, end + len(number))
+        floor = position = end + len(number)
+
+
+def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
+    """Follow endings that stand on one another: 虹桥 + 路, 南门路 + 小学, 解放路 + 东街."""
+    pattern, kinds = _endings()
+    while True:
+        following = pattern.match(text, end)
+        skipped = end
+        if following is None and text[end : end + 1] and text[end] in _DIRECTION:
+            following = pattern.match(text, end + 1)
+            if following and kinds[following[0]] != "road":
+                following = None
+        if following is None or _is_followed_badly(text, following[0], following.end()):
+            return ending, end
+        if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end:
+            return ending, end
+        ending, end = following[0], following.end()
+        if end - start > 2 * _LONGEST_NAME:
+            return ending, end
+
+
+def _is_followed_badly(text: str, ending: str, end: int) -> bool:
+    tails = rules.load("places")["not_followed_by"].get(ending, ())
+    return text.startswith(tuple(tails), end) if tails else False
+
+
+def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
+    data = rules.load("places")["not_a_place"]
+    stem = name.removesuffix(ending)
+    if not stem or name in _never() or _is_followed_badly(text, ending, end):
+        return False
+    if (
+        stem.endswith(tuple(data["tails"]))
+        or text[max(0, begin - 1) : begin] + stem in data["tails"]
+    ):
+        return False
+    if ending in {"路", "街"} and re.fullmatch(r"[\d一二三四五六七八九十百]+", stem):
+        # 十三路 is a bus, 五一路 a street: it takes a house number or a preposition to tell.
+        return bool(re.match(r"\d+号", text[end:]) or (len(stem) > 1 and _AT.search(text[:begin])))
+    if (
+        len(stem) == 1
+        and stem in "大小老新旧好全本该此每各某整上下里外前后左右马公铁道走过条个东西南北"
+    ):
+        return ending not in _needs_context() and bool(
+            re.match(r"\d", text[end:]) or _AT.search(text[:begin]) or _NEAR.match(text, end)
+        )
+    return True
+
+
+def _is_there(text: str, begin: int, end: int, floor: int) -> bool:
+    """Tell whether the talk says that something is at this place."""
+    return bool(
+        _AT.search(text[:begin])
+        or _NEAR.match(text, end)
+        or re.match(r"\d", text[end:])
+        or (floor and floor == begin)
+    )
+
+
+def _number(text: str, kind: Kind, end: int) -> str:
+    match = _TAILS[kind].match(text, end)
+    return match[0] if match else ""
+
+
+def _numbered(text: str) -> Iterator[Place]:
+    """Find names known only by the number that follows: 丽景湾9栋1002."""
+    floor = 0
+    for match in _NUMBERED.finditer(text):
+        if match.start() < floor:
+            continue
+        begin = name_start(text, match.start(), floor)
+        name = text[begin : match.start()]
+        number = _number(text, "estate", match.start()) or match[0]
+        if name and name not in _never() and len(name) > 1 and not re.search(r"\d", name):
+            if match[0].endswith("号") and not _AT.search(text[:begin]) and begin != floor:
+                continue
+            yield Place("estate", name, number, begin, match.start() + len(number))
+        elif not match[0].endswith("号") or len(text) <= len(number) + 4:
+            yield Place("unit", "", number, match.start(), match.start() + len(number))
+        else:
+            continue
+        floor = match.start() + len(number)
+
+
+def _merge(named: list[Place], numbered: list[Place]) -> list[Place]:
+    """Put both lists together; where they overlap the named part wins."""
+    taken = [(place.start, place.end) for place in named]
+    free = [p for p in numbered if all(p.end <= start or p.start >= end for start, end in taken)]
+    for index, place in enumerate(free):
+        # The walk to the left of a number may have run into a named part.
+        inside = [end for start, end in taken if place.start < end <= place.end]
+        if inside:
+            free[index] = replace(place, start=max(inside))
+    return sorted(named + free, key=lambda place: place.start)
+
+
+def _loose(text: str, *, asked: bool) -> Iterator[Place]:
+    """Find places without an ending: 在沙溪, 就停在大润发门口, 小区叫玖珑府."""
+    for match in (*_LOOSE.finditer(text), *_RESIDENT.finditer(text)):
+        place = _plain(text, match.start("name"), match.end("name"))
+        if place:
+            yield place
+            return
+    if asked:
+        lead = re.match(r"(?:嗯|啊|哦|就|是|在|那个|叫|我们|我|家|住|地址|位置)*", text)
+        start = lead.end() if lead else 0
+        near = _NEAR.search(text, start + 2)
+        place = _plain(text, start, near.start() if near else len(text))
+        if place:
+            yield place
+
+
+_NO_PLACE = re.compile(_any_of("nowhere"))
+
+
+def _plain(text: str, start: int, end: int) -> Place | None:
+    """Return text[start:end] as a place if its words look like a name's."""
+    name = text[start:end]
+    if name in rules.word_set("places", "bare"):
+        return Place("loose", name, "", start, end)
+    if not 2 <= len(name) <= _LONGEST_NAME or _NO_PLACE.search(name) or name in _never():  # noqa: PLR2004 -- 沙溪
+        return None
+    if name_start(text, end, start) != start or any(
+        w.kind[0] in "vrdpc" for w in cut(name) if len(w.text) > 1
+    ):
+        return None
+    return Place("loose", name, "", start, end)
+
+
+def _travel(text: str) -> list[Place]:
+    """Find both ends of a way: 从南站到沙溪."""
+    match = _FROM_TO.search(text)
+    if match is None:
+        return []
+    start, end = match.span("from")
+    places = [_plain(text, start, end)]
+    start = match.start("to")
+    length = 0
+    for word in cut(match["to"]):
+        if not _may_belong(word.text, word.kind, adjacent=False) or word.kind[0] in "vfd":
+            break
+        length += len(word.text)
+    places.append(_plain(text, start, start + length))
+    found = [place for place in places if place]
+    return found if len(found) == len(places) else []
+
+
+def _link(text: str, places: list[Place], place: Place) -> str:
+    """Return the word between a part and the one before it, if it joins them."""
+    before = [p for p in places if p.end <= place.start]
+    if not before or place.kind == "unit":
+        return ""
+    between = text[before[-1].end : place.start]
+    return between if _CONNECTOR.fullmatch(between) else ""
