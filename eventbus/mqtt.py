@@ -63,6 +63,8 @@ class MqttPublisher:
 
     Attributes:
         connected: whether the broker takes messages.
+        reason: what the last attempt to reach it came to, or None while connected.
+        failing: whether the outbox cannot be written (disk full); events stay in memory meanwhile.
         dropped: messages that had to leave a full outbox unsent.
         dropped_partials: transcript partials not sent.
     """
@@ -84,6 +86,8 @@ class MqttPublisher:
         on_status: Callable[[str, str | None], None] | None = None,
     ) -> None:
         self.connected = False
+        self.reason: str | None = None
+        self.failing = False
         self.dropped = 0
         self.dropped_partials = 0
         self._node = node
@@ -112,6 +116,7 @@ class MqttPublisher:
         self._outbox: Outbox | None = None
         self._new: list[tuple[str, bytes]] = []
         self._arrived = asyncio.Event()
+        self._committing = asyncio.Lock()
         self._committed = asyncio.Event()
         self._drained = asyncio.Event()
         self._waiting = 0
@@ -136,6 +141,7 @@ class MqttPublisher:
         """Send what can be sent within ``patience`` seconds, say ``offline``, stop.
 
         What the broker has not acknowledged by then stays in the outbox for the next start.
+        Idempotent.
         """
         if self.connected:
             with contextlib.suppress(TimeoutError):
@@ -144,12 +150,13 @@ class MqttPublisher:
         for task in reversed(self._tasks):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if self._outbox is not None:
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
             try:
-                await self._commit(self._outbox)
+                await self._commit(outbox)
             except sqlite3.Error as error:
                 log.error("events lost at close", count=len(self._new), error=str(error))  # noqa: TRY400 - the cause is in the message
-            await self._in_thread(self._outbox.close)
+            await self._in_thread(outbox.close)
         self._thread.shutdown()
 
     def publish(self, event: Event) -> None:
@@ -189,30 +196,31 @@ class MqttPublisher:
 
     async def _commit_for_ever(self, outbox: Outbox) -> None:
         """Write what was published to the outbox, a transaction each 50 ms at most."""
-        failing = False
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             try:
-                await self._commit(outbox)
-                failing = False
+                # Cancelled half-way, it would write the same events again at close.
+                await asyncio.shield(self._commit(outbox))
+                self.failing = False
             except sqlite3.Error as error:
                 # Disk full, most likely: the events stay in memory and are tried again.
-                if not failing:
+                if not self.failing:
                     log.error("outbox cannot be written", error=str(error))  # noqa: TRY400 - the cause is in the message
-                failing = True
+                self.failing = True
                 self._arrived.set()
                 await asyncio.sleep(1.0)
             await asyncio.sleep(_COMMIT_SECONDS)
 
     async def _commit(self, outbox: Outbox) -> None:
-        batch = list(self._new)
-        if not batch:
-            return
-        dropped = await self._in_thread(partial(outbox.append, batch))
-        # New ones may have come meanwhile, behind these.
-        del self._new[: len(batch)]
-        self._waiting += len(batch) - dropped
+        async with self._committing:
+            batch = list(self._new)
+            if not batch:
+                return
+            dropped = await self._in_thread(partial(outbox.append, batch))
+            # New ones may have come meanwhile, behind these.
+            del self._new[: len(batch)]
+            self._waiting += len(batch) - dropped
         if dropped:
             self.dropped += dropped
             log.warning("outbox full, oldest events dropped", dropped=dropped)
@@ -273,6 +281,7 @@ class MqttPublisher:
                 await client.publish(topic, payload, qos=0)
 
     def _set_connected(self, *, connected: bool, detail: str | None) -> None:
+        self.reason = detail
         if connected == self.connected:
             return
         self.connected = connected
