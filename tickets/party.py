@@ -9,25 +9,33 @@ from tickets import rules
 from tickets.places import name_start
 
 _HAN = "\u4e00-\u9fffA-Za-z0-9"
-_FIRM = "公司|单位|厂|店|商家|商户|平台|学校|机构|企业|医院|楼盘|物业|健身房|饭店|卖家|品牌|网店|中介|铺"
+
+
+def _any_of(key: str) -> str:
+    """Return an expression for any of the words of a list of the rule file."""
+    return "|".join(sorted(map(re.escape, rules.load("parties")[key]), key=len, reverse=True))
+
+
+_END = r"(?=在|的|，| |我姓|我叫|$)"
 _ASKED = re.compile(
-    rf"(?:{_FIRM}|对方)[^，]{{0,6}}(?:叫什么|名字|名称|是哪家|哪一?家)|(?:店|厂|单位|公司)名"
-    r"|哪家(?:公司|店|超市|医院|银行|单位|企业)?|什么(?:公司|单位|店名?|平台)"
+    rf"(?:{_any_of('firms')}|对方)[^，]{{0,6}}(?:叫什么|名字|名称|是哪家|哪一?家)"
+    r"|(?:店|厂|单位|公司)名|哪家(?:公司|店|超市|医院|银行|单位|企业)?|什么(?:公司|单位|店名?|平台)"
 )
 _CALLED = re.compile(
-    rf"(?:{_FIRM}|店名|家)的?(?:名字|名称)?就?(?:叫做?|是叫|名叫)(?:什么|个)?"
-    rf"(?P<name>[{_HAN}]{{2,16}}?)(?=在|的|，| |我姓|我叫|$)"
+    rf"(?:{_any_of('firms')}|店名|家)的?(?:名字|名称)?就?(?:叫做?|是叫|名叫)(?:什么|个)?"
+    rf"(?P<name>[{_HAN}]{{2,16}}?){_END}"
 )
-_CALLED_WHAT = re.compile(rf"叫(?:什么|个)(?P<name>[{_HAN}]{{2,14}}?)(?=在|的|，| |我姓|我叫|$)")
+_CALLED_WHAT = re.compile(rf"叫(?:什么|个)(?P<name>[{_HAN}]{{2,14}}?){_END}")
 _OWN = re.compile(
-    rf"(?:我|我们|这里|这边)(?:是)(?P<name>[{_HAN}]{{2,12}}?)的(?=我|姓| |，|$|负责人|员工|财务|会计|人事|老板|法人|经理|小|一名|工作人员|行政)"
+    rf"(?:我|我们|这里|这边)是(?P<name>[{_HAN}]{{2,12}}?)的"
+    rf"(?=我|姓| |，|$|{_any_of('staff')})"
 )
 _NO_FIRM = re.compile(
-    r"^(?:开|做|租|住|卖|搞|退休|来|在|从|外地|本地|当地|附近|隔壁|楼上|楼下|这里|这边|那边|过来|打工|上班|第一次|新来|专门|送|跑|搬|刚|没|不|想|要|有|他|她|你|我)"
-    r"|(?:街道|社区|村|镇|乡|小区|花园|新村|苑|公寓|路|街|巷|区|市|县|省|人|户|家|生|级|班|幢|栋|室|号)$|居民|业主|村民|学生|家长|患者|病人|司机|妈妈|爸爸|老师|同学|朋友|邻居|先生|女士"
+    rf"^(?:{_any_of('no_firm_begins')})|(?:{_any_of('no_firm_ends')})$|{_any_of('no_firm_has')}"
 )
 _BOUGHT = re.compile(
-    rf"(?:在|从|到|找)(?P<name>[{_HAN}]{{2,10}}?)(?:上面|上|里面|里|那里|那边|网站|APP|app)?(?:买|订|办|充|消费|下单|购买|网购|吃|修|装修|做的|报名|报了|交了|租)"
+    rf"(?:在|从|到|找)(?P<name>[{_HAN}]{{2,10}}?)"
+    rf"(?:上面?|里面?|那里|那边|网站|APP|app)?(?:{_any_of('deals')})"
 )
 _ANSWER_LEAD = re.compile(
     r"^(?:嗯|啊|哦|就|是|叫做?|那个|名字|一家|它|他们|我们|公司|单位|店|厂|什么)*"
@@ -135,7 +143,7 @@ def _by_ending(text: str) -> Iterator[Party]:
 def _is_word(stem: str, ending: str) -> bool:
     """Tell whether stem and ending are one general word: 高等教育, 岗前培训, 医疗保险."""
     return stem + ending in _nobody() or (
-        ending in {"教育", "培训", "保险", "摄影"} and len(stem) > 4
+        ending in {"教育", "培训", "保险", "摄影"} and len(stem) > _LONGEST_GENERAL
     )
 
 
