@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
+import httpx
 from fastapi import FastAPI
 
 from eventbus.bus import EventBus
@@ -43,12 +43,12 @@ class House:
             buffered_events=self.buffered_events,
         )
 
-    def visitor(self) -> httpx2.AsyncClient:
+    def visitor(self) -> httpx.AsyncClient:
         """A client that is not signed in."""
-        transport = httpx2.ASGITransport(app=self.app)
-        return httpx2.AsyncClient(transport=transport, base_url=BASE, verify=False)
+        transport = httpx.ASGITransport(app=self.app)
+        return httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False)
 
-    async def signed_in(self, agent_id: str) -> httpx2.AsyncClient:
+    async def signed_in(self, agent_id: str) -> httpx.AsyncClient:
         """A client with that person's token; no cookie."""
         client = self.visitor()
         client.headers["Authorization"] = f"Bearer {await self.token(agent_id)}"

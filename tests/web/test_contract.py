@@ -48,6 +48,8 @@ async def _set_the_scene(who: str) -> str:
     return await HOUSE.sessions.create(who)
 
 
+# Starlette would like httpx2, which is httpx under a new name; one HTTP client is enough here.
+@pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient` is deprecated")
 @pytest.mark.parametrize("who", ["1001", "2001"])
 @schema.parametrize()
 @bounded

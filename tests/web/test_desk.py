@@ -244,6 +244,21 @@ async def test_an_earlier_ticket_is_opened_with_transcript_and_recording(
     await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc2")
 
 
+async def test_a_link_opens_its_ticket_and_a_supervisor_cannot_change_it(
+    house: House, opened: Window, served: Address
+) -> None:
+    page = opened.page
+    await house.finished_call("c1", "1001")
+    await page.goto(f"http://{served[0]}:{served[1]}/#/tickets/Tc1")
+    await page.get_by_test_id("agent-id").fill("2001")
+    await page.get_by_test_id("password").fill(PASSWORD)
+    await page.get_by_test_id("sign-in").click()
+    await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc1")
+    await value(page, "phone", "152****2668")
+    await expect(page.get_by_test_id("field-address")).to_be_disabled()
+    await expect(page.get_by_test_id("submit")).to_be_disabled()
+
+
 async def test_the_api_is_documented_without_anybodys_cdn(opened: Window, served: Address) -> None:
     page = opened.page
     asked: list[str] = []

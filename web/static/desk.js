@@ -38,6 +38,7 @@ export class Desk {
       stillSignedIn: () => this.stillSignedIn(),
     });
     this.wireButtons();
+    window.addEventListener("hashchange", () => this.openLinked());
     window.addEventListener("beforeunload", (event) => {
       if (this.form.unsaved) event.preventDefault();
     });
@@ -51,10 +52,11 @@ export class Desk {
   }
 
   hide() {
-    byId("desk").hidden = true;
     this.feed.close();
     clearInterval(this.ticking);
     this.state = initialState();
+    this.draw(); // leaves nothing of a citizen's in the page
+    byId("desk").hidden = true;
   }
 
   translate() {
@@ -70,7 +72,10 @@ export class Desk {
     this.dispatch(event);
     const others = event.agent_id && event.agent_id !== this.state.agent?.id;
     if (LIST_CHANGED_BY.includes(event.event) && !others) this.attempt(() => this.fetchList());
-    if (event.event === "snapshot") this.form.send(); // what was typed while it was away
+    if (event.event === "snapshot") {
+      this.form.send(); // what was typed while it was away
+      this.openLinked();
+    }
     if (event.agent_id !== this.state.agent?.id) return;
     if (event.event === "agent.presence" && event.state === "wrap_up") {
       this.attempt(async () => this.setPresence((await api.me()).presence)); // tells until when
@@ -184,20 +189,26 @@ export class Desk {
     this.dispatch({ event: "submitted", ticket: await api.submit(ticket.id) });
   }
 
-  /** @param {Ticket} ticket */
-  async open(ticket) {
-    if (ticket.id === this.state.ticket?.id) {
+  /** @param {string} ticketId */
+  async open(ticketId) {
+    if (ticketId === this.state.ticket?.id) {
       this.dispatch({ event: "back" });
       return;
     }
-    const callId = ticket.call_id ?? "";
-    const [fresh, finals, call] = await Promise.all([
-      api.ticket(ticket.id),
-      api.transcript(callId),
-      api.call(callId),
+    const ticket = await api.ticket(ticketId);
+    const [finals, call] = await Promise.all([
+      api.transcript(ticket.call_id),
+      api.call(ticket.call_id),
     ]);
-    const opened = { ticket: fresh, finals, recording: call.recording };
-    this.dispatch({ event: "open", opened });
+    this.dispatch({ event: "open", opened: { ticket, finals, recording: call.recording } });
+  }
+
+  /** Opens the ticket that the address names (/#/tickets/ID), once. */
+  openLinked() {
+    const [, ticketId] = location.hash.match(/^#\/tickets\/([\w.:-]+)$/) ?? [];
+    if (!ticketId || !this.state.agent) return;
+    history.replaceState(null, "", location.pathname);
+    this.attempt(() => this.open(ticketId));
   }
 
   // -- drawing ------------------------------------------------------------------------------
@@ -256,9 +267,10 @@ export class Desk {
   }
 
   drawTicket() {
-    const { call, presence, connected, opened } = this.state;
+    const { agent, call, presence, connected, opened } = this.state;
     const ticket = shownTicket(this.state);
-    this.form.show(ticket);
+    const mine = ticket?.agent_id === agent?.id;
+    this.form.show(ticket, mine);
     byId("ticket-none").hidden = Boolean(ticket);
     setText(byId("ticket-id"), ticket?.id ?? "");
     byId("back").hidden = !opened;
@@ -269,7 +281,7 @@ export class Desk {
     const live = call?.state === "talking" && call.ticket_id === ticket?.id;
     byId("ticket-actions").hidden = !ticket;
     const submit = /** @type {HTMLButtonElement} */ (byId("submit"));
-    submit.disabled = !draft || live || !connected;
+    submit.disabled = !draft || !mine || live || !connected;
     setText(byId("submit-hint"), live ? t("submit_after_call") : draft ? "" : t("submitted"));
     byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
   }
@@ -300,7 +312,7 @@ export class Desk {
     const who = `${value("name")}${value("title")}` || value("phone");
     const what = value("content") || value("address") || t("untitled");
     button.append(top, make("span", "listed-what", what), make("span", "muted", String(who)));
-    button.addEventListener("click", () => this.attempt(() => this.open(ticket)));
+    button.addEventListener("click", () => this.attempt(() => this.open(ticket.id)));
     row.append(button);
     return row;
   }

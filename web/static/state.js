@@ -3,7 +3,7 @@
  * What the desktop knows, and how each event changes it. `reduce` is pure: no page, no network.
  *
  * @typedef {{value: any, source: string | null, evidence: string | null}} Field
- * @typedef {{id: string, call_id: string | null, status: string, created_at: number | null,
+ * @typedef {{id: string, call_id: string | null, agent_id: string | null, status: string, created_at: number | null,
  *   submitted_at: number | null, fields: Record<string, Field>}} Ticket
  * @typedef {{seq: number, leg: string, start: number, end: number, text: string}} Utterance
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
@@ -70,6 +70,13 @@ function endedCall(/** @type {State} */ state, /** @type {any} */ event) {
   return { ...state.call, state: "ended", ended_at: state.call.ended_at ?? event.at };
 }
 
+/** Whether what was asked for earlier (a break after the call) still stands. */
+function sameSpell(/** @type {Presence | null} */ presence, /** @type {any} */ event) {
+  const held = ["reserved", "ringing", "talking"];
+  const before = presence?.state ?? "";
+  return before === event.state || (held.includes(before) && held.includes(event.state));
+}
+
 /** @type {Record<string, (state: State, event: any) => State>} */
 const CHANGES = {
   "agent.presence": (state, event) => ({
@@ -78,7 +85,7 @@ const CHANGES = {
       wrap_up_until: null,
       pending: null,
       pending_reason: null,
-      ...(state.presence?.state === event.state ? state.presence : {}),
+      ...(sameSpell(state.presence, event) ? state.presence : {}),
       state: event.state,
       reason: event.reason,
       since: event.since,
@@ -124,6 +131,7 @@ const CHANGES = {
           ticket: {
             id: event.ticket_id,
             call_id: event.call_id,
+            agent_id: event.agent_id,
             status: "draft",
             created_at: event.at,
             submitted_at: null,

@@ -149,6 +149,7 @@ export class TicketForm {
     this.rows = new Map(FIELDS.map((layout) => [layout.name, new Row(layout)]));
     /** @type {Ticket | null} */
     this.ticket = null;
+    this.mine = false;
     /** @type {Map<string, Map<string, unknown>>} ticket id -> field -> typed, not yet stored */
     this.typed = new Map();
     /** @type {Set<string>} fields whose typed value was refused: wait for another one */
@@ -167,7 +168,7 @@ export class TicketForm {
 
   translate() {
     for (const row of this.rows.values()) row.translate();
-    if (this.ticket) this.show(this.ticket);
+    if (this.ticket) this.show(this.ticket, this.mine);
   }
 
   /** Whether something typed has not reached the server. */
@@ -175,8 +176,12 @@ export class TicketForm {
     return [...this.typed.values()].some((fields) => fields.size > 0);
   }
 
-  /** @param {Ticket | null} ticket */
-  show(ticket) {
+  /**
+   * @param {Ticket | null} ticket
+   * @param {boolean} mine whether it is the agent's own to change
+   */
+  show(ticket, mine) {
+    this.mine = mine;
     const changed = ticket?.id !== this.ticket?.id;
     if (changed) {
       this.refused.clear();
@@ -189,7 +194,7 @@ export class TicketForm {
     if (!ticket) return;
     const typed = this.typed.get(ticket.id);
     for (const [name, row] of this.rows) {
-      row.control.disabled = ticket.status === "submitted";
+      row.control.disabled = !mine || ticket.status === "submitted";
       if (changed) row.showError("");
       if (typed?.has(name)) {
         if (changed) row.value = typed.get(name);
