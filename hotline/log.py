@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 #: Libraries whose information is ours to give; from them only warnings are wanted.
-_CHATTY = ("aiosqlite", "alembic", "amqtt", "transitions", "uvicorn", "websockets", "mqtt")
+_CHATTY = ("aiosqlite", "httpx", "alembic", "amqtt", "transitions", "uvicorn", "websockets", "mqtt")
 
 
 def set_up(level: str, form: Literal["console", "json"]) -> None:

@@ -398,9 +398,9 @@ class Wiring:
 
     def _on_recogniser_status(self, status: str, detail: str | None) -> None:
         if status == "ok":
-            if self.recognises_only_synthetic_speech:
-                status, detail = "degraded", "demonstration model: synthetic speech only"
             self.calls.on_recognizer_back()
+            if detail is not None:  # the recogniser has a reservation about its model
+                status = "degraded"
         self.health.set("recogniser", status, detail)
 
     def _on_presence(self, presence: Presence) -> None:

@@ -17,6 +17,19 @@ def free_tcp_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_sip_port() -> int:
+    """Return a port free for UDP and TCP whose neighbour above is free for TCP (SIP over TLS)."""
+    while True:
+        port = free_udp_port()
+        try:
+            for wanted in (port, port + 1):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", wanted))
+        except (OSError, OverflowError):
+            continue
+        return port
+
+
 def free_rtp_port() -> int:
     """Return an even UDP port that is free, as is the odd one above it (RFC 3550 §11)."""
     while True:
