@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from telephony.media import control
 from telephony.media.control import Codec, Command
@@ -171,10 +172,11 @@ class MediaClient:
         """
         process = self._writer
         try:
-            result = await self._ask(control.Open(id=next(self._ids), session=session, host=host))
+            result = await self._ask(control.Open, session=session, host=host)
         except (asyncio.CancelledError, MediaUnavailable):
             # Nobody will ever close it: what may still be opened is closed by the next line.
-            self._tell(control.Close(id=next(self._ids), session=session))
+            with contextlib.suppress(MediaUnavailable):
+                self._tell(control.Close, session=session)
             raise
         if self._writer is not process:
             raise MediaUnavailable("the media process went away")  # between its answer and now
@@ -197,30 +199,28 @@ class MediaClient:
         ``host`` is an IP address. ``accepts`` names further payload types the peer may send.
         """
         await self._ask(
-            control.Remote(
-                id=next(self._ids),
-                session=session,
-                host=host,
-                port=port,
-                payload_type=payload_type,
-                codec=codec,
-                telephone_event=telephone_event,
-                accepts=dict(accepts or {}),
-            )
+            control.Remote,
+            session=session,
+            host=host,
+            port=port,
+            payload_type=payload_type,
+            codec=codec,
+            telephone_event=telephone_event,
+            accepts=dict(accepts or {}),
         )
 
     async def bridge(self, first: str, second: str) -> None:
         """Let two sessions hear each other; either leaves the bridge it was in."""
-        await self._ask(control.Bridge(id=next(self._ids), first=first, second=second))
+        await self._ask(control.Bridge, first=first, second=second)
 
     async def unbridge(self, session: str) -> None:
         """End the bridge of this session, if it is in one."""
-        await self._ask(control.Unbridge(id=next(self._ids), session=session))
+        await self._ask(control.Unbridge, session=session)
 
     async def fork(self, session: str, destination: Address | None) -> None:
         """Copy what this session's peer sends to ``destination``; None stops that."""
         host, port = destination or (None, None)
-        await self._ask(control.Fork(id=next(self._ids), session=session, host=host, port=port))
+        await self._ask(control.Fork, session=session, host=host, port=port)
 
     async def record(self, recording: str, path: Path, *, left: str, right: str) -> None:
         """Record two sessions' peers into a new stereo WAV file; time zero is now.
@@ -232,15 +232,7 @@ class MediaClient:
             MediaRefused: ``disk`` when the file cannot be made (one that exists is never
                 overwritten), ``exists`` when the name is in use.
         """
-        await self._ask(
-            control.Record(
-                id=next(self._ids),
-                recording=recording,
-                path=path,
-                left=left,
-                right=right,
-            )
-        )
+        await self._ask(control.Record, recording=recording, path=path, left=left, right=right)
 
     async def stop_record(self, recording: str) -> RecordingInfo:
         """Complete a recording.
@@ -248,44 +240,54 @@ class MediaClient:
         Raises:
             MediaRefused: ``unknown_recording``, also after :class:`RecordingFailed`.
         """
-        result = await self._ask(control.StopRecord(id=next(self._ids), recording=recording))
+        result = await self._ask(control.StopRecord, recording=recording)
         return RecordingInfo(Path(result["path"]), result["seconds"], result["bytes"])
 
     async def close_session(self, session: str) -> SessionStats:
         """Close a session and return what it saw."""
-        result = await self._ask(control.Close(id=next(self._ids), session=session))
+        result = await self._ask(control.Close, session=session)
         self._sessions.pop(session, None)
         return SessionStats(**result)
 
     async def session_stats(self, session: str) -> SessionStats:
         """Return what a session saw so far."""
-        return SessionStats(**await self._ask(control.Stats(id=next(self._ids), session=session)))
+        return SessionStats(**await self._ask(control.Stats, session=session))
 
     async def counts(self) -> dict[str, int]:
         """Return how many sessions, ports (pairs in use), bridges, forks and recordings live."""
-        return await self._ask(control.Stats(id=next(self._ids)))
+        return await self._ask(control.Stats)
 
-    def _tell(self, command: Command) -> bool:
-        """Send a command without waiting for its answer; False when the process is away."""
+    def _tell(self, kind: type[Command], **fields: object) -> int:
+        """Send a command without waiting for its answer; return its id.
+
+        Raises:
+            MediaUnavailable: the process is away.
+            MediaRefused: ``bad_command``: a value that the process would not take, as an SDP may
+                hold it (a host name where an IP address is wanted).
+        """
+        try:
+            command = kind.model_validate({"id": next(self._ids), **fields})
+        except ValidationError as error:
+            raise MediaRefused("bad_command", str(error)) from error
         if self._writer is None:
-            return False
-        self._writer.write(control.encode_command(command))
-        return True
-
-    async def _ask(self, command: Command) -> dict[str, Any]:
-        if not self._tell(command):
             raise MediaUnavailable("the media process is away")
+        self._writer.write(control.encode_command(command))
+        return command.id
+
+    async def _ask(self, kind: type[Command], **fields: object) -> dict[str, Any]:
+        """Send a command and return its result; raises as the public methods say."""
+        command_id = self._tell(kind, **fields)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._answers[command.id] = answer
+        self._answers[command_id] = answer
         try:
             async with asyncio.timeout(self._command_timeout):
                 return await answer
         except TimeoutError as error:
             raise MediaUnavailable(
-                f"the media process did not answer {command.command!r} in time"
+                f"the media process did not answer {kind.__name__} in time"
             ) from error
         finally:
-            self._answers.pop(command.id, None)
+            self._answers.pop(command_id, None)
 
     async def _run(self) -> None:
         """Keep a connection; the outermost boundary of this client's one task."""
@@ -335,8 +337,8 @@ class MediaClient:
         try:
             while line := await reader.readline():
                 self._deliver(json.loads(line))
-        except (OSError, ValueError) as error:
-            # ValueError: half a line at the end of a killed process.
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            # Half a line at the end of a killed process, or another program's socket.
             log.warning("media connection broken", error=str(error))
 
     def _deliver(self, message: dict[str, Any]) -> None:

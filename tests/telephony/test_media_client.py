@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telephony.media_client import MediaClient, MediaUnavailable
+from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable
 from tests.support.media_process import end, start_media
 from tests.support.rtp_phone import RtpPhone
 from tests.support.tones import dominant, read_stereo, sine
@@ -166,22 +166,23 @@ async def test_a_process_that_does_not_answer_is_unavailable(
     await client.start()
     try:
         await until(lambda: client.connected)
-        with pytest.raises(MediaUnavailable, match="'open' in time"):
+        with pytest.raises(MediaUnavailable, match="Open in time"):
             await client.open("a")
         await until(lambda: [c["command"] for c in process.commands] == ["open", "close"])
     finally:
         await client.close()
 
 
+@pytest.mark.parametrize("nonsense", ["nonsense", "[]", "{}", '{"event": "latched"}'])
 async def test_a_connection_that_talks_nonsense_is_given_up(
-    client: Watched, process: FakeProcess
+    client: Watched, process: FakeProcess, nonsense: str
 ) -> None:
     await until(lambda: client.connected)
     opening = asyncio.create_task(client.open("a"))
     await until(lambda: process.commands)
     process.accept_opening()
     await opening
-    process.say("nonsense")
+    process.say(nonsense)
     await until(lambda: client.lost == [["a"]])
     await until(lambda: len(process.writers) == 2)  # and another is tried
 
@@ -226,6 +227,25 @@ async def test_a_process_that_accepts_and_dies_is_not_connected(
         await until(lambda: refused == 2)
         assert not client.connected
     assert client.lost == []
+
+
+async def test_values_the_process_would_not_take_are_refused_before_they_are_sent(
+    client: Watched, process: FakeProcess
+) -> None:
+    await until(lambda: client.connected)
+    with pytest.raises(MediaRefused, match="IPv4 or IPv6") as caught:
+        await client.set_remote(
+            "a",
+            host="phone.example.com",
+            port=4000,
+            payload_type=8,
+            codec="PCMA",
+            telephone_event=None,
+        )
+    assert caught.value.code == "bad_command"
+    with pytest.raises(MediaRefused, match="absolute path"):
+        await client.record("r", Path("call.wav"), left="a", right="b")
+    assert process.commands == []
 
 
 async def test_our_own_close_loses_nothing(client: Watched, process: FakeProcess) -> None:

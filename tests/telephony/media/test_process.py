@@ -322,6 +322,31 @@ async def test_a_recording_that_fails_leaves_the_call_alone(tmp_path: Path) -> N
         await end(process)
 
 
+async def test_sessions_speak_ipv6_too(client: MediaClient) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as phone:
+        try:
+            phone.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        phone.settimeout(2)
+        for name in ("six", "seven"):
+            address = await client.open(name, host="::1")
+            await client.set_remote(
+                name,
+                host="::1",
+                port=phone.getsockname()[1],
+                payload_type=8,
+                codec="PCMA",
+                telephone_event=None,
+            )
+        await client.bridge("six", "seven")
+        phone.sendto(build(RtpPacket(8, False, 1, 1, 1, b"audio")), address)  # noqa: FBT003
+        heard = await asyncio.to_thread(phone.recv, 2048)
+        assert heard.endswith(b"audio")
+        for name in ("six", "seven"):
+            await client.close_session(name)
+
+
 async def test_refusals_say_why(call: Call, tmp_path: Path) -> None:
     client = call.client
     attempts = {

@@ -1,0 +1,46 @@
+"""The process's end, where a real one would take too long to wait for."""
+
+import gc
+import socket
+import stat
+from asyncio import create_task, open_unix_connection, timeout
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from telephony.media import server
+from telephony.media.ports import PortPool
+from tests.support.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def thaw() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+async def test_it_ends_when_nobody_connects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CONNECT_SECONDS", 0.05)
+    path = tmp_path / "m.sock"
+    await server.serve(socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001))
+    assert not path.exists()
+
+
+async def test_a_dead_processs_socket_is_replaced_by_a_private_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    path.chmod(0o755)
+    serving = create_task(
+        server.serve(socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001))
+    )
+    await until(lambda: stat.S_IMODE(path.stat().st_mode) == 0o700)
+    _, writer = await open_unix_connection(path)
+    writer.close()
+    await writer.wait_closed()
+    async with timeout(5):
+        await serving
+    assert not path.exists()
