@@ -136,8 +136,8 @@ class Baresip:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it."""
-        await self._program.stop()
+        """End it. It takes its registration back first, if the registrar answers at once."""
+        await self._program.stop(seconds=1.0)
         if self._writer is not None:
             self._writer.close()
         if self._reading is not None:

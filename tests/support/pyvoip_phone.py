@@ -22,8 +22,9 @@ from typing import Any
 
 import pyVoIP
 from pyVoIP.RTP import PayloadType
-from pyVoIP.VoIP import CallState, VoIPCall, VoIPPhone
+from pyVoIP.VoIP import CallState, PhoneStatus, VoIPCall, VoIPPhone
 
+pyVoIP.DEBUG = True
 pyVoIP.RTPCompatibleCodecs = [PayloadType.PCMU, PayloadType.EVENT]
 
 FRAME = 160
@@ -70,13 +71,13 @@ class Phone:
         )
 
     def start(self) -> None:
-        """Register."""
-        try:
-            self.phone.start()
-        except Exception as error:  # noqa: BLE001 - whatever pyVoIP makes of the registrar's answer
-            tell("not_registered", reason=f"{type(error).__name__}: {error}")
-        else:
+        """Register. pyVoIP swallows what the registrar says, and leaves a status."""
+        self.phone.start()
+        status = self.phone.get_status()
+        if status == PhoneStatus.REGISTERED:
             tell("registered")
+        else:
+            tell("not_registered", reason=status.name)
 
     def incoming(self, call: VoIPCall) -> None:
         """Stay with a call until it has ended: pyVoIP runs this in a thread of its own."""
@@ -116,7 +117,11 @@ class Phone:
         elif command["do"] == "answer":
             call.answer()
         elif command["do"] == "refuse":
-            call.deny()
+            with contextlib.suppress(
+                AttributeError
+            ):  # it says 486, and then closes what is not open
+                call.deny()
+            call.state = CallState.ENDED
         elif command["do"] == "hang_up":
             call.hangup()
         return True

@@ -67,6 +67,7 @@ class SippRun:
         service: user part of the called address; as a phone: its own.
         lost: percentage of its packets, sent and received, that it loses on purpose.
         speech: a WAV file (8 kHz, 16 bit, mono) that is played once the call stands; A-law.
+        echo: what it hears it sends back, whatever the codec.
         local_port: where it is reached; None: any.
     """
 
@@ -84,16 +85,19 @@ class SippRun:
         service: str = "service",
         lost: float = 0.0,
         speech: Path | None = None,
+        echo: bool = False,
         local_port: int | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # How long a call stays to absorb what is sent again: RFC 3261's 64 × T1 would be 32 s.
-        linger_ms = "4000" if lost else "200"
+        keys = {"linger": "4000" if lost else "200", **(keys or {})}
+        if echo:
+            keys["rtpstream_audio_port"] = "[media_port]"
         self.address: Address = (HOST, local_port or free_udp_port())
         self._directory = directory
         self._statistics = directory / "statistics.csv"
         options = {
-            "-sf": self._scenario(scenario, speech, {"linger": linger_ms, **(keys or {})}),
+            "-sf": self._scenario(scenario, speech, keys),
             "-i": HOST,
             "-p": self.address[1],
             "-mi": HOST,
@@ -116,6 +120,8 @@ class SippRun:
         if remote is not None:
             options |= {"-r": max(1, round(rate * 10)), "-rp": 10_000}
         flags = ["-bind_local", "-nostdin", "-trace_stat", "-trace_err", "-trace_msg"]
+        if echo:
+            flags.append("-rtp_echo")
         argv = ["sipp", *([f"{remote[0]}:{remote[1]}"] if remote else []), *flags]
         for option, value in options.items():
             argv += [option, str(value)]
