@@ -100,7 +100,7 @@ class Baresip:
         local_port: int | None = None,
     ) -> None:
         self.user = user
-        self.address: Address = (HOST, local_port or free_udp_port())
+        self.address: Address = (HOST, local_port or free_sip_port())
         self.events: list[dict[str, Any]] = []
         self._directory = directory
         self._control_port = free_tcp_port()
