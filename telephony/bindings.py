@@ -242,8 +242,11 @@ class RedisBindings:
     async def _watched(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with Redis; begin to wait for its return when it does not answer."""
         try:
-            async with self._turn, asyncio.timeout(OPERATION_SECONDS):
-                return await work()
+            async with self._turn:
+                if self.away:  # found out by whoever was before us in the line
+                    raise ConnectionError("Redis is away")
+                async with asyncio.timeout(OPERATION_SECONDS):
+                    return await work()
         except _AWAY as error:
             if self._retrying is None:
                 log.warning("bindings_without_redis", error=str(error))

@@ -1,0 +1,252 @@
+"""One contract for both adapters, and what Redis adds: sharing, absence, loss of its data."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from telephony.bindings import Binding, BindingStore, MemoryBindings, RedisBindings
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.waiting import until
+
+PHONE, OTHER = "sip:1001@10.0.0.1:5060", "sip:1001@10.0.0.2:5060"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
+def bound(uri: str = PHONE, *, seconds: float = 300.0, **changes: object) -> Binding:
+    binding = Binding("1001", uri, ("10.0.0.1", 40001), "phone", 1, CLOCK.now + seconds)
+    return replace(binding, **changes)  # type: ignore[arg-type]
+
+
+class Node:
+    """A node's store and its own connection, with short waits."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.redis = Redis.from_url(server.url, socket_timeout=0.3, socket_connect_timeout=0.3)
+        self.store = RedisBindings(self.redis, clock=CLOCK, retry_seconds=0.02)
+
+    async def back(self) -> None:
+        """Wait until Redis is in use again."""
+        await until(lambda: not self.store.away)
+
+    async def close(self) -> None:
+        await self.store.close()
+        await self.redis.aclose()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[BindingStore]:
+    async with AsyncExitStack() as stack:
+        if request.param == "memory":
+            yield MemoryBindings(clock=CLOCK)
+        else:
+            node = Node(await stack.enter_async_context(running_redis()))
+            stack.push_async_callback(node.close)
+            yield node.store
+
+
+@pytest.fixture
+async def node(redis_server: RedisServer) -> AsyncIterator[Node]:
+    made = Node(redis_server)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def second(redis_server: RedisServer) -> AsyncIterator[Node]:
+    made = Node(redis_server)
+    yield made
+    await made.close()
+
+
+# The contract
+
+
+async def test_what_is_saved_is_found(store: BindingStore) -> None:
+    whole = bound(q=0.5, instance="<urn:uuid:1>", contact_uri='sip:1001@[::1]:5060;x="y"')
+    await store.save("1001", whole)
+    assert await store.lookup("1001") == [whole]
+    assert await store.lookup("1002") == []
+    assert await store.count() == 1
+
+
+async def test_the_best_comes_first(store: BindingStore) -> None:
+    newer, older, low = bound(seconds=300), bound(OTHER, seconds=200), bound("sip:x", q=0.1)
+    for binding in (low, older, newer):
+        await store.save("1001", binding)
+    assert await store.lookup("1001") == [newer, older, low]
+    await store.save("1002", bound())
+    assert await store.count() == 4
+    assert await store.aors() == ["1001", "1002"]
+
+
+async def test_a_renewal_replaces_and_one_that_was_overtaken_does_not(store: BindingStore) -> None:
+    first, second = bound(cseq=1), bound(cseq=2, seconds=600)
+    await store.save("1001", second)
+    await store.save("1001", first)
+    assert await store.lookup("1001") == [second]
+    restarted = bound(cseq=1, call_id="another")
+    await store.save("1001", restarted)
+    assert await store.lookup("1001") == [restarted]
+    assert await store.count() == 1
+
+
+async def test_saving_again_changes_nothing(store: BindingStore) -> None:
+    await store.save("1001", bound())
+    await store.save("1001", bound())
+    assert await store.lookup("1001") == [bound()]
+    assert await store.count() == 1
+
+
+async def test_what_is_removed_is_gone(store: BindingStore) -> None:
+    await store.save("1001", bound())
+    await store.save("1001", bound(OTHER))
+    await store.remove("1001", PHONE)
+    await store.remove("1001", "sip:never@there")
+    assert await store.lookup("1001") == [bound(OTHER)]
+    assert await store.count() == 1
+    await store.remove("1001", OTHER)
+    assert await store.lookup("1001") == []
+    assert await store.aors() == []
+
+
+async def test_the_expired_are_not_told(
+    store: BindingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief, lasting = bound(seconds=60), bound(OTHER, seconds=600)
+    await store.save("1001", brief)
+    await store.save("1001", lasting)
+    monkeypatch.setattr(CLOCK, "now", CLOCK.now + 60)
+    assert await store.lookup("1001") == [lasting]
+    assert await store.count() == 1
+    await store.save("1002", bound())
+    monkeypatch.setattr(CLOCK, "now", CLOCK.now + 600)
+    assert await store.lookup("1001") == []
+    assert await store.count() == 0
+
+
+# Redis
+
+
+async def test_nodes_share_what_is_registered(node: Node, second: Node) -> None:
+    await node.store.save("1001", bound())
+    assert await second.store.lookup("1001") == [bound()]
+    await second.store.remove("1001", PHONE)
+    assert await node.store.lookup("1001") == []
+
+
+async def test_nothing_stays_in_redis_for_ever(node: Node) -> None:
+    await node.store.save("1001", bound(seconds=200))
+    await node.store.save("1001", bound(OTHER, seconds=100))
+    [key] = [key async for key in node.redis.scan_iter("*:aor:*")]
+    assert 199_000 < await node.redis.pttl(key) <= 200_000
+    keys = [key async for key in node.redis.scan_iter("*")]
+    assert len({key.partition(b"}")[0] for key in keys}) == 1, "one hash tag"
+
+
+@pytest.mark.parametrize("end", ["kill", "freeze"])
+async def test_without_redis_the_cache_answers_and_changes_are_written_later(
+    redis_server: RedisServer, node: Node, second: Node, end: str
+) -> None:
+    await node.store.save("1001", bound())
+    await node.store.save("1002", bound())
+    assert await second.store.lookup("1001") == [bound()]
+    if end == "kill":
+        await redis_server.kill()
+    else:
+        redis_server.freeze()
+    await node.store.save("1001", bound(OTHER))
+    assert node.store.away
+    assert set(await node.store.lookup("1001")) == {bound(), bound(OTHER)}
+    await node.store.remove("1002", PHONE)
+    assert await node.store.aors() == ["1001"]
+    assert await node.store.count() == 2
+    assert await second.store.lookup("1001") == [bound()]
+    if end == "kill":
+        await redis_server.start()
+    else:
+        redis_server.thaw()
+    await node.back()
+    await second.back()
+    assert set(await second.store.lookup("1001")) == {bound(), bound(OTHER)}
+    assert await second.store.lookup("1002") == []
+    assert await second.store.count() == 2
+
+
+async def test_only_the_latest_of_several_changes_is_left(
+    redis_server: RedisServer, node: Node, second: Node
+) -> None:
+    await redis_server.kill()
+    await node.store.save("1001", bound())
+    await node.store.save("1001", bound(OTHER))
+    await node.store.remove("1001", PHONE)
+    await node.store.save("1001", bound(cseq=2))
+    await node.store.remove("1001", OTHER)
+    await redis_server.start()
+    await node.back()
+    assert await second.store.lookup("1001") == [bound(cseq=2)]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_redis_that_lost_its_data_gets_it_back(
+    redis_server: RedisServer,
+    node: Node,
+    second: Node,
+    noticed: bool,  # noqa: FBT001
+) -> None:
+    await node.store.save("1001", bound())
+    await node.store.save("1002", bound(seconds=600))
+    await redis_server.kill()
+    if noticed:
+        await node.store.lookup("1001")
+    await redis_server.restart(wipe=True)
+    await node.store.lookup("1001")
+    await node.back()
+    assert await node.store.lookup("1001") == [bound()]
+    assert await second.store.lookup("1002") == [bound(seconds=600)]
+
+
+async def test_what_another_node_removed_is_not_brought_back(
+    redis_server: RedisServer, node: Node, second: Node
+) -> None:
+    await node.store.save("1001", bound())
+    await second.store.remove("1001", PHONE)
+    assert await node.store.lookup("1001") == []
+    await redis_server.restart(wipe=True)
+    await node.store.save("1002", bound())
+    await node.back()
+    assert await node.store.lookup("1001") == []
+
+
+async def test_closing_while_redis_is_away_leaves_no_task(
+    redis_server: RedisServer, node: Node
+) -> None:
+    await redis_server.kill()
+    await node.store.save("1001", bound())
+    assert node.store.away
+    await node.store.close()
+    assert "bindings-retry" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_a_frozen_redis_holds_nobody_up_for_long(
+    redis_server: RedisServer, node: Node
+) -> None:
+    await node.store.save("1001", bound())
+    redis_server.freeze()
+    async with asyncio.timeout(1.5):
+        answers = await asyncio.gather(*(node.store.lookup("1001") for _ in range(50)))
+    redis_server.thaw()
+    assert answers == [[bound()]] * 50
