@@ -13,7 +13,9 @@ _RUN = re.compile(rf"[0-9０-９{_SPOKEN}](?:[ -]?[0-9０-９{_SPOKEN}]){{6,}}")
 _HEAD, _TAIL = 3, 4
 _LONG = 11
 # Identifiers and names of fields are ours, never a citizen's words.
-_PLAIN_KEYS = frozenset({"event", "field", "source", "status", "state", "leg", "outcome"})
+_PLAIN_KEYS = frozenset(
+    {"id", "line", "event", "field", "source", "status", "state", "leg", "outcome"}
+)
 
 
 def mask_number(number: str) -> str:

@@ -35,6 +35,8 @@ def test_numbers_in_text_are_masked_and_addresses_are_not(text: str, shown: str)
 def test_ids_and_names_stay_as_they_are() -> None:
     event = {
         "event": "ticket.field",
+        "id": "202510130001",
+        "line": "051212345678",
         "call_id": "20251013T093000123-abcdef",
         "agent_id": "1234567890",
         "at": 1_760_000_000.5,

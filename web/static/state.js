@@ -155,7 +155,9 @@ const CHANGES = {
     const others = state.finals.filter((said) => said.seq !== seq);
     return {
       ...state,
-      finals: [...others, { seq, leg, start, end, text }].sort((a, b) => a.seq - b.seq),
+      finals: [...others, { seq, leg, start, end, text }].sort(
+        (a, b) => a.start - b.start || a.seq - b.seq, // the order of speaking, as the API's
+      ),
       partials: { ...state.partials, [leg]: "" },
     };
   },
