@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tests.support.ports import free_rtp_port, free_tcp_port
+from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port
 from tests.support.programs import Program
 from tests.support.tones import RATE
 from tests.support.waiting import until
