@@ -13,6 +13,7 @@ from asr import model
 from asr.ports import Recognizer
 from asr.process import RecogniserProcess
 from asr.scripted import ScriptedRecognizer
+from asr.transcriber import BACKLOG
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,6 +30,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address of the streams' UDP ports")
     parser.add_argument("--threads", type=int, help="decoders at once; left out: one for each core")
+    parser.add_argument(
+        "--backlog",
+        type=float,
+        default=BACKLOG,
+        help="seconds of a stream's audio that may wait for the engine; more goes unheard",
+    )
     parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error")
     )
@@ -57,7 +64,10 @@ def _note(options: argparse.Namespace) -> str | None:
 
 async def _run(options: argparse.Namespace) -> None:
     process = RecogniserProcess(
-        load=lambda: _load(options), host=options.host, note=lambda: _note(options)
+        load=lambda: _load(options),
+        host=options.host,
+        backlog=options.backlog,
+        note=lambda: _note(options),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

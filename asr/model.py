@@ -29,10 +29,11 @@ DEFAULT = ROOT / "var" / "models" / NAME
 SYNTHETIC = ROOT / "tests" / "assets" / "models" / "vosk-model-tiny-cn-tel"
 """In the repository: understands espeak-ng's voice and nobody else's. Whoever uses it says so."""
 
-_REMEDY = (
-    "Fetch it with `python -m asr.model`, or unpack "
-    f"{URL} into {DEFAULT.parent}, or let VOSK_MODEL_PATH name the folder of another Vosk model."
+_BY_HAND = (
+    f"unpack {URL} into {DEFAULT.parent}, or let VOSK_MODEL_PATH name the folder of a Vosk model"
 )
+_REMEDY = f"Fetch it with `python -m asr.model`, or {_BY_HAND}."
+_NO_NETWORK = f"From a machine that can: {_BY_HAND}."
 _NEEDED = ("am/final.mdl", "conf/mfcc.conf", "conf/model.conf", "graph/words.txt")
 _NEEDED_FLAT = ("final.mdl", "mfcc.conf", "words.txt")
 _RATES = (8000, 16000)
@@ -204,7 +205,7 @@ def _download(
                 progress(min(done, size), size)
     except urllib.error.HTTPError as error:
         with error:
-            raise ModelError(f"{url} answers {error.code} {error.reason}. {_REMEDY}") from None
+            raise ModelError(f"{url} answers {error.code} {error.reason}. {_NO_NETWORK}") from None
     except (
         urllib.error.URLError,
         http.client.HTTPException,
@@ -212,7 +213,7 @@ def _download(
         ConnectionError,
     ) as error:
         reason = getattr(error, "reason", None) or error
-        raise ModelError(f"cannot reach {url}: {reason}. {_REMEDY}") from None
+        raise ModelError(f"cannot reach {url}: {reason}. {_NO_NETWORK}") from None
     if done != size:
         raise ModelError(f"{url} sent {done} bytes, not {size}: cut short, or another file.")
     if digest.hexdigest() != sha256:

@@ -17,7 +17,7 @@ from asr import control
 from asr.control import CloseStream, Command, ControlError, OpenStream, ProcessStatus, Stats
 from asr.ports import Partial, RecognitionStream, Recognizer, RecognizerError, Result
 from asr.rtp_source import Audio, RtpSource
-from asr.transcriber import Transcriber
+from asr.transcriber import BACKLOG, Transcriber
 
 log = structlog.get_logger(__name__)
 
@@ -82,13 +82,17 @@ class _Stream:
         command: OpenStream,
         engine_stream: RecognitionStream,
         on_result: Callable[[Result], None],
+        *,
+        backlog: float,
     ) -> None:
         self.source = RtpSource(
             opened_at=asyncio.get_running_loop().time(),
             t0=command.t0,
             payload_types=command.payload_types,
         )
-        self.transcriber = Transcriber(command.stream, engine_stream, on_result=on_result)
+        self.transcriber = Transcriber(
+            command.stream, engine_stream, on_result=on_result, backlog=backlog
+        )
         self.listener = _Listener(self.source, self.transcriber.put)
 
     async def finish(self) -> dict[str, Any]:
@@ -118,6 +122,7 @@ class RecogniserProcess:
     Args:
         load: makes the engine; called in a thread. RecognizerError means there is no model (now).
         host: the address on which streams' UDP ports are opened.
+        backlog: most seconds of audio of one stream that wait for the engine.
         note: what to say beside status ``ok``, or None.
     """
 
@@ -126,10 +131,12 @@ class RecogniserProcess:
         *,
         load: Callable[[], Recognizer],
         host: str,
+        backlog: float = BACKLOG,
         note: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._load = load
         self._host = host
+        self._backlog = backlog
         self._note = note
         self._engine: Recognizer | None = None
         self._status: tuple[ProcessStatus, str | None] = ("loading", "the model is being loaded")
@@ -260,7 +267,10 @@ class RecogniserProcess:
         self._streams[name] = None
         try:
             stream = _Stream(
-                command, await self._engine.open(), lambda result: self._tell(name, result)
+                command,
+                await self._engine.open(),
+                lambda result: self._tell(name, result),
+                backlog=self._backlog,
             )
             try:
                 await asyncio.get_running_loop().create_datagram_endpoint(

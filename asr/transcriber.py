@@ -1,8 +1,8 @@
 """One leg on its way from audio to results: backlog, voice gate, engine, the call's clock.
 
 The lag budget: audio that the engine has not come to yet waits here. From ``PARTIALS_UNTIL``
-seconds of it on, partials are not computed; beyond ``BACKLOG_LIMIT`` the oldest goes unheard. Both
-are counted. Nobody who brings audio ever waits.
+seconds of it on, partials are not computed; beyond ``backlog`` seconds the oldest goes unheard.
+Both are counted. Nobody who brings audio ever waits.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from asr.vad import Pause, TimeLine, VoiceGate
 log = structlog.get_logger(__name__)
 
 PARTIALS_UNTIL = 1.0
-BACKLOG_LIMIT = 8.0
+BACKLOG = 8.0
 
 
 class Transcriber:
@@ -29,6 +29,7 @@ class Transcriber:
         name: the stream's, for the log.
         stream: the engine's; closed by ``finish`` or ``abort``.
         on_result: called with each result, its times on the audio's clock.
+        backlog: most seconds of audio that wait for the engine.
 
     Attributes:
         shed_partials: how many times partials were given up to catch up.
@@ -36,13 +37,19 @@ class Transcriber:
     """
 
     def __init__(
-        self, name: str, stream: RecognitionStream, *, on_result: Callable[[Result], None]
+        self,
+        name: str,
+        stream: RecognitionStream,
+        *,
+        on_result: Callable[[Result], None],
+        backlog: float = BACKLOG,
     ) -> None:
         self.shed_partials = 0
         self.shed_seconds = 0.0
         self._name = name
         self._stream = stream
         self._on_result = on_result
+        self._limit = backlog
         self._backlog: deque[Audio] = deque()
         self._waiting = 0.0
         self._wake = asyncio.Event()
@@ -60,7 +67,7 @@ class Transcriber:
             return
         self._backlog.append(audio)
         self._waiting += audio.seconds
-        while self._waiting > BACKLOG_LIMIT:
+        while self._waiting > self._limit:
             if not self.shed_seconds:
                 log.warning("recognition cannot keep up, audio goes unheard", stream=self._name)
             oldest = self._backlog.popleft()

@@ -48,6 +48,8 @@ class Node:
             on_status=lambda status, reason: self.statuses.append((status, reason)),
         )
         argv = [sys.executable, "-m", "asr", "--socket", self.socket, *arguments]
+        # Speech is played faster than it was spoken, on a machine that may be busy.
+        argv += ["--backlog", "60"]
         self.program = Program("asr", argv, directory=folder, env={"PYTHONPATH": str(ROOT)})
 
     def finals(self, stream: str) -> list[Final]:

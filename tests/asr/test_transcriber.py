@@ -6,7 +6,7 @@ import pytest
 from asr.ports import BYTES_PER_SECOND, Final, Partial, RecognizerError, Result
 from asr.rtp_source import Audio
 from asr.scripted import ScriptedRecognizer
-from asr.transcriber import BACKLOG_LIMIT, PARTIALS_UNTIL, Transcriber
+from asr.transcriber import BACKLOG, PARTIALS_UNTIL, Transcriber
 from tests.asr import speech
 
 VOICE = speech.pcm("d03")[8000:24000]
@@ -86,14 +86,14 @@ async def test_a_slow_engine_loses_partials_first_then_the_oldest_audio() -> Non
     for piece in audio:
         transcriber.put(piece)
         await asyncio.sleep(0)
-    lost = 12.0 - BACKLOG_LIMIT
+    lost = 12.0 - BACKLOG
     assert transcriber.shed_seconds == pytest.approx(lost, abs=0.3)
     stream.let.set()
     await transcriber.finish()
     kept = b"".join(pcm for pcm, _ in stream.pushed)
     assert kept.endswith(b"".join(a.pcm for a in audio)[-int(7.5 * BYTES_PER_SECOND) :])
     without = sum(len(pcm) for pcm, partials in stream.pushed if not partials)
-    assert without / BYTES_PER_SECOND == pytest.approx(BACKLOG_LIMIT - PARTIALS_UNTIL, abs=0.3)
+    assert without / BYTES_PER_SECOND == pytest.approx(BACKLOG - PARTIALS_UNTIL, abs=0.3)
     assert transcriber.shed_partials == 1
     assert stream.pushed[-1][1], "partials come back once it has caught up"
 

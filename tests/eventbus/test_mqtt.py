@@ -119,7 +119,7 @@ async def test_the_broker_killed_while_publishing_loses_nothing(
             before = len(messages)
             await until(lambda: len(messages) > before)  # noqa: B023 - called within this turn
             if not broker.forwards_before_it_acknowledges:
-                await until(lambda: numbers(messages)[-1] == sent - 1)  # noqa: B023 - as above
+                await until(lambda: numbers(messages)[-1] == sent - 1)
             kill = asyncio.create_task(broker.kill())  # in the middle of the batch
             await publish(50)
             await kill
