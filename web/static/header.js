@@ -68,8 +68,10 @@ function troubles({ agent, connected, services, presence }) {
   const status = (/** @type {string} */ part) => services[part]?.status ?? "ok";
   if (status("database") !== "ok") found.push(["bad", "database"]);
   if (status("media") !== "ok") found.push(["bad", "media"]);
-  if (status("recogniser") === "no_model") found.push(["warn", "no_model"]);
-  else if (status("recogniser") !== "ok") found.push(["warn", "recogniser"]);
+  if (["no_model", "degraded"].includes(status("recogniser"))) {
+    found.push(["warn", status("recogniser")]);
+  }
+  if (status("recogniser") === "away") found.push(["warn", "recogniser"]);
   if (status("redis") !== "ok") found.push(["warn", "redis"]);
   if (presence && presence.state !== "signed_out" && presence.phones === 0) {
     found.push(["warn", "phone"]);
@@ -84,7 +86,7 @@ function troubles({ agent, connected, services, presence }) {
 export function showBanners(state) {
   const banners = byId("banners");
   const wanted = troubles(state).map(([level, key]) => {
-    const detail = key === "no_model" ? state.services.recogniser?.detail : null;
+    const detail = ["no_model", "degraded"].includes(key) ? state.services.recogniser?.detail : null;
     const banner = make("p", `banner ${level}`, t(`banner.${key}`), `banner-${key}`);
     if (detail) banner.title = detail;
     return banner;
