@@ -2,7 +2,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr import control
@@ -40,6 +40,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(commands)
 def test_commands_survive_the_wire(command: control.Command) -> None:
     line = control.encode_command(command)
@@ -48,6 +49,7 @@ def test_commands_survive_the_wire(command: control.Command) -> None:
     assert control.parse_command(line) == command
 
 
+@settings(deadline=None)
 @given(names, results)
 def test_results_survive_the_wire(stream: str, result: Result) -> None:
     line = control.encode_result(stream, result)
@@ -83,6 +85,7 @@ def test_a_wrong_command_can_be_answered(line: bytes) -> None:
     assert caught.value.id == 9
 
 
+@settings(deadline=None)
 @given(st.binary() | json_values.map(json.dumps).map(str.encode))
 def test_noise_is_a_control_error_and_nothing_else(line: bytes) -> None:
     for parse in (control.parse_command, control.parse_message):
@@ -90,6 +93,7 @@ def test_noise_is_a_control_error_and_nothing_else(line: bytes) -> None:
             parse(line)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["open", "close", "stats"]),
     st.dictionaries(st.sampled_from(["stream", "t0", "payload_types"]), json_values),

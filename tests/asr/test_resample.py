@@ -1,7 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.resample import Doubler
@@ -29,6 +29,7 @@ def test_a_tone_keeps_its_frequency_and_level_and_casts_no_image(frequency: int)
     assert above_4_khz.max() < doubled[peak] / 100  # 40 dB
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=8))
 def test_pieces_join_without_a_seam(cuts: list[int]) -> None:
     pcm = tone(700, 8000, sum(cuts) / 8000)

@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr import g711
@@ -168,6 +168,7 @@ def test_what_is_not_rtp_is_counted_and_dropped(datagram: bytes) -> None:
     assert leg.stats.malformed == 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.floats(0, 0.05)), max_size=120),
     st.randoms(use_true_random=False),
@@ -192,6 +193,7 @@ def test_any_shuffling_and_loss_gives_ordered_audio(
     assert len(played) == len(set(played)) or leg.stats.ignored
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=64), max_size=60))
 def test_noise_never_raises_and_never_goes_back_in_time(datagrams: list[bytes]) -> None:
     leg, clock = source(), 0.0

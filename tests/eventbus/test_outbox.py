@@ -3,7 +3,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventbus.outbox import Outbox
@@ -72,6 +72,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         Outbox.open(tmp_path / "outbox.db", limit=3)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 7)), max_size=30))
 def test_it_is_a_bounded_line_of_people(steps: list[tuple[bool, int]]) -> None:
     limit, model, number = 10, list[int](), 0
