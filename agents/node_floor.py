@@ -11,6 +11,7 @@ from typing_extensions import override
 from agents.commands import Call, Command, CommandName, Engine, Reply, ignore
 from agents.floor import Floor, FloorTimes, Offer, Outcome, Status
 from agents.presence import Presence
+from agents.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -56,10 +57,7 @@ class NodeFloor(Floor):
 
     @override
     async def close(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
-            self._watch = None
+        await end(self._watch)
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._engine.close()
 

@@ -24,6 +24,7 @@ from agents.floor import FloorTimes, Status
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from agents.redis_floor import FloorUnreachable, News, RedisEngine
+from agents.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -98,10 +99,8 @@ class ResilientEngine(Engine):
 
     @override
     async def close(self) -> None:
-        tasks = [task for task in (self._recovery, self._listener) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._recovery)
+        await end(self._listener)
         async with self._lock:
             if self.status == "ok":
                 # What is still asked after this is answered by the mirror.
@@ -151,9 +150,6 @@ class ResilientEngine(Engine):
 
     def _go_away(self, error: Exception) -> None:
         _log.warning("Redis is away; the node works on its own", node=self._node, error=str(error))
-        if self._listener is not None:
-            self._listener.cancel()
-            self._listener = None
         self.status = "away"
         self._away.set()
         self.on_status("away")
@@ -162,6 +158,8 @@ class ResilientEngine(Engine):
         """Whenever Redis is away, try until it is back; outside the lock, so nobody waits."""
         while True:
             await self._away.wait()
+            # Its connection may be dead unnoticed; a new one is made after the restoration.
+            await end(self._listener)
             await asyncio.sleep(RETRY_SECONDS)
             if not await self._remote.answers():
                 continue
@@ -217,6 +215,8 @@ class ResilientEngine(Engine):
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self, news: News | None) -> None:
+        if self.status != "ok":
+            return  # the node works on its own, and will tell Redis what is so
         if news is None:
             # Subscribed just now: what was said before that is made up for.
             reply = await self._remote.execute(Command("known"), self._now())
