@@ -144,7 +144,7 @@ class MediaSettings(Section):
     port_last: Port
     """Last of them."""
     advertised_host: OptionalText
-    """The address we give ourselves in session descriptions; None: the node finds it."""
+    """The address we give ourselves in session descriptions; None: as ``sip.advertised_host``."""
 
     @model_validator(mode="after")
     def _room_for_a_call(self) -> Self:
@@ -171,7 +171,7 @@ class AsrSettings(Section):
     engine: Literal["vosk", "scripted"]
     """What recognises."""
     model_path: OptionalPath
-    """The model's folder, or the script's file; None: the model that set-up fetched."""
+    """The model's folder, or the script's file; None: VOSK_MODEL_PATH, or what set-up fetched."""
 
 
 class RedisSettings(Section):

@@ -322,7 +322,9 @@ class Wiring:
             lines={number: line.name for number, line in self._settings.lines.items()},
             no_answer_seconds=settings.no_answer_seconds,
             max_calls=ports // PORTS_PER_CALL,
-            media_host=advertised_host(media.host, media.advertised_host),
+            media_host=advertised_host(
+                media.host, media.advertised_host or settings.advertised_host
+            ),
             recordings=self._recordings(),
             wall_clock=time.time,
         )
