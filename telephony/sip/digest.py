@@ -158,10 +158,10 @@ class DigestGuard:
     def challenge(self, now: float, *, salt: bytes, stale: bool = False) -> tuple[str, ...]:
         """Return the values of the WWW-Authenticate (or Proxy-Authenticate) headers.
 
-        MD5 stands first although RFC 8760 §2.4 puts the strongest first: of the phones we test
-        with, SIPp answers only the first header and would fail on SHA-256, while those that know
-        SHA-256 choose it from any place. Both carry one nonce, because pyVoIP takes its nonce from
-        the last header and answers with MD5 whatever that header said.
+        MD5 stands first although RFC 8760 §2.4 wants the strongest first: SIPp 3.6 and baresip 1.0
+        look at the first challenge only and give up where it says SHA-256, while a phone that knows
+        SHA-256 finds it in any place. Both carry one nonce, because pyVoIP 1.6 takes the nonce of
+        the last challenge and answers with MD5 whatever that challenge says.
 
         Args:
             now: Unix seconds.

@@ -42,7 +42,6 @@ class Owner:
     def __init__(self, do: Callable[[LegEvent], None] = lambda _event: None) -> None:
         self.events: list[LegEvent] = []
         self._do = do
-        self._changed = asyncio.Condition()
 
     def __call__(self, event: LegEvent) -> None:
         self.events.append(event)
@@ -134,7 +133,8 @@ def message(  # a request of a bare peer's
     host, port = gateway.endpoint.local
     request = SipRequest(method=method, uri=uri or f"sip:12345@{host}:{port}")
     put = request.headers.append
-    put("Via", f"SIP/2.0/UDP {HOST}:{peer.address[1]};rport;branch=z9hG4bK{method}{cseq}{branch}")
+    unique = f"{method}-{call_id}-{cseq}{branch}"
+    put("Via", f"SIP/2.0/UDP {HOST}:{peer.address[1]};rport;branch=z9hG4bK{unique}")
     put("From", f"<sip:{user}@{HOST}>;tag=peer")
     put("To", to or f"<sip:12345@{host}:{port}>")
     put("Call-ID", call_id)

@@ -187,7 +187,7 @@ async def test_a_late_answer_to_our_offer_is_remembered(gateway: SipGateway, des
     with a_peer() as peer:
         peer.send(message(peer, gateway, "INVITE"), where)
         leg, owner = await desk.call()
-        assert leg.remote_sdp is None
+        assert [leg.remote_sdp] == [None]
         leg.answer(OFFER)
         to = (await peer.response()).headers.get_first("To")
         peer.send(message(peer, gateway, "ACK", to=to, body=ANSWER), where)
