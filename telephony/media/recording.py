@@ -76,13 +76,13 @@ class Heard(NamedTuple):
 class _Channel:
     """Where the packets of one stream belong on the time line, in frames."""
 
-    __slots__ = ("_end", "_moved_at", "_origin", "_run", "_timestamp")
+    __slots__ = ("_end", "_floor", "_origin", "_run", "_timestamp")
 
     def __init__(self) -> None:
         self._run: object = None
         self._origin = 0  # the frame of the packet with…
         self._timestamp = 0  # …this timestamp, the latest placed
-        self._moved_at = 0  # the timestamp at which the origin last changed otherwise than by time
+        self._floor = 0  # the end of what was placed before the stream was last moved
         self._end = 0  # after the last frame placed
 
     def place(self, heard: Heard, arrival: int, horizon: int) -> int | None:
@@ -95,8 +95,7 @@ class _Channel:
         moved = timestamp_delta(heard.timestamp, self._timestamp)
         position = self._origin + moved
         if heard.run is self._run and moved <= 0:  # out of order
-            before_move = timestamp_delta(heard.timestamp, self._moved_at) < 0
-            return position if position >= horizon and not before_move else None
+            return position if position >= max(horizon, self._floor) else None
         if heard.run is not self._run or position > latest:
             position, anchored = max(arrival, self._end, horizon), True
         elif position < horizon:
@@ -106,7 +105,7 @@ class _Channel:
         if position > latest:
             return None
         if anchored:
-            self._moved_at = heard.timestamp
+            self._floor = self._end
         self._run, self._origin, self._timestamp = heard.run, position, heard.timestamp
         self._end = max(self._end, position + length)
         return position

@@ -159,6 +159,21 @@ async def test_a_cancelled_open_does_not_leave_a_session_behind(
     assert client.lost == []
 
 
+async def test_a_session_opened_by_a_process_that_dies_at_once_is_not_open(
+    client: Watched, process: FakeProcess
+) -> None:
+    await until(lambda: client.connected)
+    opening = asyncio.create_task(client.open("a"))
+    await until(lambda: process.commands)
+    # Answer and end arrive together, before the task that waits for the answer runs again.
+    assert client._writer is not None
+    client._deliver({"id": process.commands[0]["id"], "ok": {"host": "127.0.0.1", "port": 1}})
+    client._disconnected(client._writer, lost=True)
+    with pytest.raises(MediaUnavailable):
+        await opening
+    assert client.lost == []
+
+
 async def test_a_process_that_does_not_answer_is_unavailable(
     process: FakeProcess, tmp_path: Path
 ) -> None:

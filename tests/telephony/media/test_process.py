@@ -233,6 +233,32 @@ async def test_a_leg_that_is_bridged_anew_keeps_its_stream(call: Call) -> None:
     assert len(packets) == 10  # nothing more from the agent, who is no longer in the bridge
 
 
+async def test_a_pause_in_a_bridge_is_not_loss_to_the_other_side(call: Call) -> None:
+    await call.speak(0.06)
+    await call.agent.heard(3)
+    await call.client.unbridge("agent")
+    assert (await call.client.counts())["bridges"] == 0
+    await call.speak(0.1)
+    await call.client.bridge("agent", "citizen")
+    await call.speak(0.06)
+    await call.agent.heard(6)
+    packets = call.agent.packets
+    first = packets[0].sequence
+    assert [(p.sequence - first) & 0xFFFF for p in packets] == [0, 1, 2, 3, 4, 5]
+    assert [p.marker for p in packets] == [True, False, False, True, False, False]
+
+
+async def test_key_presses_are_no_sound_in_the_recording(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "r.wav"
+    await call.client.record("rec", path, left="citizen", right="agent")
+    for sequence in range(5):
+        press = RtpPacket(101, False, sequence, 2000, 1, b"\x05\x0a\x03\x20" * 40)  # noqa: FBT003
+        call.citizen.transport.sendto(build(press), call.to_citizen_leg)
+    await call.agent.heard(5)
+    await call.client.stop_record("rec")
+    assert not any(side.any() for side in read_stereo(path))
+
+
 async def test_statistics_tell_what_happened(call: Call) -> None:
     before = await call.client.session_stats("citizen")
     assert (before.packets_in, before.last_packet) == (0, None)

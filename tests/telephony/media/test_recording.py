@@ -143,6 +143,27 @@ def test_a_new_run_does_not_cover_the_end_of_the_old_one() -> None:
     assert left[319] != left[320]
 
 
+def test_a_late_packet_of_a_moved_stream_stands_before_its_successor() -> None:
+    line = StereoAssembler(START)
+    line.add(heard(0.0, constant(1000), stamp=0))
+    out = line.drain(START + 0.8)
+    line.add(heard(1.0, constant(3000), stamp=3200))  # due at 0.4 s: moved to 0.7 s
+    line.add(heard(1.0, constant(2000), stamp=3040))
+    left, _ = frames(out + line.finish(START + 2.0))
+    assert spans(left) == [(0, 160), (5440, 320)]
+    assert left[5440] < left[5600]
+
+
+def test_a_late_packet_of_a_moved_stream_does_not_cover_what_stood_there() -> None:
+    line = StereoAssembler(START)
+    line.add(heard(0.0, constant(1000), stamp=0))
+    line.add(heard(0.001, constant(3000), stamp=8000 * 30))  # a leap: moved to the end of the first
+    line.add(heard(0.002, constant(2000), stamp=8000 * 30 - 160))
+    left, _ = finish(line, 1.0)
+    assert spans(left) == [(0, 320)]
+    assert left[0] == g711.decode("PCMA", g711.encode("PCMA", constant(1000)))[0]
+
+
 def test_after_a_stall_the_burst_is_kept_in_order() -> None:
     tone = sine(440, 1.0)
     line = StereoAssembler(START)
