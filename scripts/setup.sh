@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh               what running needs
 #   scripts/setup.sh --database    … and the database's schema
+#   scripts/setup.sh --no-model    … without the recognition model
 #   scripts/setup.sh --dev         … and what tests and checks need, without the model
 #
 # PYTHON=/path/to/python3 names the Python to use.
@@ -14,8 +15,9 @@ lock=runtime database=no model=yes
 for option in "$@"; do
   case $option in
     --dev) lock=dev model=no ;;
+    --no-model) model=no ;;
     --database) database=yes ;;
-    *) echo "usage: scripts/setup.sh [--dev] [--database]" >&2; exit 2 ;;
+    *) echo "usage: scripts/setup.sh [--dev] [--no-model] [--database]" >&2; exit 2 ;;
   esac
 done
 steps=3 step=0
@@ -51,7 +53,7 @@ make_venv() {
     package=$("$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
     note "$package is missing: installing it"
     command -v apt-get >/dev/null || fail "$python has no venv module; install it and run this again"
-    as_root apt-get update -qq && as_root apt-get install -y -qq "$package" >/dev/null ||
+    { as_root apt-get update -qq && as_root apt-get install -y -qq "$package" >/dev/null; } ||
       fail "run 'apt-get install $package' as root, then run this again"
   fi
   "$python" -m venv --clear .venv
@@ -86,7 +88,9 @@ fi
 say "Packages, as locked in requirements/$lock.txt"
 # What is installed is known by the lock it came from; the one for development holds the other too.
 stamp() { echo ".venv/.installed-$1"; }
-is_installed() { [ "$(cat "$(stamp "$1")" 2>/dev/null)" = "$(sha256sum "requirements/$1.txt")" ]; }
+is_installed() {
+  [ -f "$(stamp "$1")" ] && sha256sum --status --check "$(stamp "$1")" 2>/dev/null
+}
 if is_installed dev || is_installed "$lock"; then
   note "up to date"
 else
