@@ -1,7 +1,7 @@
 """What a matter is about: weighted words per category, from ``tickets/data/categories.toml``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -11,6 +11,7 @@ _NOTHING = "其他"
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
 _LEAST = 2.0
+_HINT = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Ranked:
 class Classifier(Protocol):
     """Ranks categories for a text, best first; a trained model can stand in for the rules."""
 
-    def __call__(self, text: str) -> list[Ranked]:
+    def __call__(self, text: str, hint: str | None = None) -> list[Ranked]:
         """Return every category that fits at all."""
 
 
@@ -37,13 +38,22 @@ class _Keyword:
     shown: str
 
 
-def classify(text: str) -> list[Ranked]:
-    """Rank the categories whose words are in the text, best first; ``其他`` when none is."""
+def classify(text: str, hint: str | None = None) -> list[Ranked]:
+    """Rank the categories whose words are in the text, best first; ``其他`` when none is.
+
+    Args:
+        text: what was said.
+        hint: the category that an emergency points to: 往下跳 says more than 屋顶.
+    """
     ranked = [
         best
         for category, topics in _keywords().items()
         if (best := _rank(text, category, topics)) is not None
     ]
+    if hint:
+        known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
+        ranked = [r for r in ranked if r.category != hint]
+        ranked.append(replace(known, score=known.score + _HINT))
     # sort() is stable: between equals the file's order decides.
     ranked.sort(key=lambda candidate: -candidate.score)
     if not ranked or ranked[0].score < _LEAST:

@@ -91,7 +91,7 @@ class Ear:
 
     def _matter(self) -> Iterator[Heard]:
         text = "，".join(self._said)
-        best = self._classifier(text)[0]
+        best = self._classifier(text, self._urgency.category)[0]
         kind = matter_type(text, best.category, self._urgency)
         if kind.type:
             yield "type", kind.type, kind.words

@@ -10,9 +10,9 @@ from tickets.urgency import Urgency
 
 _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
-_COMPLAINED_OF = frozenset(
-    {"市容管理", "物业管理", "消费维权", "社区管理", "劳动纠纷", "环境保护", "违法建设", "纪检监察"}
-)
+_QUIET = 0.5
+_QUIET_TYPE = "投诉"
+"""People who neither ask, suggest, praise nor cry for help have something to complain of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,11 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
     if urgency.urgent:
         scores["求助"] += _URGENT_IS_HELP
         words.setdefault("求助", urgency.words or "")
+    scores[_QUIET_TYPE] += _QUIET
     best = max(_order(), key=lambda kind: scores[kind])
-    if scores[best] > 0:
-        return TypeHeard(best, words[best] or None)
-    if category == "其他":
+    if best not in words and category == "其他":
         return TypeHeard(None, None)
-    return TypeHeard("投诉" if category in _COMPLAINED_OF else "求助", None)
+    return TypeHeard(best, words.get(best) or None)
 
 
 def wants_secrecy(text: str) -> str | None:

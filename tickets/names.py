@@ -163,7 +163,8 @@ def _compound() -> frozenset[str]:
 
 @cache
 def _parts() -> tuple[re.Pattern[str], dict[str, str]]:
-    spelled: dict[str, str] = rules.load("surnames")["spelled"]
+    data = rules.load("surnames")
+    spelled: dict[str, str] = data["spelled"] | data["spelled_given"]
     longest_first = sorted(spelled, key=len, reverse=True)
     return re.compile(rf"({'|'.join(longest_first)})([{_HAN}])"), spelled
 
@@ -313,17 +314,12 @@ def _respelled(name: str, rest: str) -> str:
 
     张志方 + 弓长张志气的志芳草的芳 → 张志芳.
     """
-    spelling, families = _parts()
-    match = spelling.search(rest)
-    family = family_of(name) or name[:1]
-    if match and len(family) == 1:
-        meant = families[match[1]]
-        if _sounds_like(meant, family) and _sounds_like(match[2], meant):
-            name = meant + name[1:]
+    spelling, parts = _parts()
+    meanings = [parts[match[1]] for match in spelling.finditer(rest)]
+    meanings += [match[2] for match in _EXPLAINED.finditer(rest) if match[2] in match[1]]
     characters = list(name)
-    for explained in _EXPLAINED.finditer(rest):
-        meant = explained[2]
-        if meant not in explained[1] or meant in characters:
+    for meant in meanings:
+        if meant in characters:
             continue
         for index, character in enumerate(characters):
             if _sounds_like(meant, character):

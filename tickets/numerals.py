@@ -26,6 +26,8 @@ _UNIT = re.compile(
 )
 _LONGEST_IN_A_NAME = 3  # 三十六湾
 _AFTER_BUILDING = re.compile(r"(?:幢|栋|单元|号楼|座|层)$")
+# 滨河一号 is an estate's name, 滨河路一号 a house.
+_NUMBERED_PLACE = re.compile(r"(?:^|[月路街道巷弄村组园苑区镇里坊庄桥头口幢栋层楼元场厦城边])$")
 _AFTER_CLOCK = re.compile(r"(?:早上|上午|中午|下午|晚上|凌晨|半夜|夜里)$")
 _WELL_FORMED = re.compile(
     r"(?:[一二三四五六七八九两]千)?零?(?:[一二三四五六七八九两]百)?零?"
@@ -128,6 +130,8 @@ def _digit_string(run: str, before: str, after: str) -> str | None:
     figure = "".join(DIGITS[character] for character in run)
     if len(run) > 2:  # noqa: PLR2004 -- 四零一, 二零二四: two may be 七八个, "seven or eight"
         return figure
+    if run == "一" and after.startswith("号") and not _NUMBERED_PLACE.search(before):
+        return None
     if _ADDRESS_UNIT.match(after):
         return figure
     if len(run) > 1 or before.endswith("第"):

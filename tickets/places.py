@@ -64,6 +64,9 @@ _FROM_TO = re.compile(
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _DIRECTION = "东南西北中上下前后新老"
+# Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
+_COMMON_WORDS = frozenset({"n", "v", "vn", "d", "i", "l"})
+_COMMON_KINDS = frozenset({"district", "town", "village", "road"})
 _MEASURES = ("个", "家", "条", "座", "位")
 _LONGEST_NAME = 10
 _CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
@@ -107,7 +110,8 @@ def find_places(text: str, *, asked: bool = False) -> list[Place]:
         text: the utterance; spans that are names or telephone numbers should be blanked.
         asked: the agent has just asked where, so that a bare name is an answer.
     """
-    places = _travel(text) or _merge(list(_named(text)), list(_numbered(text)))
+    named = _merge(_travel(text), list(_named(text)))
+    places = _merge(named, list(_numbered(text, named)))
     strong = [place for place in places if place.kind != "unit"]
     if not strong:
         places = [*_loose(text, asked=asked), *places]
@@ -130,7 +134,7 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
             break
     begin = end
     for word in reversed(cut(text[start:end])):
-        if not _may_belong(word.text, word.kind, adjacent=begin == end):
+        if not _may_belong(word.text, word.kind, adjacent=not text[begin:end].strip(_DIRECTION)):
             break
         if end - begin + len(word.text) > _LONGEST_NAME:
             break
@@ -199,7 +203,9 @@ def _named(text: str) -> Iterator[Place]:
         if not _is_name(text, name, ending, begin, end):
             continue
         if kind == "weak" or ending in _needs_context():
-            if not _is_there(text, begin, end, floor) or _GOES_ON.match(text, end):
+            if not _is_there(text, begin, end, asked=0 < floor == begin) or _GOES_ON.match(
+                text, end
+            ):
                 continue
             kind = "landmark" if kind == "weak" else kind
         number = _number(text, kind, end)
@@ -234,6 +240,8 @@ def _is_followed_badly(text: str, ending: str, end: int) -> bool:
 def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
     data = rules.load("places")["not_a_place"]
     stem = name.removesuffix(ending)
+    if _is_common_word(name, ending):
+        return False
     if not stem or name in _never() or _is_followed_badly(text, ending, end):
         return False
     if (
@@ -254,13 +262,18 @@ def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
     return True
 
 
-def _is_there(text: str, begin: int, end: int, floor: int) -> bool:
+def _is_common_word(name: str, ending: str) -> bool:
+    """Tell whether the ending belongs to a common word: 市区 + 道路, 糊弄, 农村."""
+    last = cut(name)[-1]
+    if last.text == ending or _endings()[1][ending] not in _COMMON_KINDS:
+        return False
+    return last.text in _never() or (last.text == name and last.kind in _COMMON_WORDS)
+
+
+def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
     """Tell whether the talk says that something is at this place."""
-    return bool(
-        _AT.search(text[:begin])
-        or _NEAR.match(text, end)
-        or re.match(r"\d", text[end:])
-        or (floor and floor == begin)
+    return asked or bool(
+        _AT.search(text[:begin]) or _NEAR.match(text, end) or re.match(r"\d", text[end:])
     )
 
 
@@ -269,10 +282,11 @@ def _number(text: str, kind: Kind, end: int) -> str:
     return match[0] if match else ""
 
 
-def _numbered(text: str) -> Iterator[Place]:
+def _numbered(text: str, named: list[Place]) -> Iterator[Place]:
     """Find names known only by the number that follows: 丽景湾9栋1002."""
     floor = 0
     for match in _NUMBERED.finditer(text):
+        floor = max([floor, *(place.end for place in named if place.end <= match.start())])
         if match.start() < floor:
             continue
         begin = name_start(text, match.start(), floor)
@@ -289,16 +303,10 @@ def _numbered(text: str) -> Iterator[Place]:
         floor = match.start() + len(number)
 
 
-def _merge(named: list[Place], numbered: list[Place]) -> list[Place]:
-    """Put both lists together; where they overlap the named part wins."""
-    taken = [(place.start, place.end) for place in named]
-    free = [p for p in numbered if all(p.end <= start or p.start >= end for start, end in taken)]
-    for index, place in enumerate(free):
-        # The walk to the left of a number may have run into a named part.
-        inside = [end for start, end in taken if place.start < end <= place.end]
-        if inside:
-            free[index] = replace(place, start=max(inside))
-    return sorted(named + free, key=lambda place: place.start)
+def _merge(first: list[Place], second: list[Place]) -> list[Place]:
+    """Put both lists together; where they overlap the first one's part stands."""
+    free = [p for p in second if all(p.end <= q.start or p.start >= q.end for q in first)]
+    return sorted(first + free, key=lambda place: place.start)
 
 
 def _loose(text: str, *, asked: bool) -> Iterator[Place]:
@@ -307,6 +315,11 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
         place = _plain(text, match.start("name"), match.end("name"))
         if place:
             yield place
+            return
+    for name in sorted(rules.word_set("places", "bare"), key=len, reverse=True):
+        start = text.find(name)
+        if start >= 0 and _is_there(text, start, start + len(name), asked=asked):
+            yield Place("loose", name, "", start, start + len(name))
             return
     if asked:
         lead = re.match(r"(?:嗯|啊|哦|就|是|在|那个|叫|我们|我|家|住|地址|位置)*", text)

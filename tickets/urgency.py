@@ -23,6 +23,7 @@ class Urgency:
         level: 普通, 一般, 紧急 or 特急.
         reason: why, in the words of the rule; None when nothing is pressing.
         transfer: the partner who takes it, or None.
+        category: what such a matter is about, where the rule knows.
         words: the words that said so.
     """
 
@@ -30,6 +31,7 @@ class Urgency:
     reason: str | None = None
     transfer: str | None = None
     words: str | None = None
+    category: str | None = None
 
     @property
     def urgent(self) -> bool:
@@ -50,6 +52,7 @@ class _Rule:
     level: str
     reason: str
     transfer: str | None
+    category: str | None
     any: tuple[re.Pattern[str], ...]
     all: tuple[re.Pattern[str], ...]
     none: tuple[re.Pattern[str], ...]
@@ -65,7 +68,7 @@ def judge(utterance: str) -> Urgency:
         match = _match(rule, utterance)
         if match is None:
             continue
-        found = Urgency(rule.level, rule.reason, rule.transfer, match)
+        found = Urgency(rule.level, rule.reason, rule.transfer, match, rule.category)
         if found.rank > best.rank:
             best = found
     return best
@@ -107,6 +110,7 @@ def _rules() -> tuple[_Rule, ...]:
             rule["level"],
             f"{rule['kind']}：{rule['reason']}",
             rule.get("transfer"),
+            rule.get("category"),
             compiled(rule, "any"),
             compiled(rule, "all"),
             compiled(rule, "not"),
