@@ -14,7 +14,7 @@ import structlog
 from aiosipua import SipRequest, SipResponse
 
 from telephony.endpoint import ClientTransactionHandle, IncomingRequest, SipEndpoint
-from telephony.sip.dialog import DialogId, OutgoingRequest, header_address
+from telephony.sip.dialog import DialogId, OutgoingRequest
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import (
@@ -46,7 +46,6 @@ from telephony.sip.leg_events import (
     LegReoffered,
     LegRinging,
 )
-from telephony.sip.name_addr import AddressError
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.via import Address
 
@@ -274,11 +273,6 @@ class Leg:
     # Answers to our requests
 
     def _got_response(self, request: OutgoingRequest, response: SipResponse) -> None:
-        try:
-            header_address(response, "To")
-        except AddressError:
-            log.debug("response_dropped", leg=self.id, why="malformed To")
-            return
         self.feed(GotResponse(request, response))
 
     def _request_failed(self, request: OutgoingRequest, cause: TransactionFailure) -> None:

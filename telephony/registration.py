@@ -11,7 +11,6 @@ from aiosipua import SipRequest
 from telephony.authentication import Authenticator
 from telephony.bindings import BindingStore
 from telephony.sip.invite_usage import Reply
-from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
 from telephony.sip.via import Address
 
@@ -58,10 +57,7 @@ class RegistrationService:
 
     async def answer(self, request: SipRequest, source: Address) -> Reply:
         """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3)."""
-        try:
-            aor = aor_of(request)
-        except AddressError:
-            return Reply(request, 400, "Malformed To")
+        aor = aor_of(request)  # the gateway has read the To before
         if aor is None:
             return Reply(request, 404)
         async with self._turns.setdefault(aor, asyncio.Lock()):

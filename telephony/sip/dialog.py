@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
-from telephony.sip.message import cseq_of
+from telephony.sip.message import cseq_of, tag_of
 from telephony.sip.name_addr import (
     AddressError,
     NameAddr,
@@ -135,14 +135,14 @@ class Dialog:
         """Make the dialog that a response to our INVITE establishes (§12.1.2).
 
         A 2xx must be acknowledged whatever is wrong with it, so an unusable Contact only means that
-        the ACK goes where the INVITE went.
+        the ACK goes where the INVITE went, and the To is our own with the peer's tag.
         """
         return cls(
             call_id=invite.call_id,
             local=_without_tag(invite.from_),
             local_tag=parse_name_addr(invite.from_).tag,
-            remote=_without_tag(response.headers.get("To")[0]),
-            remote_tag=header_address(response, "To").tag,
+            remote=_without_tag(invite.to),
+            remote_tag=peer_tag(response),
             remote_target=_contact_or(response, invite.uri),
             # §12.1.2: "taken in reverse order and preserving all URI parameters"
             route_set=tuple(reversed(response.headers.get("Record-Route"))),
@@ -223,6 +223,14 @@ def header_address(message: SipMessage, name: str) -> NameAddr:
         AddressError: it is missing or malformed.
     """
     return parse_name_addr(message.headers.get_first(name) or "")
+
+
+def peer_tag(response: SipResponse) -> str:
+    """Return the tag of the side that answers, "" where it has none; whatever the To looks like."""
+    try:
+        return header_address(response, "To").tag
+    except AddressError:
+        return tag_of(response.headers.get_first("To") or "") or ""
 
 
 def contact_uri(message: SipMessage) -> str | None:

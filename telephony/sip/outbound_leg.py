@@ -5,7 +5,7 @@ from dataclasses import replace
 from aiosipua import SipDigestAuth, SipResponse, build_credentials, stringify_auth
 from aiosipua.headers import parse_auth
 
-from telephony.sip.dialog import Dialog, OutgoingRequest, header_address, sdp_of
+from telephony.sip.dialog import Dialog, OutgoingRequest, peer_tag, sdp_of
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.established import EstablishedDialog
 from telephony.sip.invite_usage import (
@@ -130,7 +130,7 @@ class OutboundLeg:
             return [SendCancel(self.invite)] if first else []
         status, sdp = response.status_code, sdp_of(response)
         if sdp is not None:
-            self._early_sdp[header_address(response, "To").tag] = sdp
+            self._early_sdp[peer_tag(response)] = sdp
         if status in (TRYING, self._told_status):
             return []
         self._told_status = status
@@ -169,7 +169,7 @@ class OutboundLeg:
         return None
 
     def _got_success(self, response: SipResponse) -> list[LegEffect]:
-        tag = header_address(response, "To").tag
+        tag = peer_tag(response)
         if tag in self._acks:
             # §13.2.2.4: the ACK is sent again "each time a retransmission of the 2xx arrives"
             return [SendAck(self._acks[tag])]

@@ -126,6 +126,7 @@ def message(  # a request of a bare peer's
     cseq: int = 1,
     branch: str = "",
     call_id: str = "peers-call",
+    contact: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
     body: str | None = None,
 ) -> SipRequest:
@@ -141,7 +142,7 @@ def message(  # a request of a bare peer's
     put("CSeq", f"{cseq} {method}")
     put("Max-Forwards", "70")
     if method in {"INVITE", "REGISTER"}:
-        put("Contact", f"<sip:{user}@{HOST}:{peer.address[1]}>")
+        put("Contact", contact or f"<sip:{user}@{HOST}:{peer.address[1]}>")
     for name, value in headers:
         put(name, value)
     if body is not None:

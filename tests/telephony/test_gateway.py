@@ -310,6 +310,7 @@ async def test_a_store_that_fails_is_answered_with_500(desk: Desk) -> None:
         ("INVITE", {"headers": (("Content-Type", "text/plain"),), "body": "hello"}, 415),
         ("INVITE", {"headers": (("Content-Encoding", "gzip"),), "body": OFFER}, 415),
         ("INVITE", {"to": "<sip:a@b>;=x"}, 400),
+        ("INVITE", {"contact": "<sip:a@b", "body": OFFER}, 400),
         ("REGISTER", {"to": "<sip:b>"}, 404),
     ],
 )
@@ -318,7 +319,10 @@ async def test_what_cannot_be_done(
 ) -> None:
     with a_peer() as peer:
         assert await status_of(peer, gateway, method, **parts) == status
+        peer.send(message(peer, gateway, "ACK", to="<sip:a@b>;=x"), gateway.endpoint.local)
+        assert await status_of(peer, gateway, "OPTIONS", call_id="still-there") == 200
     assert desk.calls.empty()
+    assert gateway.endpoint.counters["user_errors"] == 0
 
 
 async def test_refusals_say_what_would_do(gateway: SipGateway) -> None:
@@ -406,8 +410,9 @@ async def test_a_used_nonce_is_stale_and_garbage_is_challenged_anew(gateway: Sip
         challenge = (await peer.response()).headers.get("WWW-Authenticate")[0]
         proof = credentials(challenge, first, "1001", "pw1001")
         answers = []
+        other = ("Authorization", proof.replace("hotline", "elsewhere"))
         for cseq, value in ((2, proof), (3, proof), (4, "Digest nonsense")):
-            headers = (("Authorization", value),)
+            headers = (other, ("Authorization", value))
             peer.send(
                 registration(peer, gateway, "1001", cseq=cseq, headers=headers),
                 gateway.endpoint.local,
@@ -466,6 +471,19 @@ async def test_closing_hangs_up_everything(desk: Desk) -> None:
             assert [type(event) for event in called.events].count(LegEnded) == 1
         assert node.counts() == NOTHING
         await until(lambda: trunk.counts() == NOTHING)
+
+
+async def test_nobody_is_let_in_while_the_node_closes(desk: Desk) -> None:
+    async with a_gateway(desk) as node:
+        with a_peer() as peer, a_peer() as late:
+            owner = Owner()
+            node.call("sip:1001@x", peer.address, sdp=OFFER, caller=None, on_event=owner)
+            await peer.request()
+            closing = asyncio.create_task(node.close())
+            await asyncio.sleep(0)
+            assert await status_of(late, node, "INVITE", body=OFFER) == 503
+            await closing
+    assert desk.calls.empty()
 
 
 async def test_closing_does_not_wait_for_a_dead_peer(desk: Desk) -> None:

@@ -162,6 +162,18 @@ def test_only_who_is_called_can_ring() -> None:
         Calling().do(Ring())
 
 
+@pytest.mark.parametrize("to", ["<sip:1001@x>;tag=their-tag;=x", "nonsense;tag=their-tag"])
+def test_a_response_with_a_broken_to_counts_all_the_same(to: str) -> None:
+    answer, refusal = response(INVITE, 200, sdp=ANSWER), response(INVITE, 486)
+    for broken in (answer, refusal):
+        broken.headers.set_single("To", to)
+    calling = Calling()
+    assert calling.do(GotResponse(INVITE, answer)) == [SendAck(ACK), Tell(LegAnswered(ANSWER))]
+    calling = Calling()
+    [effect] = calling.do(GotResponse(INVITE, refusal))
+    assert effect == Tell(LegEnded("remote", 486, "Busy Here"))
+
+
 # Hanging up before the answer
 
 
