@@ -26,3 +26,17 @@ def read_mono(path: Path) -> Pcm:
         if file.getsampwidth() == 1:
             return (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * np.int16(256)
     return np.frombuffer(data, "<i2").astype(np.int16)
+
+
+def write_speech(path: Path, speech: Path, *, before: float = 0.0, after: float = 60.0) -> Path:
+    """Write a mono 8 kHz WAV with seconds of silence around it, and return the path.
+
+    baresip hangs up when its file is at an end: what it plays must be longer than the call.
+    """
+    silence = [np.zeros(round(seconds * RATE), np.int16) for seconds in (before, after)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.concatenate([silence[0], read_mono(speech), silence[1]]).tobytes())
+    return path
