@@ -105,7 +105,8 @@ class Accounts:
         self._engine = engine
         self._realm = realm
         self._hasher = hasher or PasswordHasher()
-        self._brake = brake or Brake()
+        # (an empty Brake is false: it has a length)
+        self._brake = Brake() if brake is None else brake
         self._clock = clock
         # What the password of an unknown account is compared with, so that the answer takes as
         # long as for a known one.

@@ -174,8 +174,12 @@ if result and type(result) == 'table' and result.agent_id then
   result = load('agent', result.agent_id) or result -- it may have been matched meanwhile
 end
 for node, news in pairs(journal.nodes) do
-  news.sequence = sequence
-  redis.call('PUBLISH', key('to', node), cjson.encode(news))
+  -- A buried node is told nothing: should it live after all, it must put back what it knows, and
+  -- not unlearn it.
+  if redis.call('ZSCORE', key('nodes'), node) then
+    news.sequence = sequence
+    redis.call('PUBLISH', key('to', node), cjson.encode(news))
+  end
 end
 return cjson.encode({
   result = result,

@@ -34,8 +34,6 @@ local function bury(node)
   for _, id in ipairs(calls) do
     drop(load('call', id))
   end
-  -- Should it live after all, it must put back what it knows, not unlearn it.
-  journal.nodes[node] = nil
 end
 
 local function overdue(index)

@@ -226,7 +226,7 @@ def test_the_lua_script_does_what_the_model_does() -> None:
             run_state_machine_as_test(
                 Comparison,
                 settings=settings(
-                    max_examples=int(os.environ.get("FLOOR_EXAMPLES", "60")),
+                    max_examples=int(os.environ.get("FLOOR_EXAMPLES", "40")),
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=[HealthCheck.too_slow],
