@@ -13,15 +13,16 @@ from telephony.authentication import Authenticator, CredentialStore
 from telephony.bindings import Binding, BindingStore
 from telephony.endpoint import RFC_TIMERS, IncomingRequest, SipEndpoint
 from telephony.leg import Address, Leg, LegEvent, LegWire
+from telephony.leg_book import LegBook
 from telephony.registration import RegistrationService
-from telephony.sip.dialog import SDP, DialogId, OutgoingRequest, dialog_id, header_address, sdp_of
+from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
 from telephony.sip.digest import DigestGuard
 from telephony.sip.inbound_leg import InboundLeg
-from telephony.sip.invite_usage import ALLOW, Reply, write_reply
-from telephony.sip.message import cseq_of, make_response
+from telephony.sip.initial_invite import initial_invite
+from telephony.sip.invite_usage import Reply, write_reply
+from telephony.sip.message import make_response
 from telephony.sip.name_addr import (
     AddressError,
-    format_name_addr,
     host_port,
     parse_name_addr,
     sip_uri,
@@ -35,7 +36,6 @@ from telephony.trunks import Trunks
 
 __all__ = ["CredentialStore", "SipGateway"]
 
-ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
 CLOSE_SECONDS = 2.0
 _ID_BYTES = 8
 
@@ -96,13 +96,10 @@ class SipGateway:
         self.endpoint = SipEndpoint(
             on_request=self._on_request, advertised=advertised, timers=timers, drop=drop
         )
-        self._legs: dict[str, Leg] = {}
-        self.legs: Mapping[str, Leg] = MappingProxyType(self._legs)
-        self._dialogs: dict[DialogId, Leg] = {}
+        self._book = LegBook()
+        self.legs: Mapping[str, Leg] = MappingProxyType(self._book.legs)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._no_legs = asyncio.Event()
-        self._no_legs.set()
 
     async def open(self, host: str, port: int) -> None:
         """Bind the UDP port (0: any).
@@ -116,7 +113,7 @@ class SipGateway:
             endpoint=self.endpoint,
             contact=sip_uri("hotline", self.endpoint.advertised),
             product=self._user_agent,
-            on_change=self._on_change,
+            on_change=self._book.note,
         )
         await self._registration.resume()
         log.info("sip_open", local=host_port(self.endpoint.local))
@@ -124,13 +121,13 @@ class SipGateway:
     async def close(self) -> None:
         """Hang up every leg, wait (bounded) for the answers, close the port."""
         self._closing = True
-        for leg in list(self._legs.values()):
+        for leg in list(self.legs.values()):
             leg.hang_up("closing")
         try:
-            await asyncio.wait_for(self._no_legs.wait(), CLOSE_SECONDS)
+            await asyncio.wait_for(self._book.empty.wait(), CLOSE_SECONDS)
         except TimeoutError:
-            log.warning("legs_abandoned", count=len(self._legs))
-        for leg in list(self._legs.values()):
+            log.warning("legs_abandoned", count=len(self.legs))
+        for leg in list(self.legs.values()):
             leg.abandon()
         for task in list(self._tasks):
             task.cancel()
@@ -141,8 +138,8 @@ class SipGateway:
     def counts(self) -> dict[str, int]:
         """Return how many ``legs``, ``dialogs`` and ``transactions`` are alive."""
         return {
-            "legs": len(self._legs),
-            "dialogs": len(self._dialogs),
+            "legs": len(self.legs),
+            "dialogs": self._book.dialogs,
             "transactions": self.endpoint.transactions,
         }
 
@@ -171,10 +168,11 @@ class SipGateway:
             headers: further headers of the INVITE; ValueError when they hold line breaks.
         """
         request = self._new_invite(
-            binding.contact_uri,
-            binding.received,
-            from_=self._from(caller, display),
-            to=format_name_addr(sip_uri(called, self.endpoint.advertised)),
+            uri=binding.contact_uri,
+            destination=binding.received,
+            to=sip_uri(called, self.endpoint.advertised),
+            caller=caller,
+            display=display,
             sdp=sdp,
             headers=tuple(headers.items()),
         )
@@ -198,11 +196,7 @@ class SipGateway:
         """
         target = parse_name_addr(f"<{uri}>").uri
         request = self._new_invite(
-            target,
-            destination,
-            from_=self._from(caller, None),
-            to=format_name_addr(target),
-            sdp=sdp,
+            uri=target, destination=destination, to=target, caller=caller, sdp=sdp
         )
         machine = OutboundLeg(
             request,
@@ -213,34 +207,29 @@ class SipGateway:
         called = user_of(target) or target
         return self._launch(machine, caller=caller, called=called, on_event=on_event)
 
-    def _from(self, caller: str | None, display: str | None) -> str:
-        if caller is None:
-            return ANONYMOUS
-        return format_name_addr(sip_uri(caller, self.endpoint.advertised), display)
-
     def _new_invite(
         self,
+        *,
         uri: str,
         destination: Address,
-        *,
-        from_: str,
         to: str,
+        caller: str | None,
         sdp: str,
+        display: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> OutgoingRequest:
-        request = OutgoingRequest(
-            method="INVITE",
+        return initial_invite(
             uri=uri,
             destination=destination,
-            from_=f"{from_};tag={secrets.token_hex(_ID_BYTES)}",
             to=to,
-            call_id=f"{secrets.token_hex(_ID_BYTES * 2)}@{self.endpoint.advertised[0]}",
-            cseq=1,
+            caller=caller,
+            display=display,
+            us=self.endpoint.advertised,
+            tag=secrets.token_hex(_ID_BYTES),
+            call_id=secrets.token_hex(_ID_BYTES * 2),
             sdp=sdp,
-            headers=(("Allow", ALLOW), *headers),
+            headers=headers,
         )
-        request.to_message()  # raises for headers with line breaks now, while the caller listens
-        return request
 
     def _launch(
         self,
@@ -261,7 +250,7 @@ class SipGateway:
             machine=machine,
             wire=self._wire,
         )
-        self._on_change(leg)
+        self._book.note(leg)
         asyncio.get_running_loop().call_soon(leg.start)
         return leg
 
@@ -275,7 +264,7 @@ class SipGateway:
             if request.method != "ACK":
                 self._reply(incoming, Reply(request, 400, "Malformed From or To"))
             return
-        leg = self._dialogs.get(dialog)
+        leg = self._book.find(dialog)
         if request.method == "ACK":
             if leg is not None:
                 leg.receive(incoming)
@@ -335,7 +324,7 @@ class SipGateway:
         elif self._trunks.find(incoming.source[0]) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
-        elif self._is_merged(request):
+        elif self._book.is_merged(request):
             refusal = Reply(request, 482)
         else:
             if not waiting.cancelled:
@@ -351,17 +340,6 @@ class SipGateway:
             return False
         bindings = await self._bindings.lookup(user)
         return any(binding.received == incoming.source for binding in bindings)
-
-    def _is_merged(self, request: SipRequest) -> bool:
-        """Tell whether this INVITE came already, by another way (§8.2.2.2)."""
-        tag, cseq = header_address(request, "From").tag, cseq_of(request)
-        return any(
-            leg.sip_call_id == request.headers.get_first("Call-ID")
-            and isinstance(leg.machine, InboundLeg)
-            and header_address(leg.machine.invite, "From").tag == tag
-            and cseq_of(leg.machine.invite) == cseq
-            for leg in self._legs.values()
-        )
 
     def _accept(self, incoming: IncomingRequest) -> None:
         request = incoming.request
@@ -388,7 +366,7 @@ class SipGateway:
             machine=machine,
             wire=self._wire,
         )
-        self._on_change(leg)
+        self._book.note(leg)
         leg.receive(incoming)
         try:
             self._on_call(leg)
@@ -396,22 +374,6 @@ class SipGateway:
             # The owner's mistake: his caller is told, the others never notice.
             log.exception("call_owner_failed", leg=leg.id)
             leg.refuse(500)
-
-    def _on_change(self, leg: Leg) -> None:
-        """Keep the books: every live leg, and the dialog each is in."""
-        dialog = leg.dialog_id
-        if leg.over:
-            self._legs.pop(leg.id, None)
-            if dialog is not None:
-                self._dialogs.pop(dialog, None)
-        else:
-            self._legs[leg.id] = leg
-            if dialog is not None:
-                self._dialogs[dialog] = leg
-        if self._legs:
-            self._no_legs.clear()
-        else:
-            self._no_legs.set()
 
     def _reply(self, incoming: IncomingRequest, reply: Reply) -> None:
         incoming.respond(

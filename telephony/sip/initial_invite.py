@@ -1,0 +1,54 @@
+"""The INVITE that begins a call of ours (RFC 3261 §8.1.1, §13.2.1)."""
+
+from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.invite_usage import ALLOW
+from telephony.sip.name_addr import format_name_addr, sip_uri
+from telephony.sip.via import Address
+
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
+
+
+def initial_invite(
+    *,
+    uri: str,
+    destination: Address,
+    to: str,
+    caller: str | None,
+    display: str | None,
+    us: Address,
+    tag: str,
+    call_id: str,
+    sdp: str,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> OutgoingRequest:
+    """Build it.
+
+    Args:
+        uri: the Request-URI.
+        destination: where it is sent.
+        to: the URI of whom we call.
+        caller: the number to show; None hides it.
+        display: the name to show with the number.
+        us: our advertised address.
+        tag: our tag, fresh.
+        call_id: unique; our host is put behind it.
+        sdp: our offer.
+        headers: further headers.
+
+    Raises:
+        ValueError: a header holds a line break; raised here, where the caller of the call listens.
+    """
+    shown = ANONYMOUS if caller is None else format_name_addr(sip_uri(caller, us), display)
+    request = OutgoingRequest(
+        method="INVITE",
+        uri=uri,
+        destination=destination,
+        from_=f"{shown};tag={tag}",
+        to=format_name_addr(to),
+        call_id=f"{call_id}@{us[0]}",
+        cseq=1,
+        sdp=sdp,
+        headers=(("Allow", ALLOW), *headers),
+    )
+    request.to_message()  # as a trial
+    return request
