@@ -341,6 +341,7 @@ class Wiring:
             self.health.accepting = False
             await self.calls.drain(self._settings.node.stop_seconds)
             await self.gateway.close()
+            await self.bindings.close()
 
         self._parts.append(Part("telephony", start, stop))
 
