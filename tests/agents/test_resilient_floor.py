@@ -313,3 +313,30 @@ async def test_what_a_cancelled_caller_caused_is_told_nevertheless(new_node: New
 
     await until(lambda: node.offers)
     assert request.cancelled()
+
+
+async def test_any_client_will_do(server: RedisServer) -> None:
+    # It answers in bytes, retries for seconds, and waits five seconds for an answer.
+    redis = Redis.from_url(server.url)
+    node = Node(open_floor(redis=redis, node="a", times=LIVE))
+    await node.floor.start()
+    try:
+        await one_call_of_each_kind(node)
+        await server.kill()
+        began = time.monotonic()
+        await node.ready_agent("1003")
+        assert time.monotonic() - began < 1.5
+        await server.start()
+        await until(lambda: node.floor.status == "ok")
+        assert await node.floor.talking(node.offers[2])
+    finally:
+        await node.floor.close()
+        await redis.aclose()
+
+
+async def test_closing_leaves_no_task_behind(new_node: NewNode) -> None:
+    before = asyncio.all_tasks()
+    for name in "abc":
+        node = await new_node(name)
+        await node.floor.close()
+    assert asyncio.all_tasks() == before
