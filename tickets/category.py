@@ -98,6 +98,6 @@ def _distinct(hits: list[_Keyword]) -> list[_Keyword]:
     """Return the hits after the first that are not said again by a better one (停水, 水)."""
     kept = hits[:1]
     for hit in hits[1:]:
-        if not any(part in other.shown for other in kept for part in hit.parts):
+        if not any(part in o.shown or o.shown in part for o in kept for part in hit.parts):
             kept.append(hit)
     return kept[1:]

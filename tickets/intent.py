@@ -11,6 +11,7 @@ from tickets.urgency import Urgency
 _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
 _QUIET = 0.5
+_SOME_MATTER = 10  # characters
 _QUIET_TYPE = "投诉"
 """People who neither ask, suggest, praise nor cry for help have something to complain of."""
 
@@ -43,7 +44,7 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
         words.setdefault("求助", urgency.words or "")
     scores[_QUIET_TYPE] += _QUIET
     best = max(_order(), key=lambda kind: scores[kind])
-    if best not in words and category == "其他":
+    if best not in words and category == "其他" and len(text) < _SOME_MATTER:
         return TypeHeard(None, None)
     return TypeHeard(best, words.get(best) or None)
 

@@ -104,7 +104,7 @@ class NameEar:
         if self.name is None:
             self.name = heard.name
             return heard
-        if self.name.startswith(heard.name):
+        if self.name.startswith(heard.name) or heard.name.startswith(self.name):
             return NameHeard(None, heard.title, heard.start, heard.end)
         return None
 
@@ -231,10 +231,12 @@ def _self_titled(text: str) -> NameHeard | None:
 def _addressed(text: str) -> NameHeard | None:
     """Find how an agent addresses the citizen: 好的陆先生, 欧阳女士您好."""
     for match in re.finditer(r"先生|女士", text):
-        for length in (2, 1):
-            family = text[max(0, match.start() - length) : match.start()]
-            if family_of(family) == family and len(family) == length:
-                return NameHeard(family, _TITLES[match[0]], match.start() - length, match.end())
+        for length in (4, 3, 2, 1):
+            start = match.start() - length
+            name = text[max(0, start) : match.start()]
+            family = family_of(name) if start >= 0 else None
+            if family == name or (family and _full_name(name) == name):
+                return NameHeard(name, _TITLES[match[0]], start, match.end())
     return None
 
 

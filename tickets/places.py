@@ -110,11 +110,11 @@ def find_places(text: str, *, asked: bool = False) -> list[Place]:
         text: the utterance; spans that are names or telephone numbers should be blanked.
         asked: the agent has just asked where, so that a bare name is an answer.
     """
-    named = _merge(_travel(text), list(_named(text)))
+    named = _merge(_travel(text), list(_named(text, asked=asked)))
     places = _merge(named, list(_numbered(text, named)))
     strong = [place for place in places if place.kind != "unit"]
     if not strong:
-        places = [*_loose(text, asked=asked), *places]
+        places = [*_loose(text, asked=asked and not places), *places]
     return [replace(place, link=_link(text, places, place)) for place in places]
 
 
@@ -184,12 +184,16 @@ def _may_belong(word: str, kind: str, *, adjacent: bool) -> bool:
         return adjacent or word not in _stop_words()
     if word in _stop_words():
         return False
-    if kind[0] in _CLOSED_KINDS and kind not in {"ns", "nt", "tg"}:
+    if (
+        kind[0] in _CLOSED_KINDS
+        and not (adjacent and kind == "d")
+        and kind not in {"ns", "nt", "tg"}
+    ):
         return False
     return adjacent or kind[0] not in _VERBAL_KINDS or kind == "vn"
 
 
-def _named(text: str) -> Iterator[Place]:
+def _named(text: str, *, asked: bool) -> Iterator[Place]:
     """Find the parts whose names have an ending of their own."""
     pattern, kinds = _endings()
     floor = position = 0
@@ -203,7 +207,7 @@ def _named(text: str) -> Iterator[Place]:
         if not _is_name(text, name, ending, begin, end):
             continue
         if kind == "weak" or ending in _needs_context():
-            if not _is_there(text, begin, end, asked=0 < floor == begin) or _GOES_ON.match(
+            if not _is_there(text, begin, end, asked=asked or 0 < floor == begin) or _GOES_ON.match(
                 text, end
             ):
                 continue
@@ -267,7 +271,9 @@ def _is_common_word(name: str, ending: str) -> bool:
     last = cut(name)[-1]
     if last.text == ending or _endings()[1][ending] not in _COMMON_KINDS:
         return False
-    return last.text in _never() or (last.text == name and last.kind in _COMMON_WORDS)
+    return last.text in rules.load("places")["not_a_place"]["common"] or (
+        last.text == name and last.kind in _COMMON_WORDS
+    )
 
 
 def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:

@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickets.phones import PhoneEar, find_number
+
+
+def heard(*turns: str) -> str | None:
+    """Return the number after the turns; a turn that begins with 问 is the agent's."""
+    ear, number = PhoneEar(), None
+    for turn in turns:
+        if turn.startswith("问"):
+            ear.agent(turn[1:])
+        elif found := ear.caller(turn):
+            number = found[0]
+    return number
+
+
+@pytest.mark.parametrize(
+    "turns,number",
+    [
+        (["打我另外一个电话一三六六二二零零零四四"], "13662200044"),
+        (["电话幺三七零六二二零零幺零"], "13706220010"),
+        (["电话要三八六二三幺幺零零幺"], "13862311001"),
+        (["一三八三个零然后一二三四五"], "13800012345"),
+        (["一八六", "六二三四", "五六七八"], "18662345678"),
+        (["换一个一五零", "问嗯您说", "零二五六八八九九"], "15002568899"),
+        (["座机零五一二六六七七八八九九"], "051266778899"),
+        (["座机零五一二", "六六七七八八九九"], "051266778899"),
+        (["零二一五五六六七七八八"], "02155667788"),
+        (["手机是13862311001"], "13862311001"),
+        (["一三八六二三一一零零一一三八六二三一一零零一"], "13862311001"),
+        (["二栋五零三电话幺三七零六二二零零幺零"], "13706220010"),
+        (["打一三八六二三一一零零一", "不对打一三九一二三四五六七八"], "13912345678"),
+    ],
+)
+def test_complete_numbers(turns: list[str], number: str) -> None:
+    assert heard(*turns) == number
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ["一三八六二三一一零零"],
+        ["他的电话是一三八六二三一一零零一"],
+        ["商家的号码一三八六二三一一零零一"],
+        ["问对方电话是多少", "一三八六二三一一零零一"],
+        ["身份证号三二零五八三一九八零零一零一一二三四"],
+        ["在三幢一五零二", "六七七八八九九零"],
+        ["我住一三零号", "一二三四五六七八"],
+        ["二一五五六六七七八八"],
+    ],
+)
+def test_what_is_no_call_back_number(turns: list[str]) -> None:
+    assert heard(*turns) is None
+
+
+def test_an_unfinished_number_is_forgotten() -> None:
+    assert heard("一五零", "我想想", "算了不说了", "零二五六八八九九") is None
+
+
+@given(st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True), st.integers(1, 10), st.data())
+def test_any_mobile_is_heard_however_it_is_broken_up(
+    number: str, cuts: int, data: st.DataObject
+) -> None:
+    spoken = [
+        data.draw(st.sampled_from({"0": "零0", "1": "一幺1", "2": "二2"}.get(d, d))) for d in number
+    ]
+    pieces = ["".join(spoken[:cuts]), "".join(spoken[cuts:])]
+    filler = data.draw(st.sampled_from(["", "嗯", "然后", "是", "，"]))
+    assert heard(f"电话{filler.join(pieces)}") == number
+
+
+@given(st.text())
+def test_no_text_raises(text: str) -> None:
+    ear = PhoneEar()
+    ear.agent(text)
+    ear.caller(text)
+    find_number(text)
