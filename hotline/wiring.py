@@ -237,6 +237,7 @@ class Wiring:
             on_result=self._on_result,
             on_status=self._on_recogniser_status,
         )
+        self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:
             self.health.set("recogniser", "away", "switched off: asr.enabled is false")
             return
@@ -252,12 +253,9 @@ class Wiring:
                 on_state=self._child_state,
             )
         )
-
-        async def connect() -> None:
-            await self.recognizer.start()
-            self.health.count("recogniser", self.recognizer.counts)
-
-        self._parts.append(Part("recogniser connection", connect, self.recognizer.close))
+        self._parts.append(
+            Part("recogniser connection", self.recognizer.start, self.recognizer.close)
+        )
 
     def _model(self, configured: Path | None) -> Path | None:
         """Return the model's folder; None leaves it to the recogniser to say what is missing."""

@@ -195,13 +195,17 @@ async def test_events_of_the_time_without_a_broker_arrive_later(tmp_path: Path) 
             async with broker.subscriber("hotline/call/#") as messages:
                 await gate.open()
 
-                async def all_three() -> bool:
-                    return len(messages) >= 3
+                def of_the_call() -> list[str]:
+                    events = [json.loads(bytes(message.payload)) for message in messages]
+                    return [e["event"] for e in events if e["call_id"] == record["call_id"]]
 
-                await until(all_three)
-        events = [json.loads(bytes(message.payload)) for message in messages]
-        names = [event["event"] for event in events if event["call_id"] == record["call_id"]]
-        assert list(dict.fromkeys(names)) == ["call.arrived", "call.waiting", "call.ended"]
+                async def ended() -> bool:
+                    return "call.ended" in of_the_call()
+
+                await until(ended)
+        # call.waiting lies between them, unless he hung up before the queue had him.
+        names = list(dict.fromkeys(of_the_call()))
+        assert (names[0], names[-1]) == ("call.arrived", "call.ended")
     finally:
         await gate.shut()
         await broker.program.stop()

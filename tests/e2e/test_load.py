@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -103,7 +104,10 @@ async def test_500_calls_with_losses_and_early_hang_ups(tmp_path: Path) -> None:
     assert set(states) <= {"ready", "wrap_up"}, states
     # Tasks: what the node had before any call, and no more.
     assert after["tasks"] <= before["tasks"] + 2, (before, after)
-    assert citizens.statistics.failed == 0, citizens.errors()[:3000]
+    # When both sides' BYEs cross, SIPp stumbles over the 200 to its own; over nothing else.
+    stumbled = re.findall(r"Aborting call.*?\nCSeq: (\w+ \w+)", citizens.errors(), re.DOTALL)
+    assert set(stumbled) <= {"2 BYE"}, citizens.errors()[:3000]
+    assert citizens.statistics.failed == len(stumbled)
 
 
 async def agents_at_their_desks(
