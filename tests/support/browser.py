@@ -26,7 +26,7 @@ class Window:
     Attributes:
         page: the page.
         errors: uncaught exceptions and console errors (blocked scripts among them); answers with
-            an error status are left out, for tests provoke those.
+            an error status and connections refused are left out, for tests provoke those.
     """
 
     page: Page
@@ -40,7 +40,8 @@ class Window:
         self.errors.append(str(error))
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        provoked = message.text.startswith(("Failed to load resource", "WebSocket connection to"))
+        if message.type == "error" and not provoked:
             self.errors.append(message.text)
 
 
@@ -57,13 +58,13 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def window(
-    browser: Browser, url: str, *, size: tuple[int, int] = SMALLEST_SCREEN
+    browser: Browser, url: str, *, size: tuple[int, int] = SMALLEST_SCREEN, seconds: float = 5.0
 ) -> AsyncIterator[Window]:
-    """Open a page of its own session; time-outs are 5 s."""
+    """Open a page of its own session; ``seconds`` is how long its actions may take."""
     context = await browser.new_context(
         viewport={"width": size[0], "height": size[1]}, locale="zh-CN", timezone_id="Asia/Shanghai"
     )
-    context.set_default_timeout(5000)
+    context.set_default_timeout(1000 * seconds)
     try:
         opened = Window(await context.new_page())
         await opened.page.goto(url)

@@ -1,5 +1,6 @@
 """The agent desktop in a real browser, on the real server, with the house's fakes behind it."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from agents.presence import Input
 from eventbus.catalogue import ServiceStatus
@@ -156,6 +157,30 @@ async def test_a_lost_connection_is_shown_and_typed_text_survives_it(
     ticket = await house.calls.ticket(ticket_id)
     assert ticket is not None
     assert ticket["fields"]["address"]["value"] == "太平路 3 号"
+
+
+async def test_an_answer_that_comes_late_does_not_undo_what_happened_since(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    await sign_in(page)
+    rung = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await rung.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/v1/me/presence", late)
+    async with page.expect_response("**/api/v1/me/presence") as answered:
+        await page.get_by_test_id("ready").click()
+        await expect(page.get_by_test_id("state-name")).to_have_text("示闲")  # by the feed
+        house.calls.offer("c1", "1001")
+        await expect(page.get_by_test_id("state-name")).to_have_text("振铃")
+        rung.set()
+    await (await answered.value).finished()
+    await page.evaluate("fetch('/api/v1/me').then((answer) => answer.text())")  # lets it be read
+    assert await page.get_by_test_id("state-name").text_content() == "振铃"
 
 
 async def test_a_refused_value_is_marked_and_the_others_are_stored(

@@ -24,6 +24,7 @@ export class Desk {
     this.state = initialState();
     this.drawing = false;
     this.ticking = 0;
+    this.fetches = 0;
     this.saveState = "";
     this.transcript = new Transcript(byId("transcript"));
     this.recording = /** @type {HTMLAudioElement} */ (byId("recording"));
@@ -134,7 +135,10 @@ export class Desk {
   }
 
   async fetchList() {
+    this.fetches += 1;
+    const turn = this.fetches;
     const { items } = await api.tickets();
+    if (turn !== this.fetches) return; // a newer list is on its way, or here
     const midnight = new Date().setHours(0, 0, 0, 0) / 1000;
     const tickets = items.filter(
       (/** @type {Ticket} */ ticket) =>

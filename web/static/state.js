@@ -77,6 +77,18 @@ function sameSpell(/** @type {Presence | null} */ presence, /** @type {any} */ e
   return before === event.state || (held.includes(before) && held.includes(event.state));
 }
 
+/**
+ * What an answer to our own request adds. It knows more than the event of the same state (pending,
+ * wrap_up_until), but comes by another connection: later events may have overtaken it.
+ * @param {Presence | null} answer
+ * @param {Presence | null} shown by the feed
+ */
+function withAnswer(answer, shown) {
+  if (!answer || !shown || answer.since > shown.since) return answer;
+  const same = answer.since === shown.since && answer.state === shown.state;
+  return same ? { ...answer, phones: shown.phones } : shown;
+}
+
 /** @type {Record<string, (state: State, event: any) => State>} */
 const CHANGES = {
   "agent.presence": (state, event) => ({
@@ -217,8 +229,8 @@ export function reduce(state, event, now) {
       return onSnapshot(state, event, now);
     case "lost":
       return { ...state, connected: false };
-    case "presence": // the answer to our own request; knows more than the event
-      return { ...state, presence: event.presence };
+    case "presence": // the answer to our own request
+      return { ...state, presence: withAnswer(event.presence, state.presence) };
     case "tickets":
       return { ...state, today: event.tickets };
     case "corrected": // the answer to a correction; heard fields come by the feed, and in order
