@@ -11,7 +11,7 @@ from typing_extensions import override
 from agents.commands import Call, Command, CommandName, Engine, Reply, ignore
 from agents.floor import Floor, FloorTimes, Offer, Outcome, Status
 from agents.presence import Presence
-from agents.tasks import end
+from eventbus.tasks import end
 
 _log = structlog.get_logger(__name__)
 

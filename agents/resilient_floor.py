@@ -24,7 +24,7 @@ from agents.floor import FloorTimes, Status
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from agents.redis_floor import FloorUnreachable, News, RedisEngine
-from agents.tasks import end
+from eventbus.tasks import end
 
 _log = structlog.get_logger(__name__)
 

@@ -34,7 +34,8 @@ class Event:
 class AgentPresence(Event):
     """An agent's state changed: signed_out, ready, reserved, ringing, talking, wrap_up, not_ready.
 
-    ``phones`` counts his registered phones.
+    ``phones`` counts his registered phones; ``wrap_up_until`` is when wrap-up ends by itself;
+    ``pending`` is the state that he asked for during a call and will be in after it.
     """
 
     name: ClassVar[str] = "agent.presence"
@@ -42,6 +43,8 @@ class AgentPresence(Event):
     reason: str | None = None
     since: float
     phones: int = 0
+    wrap_up_until: float | None = None
+    pending: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,8 @@ _FIELDS: Mapping[str, str] = {
     "line": "the number that was dialled",
     "part": "`media`, `recogniser`, `redis`, `mqtt` or `database`",
     "phones": "how many registered phones the agent has",
+    "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
+    "pending": "the state he asked for during a call and will be in after it, or null",
     "reason": "why he is not ready, or null",
     "seq": "the utterance's number within the call; it grows",
     "since": "when the state began, Unix seconds",

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from eventbus.bus import EventBus
 from eventbus.catalogue import BY_NAME, Event
+from eventbus.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +77,7 @@ class RedisFanout:
         """Stop; events not sent yet are dropped."""
         if self._unsubscribe is not None:
             self._unsubscribe()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _append(self, event: Event) -> None:
         if not self.connected or len(self._outgoing) >= _BACKLOG:

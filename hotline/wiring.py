@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 import asr.model
 from agents.accounts import Accounts
@@ -46,7 +48,7 @@ from hotline.node import Node, Part, nothing
 from hotline.seed import Credentials, seed
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
-from telephony.media_client import MediaClient
+from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from tickets.store import TicketStore
 from web.app import create_app
 from web.server import WebServer
@@ -122,7 +124,12 @@ class Wiring:
         if settings.url is None:
             self._child(embedded_redis(self._directory, on_state=self._child_state))
         self.redis = Redis.from_url(
-            url, socket_timeout=1.0, socket_connect_timeout=1.0, health_check_interval=5
+            url,
+            socket_timeout=1.0,
+            socket_connect_timeout=1.0,
+            health_check_interval=5,
+            # Whoever uses it has his own way on without Redis; repeating would only delay that.
+            retry=Retry(NoBackoff(), 0),
         )
         self._parts.append(Part("redis connection", nothing, self.redis.aclose))
 
@@ -219,7 +226,9 @@ class Wiring:
                 on_state=self._child_state,
             )
         )
-        self.media = MediaClient(socket_path=path, on_lost=self._on_media_lost)
+        self.media = MediaClient(
+            socket_path=path, on_lost=self._on_media_lost, on_event=self._on_media_event
+        )
 
         async def connect() -> None:
             await self.media.start()
@@ -397,6 +406,11 @@ class Wiring:
     def _on_media_lost(self, sessions: Sequence[str]) -> None:
         self.calls.on_media_lost(sessions)
 
+    def _on_media_event(self, event: MediaEvent) -> None:
+        if isinstance(event, RecordingFailed):
+            # The alarm of a full disk: the calls go on, unrecorded.
+            self.health.set("media", "degraded", f"a recording failed: {event.reason}")
+
     def _on_recogniser_status(self, status: str, detail: str | None) -> None:
         if status == "ok":
             self.calls.on_recognizer_back()
@@ -414,6 +428,8 @@ class Wiring:
                 reason=presence.reason,
                 since=presence.since,
                 phones=presence.phones,
+                wrap_up_until=presence.wrap_up_until,
+                pending=presence.pending.value if presence.pending else None,
             )
         )
 

@@ -12,6 +12,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from eventbus.tasks import end
 from telephony.sip.registrar import Binding
 
 __all__ = ["Binding", "BindingStore", "MemoryBindings", "RedisBindings"]
@@ -231,11 +232,8 @@ class RedisBindings:
 
     async def close(self) -> None:
         """Stop trying; the client is its owner's to close."""
-        if self._retrying is not None:
-            self._retrying.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._retrying
-            self._retrying = None
+        await end(self._retrying)
+        self._retrying = None
 
     # Redis
 

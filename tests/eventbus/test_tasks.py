@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agents.tasks import end
+from eventbus.tasks import end
 
 
 async def test_a_task_that_swallows_a_cancellation_is_ended_nevertheless() -> None:

@@ -1,4 +1,4 @@
-"""Ending background tasks for certain."""
+"""Ending background tasks for certain: here, because every package may import from here."""
 
 import asyncio
 from typing import Any
