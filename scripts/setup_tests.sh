@@ -8,6 +8,8 @@ packages=(
   baresip-core   # a softphone: citizen and agent
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker
+  postgresql     # the other database
+  sox            # G.711 by somebody else's hand
   chromium       # the agents' desktop is driven in it
   fonts-noto-cjk # and must show Chinese
 )
