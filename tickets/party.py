@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tickets import rules
-from tickets.places import name_start
+from tickets.places import NEAR, name_start
 
 _HAN = "\u4e00-\u9fffA-Za-z0-9"
 
@@ -42,6 +42,7 @@ _ANSWER_LEAD = re.compile(
 )
 _LONGEST_ANSWER = 16
 _LONGEST_GENERAL = 4
+_LONGEST_SHOP = 8
 
 _NAMED, _ENDING, _BOUGHT_AT, _UNNAMED = 5, 4, 3, 1
 
@@ -130,6 +131,8 @@ def _by_ending(text: str) -> Iterator[Party]:
         end = match.end()
         number = re.search(r"[号幢栋室楼层](?=[^号幢栋室楼层]*$)", text[floor : match.start()])
         begin = name_start(text, match.start(), floor + number.end() if number else floor)
+        if number and _follows_number(text[floor + number.end() : match.start()]):
+            begin = floor + number.end()
         # A branch is named after its chain: 惠民超市 + 凤起路店.
         if 0 < floor == begin:
             continue
@@ -138,6 +141,14 @@ def _by_ending(text: str) -> Iterator[Party]:
             continue
         floor = end
         yield Party(text[begin:end], _ENDING)
+
+
+def _follows_number(between: str) -> bool:
+    """Tell whether all between a house number and an ending is a name: 33号好再来饭店."""
+    cuts = rules.load("places")["not_in_a_name"]["cuts"]
+    return 1 < len(between) <= _LONGEST_SHOP and not (
+        any(character in cuts for character in between) or NEAR.match(between)
+    )
 
 
 def _is_word(stem: str, ending: str) -> bool:

@@ -49,15 +49,16 @@ _NUMBERED = re.compile(
     rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
 )
 _AT = re.compile(rf"(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
-_NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
+NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
 _LOOSE = re.compile(
     rf"(?:位于|就?在|家?住在?|地址是?|地点是?|位置是?|(?:{_any_of('has_a_name')})(?:名字|名称)?(?:就?叫|就是)|^叫)"
     r"(?:那个|这个|我们|咱们)?(?P<name>[\u4e00-\u9fffA-Za-z]{2,12}?)"
-    rf"(?P<near>{_NEAR.pattern}|里$|上$|这$|那$|$|我姓|我叫|免贵|姓)"
+    rf"(?P<near>{NEAR.pattern}|里$|上$|这$|那$|$|我姓|我叫|免贵|姓)"
 )
 _RESIDENT = re.compile(
     rf"(?:我|我们)是(?P<name>[\u4e00-\u9fffA-Za-z]{{2,10}}?)的(?:{_any_of('resident')})"
 )
+_BUILDING_NAME = re.compile(rf"[\u4e00-\u9fff]{{2,8}}?(?=的?(?:{_any_of('near')}))")  # 8号 + 万象城
 _FROM_TO = re.compile(
     r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
@@ -203,6 +204,8 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         kind = kinds[ending]
         position = match.end()
         begin = name_start(text, match.start(), floor)
+        if begin == match.start() and kind == "road":
+            begin = _noun_start(text, begin, floor)
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end):
             continue
@@ -215,6 +218,20 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         number = _number(text, kind, end)
         yield Place(kind, name, number, begin, end + len(number))
         floor = position = end + len(number)
+        building = _BUILDING_NAME.match(text, floor) if number.endswith("号") else None
+        if building and (place := _plain(text, floor, building.end())):
+            yield place
+            floor = position = place.end
+
+
+def _noun_start(text: str, end: int, floor: int) -> int:
+    """Return where a noun begins that is a name only on the map: 在工人路."""
+    words = cut(text[floor:end])
+    if words and len(words[-1].text) > 1 and words[-1].kind == "n":
+        begin = end - len(words[-1].text)
+        if _AT.search(text[:begin]):
+            return begin
+    return end
 
 
 def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
@@ -244,7 +261,7 @@ def _is_followed_badly(text: str, ending: str, end: int) -> bool:
 def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
     data = rules.load("places")["not_a_place"]
     stem = name.removesuffix(ending)
-    if _is_common_word(name, ending):
+    if _is_common_word(name, ending) and not re.match(r"\d+号", text[end:]):
         return False
     if not stem or name in _never() or _is_followed_badly(text, ending, end):
         return False
@@ -261,7 +278,7 @@ def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
         and stem in "大小老新旧好全本该此每各某整上下里外前后左右马公铁道走过条个东西南北"
     ):
         return ending not in _needs_context() and bool(
-            re.match(r"\d", text[end:]) or _AT.search(text[:begin]) or _NEAR.match(text, end)
+            re.match(r"\d", text[end:]) or _AT.search(text[:begin]) or NEAR.match(text, end)
         )
     return True
 
@@ -279,7 +296,7 @@ def _is_common_word(name: str, ending: str) -> bool:
 def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
     """Tell whether the talk says that something is at this place."""
     return asked or bool(
-        _AT.search(text[:begin]) or _NEAR.match(text, end) or re.match(r"\d", text[end:])
+        _AT.search(text[:begin]) or NEAR.match(text, end) or re.match(r"\d", text[end:])
     )
 
 
@@ -330,7 +347,7 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
     if asked:
         lead = re.match(r"(?:嗯|啊|哦|就|是|在|那个|叫|我们|我|家|住|地址|位置)*", text)
         start = lead.end() if lead else 0
-        near = _NEAR.search(text, start + 2)
+        near = NEAR.search(text, start + 2)
         place = _plain(text, start, near.start() if near else len(text))
         if place:
             yield place
