@@ -1,8 +1,10 @@
 """What a matter is about: weighted words per category, from ``tickets/data/categories.toml``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import permutations
 from typing import Protocol
 
 from tickets import rules
@@ -11,6 +13,8 @@ _NOTHING = "其他"
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
 _LEAST = 2.0
+_GAP = r"[^。！？]{0,14}?"
+"""Between the words of an entry such as 欠&工资."""
 _HINT = 6.0
 
 
@@ -36,6 +40,13 @@ class _Keyword:
     parts: tuple[str, ...]
     weight: float
     shown: str
+    near: re.Pattern[str] | None
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether the text has every part, near one another."""
+        return all(part in text for part in self.parts) and (
+            self.near is None or self.near.search(text) is not None
+        )
 
 
 def classify(text: str, hint: str | None = None) -> list[Ranked]:
@@ -71,14 +82,17 @@ def _keywords() -> Mapping[str, Mapping[str, tuple[_Keyword, ...]]]:
 
 def _keyword(entry: str) -> _Keyword:
     words, _, weight = entry.partition("=")
-    return _Keyword(tuple(words.split("&")), float(weight or 3), words.replace("&", "…"))
+    parts = tuple(words.split("&"))
+    orders = (_GAP.join(map(re.escape, order)) for order in permutations(parts))
+    near = re.compile("|".join(orders)) if len(parts) > 1 else None
+    return _Keyword(parts, float(weight or 3), words.replace("&", "…"), near)
 
 
 def _rank(text: str, category: str, topics: Mapping[str, tuple[_Keyword, ...]]) -> Ranked | None:
     best: Ranked | None = None
     total = 0.0
     for topic, keywords in topics.items():
-        hits = [k for k in keywords if all(part in text for part in k.parts)]
+        hits = [k for k in keywords if k.is_in(text)]
         if not hits:
             continue
         hits.sort(key=lambda keyword: -keyword.weight)
