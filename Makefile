@@ -18,7 +18,7 @@ run:
 	@exec $(python) -m hotline run --demonstration-model $(ARGS)
 
 demo:
-	@scripts/setup.sh
+	@scripts/setup.sh --no-model
 	@exec $(python) -m hotline demo $(ARGS)
 
 test: .venv/dev

@@ -97,7 +97,11 @@ async def _run(settings: Settings, *, demonstration_model: bool) -> None:
 def migrate(config: ConfigFile = None) -> None:
     """Bring the database's schema up to date (a node does this at start as well)."""
     settings = settings_from(config)
-    directory = DataDirectory.open(settings.node.data_dir)
+    try:
+        directory = DataDirectory.open(settings.node.data_dir)
+    except (DataDirectoryBusy, OSError) as error:
+        err.print(f"Not migrated: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
 
     async def work() -> str:
         engine = open_engine(settings.database.url or directory.database_url)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -42,7 +43,6 @@ class DemoFailed(Exception):  # noqa: N818 - named by what happened
 class Shown:
     """What the feed has told so far."""
 
-    fields: dict[str, Any] = field(default_factory=dict)
     ticket_id: str | None = None
     call_id: str | None = None
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -176,37 +176,41 @@ async def _talk(
 
 
 async def _watch(console: Console, connection: ClientConnection, shown: Shown) -> None:
-    """Print the feed of the agent's desktop."""
-    async for message in connection:
-        event = json.loads(message)
-        match event["event"]:
-            case "agent.presence":
-                console.print(
-                    f"  agent {event['agent_id']} is [bold]{event['state']}[/]", style="dim"
-                )
-            case "call.offered":
-                console.print("  the agent's phone rings", style="dim")
-            case "call.answered":
-                shown.call_id, shown.ticket_id = event["call_id"], event["ticket_id"]
-                shown.answered.set()
-                console.print(f"  answered after {event['waited']:.1f} s", style="dim")
-            case "transcript.partial":
-                console.print(f"{_LEGS[event['leg']]}: [dim]{event['text']} …[/]")
-            case "transcript.final":
-                console.print(f"{_LEGS[event['leg']]}: [bold]{event['text']}[/]")
-            case "ticket.field":
-                shown.fields[event["field"]] = event["value"]
-                console.print(
-                    f"    [yellow]{event['field']}[/] = {event['value']}"
-                    f"  [dim]({event['source']})[/]"
-                )
-            case "call.ended":
-                console.print(f"  ended by the {event['ended_by']}", style="dim")
-                shown.ended.set()
-            case "service.status":
-                console.print(f"  {event['part']}: {event['status']} {event['detail'] or ''}")
-            case _:
-                pass
+    """Print the feed of the agent's desktop, the words being said in one changing last line."""
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        async for message in connection:
+            event = json.loads(message)
+            if event["event"] == "transcript.partial":
+                live.update(f"{_LEGS[event['leg']]}: [dim]{event['text']} …[/]", refresh=True)
+                continue
+            live.update("", refresh=True)
+            if line := _line(event, shown):
+                console.print(line)
+
+
+def _line(event: dict[str, Any], shown: Shown) -> str | None:  # noqa: PLR0911 - one an event
+    """Take in an event of the feed; return how it is shown, None when it is not."""
+    match event["event"]:
+        case "agent.presence":
+            return f"[dim]  agent {event['agent_id']} is [bold]{event['state']}[/][/]"
+        case "call.offered":
+            return "[dim]  the agent's phone rings[/]"
+        case "call.answered":
+            shown.call_id, shown.ticket_id = event["call_id"], event["ticket_id"]
+            shown.answered.set()
+            return f"[dim]  answered after {event['waited']:.1f} s[/]"
+        case "transcript.final":
+            return f"{_LEGS[event['leg']]}: [bold]{event['text']}[/]"
+        case "ticket.field":
+            value = f"[yellow]{event['field']}[/] = {event['value']}"
+            return f"    {value}  [dim]({event['source']})[/]"
+        case "call.ended":
+            shown.ended.set()
+            return f"[dim]  ended by the {event['ended_by']}[/]"
+        case "service.status":
+            return f"  {event['part']}: {event['status']} {event['detail'] or ''}"
+        case _:
+            return None
 
 
 async def _submit(console: Console, client: httpx.AsyncClient, web: str, shown: Shown) -> None:

@@ -305,6 +305,7 @@ class Wiring:
 
     def _telephony(self) -> None:
         settings = self._settings.sip
+        reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
         self.gateway = SipGateway(
             trunks=[str(network) for network in self._settings.trunks.allow],
@@ -313,7 +314,7 @@ class Wiring:
             bindings=self.bindings,
             on_call=self._on_call,
             on_registered=self._on_registered,
-            advertised=(advertised_host(settings.host, settings.advertised_host), settings.port),
+            advertised=reached,
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1
@@ -339,7 +340,7 @@ class Wiring:
 
         async def start() -> None:
             await self.gateway.open(settings.host, settings.port)
-            self.running.sip = (settings.host, settings.port)
+            self.running.sip = reached
             self.health.count("sip", self._count_sip)
             self.health.count("calls", self._count_calls)
             self.health.accepting = True
@@ -382,7 +383,8 @@ class Wiring:
         server = WebServer(app)
 
         async def start() -> None:
-            self.running.web = await server.start(settings.host, settings.port)
+            _, port = await server.start(settings.host, settings.port)
+            self.running.web = advertised_host(settings.host, None), port
 
         self._parts.append(Part("web", start, server.close))
 
