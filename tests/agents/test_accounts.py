@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 from argon2 import PasswordHasher
@@ -20,7 +19,6 @@ from agents.accounts import (
     metadata,
 )
 from agents.brake import Brake
-from tests.support.postgres import PostgresServer, find_postgres
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 LI = NewAccount(
@@ -28,32 +26,10 @@ LI = NewAccount(
 )
 
 
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    server = PostgresServer()
-    try:
-        asyncio.run(server.start())
-        yield server.url
-    finally:
-        asyncio.run(server.stop())
-
-
-needs_postgres = pytest.mark.skipif(find_postgres() is None, reason="PostgreSQL is not installed")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        found: str = request.getfixturevalue("postgres_url")
-        return found
-    return f"sqlite+aiosqlite:///{tmp_path / 'accounts.db'}"
-
-
 @pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(url)
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(database_url)
     async with engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
         await connection.run_sync(metadata.create_all)
     yield engine
     await engine.dispose()

@@ -1,8 +1,7 @@
-"""Records on a real SQLite: order, batches, and a database that is away."""
+"""Records on SQLite and PostgreSQL: order, batches, and a database that is away."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -11,8 +10,8 @@ from calls.records import CallRecords, RecordWriter, metadata
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(database_url)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield engine
@@ -94,7 +93,7 @@ async def test_a_full_queue_drops_the_oldest_and_counts(engine: AsyncEngine) -> 
     writer = RecordWriter(engine, on_status=lambda _status, _detail: None, limit=2)
     records = CallRecords(engine, writer, node="n1")
     for number in range(3):
-        arrive(records, f"c{number}")
+        arrive(records, f"c{number}", at=float(number))
     writer.start()
     assert [row["call_id"] for row in await records.list_()] == ["c2", "c1"]
     assert writer.dropped == 1

@@ -5,8 +5,8 @@ from sqlalchemy import text
 from hotline.database import differences, is_current, migrate, open_engine
 
 
-async def test_the_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
+    engine = open_engine(database_url)
     assert not await is_current(engine)
     revision = await migrate(engine)
     assert await is_current(engine)

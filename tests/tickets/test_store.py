@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -21,8 +20,8 @@ class Clock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[TicketStore]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/tickets.db")
+async def store(database_url: str) -> AsyncIterator[TicketStore]:
+    engine = create_async_engine(database_url)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield TicketStore(engine, clock=Clock())
