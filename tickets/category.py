@@ -12,6 +12,7 @@ from tickets import rules
 _NOTHING = "其他"
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
+_DENIED = re.compile(r"(?:没有人|没人|不是)(?:打架|着火|受伤|闹事|吵架|赌博|偷|抢|骗)")
 _LEAST = 2.0
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
@@ -44,9 +45,9 @@ class _Keyword:
 
     def is_in(self, text: str) -> bool:
         """Tell whether the text has every part, near one another."""
-        return all(part in text for part in self.parts) and (
-            self.near is None or self.near.search(text) is not None
-        )
+        if not all(part in text for part in self.parts):
+            return False
+        return self.near is None or self.near.search(text) is not None
 
 
 def classify(text: str, hint: str | None = None) -> list[Ranked]:
@@ -56,6 +57,7 @@ def classify(text: str, hint: str | None = None) -> list[Ranked]:
         text: what was said.
         hint: the category that an emergency points to: 往下跳 says more than 屋顶.
     """
+    text = _DENIED.sub("", text)
     ranked = [
         best
         for category, topics in _keywords().items()

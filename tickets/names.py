@@ -34,6 +34,7 @@ _OTHERS = re.compile(
     r"|个人|同事|朋友|儿子|女儿|孩子|小孩|老公|老婆|爸爸?|妈妈?|父亲|母亲|户主|业主|租客|卖家|师傅|老师|同学)"
     r"(?:的)?(?:名字)?(?:好像)?(?:也)?(?:是|叫)?$"
 )
+_MYSELF = re.compile(r"我(?:就)?是[^他她]{0,10}$")  # 我是工地的保安姓…
 _ASKED = re.compile(
     r"贵姓|怎么称呼|如何称呼|称呼您|(?:叫|您|你|尊姓大|的|留|说|报|个|一下|下)(?:什么)?(?:名字|姓名)"
     r"|姓什么|叫什么(?!位置|地方|小区|店|路|公司|单位|厂|村)|您是哪位|哪位"
@@ -187,14 +188,19 @@ def _introduced(text: str) -> NameHeard | None:
 
 def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     before, after = text[: match.start()], text[match.end() :]
-    if match["no"] or _NOT_FAMILY.search(before) or _OTHERS.search(before):
+    others = _OTHERS.search(before) and not _MYSELF.search(before)
+    if match["no"] or _NOT_FAMILY.search(before) or others:
         return None
     family = family_of(after)
     if family is None:
-        # A rare name, or one the recogniser misheard, is believed when nothing else follows it.
-        if not re.fullmatch(rf"[{_HAN}](?:(?:{_TITLE})|[{_HAN}]{{1,3}}的.)?", after):
+        # A rare name, or one the recogniser misheard, is believed of himself (我姓…) or when
+        # nothing else follows it.
+        himself = re.match(r"我|本人|免贵|我免贵", match[0])
+        if not re.fullmatch(rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的.)?", after) and not (
+            himself and re.match(rf"[{_HAN}]", after)
+        ):
             return None
-        if after[0] in "什啥氏":
+        if after[0] in "什啥氏不":
             return None
         family = after[0]
     end = match.end() + len(family)

@@ -142,6 +142,8 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
         begin -= len(word.text)
     if begin and text[begin : begin + 1] in _MEASURES and text[begin - 1] in "那这哪一几某两每有":
         begin += 1
+    if 0 < floor == begin - 1 and text[floor] in "里上下":
+        begin = floor  # 董家镇 + 里睦村: the village is not 睦村
     # One function word alone is no name (没路), but it may end one (金都家园).
     return end if text[begin:end] in _stop_words() else begin
 
