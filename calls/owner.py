@@ -386,7 +386,6 @@ class CallOwner:
             if caller_audio is not None:
                 await self._set_remote("caller", *caller_audio)
             await self._f.media.bridge(*self.sessions)
-            await self._start_recording()
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=self.call_id, error=str(error))
             self.feed(MediaFailed())
@@ -482,8 +481,13 @@ class CallOwner:
         day = self.call_id[:8]
         path = self._f.recordings / day[:4] / day[4:6] / day[6:] / f"{self.call_id}.wav"
         caller, agent = self.sessions
-        await self._f.media.record(self.call_id, path, left=caller, right=agent)
+        try:
+            await self._f.media.record(self.call_id, path, left=caller, right=agent)
+        except MediaError as error:  # the disk is full: the call goes on without
+            log.error("not_recorded", call_id=self.call_id, error=str(error))  # noqa: TRY400 - no trace
+            return
         self._recording = path
+        self._f.records.change(self.call_id, recording=str(path))
 
     async def _begin_conversation(self) -> None:
         agent_id = self.call.agent_id
@@ -495,7 +499,6 @@ class CallOwner:
             answered_at=answered_at,
             agent_id=agent_id,
             ticket_id=self.ticket_id,
-            recording=str(self._recording) if self._recording else None,
         )
         self._f.bus.publish(
             CallAnswered(
@@ -509,6 +512,7 @@ class CallOwner:
             )
         )
         self.conversation = self._f.converse(self)
+        await self._start_recording()
         await self.conversation.open()
 
     def media_lost(self) -> None:
