@@ -93,10 +93,9 @@ class TicketDraft:
         old = self.fields[field]
         if source == "heard" and old.source == "agent":
             return []
-        new = FieldValue(value, source, evidence)
-        if old == new:
-            return []
-        self.fields[field] = new
+        if old.source == source and old.value == value:
+            return []  # said again; the first words stay the evidence
+        self.fields[field] = FieldValue(value, source, evidence)
         return [FieldChange(field, value, source, evidence)]
 
     def values(self) -> dict[str, Any]:

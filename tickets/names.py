@@ -121,7 +121,8 @@ class NameEar:
         if self.name and self.name.startswith(name):
             name = self.name  # 张志芳, later only 我姓张
         self.name = name
-        return NameHeard(name, heard.title or _titled(text, name), heard.start, heard.end)
+        title = heard.title or _titled(text, name)
+        return NameHeard(name, title, heard.start, _end_of_spelling(text, heard.end, name))
 
     def _spelled(self, text: str) -> NameHeard | None:
         """Take 弓长张 after the agent asked which Zhang."""
@@ -343,6 +344,19 @@ def _sound(character: str) -> str:
 
 def _sounds_like(one: str, other: str) -> bool:
     return one == other or _sound(one) == _sound(other)
+
+
+def _end_of_spelling(text: str, end: int, name: str) -> int:
+    """Return where the title and the spelling that follow a name end."""
+    spelling, _ = _parts()
+    titled = re.compile(rf"(?:{re.escape(name)}|{re.escape(name[:1])})(?:{_TITLE})|(?:{_TITLE})$")
+    while True:
+        match = spelling.match(text, end) or titled.match(text, end)
+        if match is None:
+            match = _EXPLAINED.match(text, end)
+            if match is None or match[2] not in match[1]:
+                return end
+        end = match.end()
 
 
 def _titled(text: str, name: str) -> str | None:

@@ -117,7 +117,7 @@ def _figure(run: str, before: str, after: str) -> str | None:
         return "2" if _COUNT_UNIT.match(after) else None
     if run[0] in "百千万亿" or (run == "十" and not _ADDRESS_UNIT.match(after)):
         return None
-    counts = len(run) > _LONGEST_IN_A_NAME or not after or _UNIT.match(after)
+    counts = len(run) > _LONGEST_IN_A_NAME or run[-1] in "万亿" or not after or _UNIT.match(after)
     value = to_int(run) if counts or _AFTER_BUILDING.search(before) else None
     if value is None:
         return None

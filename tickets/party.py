@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from tickets import rules
-from tickets.places import NEAR, name_start
+from tickets.lexicon import cut
+from tickets.places import NEAR, NOWHERE, name_start
 
 _HAN = "\u4e00-\u9fffA-Za-z0-9"
 
@@ -34,7 +35,7 @@ _NO_FIRM = re.compile(
     rf"^(?:{_any_of('no_firm_begins')})|(?:{_any_of('no_firm_ends')})$|{_any_of('no_firm_has')}"
 )
 _BOUGHT = re.compile(
-    rf"(?:在|从|到|找)(?P<name>[{_HAN}]{{2,10}}?)"
+    rf"(?:(?<![现正存实])在|从)(?P<name>[{_HAN}]{{2,10}}?)"
     rf"(?:上面?|里面?|那里|那边|网站|APP|app)?(?:{_any_of('deals')})"
 )
 _ANSWER_LEAD = re.compile(
@@ -42,6 +43,7 @@ _ANSWER_LEAD = re.compile(
 )
 _LONGEST_ANSWER = 16
 _LONGEST_GENERAL = 4
+_GENERAL = frozenset({"教育", "培训", "保险", "摄影"})
 _LONGEST_SHOP = 8
 
 _NAMED, _ENDING, _BOUGHT_AT, _UNNAMED = 5, 4, 3, 1
@@ -117,7 +119,10 @@ def _parties(text: str) -> Iterator[Party]:
     for match in _BOUGHT.finditer(text):
         name = match["name"]
         if name_start(text, match.end("name"), match.start("name")) == match.start("name") and not (
-            _NO_FIRM.search(name) or name in _nobody() or re.search(r"\d|网$|店$|家$", name)
+            _NO_FIRM.search(name)
+            or NOWHERE.search(name)
+            or name in _nobody()
+            or re.search(r"\d|网$|店$|家$", name)
         ):
             yield Party(name, _BOUGHT_AT)
     unnamed = [name for name in rules.load("parties")["unnamed"] if name in text]
@@ -128,19 +133,26 @@ def _parties(text: str) -> Iterator[Party]:
 def _by_ending(text: str) -> Iterator[Party]:
     floor = 0
     for match in _endings().finditer(text):
-        end = match.end()
-        number = re.search(r"[号幢栋室楼层](?=[^号幢栋室楼层]*$)", text[floor : match.start()])
-        begin = name_start(text, match.start(), floor + number.end() if number else floor)
-        if number and _follows_number(text[floor + number.end() : match.start()]):
-            begin = floor + number.end()
-        # A branch is named after its chain: 惠民超市 + 凤起路店.
-        if 0 < floor == begin:
-            continue
-        stem = text[begin : match.start()]
-        if not stem or stem in _nobody() or stem[-1] in "的了家个间所" or _is_word(stem, match[0]):
-            continue
-        floor = end
-        yield Party(text[begin:end], _ENDING)
+        begin = _firm_start(text, match, floor)
+        if begin is not None:
+            floor = match.end()
+            yield Party(text[begin:floor], _ENDING)
+
+
+def _firm_start(text: str, ending: re.Match[str], floor: int) -> int | None:
+    """Return where the firm's name before an ending begins, or None if there is none."""
+    end = ending.start()
+    number = re.search(r"[号幢栋室楼层](?=[^号幢栋室楼层]*$)", text[floor:end])
+    after_number = floor + number.end() if number else floor
+    if number and _follows_number(text[after_number:end]):
+        return after_number
+    begin = name_start(text, end, after_number)
+    if 0 < floor == begin:
+        return None  # a branch is named after its chain: 惠民超市 + 凤起路店
+    if text[begin : begin + 1] == "下" and text[begin - 1 : begin] == "楼":
+        begin += 1  # 楼下 + 棋牌室
+    begin = _without_street(text, begin, end)
+    return begin if _is_firm(text[begin:end], ending[0]) else None
 
 
 def _follows_number(between: str) -> bool:
@@ -151,11 +163,23 @@ def _follows_number(between: str) -> bool:
     )
 
 
-def _is_word(stem: str, ending: str) -> bool:
-    """Tell whether stem and ending are one general word: 高等教育, 岗前培训, 医疗保险."""
-    return stem + ending in _nobody() or (
-        ending in {"教育", "培训", "保险", "摄影"} and len(stem) > _LONGEST_GENERAL
-    )
+def _without_street(text: str, begin: int, end: int) -> int:
+    """Return where the name begins when a street stands before it: 中兴路 + 苏果."""
+    street = re.match(r".{2,}[路街巷弄](?=.{2,})", text[begin:end])
+    return begin + street.end() if street else begin
+
+
+def _is_firm(stem: str, ending: str) -> bool:
+    """Tell whether stem and ending name a firm: not 一家公司, 怎么办 + 物业 or 高等教育."""
+    if not 1 < len(stem) <= _LONGEST_SHOP or stem in _nobody() or stem + ending in _nobody():
+        return False
+    if stem[-1] in "的了家个间所" or stem.startswith("个"):
+        return False
+    first = cut(stem)[0]
+    verbal = first.kind[0] in "vil" and len(first.text) < len(stem)
+    if len(first.text) > 1 and (verbal or first.kind[0] in "mr"):
+        return False
+    return ending not in _GENERAL or len(stem) <= _LONGEST_GENERAL
 
 
 @cache

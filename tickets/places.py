@@ -26,7 +26,7 @@ def _any_of(key: str) -> str:
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
 
 
-_PHASE = r"(?:第?[\d一二三四五六七八九十]+期)?(?:[东南西北]区|[A-Za-z]区)?"
+_PHASE = r"(?:第?[\d一二三四五六七八九十]+期)?(?:[东南西北]区|[A-Za-z一二三四五六七八九十\d]+区)?"
 _BUILDING = (
     rf"{_PHASE}(?:\d+(?:-\d+)?(?:幢|栋|号楼|座)|[A-Za-z]座|\d+号(?!线|窗口))?"
     r"(?:\d+单元|[甲乙丙丁]单元)?(?:\d+(?:楼|层)(?!下|上|道))?"
@@ -48,10 +48,10 @@ _TAILS: dict[Kind, re.Pattern[str]] = {
 _NUMBERED = re.compile(
     rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
 )
-_AT = re.compile(rf"(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
+_AT = re.compile(rf"(?<![现正存实])(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
 NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
 _LOOSE = re.compile(
-    rf"(?:位于|就?在|家?住在?|地址是?|地点是?|位置是?|(?:{_any_of('has_a_name')})(?:名字|名称)?(?:就?叫|就是)|^叫)"
+    rf"(?:位于|(?<![现正存实])在|家?住在?|地址是?|地点是?|位置是?|(?:{_any_of('has_a_name')})(?:名字|名称)?(?:就?叫|就是)|^叫)"
     r"(?:那个|这个|我们|咱们)?(?P<name>[\u4e00-\u9fffA-Za-z]{2,12}?)"
     rf"(?P<near>{NEAR.pattern}|里$|上$|这$|那$|$|我姓|我叫|免贵|姓)"
 )
@@ -68,6 +68,9 @@ _DIRECTION = "东南西北中上下前后新老"
 # Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
 _COMMON_WORDS = frozenset({"n", "v", "vn", "d", "i", "l"})
 _COMMON_KINDS = frozenset({"district", "town", "village", "road"})
+_MEASURED = re.compile(r"[一二两三几多半](?:层|米|个|次|天|年|趟|辆|块|点|多|下)")
+_PLAIN = "大小老新旧好全本该此每各某整上下里外前后左右马公铁道走过条个东西南北"
+_AFTER_THIS = ("里", "边", "个", "儿", "些", "条", "家", "座", "位", "块", "片")
 _MEASURES = ("个", "家", "条", "座", "位")
 _LONGEST_NAME = 10
 _CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
@@ -133,6 +136,8 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
         if text[position] in cuts:
             start = position + 1
             break
+    if start and text[start - 1] in "这那哪" and text[start : start + 1] in _AFTER_THIS:
+        start += 1
     begin = end
     for word in reversed(cut(text[start:end])):
         if not _may_belong(word.text, word.kind, adjacent=not text[begin:end].strip(_DIRECTION)):
@@ -142,7 +147,7 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
         begin -= len(word.text)
     if begin and text[begin : begin + 1] in _MEASURES and text[begin - 1] in "那这哪一几某两每有":
         begin += 1
-    if 0 < floor == begin - 1 and text[floor] in "里上下":
+    if 0 < floor == begin - 1 and text[floor] in "里上下" and text[floor - 1] in "镇乡道":
         begin = floor  # 董家镇 + 里睦村: the village is not 睦村
     # One function word alone is no name (没路), but it may end one (金都家园).
     return end if text[begin:end] in _stop_words() else begin
@@ -261,27 +266,23 @@ def _is_followed_badly(text: str, ending: str, end: int) -> bool:
 
 
 def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
-    data = rules.load("places")["not_a_place"]
+    """Tell whether a candidate names a place: 长庆街, not 逛街, 这条街 or 两层楼高 + 路."""
     stem = name.removesuffix(ending)
-    if _is_common_word(name, ending) and not re.match(r"\d+号", text[end:]):
-        return False
     if not stem or name in _never() or _is_followed_badly(text, ending, end):
         return False
-    if (
-        stem.endswith(tuple(data["tails"]))
-        or text[max(0, begin - 1) : begin] + stem in data["tails"]
-    ):
+    tails = rules.load("places")["not_a_place"]["tails"]
+    if stem.endswith(tuple(tails)) or text[max(0, begin - 1) : begin] + stem in tails:
         return False
+    numbered = re.match(r"\d+号", text[end:]) is not None
+    if stem == "院" or _MEASURED.search(stem) or (not numbered and _is_common_word(name, ending)):
+        return False
+    at = _AT.search(text[:begin]) is not None
     if ending in {"路", "街"} and re.fullmatch(r"[\d一二三四五六七八九十百]+", stem):
         # 十三路 is a bus, 五一路 a street: it takes a house number or a preposition to tell.
-        return bool(re.match(r"\d+号", text[end:]) or (len(stem) > 1 and _AT.search(text[:begin])))
-    if (
-        len(stem) == 1
-        and stem in "大小老新旧好全本该此每各某整上下里外前后左右马公铁道走过条个东西南北"
-    ):
-        return ending not in _needs_context() and bool(
-            re.match(r"\d", text[end:]) or _AT.search(text[:begin]) or NEAR.match(text, end)
-        )
+        return numbered or (len(stem) > 1 and at)
+    if len(stem) == 1 and stem in _PLAIN:
+        placed = at or re.match(r"\d", text[end:]) or NEAR.match(text, end)
+        return bool(placed) and ending not in _needs_context()
     return True
 
 
@@ -355,7 +356,7 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
             yield place
 
 
-_NO_PLACE = re.compile(_any_of("nowhere"))
+NOWHERE = re.compile(_any_of("nowhere"))
 
 
 def _plain(text: str, start: int, end: int) -> Place | None:
@@ -363,7 +364,7 @@ def _plain(text: str, start: int, end: int) -> Place | None:
     name = text[start:end]
     if name in rules.word_set("places", "bare"):
         return Place("loose", name, "", start, end)
-    if not 2 <= len(name) <= _LONGEST_NAME or _NO_PLACE.search(name) or name in _never():  # noqa: PLR2004 -- 沙溪
+    if not 2 <= len(name) <= _LONGEST_NAME or NOWHERE.search(name) or name in _never():  # noqa: PLR2004 -- 沙溪
         return None
     if name_start(text, end, start) != start or any(
         w.kind[0] in "vrdpc" for w in cut(name) if len(w.text) > 1

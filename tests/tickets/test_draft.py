@@ -79,7 +79,7 @@ def test_an_empty_draft_knows_the_caller_and_nothing_else() -> None:
 def test_changes_are_told_once_with_their_words() -> None:
     draft = TicketDraft("t", None)
     changes = {change.field: change for change in draft.hear(caller("我姓陆陆先生"))}
-    assert (changes["name"].value, changes["name"].evidence) == ("陆", "我姓陆")
+    assert (changes["name"].value, changes["name"].evidence) == ("陆", "我姓陆陆先生")
     assert changes["title"].value == "先生"
     again = [change.field for change in draft.hear(caller("我姓陆"))]
     assert "name" not in again
