@@ -113,7 +113,7 @@ class Bridged:
 
 @dataclass(frozen=True, slots=True)
 class MediaFailed:
-    """The bridge could not be made, or the media process died."""
+    """The bridge could not be made, or the media process died: our own side's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +401,8 @@ class Call:
             return []
         if event.reason == "no_phone":
             return self._back_to_waiting("unreachable", now)
+        # He never heard of it; and it is tried until there is media again: no segment each time.
+        self.segments.pop()
         return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
 
     def _on_ringing(self, event: AgentLegRinging) -> list[CallEffect]:
@@ -461,10 +463,10 @@ class Call:
 
     def _on_media_failed(self, now: float) -> list[CallEffect]:
         match self.state:
-            case CallState.TALKING | CallState.CONNECTING:
-                # The citizen may have been answered already: nothing can be played to him.
+            case CallState.TALKING:
+                # The citizen's own session is gone, and he was answered: he must dial again.
                 return self._end(now, "system", failed=True)
-            case CallState.OFFERING:
+            case CallState.OFFERING | CallState.CONNECTING:
                 return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
             case _:
                 return []

@@ -388,7 +388,8 @@ class CallOwner:
             await self._f.media.bridge(*self.sessions)
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=self.call_id, error=str(error))
-            self.feed(MediaFailed())
+            if self.call.token == effect.token:
+                self.feed(MediaFailed())
             return
         if self.call.token != effect.token:
             return

@@ -231,11 +231,15 @@ def test_a_dead_media_process_ends_a_talking_call_as_failed() -> None:
     assert (call.outcome, call.ended_by) == ("failed", "system")
 
 
-def test_a_dead_media_process_does_not_end_a_call_that_nobody_has_answered() -> None:
-    call = call_after(*RINGING)
+@pytest.mark.parametrize("before,undo", [(RINGING, []), (CONNECTING, [FinishAgent("1001")])])
+def test_a_dead_media_process_does_not_end_a_call_that_is_not_answered(
+    before: tuple[CallInput, ...], undo: list[object]
+) -> None:
+    call = call_after(*before)
     assert call.handle(MediaFailed(), 4.0) == [
         HangUpLeg("a"),
         ReleaseOffer("1001", 1, "cancelled"),
+        *undo,
         Dequeue(),
     ]
     assert call.state is CallState.WAITING
