@@ -211,7 +211,7 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         kind = kinds[ending]
         position = match.end()
         begin = name_start(text, match.start(), floor)
-        if begin == match.start() and kind == "road":
+        if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end):
