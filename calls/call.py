@@ -69,6 +69,13 @@ class OfferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """The agent will not take the call: said otherwise than by his phone."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLegRinging:
     """One of the agent's phones rings."""
 
@@ -140,6 +147,7 @@ CallInput = (
     | AgentOffered
     | PhonesCalled
     | OfferFailed
+    | OfferRefused
     | AgentLegRinging
     | AgentLegAnswered
     | AgentLegEnded
@@ -351,6 +359,8 @@ class Call:
                 return self._on_phones_called(event)
             case OfferFailed():
                 return self._on_offer_failed(event, now)
+            case OfferRefused():
+                return self._on_offer_refused(event, now)
             case AgentLegRinging():
                 return self._on_ringing(event)
             case AgentLegAnswered():
@@ -378,7 +388,8 @@ class Call:
     def _on_offer(self, event: AgentOffered, now: float) -> list[CallEffect]:
         if self.token is not None and event.token <= self.token:
             return []  # the same offer told twice, or one that the present offer has overtaken
-        if self.state in {CallState.TALKING, CallState.ENDED}:
+        pausing = self.state is CallState.WAITING and self.deadline is not None
+        if pausing or self.state in {CallState.TALKING, CallState.ENDED}:
             return [ReleaseOffer(event.agent_id, event.token, "cancelled")]
         # A newer offer while one is out: the floor says that the older lease has run out.
         effects = self._drop_attempt("cancelled", now)
@@ -404,6 +415,11 @@ class Call:
         # He never heard of it; and it is tried until there is media again: no segment each time.
         self.segments.pop()
         return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
+
+    def _on_offer_refused(self, event: OfferRefused, now: float) -> list[CallEffect]:
+        if self.token != event.token or self.state is CallState.TALKING:
+            return []
+        return self._back_to_waiting("refused", now)
 
     def _on_ringing(self, event: AgentLegRinging) -> list[CallEffect]:
         attempt = self._attempt

@@ -18,7 +18,7 @@ import structlog
 from agents.floor import Floor, Offer
 from asr.client import RecognizerClient
 from asr.ports import Final, Partial
-from calls.call import CallState, HangUpAsked
+from calls.call import CallState, HangUpAsked, OfferRefused
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.errors import UnknownCall
 from calls.owner import CallOwner, Facilities
@@ -273,8 +273,8 @@ class CallService:
             "ending": states["ended"],
         }
 
-    async def hang_up(self, call_id: str) -> None:
-        """End a live call.
+    async def hang_up(self, call_id: str, *, agent_id: str) -> None:
+        """End a live call; from the agent whom it is only held out to, that is a refusal.
 
         Raises:
             UnknownCall: there is none with this id.
@@ -282,7 +282,11 @@ class CallService:
         owner = self._owners.get(call_id)
         if owner is None or owner.call.state is CallState.ENDED:
             raise UnknownCall(call_id)
-        owner.feed(HangUpAsked("agent"))
+        offered = owner.call.state in {CallState.OFFERING, CallState.CONNECTING}
+        if offered and owner.call.token is not None and owner.call.agent_id == agent_id:
+            owner.feed(OfferRefused(owner.call.token))
+        else:
+            owner.feed(HangUpAsked("agent"))
 
     async def correct(
         self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str

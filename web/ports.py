@@ -115,8 +115,8 @@ class Calls(Protocol):
     def live(self) -> Sequence[LiveCall]:
         """Return the calls in progress on this node."""
 
-    async def hang_up(self, call_id: str) -> None:
-        """End a live call; raise ``UnknownCall``."""
+    async def hang_up(self, call_id: str, *, agent_id: str) -> None:
+        """End a live call, or refuse it if it is only held out to him; raise ``UnknownCall``."""
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """Return a call's record, or None."""

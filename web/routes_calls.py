@@ -121,8 +121,11 @@ async def recording(call_id: CallId, who: Asker, served: Served) -> FileResponse
     responses=_ONE | documented(HTTPStatus.FORBIDDEN),
 )
 async def hang_up(call_id: CallId, who: Asker, served: Served) -> None:
-    """End a live call: its agent may, and a supervisor."""
+    """End a live call: its agent may, and a supervisor.
+
+    From the agent whom it is only held out to, it is a refusal: the next one gets the call.
+    """
     view = next((view for view in served.calls.live() if view.call_id == call_id), None)
     if view is None or not who.may_see(view.agent_id):
         raise not_found("call")
-    await served.calls.hang_up(call_id)
+    await served.calls.hang_up(call_id, agent_id=who.id)

@@ -158,6 +158,8 @@ def test_without_media_the_call_pauses_before_it_is_offered_again() -> None:
         Dequeue(),
     ]
     assert call.deadline == 1.5
+    # made before the floor took the call out: the agent is not ours any more
+    assert call.handle(AgentOffered("1002", 2), 1.1) == [ReleaseOffer("1002", 2, "cancelled")]
     assert call.handle(DeadlinePassed(), 1.5) == [Enqueue()]
 
 

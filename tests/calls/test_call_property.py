@@ -30,6 +30,7 @@ from calls.call import (
     LeaseLost,
     MediaFailed,
     OfferFailed,
+    OfferRefused,
     PhonesCalled,
     ReleaseOffer,
 )
@@ -122,12 +123,14 @@ class AnyOrder(RuleBasedStateMachine):
         if self.call.deadline is not None and self.now >= self.call.deadline:
             self.feed(DeadlinePassed())
 
-    @rule(how=st.sampled_from(["citizen", "agent", "media"]))
+    @rule(how=st.sampled_from(["citizen", "agent", "media", "refusal"]))
     def somebody_ends_it(self, how: str) -> None:
         if how == "citizen":
             self.feed(CallerEnded())
         elif how == "agent":
             self.feed(HangUpAsked("agent"))
+        elif how == "refusal":
+            self.feed(OfferRefused(self.token))
         else:
             self.feed(MediaFailed())
 

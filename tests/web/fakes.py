@@ -349,7 +349,7 @@ class FakeCalls:
     def live(self) -> list[FakeLiveCall]:
         return list(self._live.values())
 
-    async def hang_up(self, call_id: str) -> None:
+    async def hang_up(self, call_id: str, *, agent_id: str) -> None:  # noqa: ARG002 - refusals are not played here
         if call_id not in self._live:
             raise UnknownCall(call_id)
         self.end(call_id)
