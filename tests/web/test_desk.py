@@ -86,6 +86,9 @@ async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Win
     await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
     await value(page, "phone", "15250322668")
     await source(page, "phone", "来电")
+    await value(page, "urgency", "普通")
+    await source(page, "urgency", "")  # what a ticket begins with was not heard
+    await expect(page.get_by_test_id("today-ticket")).to_contain_text("草稿")
 
     house.calls.partial("c1", "caller", "我姓章我家门口")
     await expect(page.get_by_test_id("partial")).to_contain_text("我姓章我家门口")

@@ -6,7 +6,7 @@ import { Feed } from "./feed.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
 import { has, t } from "./i18n.js";
 import { byId, make, setText } from "./page.js";
-import { initialState, reduce, shownTicket } from "./state.js";
+import { initialState, listedTickets, reduce, shownTicket } from "./state.js";
 import { TicketForm } from "./ticket_form.js";
 import { clock, Transcript } from "./transcript.js";
 
@@ -291,10 +291,11 @@ export class Desk {
   }
 
   drawList() {
-    const { today } = this.state;
+    const tickets = listedTickets(this.state);
     const current = shownTicket(this.state)?.id;
-    setText(byId("today-count"), today.length ? t("today_count", { count: today.length }) : "");
-    const rows = today.map((ticket) => this.listed(ticket, ticket.id === current));
+    const count = tickets.length;
+    setText(byId("today-count"), count ? t("today_count", { count }) : "");
+    const rows = tickets.map((ticket) => this.listed(ticket, ticket.id === current));
     byId("today").replaceChildren(
       ...(rows.length ? rows : [make("li", "empty", t("today_none"))]),
     );

@@ -18,8 +18,9 @@ function reason(key) {
 /** @param {State} state */
 export function showHeader(state) {
   const { agent, presence } = state;
-  setText(byId("agent-name"), agent?.name ?? "");
-  setText(byId("agent-number"), agent?.id ?? "");
+  const { id = "", name: called = "" } = agent ?? {};
+  setText(byId("agent-name"), called);
+  setText(byId("agent-number"), called.includes(id) ? "" : id); // 坐席1001 need not be told twice
   const name = presence?.state ?? "signed_out";
   byId("state").dataset.state = name;
   const why = name === "not_ready" && presence?.reason ? ` · ${reason(presence.reason)}` : "";

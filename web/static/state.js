@@ -264,3 +264,13 @@ export function reduce(state, event, now) {
 export function shownTicket(state) {
   return state.opened ? state.opened.ticket : state.ticket;
 }
+
+/**
+ * The day's tickets, the one of the current or last call first: it is listed before it is stored,
+ * and as it is now.
+ * @param {State} state
+ * @returns {Ticket[]}
+ */
+export function listedTickets({ ticket, today }) {
+  return ticket ? [ticket, ...today.filter(({ id }) => id !== ticket.id)] : today;
+}

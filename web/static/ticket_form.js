@@ -112,8 +112,14 @@ class Row {
    */
   showSource(source, evidence) {
     const filled = this.value !== null && this.value !== "" && this.value !== false;
-    // An empty field was not heard; one that the agent emptied on purpose is his.
-    const shown = source && (filled || source === "agent") ? source : "";
+    /** @type {Record<string, boolean>} */
+    const speaks = {
+      // What a ticket begins with was not heard; only the content is without the words it is from.
+      heard: filled && (evidence !== null || this.layout.kind === "area"),
+      caller_id: filled,
+      agent: true, // also of a field that he emptied on purpose
+    };
+    const shown = source && speaks[source] ? source : "";
     this.source.textContent = shown ? t(`source.${shown}`) : "";
     this.source.dataset.source = shown;
     this.root.title = shown && evidence ? `“${evidence}”` : "";
@@ -207,9 +213,8 @@ export class TicketForm {
         row.value = field.value;
       }
       row.showSource(field.source, field.evidence);
-      if (before && field.source === "heard" && (old?.value ?? null) !== (field.value ?? null)) {
-        row.flash();
-      }
+      const heard = row.source.dataset.source === "heard";
+      if (before && heard && old?.value !== field.value) row.flash();
     }
     this.form.dataset.urgency = String(this.rows.get("urgency")?.value ?? "");
     this.form.dataset.transfer = String(this.rows.get("transfer")?.value ?? "");
@@ -281,13 +286,11 @@ export class TicketForm {
     if (error.status === 422 && batch.has(name)) {
       this.refused.add(name);
       const key = `error.${error.code}`;
-      if (this.ticket?.id === ticketId) {
-        this.rows.get(name)?.showError(has(key) ? t(key) : error.message);
-      } else {
-        this.typed.get(ticketId)?.delete(name);
-      }
+      const here = this.ticket?.id === ticketId;
+      if (here) this.rows.get(name)?.showError(has(key) ? t(key) : error.message);
+      else this.typed.get(ticketId)?.delete(name);
       if (batch.size > 1) await this.sendOne(ticketId); // the others are not to blame
-      this.onStatus("rejected");
+      this.onStatus(here ? "rejected" : ""); // another ticket's error is not this one's
     } else if (error.status === 409 || error.status === 404 || error.status === 403) {
       this.typed.delete(ticketId); // submitted meanwhile, from another window
       this.onStatus("");
