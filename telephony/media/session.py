@@ -74,10 +74,14 @@ class Session:
     def set_remote(self, remote: Remote, now: float) -> None:
         """Take over the peer's session description: the first, or one of a re-INVITE."""
         if self.remote is None or remote.address != self.remote.address:
-            if self.source is not None:
-                self._former_source, self._former_until = self.source, now + RELATCH_GUARD_SECONDS
-            self.source = None
-            self.destination = remote.address
+            if self.source is not None and self.source[:2] == remote.address:
+                self.destination = self.source  # its audio was here before its description
+            else:
+                if self.source is not None:
+                    self._former_source = self.source
+                    self._former_until = now + RELATCH_GUARD_SECONDS
+                self.source = None
+                self.destination = remote.address
         self.remote = remote
 
     def route_to(self, partner: "Session | None") -> None:

@@ -112,6 +112,14 @@ def test_behind_a_nat_the_old_source_is_taken_back_in_the_end(leg: Session) -> N
     assert leg.destination == NATTED
 
 
+def test_audio_that_overtakes_its_description_is_heard_before_and_after(leg: Session) -> None:
+    moved = ("192.0.2.50", 9000)
+    assert leg.receive(audio(), moved, 1.0) is not None  # latches: nobody else was heard yet
+    leg.set_remote(remote(moved), 1.01)
+    assert leg.receive(audio(sequence=2), moved, 1.02) is not None
+    assert (leg.source, leg.destination, leg.strangers) == (moved, moved, 0)
+
+
 def test_a_peer_on_hold_is_heard_but_not_sent_to(leg: Session) -> None:
     leg.set_remote(remote(None), 1.0)
     assert leg.receive(audio(), NATTED, 2.0) is not None
