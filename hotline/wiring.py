@@ -21,6 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 import asr.model
+import tickets
 from agents.accounts import Accounts
 from agents.floor import FloorTimes
 from agents.presence import Presence
@@ -140,6 +141,10 @@ class Wiring:
         self.tickets = TicketStore(self.engine)
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
+        # The dictionary takes a second to load: not during the first call, and not on this loop.
+        self._parts.append(
+            Part("ticket rules", partial(asyncio.to_thread, tickets.warm_up), nothing)
+        )
 
     async def _open_database(self) -> None:
         await migrate(self.engine)
