@@ -72,10 +72,9 @@ from telephony.leg import (
 from telephony.media_client import MediaClient, MediaError
 from telephony.sip.offer_answer import (
     AudioFormat,
+    LocalDescription,
     RemoteAudio,
     SdpError,
-    build_answer,
-    build_offer,
     parse_audio,
 )
 
@@ -143,7 +142,8 @@ class CallOwner:
         self._offers: dict[int, Offer] = {}
         self._agent_legs: dict[str, Leg] = {}
         self._answers: dict[str, RemoteAudio] = {}
-        self._session_version = 1
+        self._described: dict[str, LocalDescription] = {"caller": LocalDescription(1)}
+        self._codecs: dict[str, str] = {}
         self._caller_session: str | None = None
         self._agent_session: str | None = None
         self._ports: dict[str, int] = {}
@@ -212,7 +212,7 @@ class CallOwner:
             case LegEnded():
                 self.feed(CallerEnded(failed=event.by == "failure"))
             case LegConfirmed() if event.sdp is not None:
-                self._enqueue_work(partial(self._move_remote, "caller", event.sdp))
+                self._move("caller", event.sdp)
             case LegReoffered():
                 self._reanswer(self.leg, "caller", event.sdp)
             case _:
@@ -229,7 +229,9 @@ class CallOwner:
                 self.feed(AgentLegEnded(leg_id, event.status))
             case LegReoffered():
                 self._reanswer(self._agent_legs[leg_id], "agent", event.sdp)
-            case LegConfirmed():
+            case LegConfirmed() if event.sdp is not None:
+                self._move("agent", event.sdp)
+            case _:
                 pass
 
     def _on_agent_answer(self, leg_id: str, sdp: str | None) -> None:
@@ -318,12 +320,9 @@ class CallOwner:
         self._agent_session = session
         if self.call.token != effect.token:
             return  # it ended while the ports were being opened; _release closes them
-        sdp = build_offer(
-            host=self._f.media_host,
-            port=port,
-            formats=self._formats_for_agent(),
-            session_id=effect.token,
-            version=1,
+        self._described["agent"] = LocalDescription(effect.token)
+        sdp = self._described["agent"].offer(
+            host=self._f.media_host, port=port, formats=self._formats_for_agent()
         )
         legs = []
         for number, binding in enumerate(bindings):
@@ -410,17 +409,9 @@ class CallOwner:
         preferred = tuple(dict.fromkeys(audio_format.name for audio_format in names))
         if self.leg.remote_sdp is None:
             formats = tuple(sorted(G711, key=lambda offered: preferred.index(offered.name)))
-            return (
-                build_offer(host=host, port=port, formats=formats, session_id=1, version=1),
-                None,
-            )
-        answer, chosen = build_answer(
-            self.leg.remote_sdp,
-            host=host,
-            port=port,
-            preferred=preferred,
-            session_id=1,
-            version=1,
+            return self._described["caller"].offer(host=host, port=port, formats=formats), None
+        answer, chosen = self._described["caller"].answer(
+            self.leg.remote_sdp, host=host, port=port, preferred=preferred
         )
         return answer, (parse_audio(self.leg.remote_sdp), chosen)
 
@@ -428,6 +419,7 @@ class CallOwner:
         session = self._caller_session if side == "caller" else self._agent_session
         if session is None:
             return
+        self._codecs[side] = chosen.name
         await self._f.media.set_remote(
             session,
             host=audio.host,
@@ -435,43 +427,42 @@ class CallOwner:
             payload_type=chosen.payload_type,
             codec=chosen.name,
             telephone_event=audio.telephone_event,
+            # RFC 3264 §6.1: whoever named several formats may send any of them
+            accepts={entry.payload_type: entry.name for entry in audio.formats},
         )
 
-    async def _move_remote(self, side: str, sdp: str) -> None:
-        """Follow a party to the address that its new session description names."""
+    def _move(self, side: str, sdp: str, chosen: AudioFormat | None = None) -> None:
+        self._enqueue_work(partial(self._move_remote, side, sdp, chosen))
+
+    async def _move_remote(self, side: str, sdp: str, chosen: AudioFormat | None) -> None:
+        """Follow a party to the address that its new session description names.
+
+        ``chosen`` is what we answered with; None: the description is itself an answer.
+        """
         try:
             audio = parse_audio(sdp)
-            await self._set_remote(side, audio, audio.formats[0])
+            await self._set_remote(side, audio, chosen or audio.formats[0])
         except (SdpError, MediaError) as error:
             log.warning("remote_not_moved", call_id=self.call_id, side=side, error=str(error))
 
-    def _reanswer(self, leg: Leg, side: str, sdp: str | None) -> None:
+    def _reanswer(self, leg: Leg, side: str, sdp: str) -> None:
         """Answer a re-INVITE: same port and codec here, whatever address the party has now."""
         if side not in self._ports:
             leg.refuse(488)
             return
-        host, port = self._f.media_host, self._ports[side]
-        self._session_version += 1
+        in_use = self._codecs.get(side, "PCMA")
         try:
-            if sdp is None:
-                answer = build_offer(
-                    host=host, port=port, formats=G711, session_id=1, version=self._session_version
-                )
-            else:
-                answer, _ = build_answer(
-                    sdp,
-                    host=host,
-                    port=port,
-                    preferred=("PCMA", "PCMU"),
-                    session_id=1,
-                    version=self._session_version,
-                )
+            answer, chosen = self._described[side].answer(
+                sdp,
+                host=self._f.media_host,
+                port=self._ports[side],
+                preferred=(in_use, *(audio_format.name for audio_format in G711)),
+            )
         except SdpError as error:
             log.info("reoffer_refused", call_id=self.call_id, side=side, error=str(error))
             leg.refuse(488)
             return
-        if sdp is not None:
-            self._enqueue_work(partial(self._move_remote, side, sdp))
+        self._move(side, sdp, chosen)
         leg.answer(answer)
 
     # -- recording, words, end ---------------------------------------------------------------------

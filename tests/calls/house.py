@@ -1,0 +1,305 @@
+"""A call service with everything real but the networks: legs, media and recogniser are stand-ins.
+
+The floor is the real one on its model, records and tickets are in a real SQLite.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from agents.floor_model import FloorModel
+from agents.node_floor import NodeFloor
+from asr.client import RecognizerClient
+from calls.records import CallRecords, RecordWriter
+from calls.records import metadata as calls_metadata
+from calls.service import CallService
+from eventbus.bus import EventBus
+from eventbus.catalogue import Event
+from telephony.bindings import Binding, MemoryBindings
+from telephony.gateway import SipGateway
+from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
+from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
+from telephony.sip.offer_answer import AudioFormat, build_offer
+from tests.support.floors import TIMES, Clock, ModelEngine
+from tests.support.node import until
+from tickets.store import TicketStore
+from tickets.store import metadata as tickets_metadata
+
+PCMA, PCMU = AudioFormat("PCMA", 8), AudioFormat("PCMU", 0)
+
+
+def sdp(*formats: AudioFormat, host: str = "127.0.0.1", port: int = 4000) -> str:
+    """Return a phone's session description."""
+    return build_offer(host=host, port=port, formats=formats or (PCMA,), session_id=1, version=1)
+
+
+@dataclass
+class StandInLeg:
+    """What the owner uses of a leg; notes what it was told to do."""
+
+    remote_sdp: str | None = None
+    caller: str | None = "13862311001"
+    called: str = "12345"
+    sip_call_id: str = "sip-1"
+    offer: str = ""
+    on_event: Callable[[LegEvent], None] = lambda _event: None
+    done: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    over: bool = False
+
+    def ring(self) -> None:
+        self.done.append("ring")
+
+    def answer(self, answer: str) -> None:
+        self.done.append("answer")
+        self.answers.append(answer)
+
+    def refuse(self, status: int, _reason: str | None = None) -> None:
+        self.done.append(f"refuse {status}")
+
+    def hang_up(self, _reason: str | None = None) -> None:
+        self.done.append("hang up")
+        self.end("local")
+
+    def end(self, by: str = "remote", status: int | None = None) -> None:
+        if not self.over:
+            self.over = True
+            self.on_event(LegEnded(cast("Any", by), status))
+
+    def pick_up(self, answer: str | None = None) -> None:
+        self.on_event(LegAnswered(sdp() if answer is None else answer))
+
+
+class StandInGateway:
+    """Phones that ring until the test says what they do."""
+
+    def __init__(self) -> None:
+        self.phones: list[StandInLeg] = []
+
+    def invite(
+        self, _binding: Binding, *, sdp: str, on_event: Callable[[LegEvent], None], **_rest: object
+    ) -> Leg:
+        leg = StandInLeg(offer=sdp, on_event=on_event)
+        self.phones.append(leg)
+        return cast("Leg", leg)
+
+
+class StandInMedia:
+    """A media process's books; any command can be refused, or held up until it is let go.
+
+    Attributes:
+        refuses: command → error code.
+        gates: command → an event to wait for before it is obeyed.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.recordings: dict[str, Path] = {}
+        self.bridges: set[tuple[str, str]] = set()
+        self.forks: dict[str, object] = {}
+        self.refuses: dict[str, str] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self.asked: list[str] = []
+        self.away = False
+        self._ports = itertools.count(20000, 2)
+
+    async def _ask(self, command: str, *sessions: str) -> None:
+        self.asked.append(command)
+        if gate := self.gates.get(command):
+            await gate.wait()
+        if self.away:
+            raise MediaUnavailable("away")
+        if command in self.refuses:
+            raise MediaRefused(self.refuses[command], command)
+        for session in sessions:
+            if session not in self.sessions:
+                raise MediaRefused("unknown_session", session)
+
+    async def open(self, session: str) -> tuple[str, int]:
+        await self._ask("open")
+        assert session not in self.sessions
+        self.sessions[session] = {}
+        return "127.0.0.1", next(self._ports)
+
+    async def set_remote(self, session: str, **remote: object) -> None:
+        await self._ask("set_remote", session)
+        if not str(remote["host"])[0].isdigit():
+            raise MediaRefused("bad_command", f"{remote['host']} is no address")
+        self.sessions[session] = remote
+
+    async def bridge(self, first: str, second: str) -> None:
+        await self._ask("bridge", first, second)
+        self.bridges.add((first, second))
+
+    async def fork(self, session: str, target: object) -> None:
+        await self._ask("fork", session)
+        self.forks[session] = target
+
+    async def record(self, recording: str, path: Path, *, left: str, right: str) -> None:
+        await self._ask("record", left, right)
+        if recording in self.recordings:
+            raise MediaRefused("exists", recording)
+        self.recordings[recording] = path
+
+    async def stop_record(self, recording: str) -> RecordingInfo:
+        await self._ask("stop_record")
+        if recording not in self.recordings:
+            raise MediaRefused("unknown_recording", recording)
+        return RecordingInfo(self.recordings.pop(recording), 1.0, 44)
+
+    async def close_session(self, session: str) -> None:
+        await self._ask("close", session)
+        del self.sessions[session]
+
+
+class StandInRecognizer:
+    """Streams in a set."""
+
+    def __init__(self) -> None:
+        self.streams: set[str] = set()
+
+    async def open_stream(self, stream: str, *, t0: float) -> tuple[str, int] | None:
+        assert t0 >= 0
+        if stream in self.streams:
+            return None
+        self.streams.add(stream)
+        return "127.0.0.1", 9000
+
+    async def close_stream(self, stream: str) -> None:
+        self.streams.discard(stream)
+
+
+@dataclass
+class House:
+    """The service and what stands around it."""
+
+    service: CallService
+    floor: NodeFloor
+    gateway: StandInGateway
+    media: StandInMedia
+    recognizer: StandInRecognizer
+    tickets: TicketStore
+    records: CallRecords
+    bindings: MemoryBindings
+    events: list[Event]
+
+    async def ready_agent(self, agent_id: str) -> None:
+        binding = SimpleNamespace(contact_uri=f"sip:{agent_id}@127.0.0.1", expires_at=2e10, q=1.0)
+        self.bindings.replace(agent_id, [cast("Binding", binding)])
+        await self.floor.sign_in(agent_id)
+        await self.floor.set_phones(agent_id, 1)
+        await self.floor.set_ready(agent_id)
+
+    def arrives(self, **leg: Any) -> StandInLeg:
+        """A citizen calls."""
+        citizen = StandInLeg(**{"remote_sdp": sdp(), **leg})
+        self.service.on_call(cast("Leg", citizen))
+        return citizen
+
+    async def phone(self, number: int = 0) -> StandInLeg:
+        """Return the n-th phone that was called, once it rings."""
+        await until(self._rang(number), seconds=3, every=0.001)
+        return self.gateway.phones[number]
+
+    def _rang(self, number: int) -> Callable[[], Any]:
+        async def rang() -> bool:
+            return len(self.gateway.phones) > number
+
+        return rang
+
+    async def until_asked(self, command: str) -> None:
+        """Wait until the media process was given a command."""
+
+        async def asked() -> bool:
+            return command in self.media.asked
+
+        await until(asked, seconds=3, every=0.001)
+
+    async def until_state(self, agent_id: str, state: str) -> None:
+        async def reached() -> bool:
+            presence = await self.floor.presence(agent_id)
+            return presence is not None and presence.state.value == state
+
+        await until(reached, seconds=3, every=0.001)
+
+    async def until_talking(self) -> str:
+        """Wait until the one call talks and its ticket is open; return the ticket's number."""
+
+        async def talks() -> str | None:
+            views = self.service.live()
+            talking = bool(views) and views[0].state == "talking"
+            return views[0].ticket_id if talking and len(self.media.forks) == 2 else None
+
+        return str(await until(talks, seconds=3, every=0.001))
+
+    async def record(self) -> Mapping[str, Any]:
+        """Wait until no call is left; return the newest record."""
+
+        async def none_left() -> bool:
+            return self.service.counts()["calls"] == 0
+
+        await until(none_left, seconds=3, every=0.001)
+        found = await self.service.calls(limit=1)
+        record = await self.service.call(found[0]["call_id"])
+        assert record is not None
+        return record
+
+    async def nothing_is_left(self) -> None:
+        """Assert that no call, session, recording, stream, lease or phone leg is left."""
+        assert self.service.counts()["calls"] == 0
+        assert not self.media.sessions
+        assert not self.media.recordings
+        assert not self.recognizer.streams
+        assert all(phone.over for phone in self.gateway.phones)
+        counts = await self.floor.counts()
+        assert (counts["waiting"], counts["offers"], counts["conversations"]) == (0, 0, 0)
+
+
+@asynccontextmanager
+async def open_house(folder: Path) -> AsyncIterator[House]:
+    """Build it; end every call at the end."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'hotline.db'}", pool_size=1)
+    async with engine.begin() as connection:
+        await connection.run_sync(calls_metadata.create_all)
+        await connection.run_sync(tickets_metadata.create_all)
+    writer = RecordWriter(engine, on_status=lambda _status, _detail: None)
+    writer.start()
+    floor = NodeFloor(ModelEngine(FloorModel(TIMES), Clock(), "n1", []), node="n1", times=TIMES)
+    bus, events = EventBus(), list[Event]()
+    bus.subscribe(events.append)
+    gateway, media, recognizer = StandInGateway(), StandInMedia(), StandInRecognizer()
+    records, tickets = CallRecords(engine, writer, node="n1"), TicketStore(engine)
+    bindings = MemoryBindings()
+    service = CallService(
+        gateway=cast("SipGateway", gateway),
+        bindings=bindings,
+        media=cast("MediaClient", media),
+        recognizer=cast("RecognizerClient", recognizer),
+        floor=floor,
+        records=records,
+        tickets=tickets,
+        bus=bus,
+        lines={"12345": "便民服务热线"},
+        no_answer_seconds=5.0,
+        max_calls=10,
+        media_host="127.0.0.1",
+        recordings=folder / "recordings",
+        wall_clock=time.time,
+    )
+    floor.on_offer = service.on_offer
+    await floor.start()
+    try:
+        yield House(service, floor, gateway, media, recognizer, tickets, records, bindings, events)
+    finally:
+        await service.drain(2.0)
+        await floor.close()
+        await writer.close()
+        await engine.dispose()
