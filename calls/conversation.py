@@ -50,6 +50,9 @@ class Conversation:
         sessions: the media session of each side.
         wall_clock: Unix seconds.
         seconds: seconds since the answer.
+
+    Attributes:
+        submitted: the ticket is closed; what is said from then on is transcribed only.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Conversation:
         self.agent_id = agent_id
         self.draft = draft
         self.recognised = False
+        self.submitted = False
         self._sessions = sessions
         self._media = media
         self._recognizer = recognizer
@@ -151,6 +155,8 @@ class Conversation:
                 seq=self._seq,
             )
         )
+        if self.submitted:
+            return
         changes = self.draft.hear(
             Utterance(speaker=side, text=result.text, start=result.start, end=result.end)
         )
@@ -161,7 +167,10 @@ class Conversation:
 
         Raises:
             tickets.fields.TicketError: a field or value is wrong; nothing is changed.
+            tickets.store.AlreadySubmitted: it is no draft any more.
         """
+        if self.submitted:
+            raise AlreadySubmitted(self.draft.ticket_id)
         for name, value in changes.items():
             check(name, value)
         for name, value in changes.items():
@@ -203,7 +212,8 @@ class Conversation:
                 await asyncio.sleep(_SAVE_AFTER)
             self._dirty.clear()
             try:
-                await self.save()
+                with contextlib.suppress(AlreadySubmitted):
+                    await self.save()
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 log.warning("draft_not_saved", ticket_id=self.draft.ticket_id, error=str(error))
@@ -214,7 +224,7 @@ class Conversation:
                 self._dirty.set()
                 continue
             failures = 0
-            if self._closing:
+            if self._closing and not self._dirty.is_set():
                 return
 
     async def save(self) -> None:
@@ -222,16 +232,20 @@ class Conversation:
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is away.
+            tickets.store.AlreadySubmitted: it is no draft any more; nothing was stored.
         """
         async with self._saving:
             if not self._created:
-                with contextlib.suppress(IntegrityError):  # made before, its answer was lost
+                # An IntegrityError says that it was made before, and its answer was lost.
+                with contextlib.suppress(IntegrityError):
                     await self._tickets.create(
                         self.draft, call_id=self.call_id, agent_id=self.agent_id
                     )
+                    self._created = True
+                    return
                 self._created = True
-                return
             try:
                 await self._tickets.save(self.draft)
             except AlreadySubmitted:
-                log.debug("submitted_meanwhile", ticket_id=self.draft.ticket_id)
+                self.submitted = True
+                raise

@@ -276,6 +276,8 @@ class CallOwner:
                 await self._connect(effect)
             case FinishAgent():
                 await self._f.floor.finish(effect.agent_id, self.call_id)
+                if self.conversation is not None and self.conversation.submitted:
+                    await self._f.floor.end_wrap_up(effect.agent_id)  # nothing is left to write
             case Finish():
                 await self._finish()
 

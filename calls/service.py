@@ -8,6 +8,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ from telephony.media_client import MediaClient
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.draft import TicketDraft
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
-from tickets.store import TicketStore, UnknownTicket
+from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
 
 log = structlog.get_logger(__name__)
 
@@ -306,7 +307,7 @@ class CallService:
         return await self._stored(ticket_id)
 
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
-        """Submit a ticket; if its call is over the agent's wrap-up ends.
+        """Submit a ticket; the agent's wrap-up ends, at once or as soon as the call is over.
 
         Raises:
             tickets.store.UnknownTicket: no ticket has this id.
@@ -316,6 +317,8 @@ class CallService:
         if conversation is not None:
             await conversation.save()
         ticket = await self._tickets.submit(ticket_id, agent_id=agent_id)
+        if conversation is not None:
+            conversation.submitted = True
         self._bus.publish(
             TicketSubmitted(
                 at=self._wall_clock(),
@@ -333,7 +336,8 @@ class CallService:
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket, with what was heard up to this moment, or None."""
         if conversation := self._conversation_of(ticket_id):
-            await conversation.save()
+            with suppress(AlreadySubmitted):
+                await conversation.save()
         return await self._tickets.get(ticket_id)
 
     async def tickets(
