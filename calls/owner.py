@@ -529,12 +529,20 @@ class CallOwner:
             log.debug("session_gone", call_id=self.call_id, session=session)
 
     async def _finish(self) -> None:
-        """Give everything back and complete the record."""
-        recorded_seconds = await self._stop_recording()
-        await self._close_session(self._caller_session)
-        await self._close_session(self._agent_session)
-        if self.conversation is not None:
-            await self.conversation.close()
+        """Give everything back and complete the record, the one even if the other fails."""
+        recorded_seconds = None
+        try:
+            recorded_seconds = await self._stop_recording()
+            await self._close_session(self._caller_session)
+            await self._close_session(self._agent_session)
+            if self.conversation is not None:
+                await self.conversation.close()
+        finally:
+            self._complete_record(recorded_seconds)
+            self._work.put_nowait(None)
+            self._on_finished(self)
+
+    def _complete_record(self, recorded_seconds: float | None) -> None:
         call = self.call
         for seq, segment in enumerate(call.segments):
             self._f.records.segment(
@@ -567,8 +575,6 @@ class CallOwner:
                 ticket_id=self.ticket_id if answered else None,
             )
         )
-        self._work.put_nowait(None)
-        self._on_finished(self)
 
     async def _stop_recording(self) -> float | None:
         if self._recording is None:

@@ -1,0 +1,119 @@
+"""The ticket of a live call: words, corrections and the submission in every order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from asr.ports import Final
+from calls.conversation import stream_id
+from eventbus.catalogue import TicketField, TicketSubmitted
+from tests.calls.house import House, open_house
+from tickets.store import AlreadySubmitted, tickets_table
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as house:
+        await house.ready_agent("1001")
+        house.arrives()
+        (await house.phone()).pick_up()
+        await house.until_talking()
+        yield house
+
+
+def citizen_says(house: House, text: str) -> None:
+    (view,) = house.service.live()
+    said = Final(text=text, start=0.0, end=1.0, words=(), confidence=1.0)
+    house.service.on_result(stream_id(view.call_id, "caller"), said)
+
+
+def ticket_of(house: House) -> str:
+    (view,) = house.service.live()
+    assert view.ticket_id
+    return view.ticket_id
+
+
+async def test_a_correction_outlasts_what_is_heard(house: House) -> None:
+    ticket_id = ticket_of(house)
+    await house.service.correct(ticket_id, {"name": "王"}, agent_id="1001")
+    citizen_says(house, "我姓李")
+    ticket = await house.service.ticket(ticket_id)
+    assert ticket
+    assert ticket["fields"]["name"]["value"] == "王"
+
+
+async def test_words_are_stored_within_a_second(house: House) -> None:
+    citizen_says(house, "我要投诉")
+    async with asyncio.timeout(1):
+        while True:
+            ticket = await house.tickets.get(ticket_of(house))
+            if ticket and ticket["fields"]["type"]["value"] == "投诉":
+                break
+            await asyncio.sleep(0.02)
+
+
+async def test_a_submitted_ticket_is_closed_though_the_talk_goes_on(house: House) -> None:
+    ticket_id = ticket_of(house)
+    citizen_says(house, "我要投诉")
+    submitted = await house.service.submit(ticket_id, agent_id="1001")
+    assert submitted["fields"]["type"]["value"] == "投诉"
+    told = len([event for event in house.events if isinstance(event, TicketField)])
+    with pytest.raises(AlreadySubmitted):
+        await house.service.correct(ticket_id, {"name": "王"}, agent_id="1001")
+    with pytest.raises(AlreadySubmitted):
+        await house.service.submit(ticket_id, agent_id="1001")
+    citizen_says(house, "我姓李，我要表扬")
+    assert len([event for event in house.events if isinstance(event, TicketField)]) == told
+    assert len([event for event in house.events if isinstance(event, TicketSubmitted)]) == 1
+    assert await house.service.ticket(ticket_id) == submitted
+    (view,) = house.service.live()
+    assert [said["text"] for said in await house.service.transcript(view.call_id)] == [
+        "我要投诉",
+        "我姓李，我要表扬",
+    ]
+
+
+async def test_who_submitted_during_the_call_has_nothing_to_wrap_up(house: House) -> None:
+    await house.service.submit(ticket_of(house), agent_id="1001")
+    house.gateway.phones[0].end()
+    await house.record()
+    await house.until_state("1001", "ready")
+
+
+async def test_who_has_not_submitted_wraps_up(house: House) -> None:
+    ticket_id = ticket_of(house)
+    house.gateway.phones[0].end()
+    await house.record()
+    await house.until_state("1001", "wrap_up")
+    await house.service.submit(ticket_id, agent_id="1001")
+    await house.until_state("1001", "ready")
+
+
+async def test_a_draft_whose_creation_was_confirmed_to_nobody_is_saved_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket_id = ticket_of(house)
+    talk = house.service._conversation_of(ticket_id)
+    assert talk is not None
+    await talk.save()
+    talk._created = False
+    await house.service.correct(ticket_id, {"name": "王"}, agent_id="1001")
+    stored = await house.tickets.get(ticket_id)
+    assert stored
+    assert stored["fields"]["name"]["value"] == "王"
+
+
+async def test_a_ticket_that_vanished_does_not_keep_the_call_from_ending(house: House) -> None:
+    ticket_id = ticket_of(house)
+    talk = house.service._conversation_of(ticket_id)
+    assert talk is not None
+    await talk.save()
+    async with house.tickets._engine.begin() as connection:
+        await connection.execute(sa.delete(tickets_table))
+    citizen_says(house, "我要投诉")
+    house.gateway.phones[0].end()
+    assert (await house.record())["outcome"] == "answered"
+    await house.nothing_is_left()
