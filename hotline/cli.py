@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from config.errors import ConfigError
@@ -122,10 +123,11 @@ def doctor(config: ConfigFile = None) -> None:
     findings = asyncio.run(diagnose(settings_from(config)))
     table = Table(box=None, pad_edge=False)
     for column in ("", "what", "found", "to mend it"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # whole, to copy: an ellipsis mends nothing
     signs = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "bad": "[red]bad[/]"}
     for finding in findings:
-        table.add_row(signs[finding.level], finding.what, finding.detail, finding.remedy or "")
+        texts = (finding.what, finding.detail, finding.remedy or "")
+        table.add_row(signs[finding.level], *map(escape, texts))
     out.print(table)
     if any(finding.level == "bad" for finding in findings):
         raise typer.Exit(1)
