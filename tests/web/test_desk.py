@@ -86,9 +86,6 @@ async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Win
     await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
     await value(page, "phone", "15250322668")
     await source(page, "phone", "来电")
-    await value(page, "urgency", "普通")
-    await source(page, "urgency", "")  # what a ticket begins with was not heard
-    await expect(page.get_by_test_id("today-ticket")).to_contain_text("草稿")
 
     house.calls.partial("c1", "caller", "我姓章我家门口")
     await expect(page.get_by_test_id("partial")).to_contain_text("我姓章我家门口")
@@ -134,6 +131,20 @@ async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Win
     assert stored["secret"] == (True, "agent")
     assert stored["content"] == ("门口路灯不亮", "agent")
     assert stored["address"] == ("人民路 8 号", "heard")
+
+
+async def test_a_new_ticket_is_listed_and_nothing_counts_as_heard(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    await ready(page)
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    await expect(page.get_by_test_id("today-ticket")).to_contain_text("草稿")
+    await value(page, "urgency", "普通")
+    await source(page, "urgency", "")
+    house.calls.hear(ticket_id, "urgency", "紧急", "着火了")
+    await source(page, "urgency", "听写")
 
 
 async def test_a_lost_connection_is_shown_and_typed_text_survives_it(
