@@ -1,7 +1,6 @@
 """What is said reaches transcript and ticket: a real trunk, real speech, the real engine."""
 
 import asyncio
-import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from tests.e2e.ask import ended_call, until_nothing_is_left, until_state
 from tests.e2e.conftest import Desk
+from tests.e2e.speech import GREETING, SPEECH, WORST_CER, said_in, seconds_of
 from tests.support.baresip import Baresip
 from tests.support.cer import character_error_rate
 from tests.support.node import PASSWORD, ROOT, RunningNode, until
@@ -18,21 +18,7 @@ from tests.support.waveforms import write_speech
 
 pytestmark = pytest.mark.e2e
 
-SPEECH = ROOT / "tests" / "assets" / "speech"
-#: A call adds A-law and RTP to what the engine hears; straight from the file it makes about 2 %.
-WORST_CER = 0.08
 CALLER = "13862311001"
-
-
-def said_in(name: str) -> str:
-    with (SPEECH / "transcripts.tsv").open(encoding="utf-8", newline="") as file:
-        return next(
-            row["transcript"] for row in csv.DictReader(file, delimiter="\t") if row["file"] == name
-        )
-
-
-def seconds_of(name: str) -> float:
-    return ((SPEECH / name).stat().st_size - 44) / 16000
 
 
 def values(ticket: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +60,7 @@ async def test_a_spoken_complaint_becomes_a_ticket(
         user="1001",
         password=PASSWORD,
         registrar=hotline,
-        source=write_speech(tmp_path / "greeting.wav", SPEECH / "agent_greeting.wav"),
+        source=write_speech(tmp_path / "greeting.wav", GREETING),
         auto_answer=True,
     ) as agent:
         await agent.register()
@@ -85,7 +71,7 @@ async def test_a_spoken_complaint_becomes_a_ticket(
                 remote=hotline,
                 service="12345",
                 calls=1,
-                rows=[(CALLER, round(1000 * (seconds_of(speech) + 2)))],
+                rows=[(CALLER, round(1000 * (seconds_of(SPEECH / speech) + 2)))],
                 speech=SPEECH / speech,
             ) as citizen:
                 statistics = await citizen.wait(60)
@@ -102,7 +88,7 @@ async def test_a_spoken_complaint_becomes_a_ticket(
     greeting = "".join(part["text"] for part in transcript if part["leg"] == "agent")
     assert character_error_rate("您好一二三四五热线", greeting[:9]) <= 0.25, greeting
     times = [(part["start"], part["end"]) for part in transcript]
-    assert all(0 <= start < end < seconds_of(speech) + 8 for start, end in times), times
+    assert all(0 <= start < end < seconds_of(SPEECH / speech) + 8 for start, end in times), times
     fields = values(ticket)
     assert fields["category"] in expected.pop("category"), fields
     assert expected.pop("address") in fields["address"], fields
@@ -121,7 +107,7 @@ async def test_a_corrected_field_stays_corrected_while_the_citizen_goes_on(
         user="1001",
         password=PASSWORD,
         registrar=hotline,
-        source=write_speech(tmp_path / "greeting.wav", SPEECH / "agent_greeting.wav"),
+        source=write_speech(tmp_path / "greeting.wav", GREETING),
         auto_answer=True,
     ) as agent:
         await agent.register()
@@ -133,7 +119,7 @@ async def test_a_corrected_field_stays_corrected_while_the_citizen_goes_on(
                 remote=hotline,
                 service="12345",
                 calls=1,
-                rows=[("13511620004", round(1000 * (seconds_of("d04.wav") + 2)))],
+                rows=[("13511620004", round(1000 * (seconds_of(SPEECH / "d04.wav") + 2)))],
                 speech=SPEECH / "d04.wav",
             ) as citizen,
         ):
@@ -164,7 +150,7 @@ async def test_the_command_line_places_a_wav_as_a_call(
         user="1001",
         password=PASSWORD,
         registrar=hotline,
-        source=write_speech(tmp_path / "greeting.wav", SPEECH / "agent_greeting.wav"),
+        source=write_speech(tmp_path / "greeting.wav", GREETING),
         auto_answer=True,
     ) as agent:
         await agent.register()

@@ -189,7 +189,7 @@ async def running_node(
         assert process.returncode is None, f"the node ended:\n{node.tail()}"
         report = await node.health()
         hears = options.get("asr__enabled") == "false" or (
-            bool(report) and report["parts"]["recogniser"]["status"] in {"ok", "degraded"}
+            bool(report) and report["parts"]["recogniser"]["status"] != "away"  # while it loads
         )
         return bool(report) and hears
 
