@@ -20,10 +20,14 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 def open_engine(url: str) -> AsyncEngine:
     """Return the engine for a URL of SQLite (aiosqlite) or PostgreSQL (asyncpg)."""
+    # hide_parameters: an error's text goes to the log and the health report; a citizen's number and
+    # words must not.
     if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+        return create_async_engine(
+            url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+        )
     # One connection: SQLite has one writer anyway, and a second one would only wait for its lock.
-    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from hotline.database import differences, is_current, migrate, open_engine
 
@@ -12,6 +14,17 @@ async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: 
     assert await is_current(engine)
     assert await migrate(engine) == revision
     assert await differences(engine) == []
+    await engine.dispose()
+
+
+async def test_an_error_does_not_tell_what_was_to_be_written(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with pytest.raises(DBAPIError) as caught:
+        async with engine.begin() as connection:
+            await connection.execute(
+                text("INSERT INTO nowhere VALUES (:caller)"), {"caller": "13862311001"}
+            )
+    assert "13862311001" not in str(caught.value)
     await engine.dispose()
 
 
