@@ -275,9 +275,7 @@ class CallOwner:
             case Connect():
                 await self._connect(effect)
             case FinishAgent():
-                await self._f.floor.finish(effect.agent_id, self.call_id)
-                if self.conversation is not None and self.conversation.submitted:
-                    await self._f.floor.end_wrap_up(effect.agent_id)  # nothing is left to write
+                await self._finish_agent(effect.agent_id)
             case Finish():
                 await self._finish()
 
@@ -376,6 +374,11 @@ class CallOwner:
     async def _confirm(self, effect: ConfirmLease) -> None:
         ours = await self._f.floor.talking(self._offers[effect.token])
         self.feed(LeaseConfirmed(effect.token) if ours else LeaseLost(effect.token))
+
+    async def _finish_agent(self, agent_id: str) -> None:
+        await self._f.floor.finish(agent_id, self.call_id)
+        if self.conversation is not None and self.conversation.submitted:
+            await self._f.floor.end_wrap_up(agent_id)  # nothing is left to write
 
     async def _connect(self, effect: Connect) -> None:
         if self.call.token != effect.token:

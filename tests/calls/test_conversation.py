@@ -93,7 +93,7 @@ async def test_who_has_not_submitted_wraps_up(house: House) -> None:
 
 
 async def test_a_draft_whose_creation_was_confirmed_to_nobody_is_saved_all_the_same(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House,
 ) -> None:
     ticket_id = ticket_of(house)
     talk = house.service._conversation_of(ticket_id)
