@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import ConfigError
 from config.settings import Settings, load
@@ -35,6 +38,7 @@ err = Console(stderr=True)
 out = Console()
 
 _AFTER_WORDS_SECONDS = 2.5
+_LAST_PORT = 65535
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="A TOML file with the options that you change.")
@@ -65,9 +69,15 @@ def run(
     settings = settings_from(config)
     try:
         uvloop.run(_run(settings, demonstration_model=demonstration_model))
-    except (DataDirectoryBusy, MissingProgram, ChildFailed, OSError) as error:
-        err.print(f"The node did not start: {error}", style="red", markup=False)
+    except (DataDirectoryBusy, MissingProgram, ChildFailed, SQLAlchemyError, OSError) as error:
+        err.print(f"The node did not start: {_explained(error)}", style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+def _explained(error: Exception) -> str:
+    """Return what failed, where that is known, and why, in one line."""
+    why = str(error).partition("\n")[0] or type(error).__name__
+    return ": ".join((*getattr(error, "__notes__", ()), why))
 
 
 async def _run(settings: Settings, *, demonstration_model: bool) -> None:
@@ -99,22 +109,20 @@ def migrate(config: ConfigFile = None) -> None:
     """Bring the database's schema up to date (a node does this at start as well)."""
     settings = settings_from(config)
     try:
-        directory = DataDirectory.open(settings.node.data_dir)
-    except (DataDirectoryBusy, OSError) as error:
-        err.print(f"Not migrated: {error}", style="red", markup=False)
+        with closing(DataDirectory.open(settings.node.data_dir)) as directory:
+            revision = asyncio.run(_migrate(settings.database.url or directory.database_url))
+    except (DataDirectoryBusy, SQLAlchemyError, OSError) as error:
+        err.print(f"Not migrated: {_explained(error)}", style="red", markup=False)
         raise typer.Exit(1) from None
+    out.print(f"database schema: revision {revision}")
 
-    async def work() -> str:
-        engine = open_engine(settings.database.url or directory.database_url)
-        try:
-            return await migrate_database(engine)
-        finally:
-            await engine.dispose()
 
+async def _migrate(url: str) -> str:
+    engine = open_engine(url)
     try:
-        out.print(f"database schema: revision {asyncio.run(work())}")
+        return await migrate_database(engine)
     finally:
-        directory.close()
+        await engine.dispose()
 
 
 @app.command()
@@ -159,9 +167,12 @@ def _sip_address(settings: Settings, server: str | None) -> tuple[str, int]:
     if server is None:
         return advertised_host(settings.sip.host, settings.sip.advertised_host), settings.sip.port
     host, separator, port = server.rpartition(":")
-    if not separator or not port.isdigit():
+    if not separator or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
         raise ValueError(f"--server {server}: wanted HOST:PORT")
-    return host, int(port)
+    try:
+        return socket.gethostbyname(host), int(port)
+    except OSError as error:
+        raise ValueError(f"--server {server}: {error.strerror or error}") from error
 
 
 async def _call(address: tuple[str, int], samples: Pcm, *, caller: str, number: str) -> None:

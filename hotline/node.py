@@ -44,7 +44,11 @@ class Node:
                     self._on_progress(part.name)
                 # Registered first: a start that was cancelled half-way is undone as well.
                 stack.push_async_callback(self._stop, part)
-                await part.start()
+                try:
+                    await part.start()
+                except Exception as error:
+                    error.add_note(part.name)  # an "address already in use" alone helps nobody
+                    raise
             yield
 
     @staticmethod

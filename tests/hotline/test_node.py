@@ -30,9 +30,10 @@ async def test_parts_stop_in_reverse_order() -> None:
 async def test_a_part_that_does_not_start_stops_the_others_and_is_reported() -> None:
     seen: list[str] = []
     node = Node([part("a", seen), part("b", seen, fails="start"), part("c", seen)])
-    with pytest.raises(OSError, match="taken"):
+    with pytest.raises(OSError, match="taken") as caught:
         async with node.running():
             raise AssertionError("it runs")
+    assert caught.value.__notes__ == ["b"]
     assert seen == ["+a", "+b", "-b", "-a"]
 
 
