@@ -5,7 +5,6 @@ from math import gcd
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from telephony.media.g711 import RATE, Pcm
 
@@ -34,6 +33,9 @@ def read_wav(path: Path) -> Pcm:
     samples = np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.int16)
     if rate == RATE:
         return samples
+    # A third of the program's start, and only some files need it.
+    from scipy.signal import resample_poly  # noqa: PLC0415
+
     divisor = gcd(rate, RATE)
     resampled = resample_poly(samples.astype(np.float64), RATE // divisor, rate // divisor)
     telephone: Pcm = np.clip(np.rint(resampled), -32768, 32767).astype(np.int16)

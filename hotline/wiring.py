@@ -272,15 +272,15 @@ class Wiring:
         )
 
     def _model(self, configured: Path | None) -> Path | None:
-        """Return the model's folder; None leaves it to the recogniser to say what is missing."""
-        if configured is not None or self._settings.asr.engine != "vosk":
+        """Return the model's folder; without a whole one the recogniser looks for it again."""
+        if self._settings.asr.engine != "vosk":
             return configured
         try:
-            model = asr.model.find()
+            model = asr.model.find(configured)
         except asr.model.ModelError as error:
-            if not self._demonstration_model:
+            if configured is not None or not self._demonstration_model:
                 log.error("no_recognition_model", reason=str(error))  # noqa: TRY400 - no trace
-                return None
+                return configured
             model = asr.model.SYNTHETIC
         self.running.model = model.name
         return model
