@@ -116,6 +116,10 @@ class _Stream:
         await self.transcriber.abort()
 
 
+class _Opening:
+    """The place of a stream that is being opened."""
+
+
 class RecogniserProcess:
     """Serves one control connection, from its coming to its going.
 
@@ -140,7 +144,7 @@ class RecogniserProcess:
         self._note = note
         self._engine: Recognizer | None = None
         self._status: tuple[ProcessStatus, str | None] = ("loading", "the model is being loaded")
-        self._streams: dict[str, _Stream | None] = {}  # None: being opened
+        self._streams: dict[str, _Stream | _Opening] = {}
         self._shed_partials = 0
         self._shed_seconds = 0.0
         self._writer: asyncio.StreamWriter | None = None
@@ -244,11 +248,10 @@ class RecogniserProcess:
             case OpenStream():
                 await self._open(command)
             case CloseStream(id=number, stream=name):
-                stream = self._streams.get(name)
-                if stream is None:
+                stream = self._streams.pop(name, None)
+                if not isinstance(stream, _Stream):  # one being opened finds itself gone
                     self._answer(number, error="unknown_stream", reason=f"no stream {name}")
                     return
-                del self._streams[name]
                 stats = await stream.finish()
                 self._shed_partials += stats["shed_partials"]
                 self._shed_seconds += stats["shed_seconds"]
@@ -264,7 +267,7 @@ class RecogniserProcess:
         if name in self._streams:
             self._answer(command.id, error="exists", reason=f"stream {name} is open")
             return
-        self._streams[name] = None
+        opening = self._streams[name] = _Opening()
         try:
             stream = _Stream(
                 command,
@@ -280,14 +283,19 @@ class RecogniserProcess:
                 await stream.abort()
                 raise
         except (RecognizerError, OSError):
-            del self._streams[name]
+            if self._streams.get(name) is opening:
+                del self._streams[name]
             raise
+        if self._streams.get(name) is not opening:
+            await stream.abort()
+            self._answer(command.id, error="unknown_stream", reason=f"{name} was closed meanwhile")
+            return
         self._streams[name] = stream
         host, port = stream.listener.address
         self._answer(command.id, host=host, port=port)
 
     def _counts(self) -> dict[str, Any]:
-        streams = [stream for stream in self._streams.values() if stream is not None]
+        streams = [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
         return {
             "streams": len(self._streams),
             "shed_partials": self._shed_partials
@@ -316,6 +324,6 @@ class RecogniserProcess:
             self._writer.write(line)
 
     async def _abort_streams(self) -> None:
-        streams = [stream for stream in self._streams.values() if stream is not None]
+        streams = [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
         self._streams.clear()
         await asyncio.gather(*(stream.abort() for stream in streams), return_exceptions=True)
