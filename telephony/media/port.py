@@ -127,7 +127,7 @@ class RtpPort:
         packet = session.receive(data, source, now)
         if packet is None:
             return
-        if known is None:
+        if session.source != known:
             self._on_latched(self)
         if self.fork is not None:
             # A copy that cannot be sent now is dropped: recognition never delays a call.

@@ -2,7 +2,8 @@
 
 Symmetric RTP (RFC 4961) as operators need it: until the peer is heard we send where its SDP says;
 the first valid packet latches its real address, which a NAT may have changed; every other source is
-a stranger from then on. A changed SDP address opens the latch again.
+a stranger from then on. Only the address that the SDP names is never one: should a stranger have
+been first, the peer takes his place. A changed SDP address opens the latch again.
 """
 
 from collections.abc import Mapping
@@ -93,7 +94,8 @@ class Session:
 
     def receive(self, data: bytes, source: Source, now: float) -> RtpPacket | None:
         """Return the packet if it is the peer's and valid; latch if it is the first; else count."""
-        if self.source is not None and source != self.source:
+        latched = source == self.source
+        if not latched and self.source is not None and not self._is_described(source):
             self.strangers += 1
             return None
         try:
@@ -104,10 +106,13 @@ class Session:
         if self.remote is None or packet.payload_type not in self.remote.accepts:
             self.unexpected += 1
             return None
-        if self.source is None and not self._latch(source, now):
+        if not latched and not self._latch(source, now):
             return None
         self.last_packet = now
         return packet
+
+    def _is_described(self, source: Source) -> bool:
+        return self.remote is not None and source[:2] == self.remote.address
 
     def _latch(self, source: Source, now: float) -> bool:
         if source == self._former_source and now < self._former_until:

@@ -44,6 +44,16 @@ def test_the_first_valid_packet_latches(leg: Session) -> None:
     assert leg.last_packet == 1.0
 
 
+def test_the_address_in_the_sdp_takes_the_place_of_a_stranger_who_was_first(leg: Session) -> None:
+    leg.receive(audio(), STRANGER, 1.0)
+    assert leg.receive(audio(payload_type=96), SDP, 1.1) is None  # not by anything at all
+    assert leg.source == STRANGER
+    assert leg.receive(audio(), SDP, 1.2) is not None
+    assert (leg.source, leg.destination) == (SDP, SDP)
+    assert leg.receive(audio(sequence=2), STRANGER, 1.3) is None
+    assert leg.strangers == 1
+
+
 def test_a_stranger_after_that_is_dropped_and_counted(leg: Session) -> None:
     leg.receive(audio(), NATTED, 1.0)
     assert leg.receive(audio(), STRANGER, 1.1) is None
