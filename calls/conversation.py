@@ -178,8 +178,9 @@ class Conversation:
 
     async def close(self) -> None:
         """Wait for the last words, save the ticket, stop."""
-        for side in SIDES:
-            await self._recognizer.close_stream(stream_id(self.call_id, side))
+        await asyncio.gather(
+            *(self._recognizer.close_stream(stream_id(self.call_id, side)) for side in SIDES)
+        )
         self._closing = True
         self._dirty.set()
         if self._saver is not None:
