@@ -368,3 +368,79 @@ async def test_a_reinvite_without_an_offer_gets_our_description_again(
         talk.citizens_voice = moved
         await talk.is_heard()
         await talk.citizen_hangs_up()
+
+
+@pytest.mark.parametrize(
+    "status, sdp",
+    [
+        pytest.param(200, "", id="no-description"),
+        pytest.param(200, description(40000, formats="18"), id="no-common-codec"),
+        pytest.param(200, "v=0\r\nnonsense", id="nonsense"),
+        pytest.param(302, "", id="redirection"),
+        pytest.param(401, "", id="challenge"),
+        pytest.param(500, "", id="failure"),
+    ],
+)
+async def test_what_a_phone_does_wrong_is_never_the_citizens_problem(
+    sip: Address, trunk: RawSip, duty: Duty, status: int, sdp: str
+) -> None:
+    async with duty("1007") as broken, duty("1008") as sound:
+        caller = Caller(trunk, sip)
+        caller.invite(QUIET)
+        phone = Called(broken.phone, sip, await broken.phone.request("INVITE"))
+        phone.answer(status, sdp=sdp)
+        await broken.phone.request("ACK")
+        if status == 200:  # what was accepted must be ended by BYE (§13.2.2.4)
+            phone.answer(200, await broken.phone.request("BYE"))
+        phone = Called(sound.phone, sip, await sound.phone.request("INVITE"))
+        phone.answer(200, sdp=QUIET)
+        await caller.answered()
+        caller.ack()
+        assert (await broken.api.get("/me"))["presence"]["state"] == "not_ready"
+        caller.ask("BYE")
+        await trunk.response("200 BYE")
+        phone.answer(200, await sound.phone.request("BYE"))
+        assert trunk.story == ["180 INVITE", "200 INVITE", "200 BYE"]
+
+
+async def test_both_sides_may_hang_up_at_once(sip: Address, trunk: RawSip, duty: Duty) -> None:
+    async with duty("1009") as agent, talking(trunk, agent, sip) as talk:
+        talk.citizen.ask("BYE")
+        talk.agent.ask("BYE")
+        await trunk.response("200 BYE")
+        await agent.phone.response(r"(200|481) BYE")
+        record = await ended_call(agent.api)
+        assert record["outcome"] == "answered"
+
+
+async def test_a_reinvite_that_crosses_the_other_sides_bye_is_answered(
+    sip: Address, trunk: RawSip, duty: Duty
+) -> None:
+    async with duty("1011") as agent, talking(trunk, agent, sip) as talk:
+        talk.agent.ask("BYE")
+        bye = await trunk.request("BYE")
+        talk.citizen.ask("INVITE", sdp=description(40002, version=2))
+        refusal = await trunk.response(r"4\d\d INVITE")
+        assert refusal.status_code == 481
+        talk.citizen.answer(200, bye)
+        await agent.phone.response("200 BYE")
+
+
+async def test_a_bye_in_the_early_dialog_ends_the_offer(
+    sip: Address, trunk: RawSip, duty: Duty
+) -> None:
+    async with duty("1012") as agent:
+        caller = Caller(trunk, sip)
+        caller.invite(QUIET)
+        ringing = await trunk.response("180 INVITE")
+        phone = Called(agent.phone, sip, await agent.phone.request("INVITE"))
+        phone.answer(180)
+        initial, caller.remote = caller.remote, header(ringing, "To")
+        caller.ask("BYE")  # §15: "the caller's UA MAY send a BYE for … early dialogs"
+        await trunk.response("200 BYE")
+        caller.remote, caller.cseq = initial, 1
+        await caller.refused(487)
+        phone.answer(200, await agent.phone.request("CANCEL"))
+        phone.answer(487)
+        await agent.phone.request("ACK")
+        await until_state(agent.api, "ready")
