@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "assets" / "models" / "vosk-model-tiny-cn-tel"
 PASSWORD = "for-tests-only"
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
 
