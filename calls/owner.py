@@ -16,19 +16,19 @@ from typing import Any
 import structlog
 
 from agents.floor import Floor, Offer
-from calls.call import (
+from calls.audio import CallAudio
+from calls.call import Call, CallState
+from calls.call_events import (
     AgentLegAnswered,
     AgentLegEnded,
     AgentLegRinging,
     AgentOffered,
     Arrived,
     Bridged,
-    Call,
     CallEffect,
     CallerEnded,
     CallInput,
     CallPhones,
-    CallState,
     ConfirmLease,
     Connect,
     DeadlinePassed,
@@ -47,7 +47,7 @@ from calls.call import (
     ReleaseOffer,
     RingCaller,
 )
-from calls.conversation import Conversation
+from calls.conversation import Conversation, Side
 from calls.records import CallRecords
 from eventbus.bus import EventBus
 from eventbus.catalogue import (
@@ -70,19 +70,12 @@ from telephony.leg import (
     LegRinging,
 )
 from telephony.media_client import MediaClient, MediaError
-from telephony.sip.offer_answer import (
-    AudioFormat,
-    LocalDescription,
-    RemoteAudio,
-    SdpError,
-    parse_audio,
-)
+from telephony.sip.offer_answer import AudioFormat, RemoteAudio, SdpError, parse_audio
 
 log = structlog.get_logger(__name__)
 
-#: What we offer to agents' phones; the citizen's own first format is put in front, so that the two
-#: legs share one codec and packets are relayed untouched wherever the phone allows it.
-G711 = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
+LONGEST_NUMBER = 32
+"""Characters kept of a caller's or dialled number: E.164 has 15, SIP's user part any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +135,20 @@ class CallOwner:
         self._offers: dict[int, Offer] = {}
         self._agent_legs: dict[str, Leg] = {}
         self._answers: dict[str, RemoteAudio] = {}
-        self._described: dict[str, LocalDescription] = {"caller": LocalDescription(1)}
-        self._codecs: dict[str, str] = {}
-        self._caller_session: str | None = None
-        self._agent_session: str | None = None
-        self._ports: dict[str, int] = {}
-        self._recording: Path | None = None
+        self.audio = CallAudio(
+            call_id,
+            media=facilities.media,
+            host=facilities.media_host,
+            recordings=facilities.recordings,
+        )
         self._waiting_told = False
 
     # -- facts -------------------------------------------------------------------------------------
 
     @property
     def caller(self) -> str | None:
-        """The citizen's number, None when withheld."""
-        return self.leg.caller
-
-    @property
-    def sessions(self) -> tuple[str, str]:
-        """The media sessions (citizen's, agent's) of a talking call."""
-        return f"{self.call_id}.caller", self._agent_session or ""
+        """The citizen's number, None when withheld; cut to what the database holds of one."""
+        return self.leg.caller[:LONGEST_NUMBER] if self.leg.caller else None
 
     def unix(self, moment: float | None) -> float | None:
         """Turn a time of the machine into Unix seconds."""
@@ -305,25 +293,15 @@ class CallOwner:
         if not bindings:
             self.feed(OfferFailed(effect.token, "no_phone"))
             return
-        session = self._agent_session_of(effect.token)
         try:
-            if self._caller_session is None:
-                name = f"{self.call_id}.caller"
-                _, self._ports["caller"] = await self._f.media.open(name)
-                self._caller_session = name
-            _, port = await self._f.media.open(session)
-            self._ports["agent"] = port
+            await self.audio.open(effect.token)
         except MediaError as error:
             log.warning("no_media", call_id=self.call_id, error=str(error))
             self.feed(OfferFailed(effect.token, "no_media"))
             return
-        self._agent_session = session
         if self.call.token != effect.token:
             return  # it ended while the ports were being opened; _release closes them
-        self._described["agent"] = LocalDescription(effect.token)
-        sdp = self._described["agent"].offer(
-            host=self._f.media_host, port=port, formats=self._formats_for_agent()
-        )
+        sdp = self.audio.offer_for_agent(effect.token, self.leg.remote_sdp)
         legs = []
         for number, binding in enumerate(bindings):
             leg_id = f"{effect.token}.{number}"
@@ -347,12 +325,6 @@ class CallOwner:
             )
         )
 
-    def _formats_for_agent(self) -> tuple[AudioFormat, ...]:
-        if self.leg.remote_sdp is None:
-            return G711
-        first = parse_audio(self.leg.remote_sdp).formats[0].name
-        return tuple(sorted(G711, key=lambda offered: offered.name != first))
-
     async def _release(self, effect: ReleaseOffer) -> None:
         await self._f.floor.release(self._offers[effect.token], effect.outcome)
         self._f.bus.publish(
@@ -363,13 +335,7 @@ class CallOwner:
                 outcome=effect.outcome,
             )
         )
-        session = self._agent_session_of(effect.token)
-        if self._agent_session == session:
-            self._agent_session = None
-            await self._close_session(session)
-
-    def _agent_session_of(self, token: int) -> str:
-        return f"{self.call_id}.agent.{token}"
+        await self.audio.close_agent(effect.token)
 
     async def _confirm(self, effect: ConfirmLease) -> None:
         ours = await self._f.floor.talking(self._offers[effect.token])
@@ -383,13 +349,8 @@ class CallOwner:
     async def _connect(self, effect: Connect) -> None:
         if self.call.token != effect.token:
             return
-        agent_audio = self._answers[effect.leg]
         try:
-            answer, caller_audio = self._answer_for_caller(agent_audio)
-            await self._set_remote("agent", agent_audio, agent_audio.formats[0])
-            if caller_audio is not None:
-                await self._set_remote("caller", *caller_audio)
-            await self._f.media.bridge(*self.sessions)
+            answer = await self.audio.connect(self._answers[effect.leg], self.leg.remote_sdp)
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=self.call_id, error=str(error))
             if self.call.token == effect.token:
@@ -401,68 +362,21 @@ class CallOwner:
         self.feed(Bridged(effect.token))
         await self._begin_conversation()
 
-    def _answer_for_caller(
-        self, agent: RemoteAudio
-    ) -> tuple[str, tuple[RemoteAudio, AudioFormat] | None]:
-        """Return the citizen's session description, and what he sends when that is known yet.
-
-        The agent's codec is preferred, so that nothing is transcoded if it can be avoided. A
-        citizen's INVITE without an offer gets ours now and answers in his ACK (RFC 3264 §5).
-        """
-        host, port = self._f.media_host, self._ports["caller"]
-        names = (*agent.formats, *G711)
-        preferred = tuple(dict.fromkeys(audio_format.name for audio_format in names))
-        if self.leg.remote_sdp is None:
-            formats = tuple(sorted(G711, key=lambda offered: preferred.index(offered.name)))
-            return self._described["caller"].offer(host=host, port=port, formats=formats), None
-        answer, chosen = self._described["caller"].answer(
-            self.leg.remote_sdp, host=host, port=port, preferred=preferred
-        )
-        return answer, (parse_audio(self.leg.remote_sdp), chosen)
-
-    async def _set_remote(self, side: str, audio: RemoteAudio, chosen: AudioFormat) -> None:
-        session = self._caller_session if side == "caller" else self._agent_session
-        if session is None:
-            return
-        self._codecs[side] = chosen.name
-        await self._f.media.set_remote(
-            session,
-            host=audio.host,
-            port=audio.port,
-            payload_type=chosen.payload_type,
-            codec=chosen.name,
-            telephone_event=audio.telephone_event,
-            # RFC 3264 §6.1: whoever named several formats may send any of them
-            accepts={entry.payload_type: entry.name for entry in audio.formats},
-        )
-
-    def _move(self, side: str, sdp: str, chosen: AudioFormat | None = None) -> None:
+    def _move(self, side: Side, sdp: str, chosen: AudioFormat | None = None) -> None:
         self._enqueue_work(partial(self._move_remote, side, sdp, chosen))
 
-    async def _move_remote(self, side: str, sdp: str, chosen: AudioFormat | None) -> None:
-        """Follow a party to the address that its new session description names.
-
-        ``chosen`` is what we answered with; None: the description is itself an answer.
-        """
+    async def _move_remote(self, side: Side, sdp: str, chosen: AudioFormat | None) -> None:
         try:
-            audio = parse_audio(sdp)
-            await self._set_remote(side, audio, chosen or audio.formats[0])
+            await self.audio.move(side, sdp, chosen)
         except (SdpError, MediaError) as error:
             log.warning("remote_not_moved", call_id=self.call_id, side=side, error=str(error))
 
-    def _reanswer(self, leg: Leg, side: str, sdp: str) -> None:
-        """Answer a re-INVITE: same port and codec here, whatever address the party has now."""
-        if side not in self._ports:
+    def _reanswer(self, leg: Leg, side: Side, sdp: str) -> None:
+        if not self.audio.is_open(side):
             leg.refuse(488)
             return
-        in_use = self._codecs.get(side, "PCMA")
         try:
-            answer, chosen = self._described[side].answer(
-                sdp,
-                host=self._f.media_host,
-                port=self._ports[side],
-                preferred=(in_use, *(audio_format.name for audio_format in G711)),
-            )
+            answer, chosen = self.audio.reanswer(side, sdp)
         except SdpError as error:
             log.info("reoffer_refused", call_id=self.call_id, side=side, error=str(error))
             leg.refuse(488)
@@ -470,21 +384,7 @@ class CallOwner:
         self._move(side, sdp, chosen)
         leg.answer(answer)
 
-    # -- recording, words, end ---------------------------------------------------------------------
-
-    async def _start_recording(self) -> None:
-        if self._f.recordings is None:
-            return
-        day = self.call_id[:8]
-        path = self._f.recordings / day[:4] / day[4:6] / day[6:] / f"{self.call_id}.wav"
-        caller, agent = self.sessions
-        try:
-            await self._f.media.record(self.call_id, path, left=caller, right=agent)
-        except MediaError as error:  # the disk is full: the call goes on without
-            log.error("not_recorded", call_id=self.call_id, error=str(error))  # noqa: TRY400 - no trace
-            return
-        self._recording = path
-        self._f.records.change(self.call_id, recording=str(path))
+    # -- words, end --------------------------------------------------------------------------------
 
     async def _begin_conversation(self) -> None:
         agent_id = self.call.agent_id
@@ -509,13 +409,13 @@ class CallOwner:
             )
         )
         self.conversation = self._f.converse(self)
-        await self._start_recording()
+        if recording := await self.audio.start_recording():
+            self._f.records.change(self.call_id, recording=str(recording))
         await self.conversation.open()
 
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
-        self._caller_session = self._agent_session = None
-        self._ports.clear()
+        self.audio.lost()
         self.feed(MediaFailed())
 
     def recognizer_back(self) -> None:
@@ -523,21 +423,12 @@ class CallOwner:
         if self.conversation is not None and self.call.state is CallState.TALKING:
             self._enqueue_work(self.conversation.listen)
 
-    async def _close_session(self, session: str | None) -> None:
-        if session is None:
-            return
-        try:
-            await self._f.media.close_session(session)
-        except MediaError:
-            log.debug("session_gone", call_id=self.call_id, session=session)
-
     async def _finish(self) -> None:
         """Give everything back and complete the record, the one even if the other fails."""
         recorded_seconds = None
         try:
-            recorded_seconds = await self._stop_recording()
-            await self._close_session(self._caller_session)
-            await self._close_session(self._agent_session)
+            recorded_seconds = await self.audio.stop_recording()
+            await self.audio.close()
             if self.conversation is not None:
                 await self.conversation.close()
         finally:
@@ -578,11 +469,3 @@ class CallOwner:
                 ticket_id=self.ticket_id if answered else None,
             )
         )
-
-    async def _stop_recording(self) -> float | None:
-        if self._recording is None:
-            return None
-        try:
-            return (await self._f.media.stop_record(self.call_id)).seconds
-        except MediaError:
-            return None  # the media process died; what it had written is on the disk

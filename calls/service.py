@@ -19,10 +19,11 @@ import structlog
 from agents.floor import Floor, Offer
 from asr.client import RecognizerClient
 from asr.ports import Final, Partial
-from calls.call import CallState, HangUpAsked, OfferRefused
+from calls.call import CallState
+from calls.call_events import HangUpAsked, OfferRefused
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.errors import UnknownCall
-from calls.owner import CallOwner, Facilities
+from calls.owner import LONGEST_NUMBER, CallOwner, Facilities
 from calls.records import CallRecords
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded, TicketSubmitted
@@ -170,8 +171,8 @@ class CallService:
         leg.refuse(status)
         self._records.arrived(
             call_id,
-            line=leg.called[:32],
-            caller=leg.caller[:64] if leg.caller else None,
+            line=leg.called[:LONGEST_NUMBER],
+            caller=leg.caller[:LONGEST_NUMBER] if leg.caller else None,
             sip_call_id=leg.sip_call_id,
             arrived_at=now,
         )
@@ -209,12 +210,11 @@ class CallService:
 
     def _converse(self, owner: CallOwner) -> Conversation:
         """Make the conversation of a call that was just answered."""
-        caller_session, agent_session = owner.sessions
         conversation = Conversation(
             call_id=owner.call_id,
             agent_id=owner.call.agent_id or "",
             draft=TicketDraft(owner.ticket_id, owner.caller),
-            sessions={"caller": caller_session, "agent": agent_session},
+            sessions=owner.audio.sessions,
             media=self._media,
             recognizer=self._recognizer,
             records=self._records,

@@ -108,8 +108,10 @@ class Wiring:
         self._media()
         self._recogniser()
         self._agents()
-        self._telephony()
+        telephony = self._telephony()
         self._web()
+        # The last to start and the first to stop: whoever is still talking keeps his desktop.
+        self._parts.append(telephony)
         return Node(self._parts, on_progress=on_progress)
 
     @property
@@ -308,7 +310,7 @@ class Wiring:
 
         self._parts.append(Part("floor", start, self.floor.close))
 
-    def _telephony(self) -> None:
+    def _telephony(self) -> Part:
         settings = self._settings.sip
         reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
@@ -356,7 +358,7 @@ class Wiring:
             await self.gateway.close()
             await self.bindings.close()
 
-        self._parts.append(Part("telephony", start, stop))
+        return Part("telephony", start, stop)
 
     def _recordings(self) -> Path | None:
         settings = self._settings.recording

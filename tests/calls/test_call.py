@@ -2,18 +2,17 @@
 
 import pytest
 
-from calls.call import (
+from calls.call import Call, CallState, outcome_of_status
+from calls.call_events import (
     AgentLegAnswered,
     AgentLegEnded,
     AgentLegRinging,
     AgentOffered,
     Arrived,
     Bridged,
-    Call,
     CallerEnded,
     CallInput,
     CallPhones,
-    CallState,
     ConfirmLease,
     Connect,
     DeadlinePassed,
@@ -34,7 +33,6 @@ from calls.call import (
     PhonesCalled,
     ReleaseOffer,
     RingCaller,
-    outcome_of_status,
 )
 
 RINGING: tuple[CallInput, ...] = (

@@ -4,19 +4,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from calls.call import (
+from calls.call import Call, CallState
+from calls.call_events import (
     AgentLegAnswered,
     AgentLegEnded,
     AgentLegRinging,
     AgentOffered,
     Arrived,
     Bridged,
-    Call,
     CallEffect,
     CallerEnded,
     CallInput,
     CallPhones,
-    CallState,
     ConfirmLease,
     Connect,
     DeadlinePassed,

@@ -191,7 +191,7 @@ async def running_node(
         hears = options.get("asr__enabled") == "false" or (
             bool(report) and report["parts"]["recogniser"]["status"] != "away"  # while it loads
         )
-        return bool(report) and hears
+        return bool(report) and report["status"] != "down" and hears
 
     try:
         await until(up, seconds=START_SECONDS)
