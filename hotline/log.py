@@ -9,6 +9,10 @@ import structlog
 #: Libraries whose information is ours to give; from them only warnings are wanted.
 _CHATTY = ("aiosqlite", "httpx", "alembic", "amqtt", "transitions", "uvicorn", "websockets", "mqtt")
 
+#: Libraries that warn of what strangers send, so that a stranger could fill the disk; the SIP
+#: endpoint counts the same instead.
+_ECHOES_STRANGERS = ("aiosipua",)
+
 
 def set_up(level: str, form: Literal["console", "json"]) -> None:
     """Write entries of ``level`` and above to standard error, for people or for machines."""
@@ -46,3 +50,5 @@ def set_up(level: str, form: Literal["console", "json"]) -> None:
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _ECHOES_STRANGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -11,6 +11,7 @@ from aiosipua import SipRequest
 from telephony.authentication import Authenticator
 from telephony.bindings import BindingStore
 from telephony.sip.invite_usage import Reply
+from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
 from telephony.sip.via import Address
 
@@ -57,7 +58,10 @@ class RegistrationService:
 
     async def answer(self, request: SipRequest, source: Address) -> Reply:
         """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3)."""
-        aor = aor_of(request)  # the gateway has read the To before
+        try:
+            aor = aor_of(request)
+        except AddressError:
+            return Reply(request, 400, "Malformed To or Contact")
         if aor is None:
             return Reply(request, 404)
         async with self._turns.setdefault(aor, asyncio.Lock()):

@@ -13,6 +13,7 @@ from telephony.sip.name_addr import (
     address_of,
     format_name_addr,
     parse_name_addr,
+    without_headers,
 )
 from telephony.sip.via import Address
 
@@ -234,13 +235,13 @@ def peer_tag(response: SipResponse) -> str:
 
 
 def contact_uri(message: SipMessage) -> str | None:
-    """Return the URI of the first Contact, None where there is none.
+    """Return the URI of the first Contact, fit for a Request-URI; None where there is none.
 
     Raises:
         AddressError: it is malformed.
     """
     value = message.headers.get_first("Contact")
-    return None if value is None else parse_name_addr(value).uri
+    return None if value is None else without_headers(parse_name_addr(value).uri)
 
 
 def _contact_or(message: SipMessage, default: str) -> str:

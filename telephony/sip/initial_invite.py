@@ -2,7 +2,7 @@
 
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.invite_usage import ALLOW
-from telephony.sip.name_addr import format_name_addr, sip_uri
+from telephony.sip.name_addr import format_name_addr, sip_uri, without_headers
 from telephony.sip.via import Address
 
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
@@ -24,7 +24,7 @@ def initial_invite(
     """Build it.
 
     Args:
-        uri: the Request-URI.
+        uri: whom to ask for: a Contact, or any URI; its headers are left out.
         destination: where it is sent.
         to: the URI of whom we call.
         caller: the number to show; None hides it.
@@ -41,7 +41,7 @@ def initial_invite(
     shown = ANONYMOUS if caller is None else format_name_addr(sip_uri(caller, us), display)
     request = OutgoingRequest(
         method="INVITE",
-        uri=uri,
+        uri=without_headers(uri),
         destination=destination,
         from_=f"{shown};tag={tag}",
         to=format_name_addr(to),

@@ -197,8 +197,9 @@ def make_response(
     (§8.2.6.1).
     """
     response = SipResponse(status_code=status, reason_phrase=reason or REASONS.get(status, ""))
-    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-        for value in request.headers.get(name):
+    for name in ("Via", *_SINGLE):
+        # a request that is refused for it may have none of the single ones, or several
+        for value in request.headers.get(name)[: 1 if name in _SINGLE else None]:
             response.headers.append(name, value)
     if status > TRYING:
         to = request.headers.get_first("To")

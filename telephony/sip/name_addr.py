@@ -72,6 +72,10 @@ def parse_name_addr(value: str) -> NameAddr:
         # parameters"
         uri, semicolon, rest = value.partition(";")
         uri, rest, display = uri.strip(), semicolon + rest, None
+        if "?" in uri or "," in uri:
+            # §20: "If the URI contains a comma, question mark or semicolon, the URI MUST be
+            # enclosed in angle brackets"
+            raise AddressError("a URI that wants brackets")
     if _URI.fullmatch(uri) is None:
         raise AddressError("not a URI")
     return NameAddr(uri=uri, display=display or None, params=MappingProxyType(_parameters(rest)))
@@ -117,6 +121,17 @@ def user_of(uri: str) -> str | None:
     else:
         return None
     return unquote(user) or None
+
+
+def without_headers(uri: str) -> str:
+    """Return a URI as a Request-URI: without headers, which no Request-URI may hold (§19.1.1).
+
+    They are not put into the request either: §19.1.5 warns of Route and its like, by which a
+    Contact could send our requests anywhere.
+    """
+    # the user part may hold a "?" of its own, the headers no "@"
+    head, at, rest = uri.rpartition("@")
+    return head + at + rest.partition("?")[0]
 
 
 def sip_uri(user: str, host: Address) -> str:

@@ -83,9 +83,16 @@ def aor_of(request: SipRequest) -> str | None:
     """Return the address-of-record of a REGISTER (§10.3 step 5), None when it has no user.
 
     Raises:
-        AddressError: the To header is malformed.
+        AddressError: To or a Contact is malformed, or To is no SIP URI (§10.2: "The address-of-
+            record MUST be a SIP URI or SIPS URI").
     """
-    return user_of(header_address(request, "To").uri)
+    for value in request.headers.get("Contact"):
+        if value.strip() != "*":
+            parse_name_addr(value)
+    uri = header_address(request, "To").uri
+    if uri.partition(":")[0].lower() not in {"sip", "sips"}:
+        raise AddressError("the address-of-record is no SIP URI")
+    return user_of(uri)
 
 
 def register(

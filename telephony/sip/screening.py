@@ -9,6 +9,8 @@ from telephony.sip.invite_usage import ALLOW, Reply
 from telephony.sip.name_addr import user_of
 
 METHODS = f"{ALLOW}, REGISTER"
+# the methods of IANA's registry that we have no use for
+_RECOGNIZED = frozenset({"MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
 _SCHEMES = ("sip", "sips", "tel")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETED = re.compile(r"<([^<>]*)>")
@@ -17,7 +19,9 @@ _BRACKETED = re.compile(r"<([^<>]*)>")
 def objection(request: SipRequest) -> Reply | None:
     """Return why a request cannot be processed at all (§8.2.1 to §8.2.3), or None."""
     if request.method not in METHODS.split(", "):
-        return Reply(request, 405, headers=(("Allow", METHODS),))
+        # §21.4.6: "understood, but not allowed"; §21.5.2: not recognized at all
+        status = 405 if request.method in _RECOGNIZED else 501
+        return Reply(request, status, headers=(("Allow", METHODS),))
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(request, 416)
     required = request.headers.get("Require")
@@ -28,7 +32,17 @@ def objection(request: SipRequest) -> Reply | None:
     unreadable = sdp_of(request) is None or encoding != "identity"
     if request.method == "INVITE" and request.body and unreadable:
         return Reply(request, 415, headers=(("Accept", SDP), ("Accept-Encoding", "identity")))
+    if request.method == "INVITE" and not _takes_sdp(request):
+        # RFC 4475 §3.3.15: our answer could not be written in any of the types asked for
+        return Reply(request, 406, headers=(("Accept", SDP),))
     return None
+
+
+def _takes_sdp(request: SipRequest) -> bool:
+    """Tell whether a session description may come back; without an Accept it may (§20.1)."""
+    accepted = request.headers.get("Accept")
+    ranges = {value.partition(";")[0].strip().lower() for value in accepted}
+    return not accepted or not ranges.isdisjoint({SDP, "application/*", "*/*"})
 
 
 def calling_number(request: SipRequest) -> str | None:

@@ -115,5 +115,9 @@ class TransactionLayer:
 
 
 def _is_rfc3261(via: Via) -> bool:
-    """Tell whether the branch is unique by RFC 3261 §8.1.1.7."""
-    return (via.branch or "").startswith(MAGIC_COOKIE)
+    """Tell whether the branch is unique by RFC 3261 §8.1.1.7.
+
+    The cookie alone is not (RFC 4475 §3.2.1): two requests of one host would be one transaction.
+    """
+    branch = via.branch or ""
+    return branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE

@@ -28,11 +28,14 @@ class Peer:
         """Send a datagram."""
         self._socket.sendto(bytes(data), destination)
 
+    async def datagram(self, seconds: float = 5.0) -> bytes:
+        """Return the next datagram."""
+        async with asyncio.timeout(seconds):
+            return await asyncio.get_running_loop().sock_recv(self._socket, 65535)
+
     async def receive(self, seconds: float = 5.0) -> SipRequest | SipResponse:
         """Return the next message."""
-        async with asyncio.timeout(seconds):
-            data = await asyncio.get_running_loop().sock_recv(self._socket, 65535)
-        return parse_message(data)
+        return parse_message(await self.datagram(seconds))
 
     async def response(self) -> SipResponse:
         """Return the next message, a response."""
