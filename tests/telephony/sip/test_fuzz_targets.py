@@ -1,0 +1,55 @@
+"""The fuzzer's targets under hypothesis: the short run for every day; `bench.fuzz_sip` is the long.
+
+Random bytes seldom look like SIP, so text is made from good examples by cutting and pasting; what
+drives the machines is a script already, of which any bytes are a good one.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.fuzz_targets import TARGETS, seeds
+
+MESSAGES, DESCRIPTIONS, CREDENTIALS = (
+    st.sampled_from(list(seeds(target))) for target in ("message", "sdp", "digest")
+)
+CUTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), st.binary(max_size=6)), max_size=5)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Keep aiosipua from warning of every body that was cut."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def spoilt(data: bytes, cuts: list[tuple[float, int, bytes]]) -> bytes:
+    for place, gone, new in cuts:
+        at = int(place * len(data))
+        data = data[:at] + new + data[at + gone :]
+    return data
+
+
+@given(MESSAGES, CUTS)
+def test_messages(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    TARGETS["message"](spoilt(data, cuts))
+
+
+@given(DESCRIPTIONS, CUTS)
+def test_session_descriptions(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    TARGETS["sdp"](spoilt(data, cuts))
+
+
+@given(CREDENTIALS, CUTS)
+def test_credentials(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    TARGETS["digest"](spoilt(data, cuts))
+
+
+@pytest.mark.parametrize("target", ["transactions", "inbound leg", "outbound leg"])
+@given(script=st.binary(max_size=300))
+def test_machines(target: str, script: bytes) -> None:
+    TARGETS[target](script)
