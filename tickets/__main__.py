@@ -1,7 +1,9 @@
-"""``python -m tickets``: try the slot filler on written dialogues.
+"""``python -m tickets``: try the slot filler on written dialogues; learn categories from tickets.
 
     python -m tickets fill CASES.jsonl --json     one JSON object a line
     python -m tickets score CASES.jsonl [-v]      compare with "expect"
+    python -m tickets train TICKETS.csv --text 标题 --text 内容 --label 类别 --out FOLDER
+    python -m tickets classify --model FOLDER --json < TICKETS.jsonl
 
 Exit status 0; 2 when the input cannot be read.
 """
@@ -13,19 +15,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets import cases
+from tickets import cases, learning, model, table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "fill":
-            for case in cases.read_cases(options.cases):
-                _print_filled(cases.fill(case), as_json=options.json)
-        else:
-            _print_scores(*cases.score(cases.read_cases(options.cases)), verbose=options.verbose)
-    except (OSError, cases.BadCase) as error:
+        match options.command:
+            case "fill":
+                for case in cases.read_cases(options.cases):
+                    _print_filled(cases.fill(case), as_json=options.json)
+            case "score":
+                tally, misses = cases.score(cases.read_cases(options.cases))
+                _print_scores(tally, misses, verbose=options.verbose)
+            case "train":
+                learning.train(options)
+            case "classify":
+                return learning.classify(options, sys.stdin.buffer)
+    except (OSError, cases.BadCase, table.BadTable, model.BadModel) as error:
         sys.stdout.flush()
         sys.stderr.write(f"tickets: {error}\n")
         return 2
@@ -42,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="compare with what the dialogues expect")
     score.add_argument("cases", type=Path, metavar="CASES.jsonl")
     score.add_argument("-v", "--verbose", action="store_true", help="list what was wrong")
+    learning.add_commands(commands)
     return parser
 
 
