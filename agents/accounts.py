@@ -43,11 +43,11 @@ agents = Table(
 _PUBLIC: Final = (agents.c.id, agents.c.name, agents.c.role, agents.c.group, agents.c.created)
 
 
-class AccountExists(Exception):  # noqa: N818 -- a fact about the request, not a malfunction
+class AccountExists(Exception):
     """``create`` was given an id that is taken."""
 
 
-class TooManyAttempts(Exception):  # noqa: N818 -- a fact about the request, not a malfunction
+class TooManyAttempts(Exception):
     """Sign-in with this account from this source is braked; the password was not looked at.
 
     Attributes:

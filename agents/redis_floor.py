@@ -26,7 +26,7 @@ SOCKET_TIMEOUT: Final = 0.5
 _OPERATION_TIMEOUT: Final = 0.8
 
 
-class FloorUnreachable(Exception):  # noqa: N818 -- the state of a peer, not our error
+class FloorUnreachable(Exception):
     """Redis did not answer in time, or could not do what was asked (loading, read-only)."""
 
 

@@ -5,5 +5,5 @@ Only calls are its own; tickets raise ``tickets.store.UnknownTicket``,
 """
 
 
-class UnknownCall(Exception):  # noqa: N818 - the name in the design
+class UnknownCall(Exception):
     """No live call has this id."""

@@ -30,7 +30,7 @@ LAST_WORDS_SECONDS = 1.0
 LONGEST_LINE = 8192
 
 
-class ChildFailed(Exception):  # noqa: N818 - named by what happened
+class ChildFailed(Exception):
     """A child did not become ready at its first start; the message has its last words."""
 
 

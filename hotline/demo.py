@@ -35,7 +35,7 @@ _END_SECONDS = 15.0
 _LEGS = {"caller": "[green]citizen 市民[/]", "agent": "[blue]agent 坐席[/]"}
 
 
-class DemoFailed(Exception):  # noqa: N818 - named by what happened
+class DemoFailed(Exception):
     """The demonstration could not be given; the message says what to do."""
 
 

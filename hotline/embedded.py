@@ -38,11 +38,11 @@ BROKER_MODULE = "amqtt.scripts.broker_script"
 StateCallback = Callable[[str, ChildState], None]
 
 
-class DataDirectoryBusy(Exception):  # noqa: N818 - named by what happened
+class DataDirectoryBusy(Exception):
     """Another node runs on this data directory."""
 
 
-class MissingProgram(Exception):  # noqa: N818 - named by what happened
+class MissingProgram(Exception):
     """A program that should be started is not installed; the message says what to do."""
 
 

@@ -38,7 +38,7 @@ _UNAUTHORIZED = 401
 _OK = 200
 
 
-class CallFailed(Exception):  # noqa: N818 - named by what happened
+class CallFailed(Exception):
     """The call was not answered; ``status`` is the SIP response's, None when there was none."""
 
     def __init__(self, status: int | None, reason: str | None) -> None:
@@ -46,7 +46,7 @@ class CallFailed(Exception):  # noqa: N818 - named by what happened
         self.status = status
 
 
-class RegistrationFailed(Exception):  # noqa: N818 - named by what happened
+class RegistrationFailed(Exception):
     """The registrar refused, or did not answer."""
 
 

@@ -40,11 +40,11 @@ class MediaError(Exception):
     """A media command failed."""
 
 
-class MediaUnavailable(MediaError):  # noqa: N818 - a condition, named as its readers speak of it
+class MediaUnavailable(MediaError):
     """The media process is away, died with the command under way, or did not answer in time."""
 
 
-class MediaRefused(MediaError):  # noqa: N818 - as above
+class MediaRefused(MediaError):
     """The media process refused a command.
 
     Attributes:

@@ -28,7 +28,7 @@ SCORED = (
 )
 
 
-class BadCase(ValueError):  # noqa: N818 -- a value, named for what it is
+class BadCase(ValueError):
     """A line that is no dialogue; the message names the line and what is wrong."""
 
 

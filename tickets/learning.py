@@ -13,7 +13,7 @@ from tickets.table import read_names, read_tickets
 _TOP = 3
 
 
-class BadLine(ValueError):  # noqa: N818 -- a value, named for what it is
+class BadLine(ValueError):
     """A line that is no ticket; the message says why."""
 
 

@@ -29,7 +29,7 @@ _NUMBERS = "weights.npz"
 _ARRAYS = ("idf", "coefficients", "intercepts")
 
 
-class BadModel(ValueError):  # noqa: N818 -- a value, named for what it is
+class BadModel(ValueError):
     """A folder that holds no model of ours; the message names the file and what is wrong."""
 
 

@@ -60,11 +60,11 @@ class StoreError(Exception):
     """What a store refuses: ``UnknownTicket`` or ``AlreadySubmitted``."""
 
 
-class UnknownTicket(StoreError):  # noqa: N818 -- the contract's name
+class UnknownTicket(StoreError):
     """There is no ticket of that number."""
 
 
-class AlreadySubmitted(StoreError):  # noqa: N818 -- the contract's name
+class AlreadySubmitted(StoreError):
     """The ticket was submitted before and cannot be changed or submitted again."""
 
 

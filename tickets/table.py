@@ -10,7 +10,7 @@ from pathlib import Path
 from tickets.terms import folded
 
 
-class BadTable(ValueError):  # noqa: N818 -- a value, named for what it is
+class BadTable(ValueError):
     """A table that cannot be learnt from; the message names the file, line and column."""
 
 

@@ -7,7 +7,7 @@ rests at the end of the line, so that packets of the call that had it don't reac
 from collections import deque
 
 
-class PortsExhausted(Exception):  # noqa: N818 - a condition, not a mistake
+class PortsExhausted(Exception):
     """Every pair of the range is in use."""
 
 

@@ -16,7 +16,7 @@ FIXED_HEADER: Final = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 
 
-class MalformedPacket(ValueError):  # noqa: N818 - the peer's mistake, named like its SIP sibling
+class MalformedPacket(ValueError):
     """The datagram is not an RTP packet; the message says where it breaks the format."""
 
 

@@ -26,7 +26,7 @@ class LocalProtocolError(SipError):
     """We asked a machine for something its state forbids; the machine is unchanged."""
 
 
-class MalformedMessage(SipError):  # noqa: N818 - "error" is said by what it is
+class MalformedMessage(SipError):
     """What arrived is not an acceptable SIP message.
 
     Attributes:

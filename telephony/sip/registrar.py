@@ -73,7 +73,7 @@ class Decision:
     remove: tuple[str, ...] = ()
 
 
-class _Refused(Exception):  # noqa: N818 - carries a decision out of the helpers
+class _Refused(Exception):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision.status)
         self.decision = decision
