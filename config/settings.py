@@ -188,6 +188,8 @@ class MqttSettings(Section):
 
     url: Annotated[MqttUrl | None, BeforeValidator(_empty_is_none)]
     """Where the broker is; None: the node starts its own, which speaks 3.1.1 only."""
+    port: Port
+    """TCP port of the broker of our own; a free one in its place if it is taken."""
     topic_prefix: Annotated[str, StringConstraints(pattern=r"^[^/+#\s][^+#\s]*$")]
     """First part of every topic."""
     protocol: Literal["5", "3.1.1"]

@@ -27,7 +27,6 @@ LONGEST_SOCKET_PATH = 107
 """unix(7): ``sun_path`` has 108 bytes, the last of them a zero."""
 
 LONGEST_SOCKET_NAME = 24
-USUAL_MQTT_PORT = 1883
 MQTT_CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x0a\x00\x05probe"
 MQTT_CONNACK = b"\x20\x02\x00\x00"
 MQTT_DISCONNECT = b"\xe0\x00"

@@ -177,7 +177,7 @@ class Wiring:
     def _event_carriers(self) -> None:
         settings = self._settings.mqtt
         if settings.url is None:
-            host, port = "127.0.0.1", free_port(1883)
+            host, port = "127.0.0.1", free_port(settings.port)
             self._child(
                 embedded_broker(self._directory, port=port, on_state=self._child_state),
             )

@@ -160,6 +160,7 @@ async def running_node(
         "node__data_dir": folder / "data",
         "web__port": web_port,
         "sip__port": sip_port,
+        "mqtt__port": free_tcp_port(),  # not one that another node under test may want too
         "asr__model_path": MODEL,
         "agents__seed_password": PASSWORD,
         "log__level": "debug",
