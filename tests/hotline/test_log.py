@@ -24,7 +24,7 @@ def as_before() -> Iterator[None]:
 @pytest.mark.usefixtures("as_before")
 def test_a_stranger_cannot_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     log.set_up("info", "json")
-    logging.getLogger("some.library").warning("worth knowing")
+    logging.getLogger("some.package").warning("worth knowing")
     with pytest.raises(MalformedMessage):
         parse_message(b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 9\r\n\r\nshort")
     said = capsys.readouterr().err
