@@ -5,14 +5,17 @@ import os
 import sys
 from pathlib import Path
 
-from tests.support.ports import free_tcp_port, free_udp_port
+from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port
 
 ROOT = Path(__file__).parents[2]
 
 
 async def doctor(tmp_path: Path, **variables: object) -> tuple[int, str]:
     """Run the doctor without a terminal; return its exit status and what it printed."""
+    rtp = free_rtp_port()  # the usual one may be in use by a node of another test
     options = {
+        "media__port_first": rtp,
+        "media__port_last": rtp + 3,
         "node__data_dir": tmp_path / "var",
         "sip__port": free_udp_port(),
         "web__port": free_tcp_port(),
