@@ -1,0 +1,87 @@
+"""The codecs that audio may be coded with, as the packet path sees them.
+
+Everything that is decoded becomes mono 16-bit PCM at 8 kHz, which is what a telephone line carries
+and what is mixed, recorded and recognised. G.711 has no state and is one table look-up, so a path
+may do it by itself; a codec with state is made once for each direction of a session.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+from telephony.media import g711
+from telephony.media.g711 import RATE, Pcm
+
+
+class Decoder(Protocol):
+    """One direction of one session."""
+
+    def decode(self, payload: bytes) -> Pcm:
+        """Return the audio of one packet at 8 kHz; a payload that is damaged gives silence."""
+
+
+class Encoder(Protocol):
+    """One direction of one session."""
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """Return the payload for one packet of audio at 8 kHz (80, 160, 240… samples)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSpec:
+    """One codec.
+
+    Attributes:
+        name: as in SDP, in the case used there: ``PCMA``, ``PCMU``, ``G722``, ``opus``.
+        clock: what an RTP timestamp counts, per second (G.722: 8000, RFC 3551 §4.5.2).
+        decoder: makes one for a session.
+        encoder: makes one for a session.
+    """
+
+    name: str
+    clock: int
+    decoder: Callable[[], Decoder] = field(compare=False)
+    encoder: Callable[[], Encoder] = field(compare=False)
+
+
+class G711:
+    """Both directions of G.711."""
+
+    def __init__(self, law: g711.Codec) -> None:
+        self._law = law
+
+    def decode(self, payload: bytes) -> Pcm:
+        """See :class:`Decoder`."""
+        return g711.decode(self._law, payload)
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """See :class:`Encoder`."""
+        return g711.encode(self._law, pcm)
+
+
+def _g711(law: g711.Codec) -> CodecSpec:
+    return CodecSpec(law, RATE, partial(G711, law), partial(G711, law))
+
+
+PCMA: Final = _g711("PCMA")
+PCMU: Final = _g711("PCMU")
+
+
+class _Noise:
+    """Comfort noise is a description of silence, not audio; the jitter buffer renders it."""
+
+    def decode(self, payload: bytes) -> Pcm:  # noqa: ARG002 - the port's
+        """See :class:`Decoder`."""
+        return g711.decode("PCMA", b"")
+
+    def encode(self, pcm: Pcm) -> bytes:  # noqa: ARG002 - the port's
+        """See :class:`Encoder`."""
+        return b""
+
+
+COMFORT_NOISE: Final = CodecSpec("CN", RATE, _Noise, _Noise)
+"""RFC 3389: one octet of level (-dBov) and spectral coefficients, which are ignored."""
+
+CODECS: Final = {codec.name: codec for codec in (PCMA, PCMU)}
+"""What a session may be described with, by name."""
