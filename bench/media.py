@@ -1,0 +1,217 @@
+"""What carrying calls costs, beside a bare relay and rtpengine: CPU, loss, delay, memory.
+
+``python -m bench.media [--calls 10 100 300 500] [--seconds 5] [--json]``
+
+Real processes over loopback, one after another on one core, the phones on another: G.711 packets
+every 20 ms from both sides of every call, sent and received by native/load.c. The bare relay
+(native/bare_relay.c) does nothing but receive and send; rtpengine is Debian's, in user space. CPU
+is the server's whole process, threads and kernel included, divided by the packets that phones got.
+Delay is from just before a phone sends until the kernel has the packet for the other. Memory is
+what the process grew by, for each call. About ``--seconds`` + 2 a row. Needs a C compiler and two
+cores; without rtpengine (``apt-get install rtpengine-daemon``) its rows are left out.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import resource
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from bench.media_servers import (
+    HOST,
+    BareRelay,
+    MediaProcess,
+    Rtpengine,
+    bare_relay,
+    compile_program,
+    cpu_seconds,
+    media_process,
+    pipes,
+    process,
+    resident_kb,
+    rtpengine,
+)
+
+WARM_UP_SECONDS = 1.0
+BARE = "bare C relay"
+RTPENGINE = "rtpengine"
+ADDITIONS = ("", " + fork", " + fork + record")
+
+Server = BareRelay | Rtpengine | MediaProcess
+Contestant = tuple[str, partial[AbstractAsyncContextManager[Server]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement; ratios are of CPU time a packet, None where the other did not run."""
+
+    scenario: str
+    calls: int
+    sent: int
+    lost: int
+    forked: int
+    cpu_us_per_packet: float
+    cpu_percent_of_core: float
+    delay_p50_us: float
+    delay_p99_us: float
+    kb_per_call: float
+    ratio_to_bare: float | None = None
+    ratio_to_rtpengine: float | None = None
+
+
+class Phones:
+    """The load generator: two phones a call, and a sink for forks."""
+
+    def __init__(self, running: asyncio.subprocess.Process) -> None:
+        self._stdin, self._stdout = pipes(running)
+        self.ports: list[int] = []
+        self.sink = 0
+
+    async def read_ports(self) -> None:
+        """Learn the phones' ports."""
+        *self.ports, self.sink = map(int, (await self._stdout.readline()).split())
+
+    def target(self, ports: Sequence[int]) -> None:
+        """Say where each phone sends."""
+        self._stdin.write(f"target {' '.join(map(str, ports))}\n".encode())
+
+    async def run(self, seconds: float) -> dict[str, float]:
+        """Load for so long; return what was seen."""
+        self._stdin.write(f"run {seconds}\n".encode())
+        line = await self._stdout.readline()
+        seen: dict[str, float] = json.loads(line)
+        return seen
+
+
+@asynccontextmanager
+async def phones(core: int, program: Path, count: int) -> AsyncIterator[Phones]:
+    """Start the load generator."""
+    async with process(core, str(program), HOST, str(count)) as running:
+        made = Phones(running)
+        await made.read_ports()
+        yield made
+
+
+async def measure(name: str, calls: int, load: Phones, server: Server, seconds: float) -> Row:
+    """Connect every call, warm up, load; return the figures."""
+    empty = resident_kb(server.pid)
+    load.target(await server.connect(load.ports))
+    await load.run(WARM_UP_SECONDS)
+    before = cpu_seconds(server.pid)
+    seen = await load.run(seconds)
+    used = cpu_seconds(server.pid) - before
+    if not seen["received"] or seen["misdirected"]:
+        raise SystemExit(f"{name}, {calls} calls: broken: {seen}")
+    row = Row(
+        name,
+        calls,
+        sent=int(seen["sent"]),
+        lost=int(seen["sent"] - seen["received"]),
+        forked=int(seen["forked"]),
+        cpu_us_per_packet=round(used / seen["received"] * 1e6, 2),
+        cpu_percent_of_core=round(used / seconds * 100, 2),
+        delay_p50_us=seen["delay_p50_us"],
+        delay_p99_us=seen["delay_p99_us"],
+        kb_per_call=round((resident_kb(server.pid) - empty) / calls, 1),
+    )
+    print(f"  {name}, {calls} calls: {row.cpu_us_per_packet} µs a packet", file=sys.stderr)
+    return row
+
+
+def contestants(core: int, bare: Path) -> list[Contestant]:
+    """Name everybody who can run here."""
+    found: list[Contestant] = [(BARE, partial(bare_relay, core, bare))]
+    if shutil.which("rtpengine"):
+        found.append((RTPENGINE, partial(rtpengine, core)))
+    found += [(f"ours{addition}", partial(media_process, core)) for addition in ADDITIONS]
+    return found
+
+
+async def measure_all(
+    calls: int, cores: tuple[int, int], folder: Path, seconds: float
+) -> list[Row]:
+    """Measure everybody with so many calls, and set them in relation."""
+    rows: list[Row] = []
+    for name, start in contestants(cores[0], folder / "bare_relay"):
+        async with phones(cores[1], folder / "load", 2 * calls) as load, start() as server:
+            if isinstance(server, MediaProcess):
+                server.fork_to = load.sink if "fork" in name else None
+                server.record = "record" in name
+            rows.append(await measure(name, calls, load, server, seconds))
+    of = {row.scenario: row.cpu_us_per_packet for row in rows}
+    return [
+        Row(
+            **{
+                **asdict(row),
+                "ratio_to_bare": round(row.cpu_us_per_packet / of[BARE], 2),
+                "ratio_to_rtpengine": round(row.cpu_us_per_packet / of[RTPENGINE], 2)
+                if RTPENGINE in of
+                else None,
+            }
+        )
+        for row in rows
+    ]
+
+
+async def run(calls_list: Sequence[int], cores: tuple[int, int], seconds: float) -> list[Row]:
+    """Measure at every size."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for program in ("bare_relay", "load"):
+            await compile_program(program, folder)
+        return [
+            row for calls in calls_list for row in await measure_all(calls, cores, folder, seconds)
+        ]
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print what a reader wants to see."""
+    print(
+        f"{'calls':>5}  {'what is done':<30}{'µs/pkt':>8}{'× bare':>8}{'× rtpe':>8}{'core %':>8}"
+        f"{'lost':>6}{'p50 µs':>9}{'p99 µs':>9}{'kB/call':>9}"
+    )
+    for row in rows:
+        rtpe = "-" if row.ratio_to_rtpengine is None else f"{row.ratio_to_rtpengine:.2f}"
+        print(
+            f"{row.calls:>5}  {row.scenario:<30}{row.cpu_us_per_packet:>8.2f}"
+            f"{row.ratio_to_bare:>8.2f}{rtpe:>8}{row.cpu_percent_of_core:>8.2f}{row.lost:>6}"
+            f"{row.delay_p50_us:>9.0f}{row.delay_p99_us:>9.0f}{row.kb_per_call:>9.1f}"
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Cost of carrying calls, side by side.")
+    parser.add_argument("--calls", type=int, nargs="+", default=[10, 100, 300, 500], metavar="N")
+    parser.add_argument("--seconds", type=float, default=5.0, help="load per row, 1-60")
+    parser.add_argument("--cores", type=int, nargs=2, default=[0, 1], metavar=("SERVER", "PHONES"))
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    arguments = parser.parse_args()
+    if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):
+        parser.error("--seconds is 1 to 60, --calls 1 to 1000")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # what we start inherits it
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    rows = uvloop.run(run(arguments.calls, tuple(arguments.cores), arguments.seconds))
+    if arguments.json:
+        print(json.dumps({"bench": "media", "rows": [asdict(row) for row in rows]}))
+    else:
+        print_table(rows)
+
+
+if __name__ == "__main__":
+    main()
