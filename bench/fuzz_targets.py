@@ -19,6 +19,7 @@ from telephony.sip.client_transaction import (
 from telephony.sip.dialog import OutgoingRequest, dialog_id
 from telephony.sip.digest import DigestError, DigestGuard, hash_secret, parse_credentials
 from telephony.sip.errors import LocalProtocolError, MalformedMessage
+from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import (
     Answer,
@@ -38,13 +39,15 @@ from telephony.sip.invite_usage import (
     TimePassed,
     write_reply,
 )
+from telephony.sip.key_press import parse_key_press
 from telephony.sip.leg_events import LegEnded, LegEvent
 from telephony.sip.message import make_response, parse_message
 from telephony.sip.name_addr import AddressError
 from telephony.sip.offer_answer import SdpError, build_answer, parse_audio
 from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.refer import ReferError, parse_refer, replaces_of
 from telephony.sip.registrar import Limits, aor_of, register
-from telephony.sip.screening import calling_number, objection
+from telephony.sip.screening import objection
 from telephony.sip.server_transaction import (
     InviteServerTransaction,
     NonInviteServerTransaction,
@@ -187,8 +190,13 @@ def fuzz_message(data: bytes) -> None:
         raise AssertionError("our answer reads as something else")
     with suppress(AddressError):
         dialog_id(message)
-        calling_number(message)
+        calling_identity(message, trusted=True)
+        forwardings(message)
         objection(message)
+        with suppress(ReferError):
+            parse_refer(message)
+            replaces_of(message)
+        parse_key_press(message)
         InboundLeg(message, local_tag="ours", source=SOURCE, timers=TIMERS, now=0.0)
         if (aor := aor_of(message)) is not None:
             register(message, aor=aor, bindings=(), received=SOURCE, now=0.0, limits=Limits())

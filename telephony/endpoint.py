@@ -8,7 +8,7 @@ it belongs to, feeds it, performs the effects and re-arms the timer. What a requ
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -191,8 +191,12 @@ class SipEndpoint:
         sent = self._with_via(request)
         return self._start_client(sent, destination, on_response, on_failure)
 
-    def cancel(self, invite: ClientTransactionHandle) -> None:
+    def cancel(
+        self, invite: ClientTransactionHandle, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """CANCEL an INVITE (RFC 3261 §9.1); nothing happens when it has its final response.
+
+        ``headers`` go into the CANCEL.
 
         Once cancelled it gets its final response (487, or a 2xx that crossed) within 64*T1, or
         fails with "timeout".
@@ -207,7 +211,7 @@ class SipEndpoint:
             return
         self._feed(transaction, Cancelled())
         if transaction.state == "proceeding":
-            cancel = build_cancel(invite.request)
+            cancel = build_cancel(invite.request, headers)
             self._start_client(cancel, invite.destination, _ignore, _ignore)
 
     def send_ack(self, request: SipRequest, destination: Address) -> None:

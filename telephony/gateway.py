@@ -17,6 +17,7 @@ from telephony.leg_book import LegBook
 from telephony.registration import RegistrationService
 from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
 from telephony.sip.digest import DigestGuard
+from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.initial_invite import initial_invite
 from telephony.sip.invite_usage import Reply, write_reply
@@ -30,7 +31,7 @@ from telephony.sip.name_addr import (
 )
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.registrar import Limits
-from telephony.sip.screening import calling_number, objection
+from telephony.sip.screening import objection
 from telephony.sip.transaction import Timers
 from telephony.trunks import Trunks
 
@@ -289,6 +290,9 @@ class SipGateway:
                 self._start(self._on_register(incoming), incoming)
             case "OPTIONS":
                 self._reply(incoming, Reply(request, 200, headers=(("Accept", SDP),)))
+            case "REFER":
+                # outside a call there is nobody to transfer, and nobody who may make us call
+                self._reply(incoming, Reply(request, 403))
             case _:
                 self._reply(incoming, Reply(request, 481))
 
@@ -351,7 +355,7 @@ class SipGateway:
                 timers=self._timers,
                 now=asyncio.get_running_loop().time(),
             )
-            caller = calling_number(request)
+            identity = calling_identity(request, trusted=True)
         except AddressError:
             self._reply(incoming, Reply(request, 400, "Malformed address"))
             return
@@ -359,8 +363,10 @@ class SipGateway:
             id=secrets.token_hex(_ID_BYTES),
             direction="inbound",
             sip_call_id=request.headers.get("Call-ID")[0],
-            caller=caller,
+            caller=identity.shown,
             called=user_of(request.uri) or "",
+            identity=identity,
+            forwardings=forwardings(request),
             source=incoming.source,
             remote_sdp=sdp_of(request),
             machine=machine,

@@ -16,11 +16,13 @@ from aiosipua import SipRequest, SipResponse
 from telephony.endpoint import ClientTransactionHandle, IncomingRequest, SipEndpoint
 from telephony.sip.dialog import DialogId, OutgoingRequest
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
+from telephony.sip.identity import NOBODY, Forwarding, Identity
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import (
     HIGHEST_STATUS,
     LOWEST_REFUSAL,
     Answer,
+    AnswerRefer,
     GotCancel,
     GotRequest,
     GotResponse,
@@ -29,6 +31,7 @@ from telephony.sip.invite_usage import (
     LegInput,
     Refuse,
     Reply,
+    ReportRefer,
     RequestFailed,
     Ring,
     SendAck,
@@ -41,8 +44,10 @@ from telephony.sip.invite_usage import (
 from telephony.sip.leg_events import (
     LegAnswered,
     LegConfirmed,
+    LegDigit,
     LegEnded,
     LegEvent,
+    LegReferred,
     LegReoffered,
     LegRinging,
 )
@@ -54,14 +59,18 @@ __all__ = [
     "Leg",
     "LegAnswered",
     "LegConfirmed",
+    "LegDigit",
     "LegEnded",
     "LegEvent",
+    "LegReferred",
     "LegReoffered",
     "LegRinging",
     "LegWire",
 ]
 
 log = structlog.get_logger(__name__)
+
+_DESCRIBING = LegAnswered | LegConfirmed | LegReoffered
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,11 @@ class Leg:
         id: ours, opaque, unique.
         direction: ``inbound`` (they called us) or ``outbound``.
         sip_call_id: the Call-ID header.
-        caller: inbound: user part of P-Asserted-Identity, else of From; None when anonymous.
+        caller: inbound: the number that may be shown; None when withheld. Outbound: the one shown.
         called: inbound: user part of the Request-URI; outbound: what was called.
         source: the peer's signalling address.
+        identity: inbound: who calls, also when he withholds his number: for the record alone.
+        forwardings: inbound: whom the call was meant for before, oldest first.
         remote_sdp: the peer's latest session description; None before there is one.
         on_event: called with every LegEvent, in order, one at a time: a method of the leg that is
             called from within takes effect after it returns. Assign it in ``on_call``.
@@ -109,6 +120,8 @@ class Leg:
     caller: str | None = field(repr=False)  # a log shows no numbers
     called: str
     source: Address
+    identity: Identity = field(default=NOBODY, repr=False)
+    forwardings: tuple[Forwarding, ...] = field(default=(), repr=False)
     remote_sdp: str | None = field(default=None, repr=False)
     on_event: Callable[[LegEvent], None] = _unowned
     machine: InboundLeg | OutboundLeg = field(repr=False)
@@ -158,12 +171,21 @@ class Leg:
             raise LocalProtocolError(f"{status} is not a refusal")
         self.feed(Refuse(status, reason))
 
-    def hang_up(self, reason: str | None = None) -> None:
+    def hang_up(self, reason: str | None = None, *, cause: int | None = None) -> None:
         """End it, whatever its state: refuse with 480, CANCEL or BYE. LegEnded follows.
 
-        ``reason`` comes back in LegEnded. Idempotent.
+        ``reason`` comes back in LegEnded; with ``cause``, a SIP status, the peer is told both in a
+        Reason header (RFC 3326). Idempotent.
         """
-        self.feed(HangUp(reason))
+        self.feed(HangUp(reason, cause))
+
+    def answer_refer(self, status: int, reason: str | None = None) -> None:
+        """Answer the LegReferred that waits: 202, or a refusal of 300-699."""
+        self.feed(AnswerRefer(status, reason))
+
+    def report_refer(self, status: int, reason: str | None = None) -> None:
+        """Tell the peer how the call that its REFER asked for is going; a final status is last."""
+        self.feed(ReportRefer(status, reason))
 
     # The gateway's
 
@@ -236,9 +258,9 @@ class Leg:
                     self._invite = handle
             case SendAck(request):
                 self.wire.endpoint.send_ack(self._write(request), request.destination)
-            case SendCancel():
+            case SendCancel(_, headers):
                 if self._invite is not None:
-                    self.wire.endpoint.cancel(self._invite)
+                    self.wire.endpoint.cancel(self._invite, headers)
             case Tell(event):
                 self._tell(event)
 
@@ -262,7 +284,7 @@ class Leg:
         return message
 
     def _tell(self, event: LegEvent) -> None:
-        if not isinstance(event, LegRinging | LegEnded) and event.sdp is not None:
+        if isinstance(event, _DESCRIBING) and event.sdp is not None:
             self.remote_sdp = event.sdp
         try:
             self.on_event(event)

@@ -19,6 +19,8 @@ from telephony.sip.via import Address
 
 SDP = "application/sdp"
 MAX_FORWARDS = "70"
+# what makes or refreshes a dialog, or a subscription in it (RFC 6665 §4.1.2.2)
+_REFRESHING = frozenset({"INVITE", "NOTIFY"})
 
 
 class DialogId(NamedTuple):
@@ -27,6 +29,13 @@ class DialogId(NamedTuple):
     call_id: str
     local_tag: str
     remote_tag: str
+
+
+class Body(NamedTuple):
+    """What a request carries that is no session description."""
+
+    content_type: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class OutgoingRequest:
         route: the Route headers, in order.
         sdp: a session description to carry, or None.
         headers: further headers, in order.
+        body: another body than a session description, or None.
     """
 
     method: str
@@ -56,6 +66,7 @@ class OutgoingRequest:
     route: tuple[str, ...] = ()
     sdp: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    body: Body | None = None
 
     def to_message(self, *, contact: str | None = None) -> SipRequest:
         """Build the message; ``contact`` (a URI) goes into what makes or refreshes a dialog."""
@@ -68,13 +79,16 @@ class OutgoingRequest:
         put("To", self.to)
         put("Call-ID", self.call_id)
         put("CSeq", f"{self.cseq} {self.method}")
-        if contact is not None and self.method == "INVITE":
+        if contact is not None and self.method in _REFRESHING:
             put("Contact", f"<{contact}>")
         for name, value in self.headers:
             put(name, value)
         if self.sdp is not None:
             put("Content-Type", SDP)
             message.text = self.sdp
+        elif self.body is not None:
+            put("Content-Type", self.body.content_type)
+            message.text = self.body.text
         return message
 
 
@@ -157,16 +171,20 @@ class Dialog:
         """The identifier: Call-ID and both tags."""
         return DialogId(self.call_id, self.local_tag, self.remote_tag)
 
-    def request(self, method: str, headers: Sequence[tuple[str, str]] = ()) -> OutgoingRequest:
+    def request(
+        self, method: str, headers: Sequence[tuple[str, str]] = (), *, body: Body | None = None
+    ) -> OutgoingRequest:
         """Make the next request in this dialog (§12.2.1.1)."""
         self.local_cseq += 1
-        return self._build(method, self.local_cseq, headers)
+        return self._build(method, self.local_cseq, headers, body)
 
     def ack(self, invite_cseq: int) -> OutgoingRequest:
         """Make the ACK of a 2xx to our INVITE with that CSeq number (§13.2.2.4)."""
         return self._build("ACK", invite_cseq, ())
 
-    def _build(self, method: str, cseq: int, headers: Sequence[tuple[str, str]]) -> OutgoingRequest:
+    def _build(
+        self, method: str, cseq: int, headers: Sequence[tuple[str, str]], body: Body | None = None
+    ) -> OutgoingRequest:
         uri, route = self._path()
         return OutgoingRequest(
             method=method,
@@ -178,6 +196,7 @@ class Dialog:
             cseq=cseq,
             route=route,
             headers=tuple(headers),
+            body=body,
         )
 
     def _path(self) -> tuple[str, tuple[str, ...]]:

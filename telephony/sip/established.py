@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from aiosipua import SipMessage, SipRequest
+from aiosipua import SipRequest
 
 from telephony.sip.dialog import SDP, Dialog, OutgoingRequest, sdp_of
+from telephony.sip.identity import reason_header, reason_of
 from telephony.sip.invite_usage import (
     Answer,
+    AnswerRefer,
     GotCancel,
     GotRequest,
     GotResponse,
@@ -15,13 +17,16 @@ from telephony.sip.invite_usage import (
     LegInput,
     Refuse,
     Reply,
+    ReportRefer,
     RequestFailed,
     SendRequest,
     Tell,
     TimePassed,
 )
+from telephony.sip.key_press import got_info
 from telephony.sip.leg_events import LegConfirmed, LegEnded, LegReoffered
 from telephony.sip.message import FINAL, cseq_of
+from telephony.sip.referral import Referral
 from telephony.sip.transaction import Timers
 
 # Seconds after which the peer may try again (§14.2 wants "a randomly chosen value of between 0 and
@@ -90,6 +95,8 @@ class EstablishedDialog:
         self._timers = timers
         self._local_sdp = local_sdp
         self._unacked = unacked
+        self._referral = Referral(dialog)
+        self._bye_headers: tuple[tuple[str, str], ...] = ()
         self._offer: SipRequest | None = None  # told as LegReoffered, waiting for the owner
         self._ending: LegEnded | None = None  # what to tell when our BYE is through
         self._bye: OutgoingRequest | None = None
@@ -97,19 +104,24 @@ class EstablishedDialog:
     @property
     def deadline(self) -> float | None:
         """When `handle` wants TimePassed."""
-        if self._unacked is None:
-            return None
-        return min(self._unacked.again_at, self._unacked.give_up_at)
+        waiting = self._unacked
+        times = (waiting.again_at, waiting.give_up_at) if waiting else ()
+        return min(filter(None, (*times, self._referral.deadline)), default=None)
 
-    def handle(  # noqa: PLR0911 - a table: one line for each input
+    def handle(  # noqa: C901, PLR0911, PLR0912 - a table: one line for each input
         self, event: LegInput, now: float
     ) -> list[LegEffect]:
         """Take one input, return what is to be done."""
         if self.over:
             return []
         match event:
-            case HangUp(reason):
-                return self.end_with(LegEnded("local", None, reason))
+            case HangUp(reason, cause):
+                if cause is not None:
+                    self._bye_headers = (reason_header(cause, reason or ""),)
+                ended = LegEnded("local", None, reason)
+                return [*self._referral.end(now), *self.end_with(ended)]
+            case AnswerRefer() | ReportRefer():
+                return self._referral.wished(event, now)
             case Answer(sdp):
                 return self._accept_offer(sdp, now)
             case Refuse(status, reason):
@@ -123,8 +135,10 @@ class EstablishedDialog:
             case RequestFailed(to) if to == self._bye:
                 # §15.1.1: the session is over for us whether or not the peer heard of it
                 return self._end()
+            case GotResponse() | RequestFailed():
+                return self._referral.answered(event, now)
             case TimePassed():
-                return self._time_passed(now)
+                return [*self._referral.time_passed(now), *self._time_passed(now)]
             case _:
                 return []
 
@@ -143,7 +157,7 @@ class EstablishedDialog:
         return effects
 
     def _send_bye(self) -> list[LegEffect]:
-        self._bye = self.dialog.request("BYE")
+        self._bye = self.dialog.request("BYE", self._bye_headers)
         return [SendRequest(self._bye)]
 
     def _accept_offer(self, sdp: str, now: float) -> list[LegEffect]:
@@ -171,7 +185,9 @@ class EstablishedDialog:
 
     # The peer
 
-    def _got_request(self, request: SipRequest, now: float) -> list[LegEffect]:
+    def _got_request(  # noqa: PLR0911 - a table: one line for each method
+        self, request: SipRequest, now: float
+    ) -> list[LegEffect]:
         if request.method == "ACK":
             return self._got_ack(request)
         if not self.dialog.in_order(request):
@@ -181,9 +197,14 @@ class EstablishedDialog:
                 return self._got_bye(request)
             case "INVITE" | "UPDATE":
                 return self._got_offer(request, now)
-            case _:
-                # OPTIONS (§11.2) and INFO (RFC 6086 §4.2.2) leave the session as it is
-                return [Reply(request, 200)]
+            case "REFER" | "SUBSCRIBE" if self._ending is None:
+                return self._referral.got_request(request, now)
+            case "INFO":
+                return got_info(request)
+            case method:
+                # §11.2: OPTIONS leaves the session as it is. A REFER of a call that is ending, or a
+                # NOTIFY that nobody asked for, comes too late or to the wrong address.
+                return [Reply(request, 200 if method == "OPTIONS" else 481)]
 
     def _got_ack(self, ack: SipRequest) -> list[LegEffect]:
         waiting = self._unacked
@@ -250,12 +271,3 @@ class EstablishedDialog:
         self.over = True
         self._unacked = None
         return [Tell(ended or self._ending or LegEnded("local"))]
-
-
-def reason_of(message: SipMessage) -> str | None:
-    """Return the text of a Reason header (RFC 3326), else its value, else None."""
-    value = message.headers.get_first("Reason")
-    if value is None:
-        return None
-    _, _, text = value.partition("text=")
-    return text.split(";")[0].strip().strip('"') or value

@@ -4,7 +4,8 @@ from aiosipua import SipRequest
 
 from telephony.sip.dialog import Dialog, sdp_of
 from telephony.sip.errors import LocalProtocolError
-from telephony.sip.established import RETRY_AFTER, EstablishedDialog, UnackedAnswer, reason_of
+from telephony.sip.established import RETRY_AFTER, EstablishedDialog, UnackedAnswer
+from telephony.sip.identity import reason_of
 from telephony.sip.invite_usage import (
     HIGHEST_STATUS,
     LOWEST_REFUSAL,
@@ -20,6 +21,7 @@ from telephony.sip.invite_usage import (
     Tell,
     TimePassed,
 )
+from telephony.sip.key_press import got_info
 from telephony.sip.leg_events import LegEnded
 from telephony.sip.transaction import Timers
 from telephony.sip.via import Address
@@ -142,7 +144,9 @@ class InboundLeg:
         if request.method == "INVITE" or sdp_of(request) is not None:
             # §14.2; RFC 3311 §5.2: an offer before the first one is answered
             return [Reply(request, 500, headers=RETRY_AFTER)]
-        return [Reply(request, 200)]
+        if request.method in {"REFER", "SUBSCRIBE", "NOTIFY"}:
+            return [Reply(request, 481)]  # there is no call yet that could be transferred
+        return got_info(request) if request.method == "INFO" else [Reply(request, 200)]
 
 
 def _expiry(invite: SipRequest, now: float) -> float | None:

@@ -1,11 +1,10 @@
 """The INVITE that begins a call of ours (RFC 3261 §8.1.1, §13.2.1)."""
 
 from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.identity import ANONYMOUS, PRIVACY_ID
 from telephony.sip.invite_usage import ALLOW
 from telephony.sip.name_addr import format_name_addr, sip_uri, without_headers
 from telephony.sip.via import Address
-
-ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
 
 
 def initial_invite(
@@ -48,7 +47,7 @@ def initial_invite(
         call_id=f"{call_id}@{us[0]}",
         cseq=1,
         sdp=sdp,
-        headers=(("Allow", ALLOW), *headers),
+        headers=(("Allow", ALLOW), *((PRIVACY_ID,) if caller is None else ()), *headers),
     )
     request.to_message()  # as a trial
     return request

@@ -15,8 +15,9 @@ from telephony.sip.errors import TransactionFailure
 from telephony.sip.leg_events import LegEvent
 from telephony.sip.message import TRYING, make_response
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER"
 LOWEST_REFUSAL, HIGHEST_STATUS = 300, 699
+_WITH_CONTACT = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE"})
 
 # Inputs: what the owner wishes
 
@@ -43,8 +44,31 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End it, whatever the state."""
+    """End it, whatever the state.
 
+    Attributes:
+        reason: comes back in LegEnded.
+        cause: a status for the peer to read in a Reason header (RFC 3326), with ``reason`` as its
+            text: 200 in a CANCEL says that somebody else has answered, so this is no missed call.
+    """
+
+    reason: str | None = None
+    cause: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRefer:
+    """Answer the LegReferred that waits: 202, or a refusal."""
+
+    status: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRefer:
+    """Say how the call asked for by REFER is going; a final status ends the telling."""
+
+    status: int
     reason: str | None = None
 
 
@@ -91,6 +115,8 @@ LegInput = (
     | Answer
     | Refuse
     | HangUp
+    | AnswerRefer
+    | ReportRefer
     | GotRequest
     | GotCancel
     | GotResponse
@@ -128,9 +154,10 @@ class SendAck:
 
 @dataclass(frozen=True, slots=True)
 class SendCancel:
-    """Take back our INVITE, which has had a provisional response."""
+    """Take back our INVITE, which has had a provisional response; say why, where that is known."""
 
     invite: OutgoingRequest
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +176,9 @@ def write_reply(
     """Build the response that a Reply means; ``headers`` go into every one."""
     extra = list(headers)
     method = reply.to.method
-    if TRYING < reply.status < LOWEST_REFUSAL and method in {"INVITE", "UPDATE"}:
-        # §12.1.1: a response that makes a dialog has a Contact; RFC 3311 §5.2 for UPDATE.
+    if TRYING < reply.status < LOWEST_REFUSAL and method in _WITH_CONTACT:
+        # §12.1.1: a response that makes a dialog has a Contact; RFC 3311 §5.2 for UPDATE, RFC 3515
+        # §2.2 for REFER.
         extra.append(("Contact", f"<{contact}>"))
     if method in {"INVITE", "OPTIONS"} and TRYING < reply.status < LOWEST_REFUSAL:
         extra.append(("Allow", ALLOW))

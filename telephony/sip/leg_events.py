@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from telephony.sip.refer import Replaces
+
 
 @dataclass(frozen=True, slots=True)
 class LegRinging:
@@ -47,6 +49,32 @@ class LegReoffered:
 
 
 @dataclass(frozen=True, slots=True)
+class LegReferred:
+    """The peer asks us to call somebody else (REFER); the owner says whether he does.
+
+    Attributes:
+        uri: whom to call.
+        replaces: the peer's other dialog with us, which that call shall take the place of.
+    """
+
+    uri: str
+    replaces: Replaces | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegDigit:
+    """The peer pressed a key, said in INFO; those in its RTP are not told here.
+
+    Attributes:
+        key: one of ``0-9*#A-D``.
+        milliseconds: how long it was held.
+    """
+
+    key: str
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegEnded:
     """The leg is over: said exactly once, and nothing is said after it.
 
@@ -61,4 +89,6 @@ class LegEnded:
     reason: str | None = None
 
 
-LegEvent = LegRinging | LegAnswered | LegConfirmed | LegReoffered | LegEnded
+LegEvent = (
+    LegRinging | LegAnswered | LegConfirmed | LegReoffered | LegReferred | LegDigit | LegEnded
+)

@@ -50,6 +50,7 @@ REASONS: dict[int, str] = {
     421: "Extension Required",
     422: "Session Interval Too Small",
     423: "Interval Too Brief",
+    469: "Bad Info Package",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
@@ -226,9 +227,12 @@ def build_ack(invite: SipRequest, response: SipResponse) -> SipRequest:
     return ack
 
 
-def build_cancel(invite: SipRequest) -> SipRequest:
-    """Build the CANCEL of an INVITE as it was sent (RFC 3261 §9.1)."""
-    return _same_hop(invite, "CANCEL")
+def build_cancel(invite: SipRequest, headers: Iterable[tuple[str, str]] = ()) -> SipRequest:
+    """Build the CANCEL of an INVITE as it was sent (RFC 3261 §9.1), with further headers."""
+    cancel = _same_hop(invite, "CANCEL")
+    for name, value in headers:
+        cancel.headers.append(name, value)
+    return cancel
 
 
 def _same_hop(invite: SipRequest, method: str) -> SipRequest:

@@ -8,6 +8,7 @@ from aiosipua.headers import parse_auth
 from telephony.sip.dialog import Dialog, OutgoingRequest, peer_tag, sdp_of
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.established import EstablishedDialog
+from telephony.sip.identity import reason_header
 from telephony.sip.invite_usage import (
     GotResponse,
     HangUp,
@@ -71,6 +72,7 @@ class OutboundLeg:
         self._early_sdp: dict[str, str] = {}  # by the peer's tag
         self._acks: dict[str, OutgoingRequest] = {}  # by the peer's tag
         self._ending: LegEnded | None = None  # the owner has hung up before the answer
+        self._why: tuple[tuple[str, str], ...] = ()  # in the CANCEL
         self._established: EstablishedDialog | None = None
 
     @property
@@ -100,7 +102,9 @@ class OutboundLeg:
             self.over = self._established.over
             return effects
         match event:
-            case HangUp(reason) if self._ending is None:
+            case HangUp(reason, cause) if self._ending is None:
+                if cause is not None:
+                    self._why = (reason_header(cause, reason or ""),)
                 return self._hang_up(LegEnded("local", None, reason))
             case RequestFailed(to, cause) if to == self.invite:
                 return self._end(self._ending or LegEnded("failure", *_FAILURES[cause]))
@@ -113,7 +117,7 @@ class OutboundLeg:
         self._ending = ending
         # §9.1: "If no provisional response has been received, the CANCEL request MUST NOT be sent;
         # rather, the client MUST wait for the arrival of a provisional response"
-        return [SendCancel(self.invite)] if self._provisional else []
+        return [SendCancel(self.invite, self._why)] if self._provisional else []
 
     def _got_response(self, response: SipResponse) -> list[LegEffect]:
         if FINAL <= response.status_code < FAILED:
@@ -127,7 +131,7 @@ class OutboundLeg:
     def _got_provisional(self, response: SipResponse) -> list[LegEffect]:
         first, self._provisional = not self._provisional, True
         if self._ending is not None:
-            return [SendCancel(self.invite)] if first else []
+            return [SendCancel(self.invite, self._why)] if first else []
         status, sdp = response.status_code, sdp_of(response)
         if sdp is not None:
             self._early_sdp[peer_tag(response)] = sdp

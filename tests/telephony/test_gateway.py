@@ -167,7 +167,7 @@ async def test_a_partner_may_ask_for_credentials(desk: Desk) -> None:
     "headers, user, caller",
     [
         ((), "13862311001", "13862311001"),
-        ((("P-Asserted-Identity", "<sip:+8613862311001@ims>"),), "anonymous", "+8613862311001"),
+        ((("P-Asserted-Identity", "<sip:+8613862311001@ims>"),), "x", "+8613862311001"),
         ((("P-Asserted-Identity", "<sip:@ims>, <tel:+86512>"),), "x", "+86512"),
         ((("P-Asserted-Identity", '"<sip:a@b>" <tel:053312345>'),), "x", "053312345"),
         ((("P-Asserted-Identity", "nonsense"),), "13862311001", "13862311001"),
@@ -300,7 +300,12 @@ async def test_a_store_that_fails_is_answered_with_500(desk: Desk) -> None:
     "method, parts, status",
     [
         ("OPTIONS", {}, 200),
-        ("SUBSCRIBE", {}, 405),
+        ("SUBSCRIBE", {}, 489),
+        ("SUBSCRIBE", {"headers": (("Event", "refer"),)}, 403),
+        ("PUBLISH", {"headers": (("Event", "presence"),)}, 489),
+        ("NOTIFY", {"headers": (("Event", "refer"),)}, 481),
+        ("MESSAGE", {"headers": (("Content-Type", "text/plain"),), "body": "hello"}, 405),
+        ("REFER", {"headers": (("Refer-To", "<sip:110@x>"),)}, 403),
         ("PRACK", {}, 405),
         ("BYE", {"to": "<sip:12345@x>;tag=unknown"}, 481),
         ("BYE", {}, 481),
@@ -327,9 +332,11 @@ async def test_what_cannot_be_done(
 
 async def test_refusals_say_what_would_do(gateway: SipGateway) -> None:
     with a_peer() as peer:
-        peer.send(message(peer, gateway, "PUBLISH"), gateway.endpoint.local)
+        peer.send(message(peer, gateway, "MESSAGE"), gateway.endpoint.local)
         allowed = (await peer.response()).headers.get("Allow")
-        assert {"INVITE", "BYE", "REGISTER"} <= set(allowed)
+        assert {"INVITE", "BYE", "REGISTER", "REFER"} <= set(allowed)
+        peer.send(message(peer, gateway, "PUBLISH"), gateway.endpoint.local)
+        assert (await peer.response()).headers.get("Allow-Events") == ["refer"]
         required = (("Require", "100rel, timer"),)
         peer.send(message(peer, gateway, "OPTIONS", headers=required), gateway.endpoint.local)
         assert (await peer.response()).headers.get("Unsupported") == ["100rel", "timer"]

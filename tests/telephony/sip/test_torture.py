@@ -20,11 +20,12 @@ from telephony.gateway import SipGateway
 from telephony.leg import Leg
 from telephony.sip.client_transaction import client_transaction
 from telephony.sip.errors import MalformedMessage
+from telephony.sip.identity import calling_identity
 from telephony.sip.initial_invite import initial_invite
 from telephony.sip.message import cseq_of, make_response, parse_message, tag_of
 from telephony.sip.name_addr import parse_name_addr, without_headers
 from telephony.sip.registrar import Binding, Limits, aor_of, register
-from telephony.sip.screening import calling_number, objection
+from telephony.sip.screening import objection
 from telephony.sip.transaction import Timers
 from telephony.sip.transaction_layer import TransactionLayer
 from tests.telephony.gateways import OFFER, a_gateway, message
@@ -175,7 +176,7 @@ def test_strange_characters() -> None:
 
 def test_escapes() -> None:
     invite = a_request("esc01")
-    assert calling_number(invite) == "I have spaces"
+    assert calling_identity(invite, trusted=True).number == "I have spaces"
     request = a_request("esc02")
     assert request.method == "RE%47IST%45R"
     assert len(request.headers.get("Contact")) == 2
