@@ -241,6 +241,14 @@ class CallRecords:
         """Add one final utterance."""
         self._writer.put(utterances.insert().values(call_id=call_id, seq=seq, **values))
 
+    def rewrite(self, call_id: str, seq: int, **values: Any) -> None:
+        """Change columns of one utterance."""
+        self._writer.put(
+            update(utterances)
+            .where(utterances.c.call_id == call_id, utterances.c.seq == seq)
+            .values(**values)
+        )
+
     async def close_orphans(self, *, now: float) -> int:
         """End the records of calls that this node left open when it died; return how many."""
         statement = (

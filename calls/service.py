@@ -25,15 +25,19 @@ from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.errors import UnknownCall
 from calls.owner import LONGEST_NUMBER, CallOwner, Facilities
 from calls.records import CallRecords
+from calls.redaction import BLACKENED, Span, silence
 from eventbus.bus import EventBus
-from eventbus.catalogue import CallEnded, TicketSubmitted
+from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
 from telephony.media_client import MediaClient
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.draft import TicketDraft
+from tickets.handling import TicketDesk
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
+from tickets.life import Step
+from tickets.secrecy import for_units
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
 
 log = structlog.get_logger(__name__)
@@ -90,6 +94,7 @@ class CallService:
         floor: Floor,
         records: CallRecords,
         tickets: TicketStore,
+        desk: TicketDesk,
         bus: EventBus,
         lines: Mapping[str, str],
         no_answer_seconds: float,
@@ -103,6 +108,7 @@ class CallService:
         self._floor = floor
         self._records = records
         self._tickets = tickets
+        self._desk = desk
         self._bus = bus
         self._lines = lines
         self._max_calls = max_calls
@@ -325,13 +331,64 @@ class CallService:
                 agent_id=ticket["agent_id"],
                 call_id=ticket["call_id"],
                 ticket_id=ticket_id,
-                fields={name: field["value"] for name, field in ticket["fields"].items()},
+                fields=for_units(
+                    {name: field["value"] for name, field in ticket["fields"].items()}
+                ),
             )
         )
         presence = await self._floor.presence(agent_id)
         if presence is not None and presence.call_id == ticket["call_id"]:
             await self._floor.end_wrap_up(agent_id)
         return ticket
+
+    async def step(self, ticket_id: str, step: Step, *, who: str) -> dict[str, Any]:
+        """Do something with a submitted ticket; return it. Reopening returns the new ticket.
+
+        Raises:
+            tickets.store.UnknownTicket: no ticket has this id.
+            tickets.life.LifeError: the step is not allowed now, or lacks something.
+        """
+        if step.action == "reopen":
+            new_id = new_ticket_id(self._wall_clock(), os.urandom(ENTROPY_BYTES))
+            ticket = await self._desk.reopen(ticket_id, reason=step.note, new_id=new_id, who=who)
+        else:
+            ticket = await self._desk.step(ticket_id, step, who=who)
+        self._bus.publish(
+            TicketStep(
+                at=self._wall_clock(),
+                agent_id=ticket["agent_id"],
+                call_id=ticket["call_id"],
+                ticket_id=ticket["id"],
+                action=step.action,
+                status=ticket["status"],
+                by=who,
+                unit=ticket["unit"],
+                deadline_at=ticket["deadline_at"],
+                reopens=ticket["reopens"],
+            )
+        )
+        return ticket
+
+    async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
+        return await self._desk.steps(ticket_id)
+
+    async def redact(self, call_id: str, span: Span) -> float:
+        """Silence a span of a call's recording and blacken its words; return the seconds.
+
+        Raises:
+            UnknownCall: there is no finished call of this id with a recording.
+            calls.redaction.RedactionError: the span is not in the recording.
+            OSError: the recording cannot be rewritten.
+        """
+        path = await self.recording(call_id)
+        if path is None or call_id in self._owners:
+            raise UnknownCall(call_id)
+        seconds = await asyncio.to_thread(silence, path, span)
+        for said in await self._records.transcript(call_id):
+            if span.touches(said["start"], said["end"], said["leg"]):
+                self._records.rewrite(call_id, said["seq"], text=BLACKENED)
+        return seconds
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket, with what was heard up to this moment, or None."""

@@ -7,6 +7,7 @@ cannot disagree: an option that is missing from one of them fails every load.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -43,6 +44,17 @@ def _split(value: object) -> object:
     return value
 
 
+def _pairs(value: object) -> object:
+    """Read ``["咨询=2"]``, which a variable can hold as well, as ``{"咨询": "2"}``."""
+    parts = _split(value)
+    if not isinstance(parts, list | tuple):
+        return parts
+    pairs = [str(part).partition("=") for part in parts]
+    if any(not (name.strip() and equals) for name, equals, _ in pairs):
+        raise ValueError("name=number, as 咨询=2")
+    return {name.strip(): number.strip() for name, _, number in pairs}
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(value))
@@ -71,6 +83,11 @@ Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
 RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
 MqttUrl = Annotated[str, _url("mqtt", "mqtts")]
+WorkingDays = Annotated[int, Field(ge=0, le=365)]
+KeptDays = Annotated[int, Field(ge=0)]
+DaysByName = Annotated[dict[str, WorkingDays], BeforeValidator(_pairs)]
+Days = Annotated[tuple[date, ...], BeforeValidator(_split)]
+HttpUrl = Annotated[str, _url("http", "https")]
 DatabaseUrl = Annotated[str, _url("postgresql+asyncpg", "sqlite+aiosqlite")]
 
 
@@ -214,6 +231,53 @@ class WebSettings(Section):
     """After so long without a request an agent must sign in again."""
 
 
+class HandlingSettings(Section):
+    """What becomes of submitted tickets."""
+
+    working_days: WorkingDays
+    """How many working days a unit has."""
+    working_days_by_type: DaysByName
+    """The same for tickets of some types."""
+    working_days_by_urgency: DaysByName
+    """The same for tickets of some urgencies; wins over the type's."""
+    holidays: Days
+    """Days not worked, beyond the State Council's list."""
+    workdays: Days
+    """Days worked although they are a weekend or on that list."""
+    webhook_url: Annotated[HttpUrl | None, BeforeValidator(_empty_is_none)]
+    """Where another platform is told of every step; None: nobody is."""
+    webhook_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+    """Signs that: whsec_ and base64."""
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.webhook_url is not None and self.webhook_secret is None:
+            raise ValueError("webhook_secret as well when webhook_url is set")
+        if both := set(self.holidays) & set(self.workdays):
+            days = ", ".join(sorted(day.isoformat() for day in both))
+            raise ValueError(f"holidays and workdays without a day in both: {days}")
+        return self
+
+
+class RetentionSettings(Section):
+    """How many days what is kept; 0: for ever."""
+
+    recordings_days: KeptDays
+    """Recordings."""
+    transcripts_days: KeptDays
+    """What was said."""
+    personal_days: KeptDays
+    """Callers' numbers, and the personal fields of tickets that have ended."""
+    audit_days: Annotated[int, Field(ge=0)]
+    """The trail of views, exports and changes; at least 180 (网络安全法 §21), or 0."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if 0 < self.audit_days < 180:  # noqa: PLR2004 - six months
+            raise ValueError("audit_days 0 or at least 180 (网络安全法 §21)")
+        return self
+
+
 class AgentSettings(Section):
     """Agents' states and accounts."""
 
@@ -257,6 +321,8 @@ class Settings(Section):
     database: DatabaseSettings
     web: WebSettings
     agents: AgentSettings
+    handling: HandlingSettings
+    retention: RetentionSettings
     log: LogSettings
 
 

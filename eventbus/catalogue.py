@@ -144,11 +144,33 @@ class TicketField(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketSubmitted(Event):
-    """The agent submitted the ticket; ``fields`` holds all values."""
+    """The agent submitted the ticket; ``fields`` holds all values.
+
+    Where the citizen asked for secrecy they hold neither his name nor his number.
+    """
 
     name: ClassVar[str] = "ticket.submitted"
     ticket_id: str
     fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketStep(Event):
+    """Something was done with a submitted ticket.
+
+    action: answer, pass_on, give_back, close, urge, supervise, reopen, review. status: what the
+    ticket is now: submitted, passed, returned, answered, closed. ``reopens`` links the ticket that
+    this one takes up again.
+    """
+
+    name: ClassVar[str] = "ticket.step"
+    ticket_id: str
+    action: str
+    status: str
+    by: str
+    unit: str | None = None
+    deadline_at: float | None = None
+    reopens: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +198,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TranscriptFinal,
     TicketField,
     TicketSubmitted,
+    TicketStep,
     ServiceStatus,
 )
 BY_NAME: Mapping[str, type[Event]] = {event.name: event for event in ALL_EVENTS}

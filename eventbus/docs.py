@@ -21,12 +21,17 @@ from eventbus.catalogue import ALL_EVENTS, Event
 PAGE = Path(__file__).parent.parent / "docs" / "events.md"
 
 _FIELDS: Mapping[str, str] = {
+    "action": (
+        "`answer`, `pass_on`, `give_back`, `close`, `urge`, `supervise`, `reopen` or `review`"
+    ),
     "agent_id": "the agent whose matter this is; null when it is nobody's in particular",
     "at": "when, Unix seconds, UTC",
+    "by": "who did it: an account's number",
     "call_id": "the call concerned; null when none is",
     "caller": "the citizen's number as the trunk gave it; null when withheld",
     "confidence": "the recogniser's confidence, 0 to 1; null when the engine gives none",
     "detail": "why, in words for an operator",
+    "deadline_at": "until when the unit has the ticket, Unix seconds, or null",
     "end": "seconds since the answer",
     "ended_by": "`citizen`, `agent` or `system`",
     "evidence": "the words from which the value was taken",
@@ -39,6 +44,7 @@ _FIELDS: Mapping[str, str] = {
     "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
     "pending": "the state he asked for during a call and will be in after it, or null",
     "reason": "why he is not ready, or null",
+    "reopens": "the ticket that this one takes up again, or null",
     "seq": "the utterance's number within the call; it grows",
     "since": "when the state began, Unix seconds",
     "source": "`heard`, `caller_id` or `agent`",
@@ -48,8 +54,10 @@ _FIELDS: Mapping[str, str] = {
     "talked": "seconds that agent and citizen heard each other",
     "text": "what was said, without blanks between Chinese characters",
     "ticket_id": "the ticket of this call",
+    "unit": "the unit that handles the ticket, or null",
     "value": "the new value, of the field's own type",
     "waited": "seconds from arrival to answer",
+    "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
     "call.ended:outcome": (
         "`answered`, `abandoned`, `failed` (our side broke) or `rejected` (never admitted)"
     ),
@@ -96,6 +104,15 @@ EXAMPLES: tuple[Event, ...] = (
         **_AGENT_CALL,
         ticket_id="t-5d10c7",
         fields={"name": "陆", "title": "先生", "phone": "13862311001", "address": "西北街218号"},
+    ),
+    catalogue.TicketStep(
+        **_AGENT_CALL,
+        ticket_id="t-5d10c7",
+        action="pass_on",
+        status="passed",
+        by="1001",
+        unit="城管局",
+        deadline_at=_AT + 432000,
     ),
     catalogue.ServiceStatus(
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"

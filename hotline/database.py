@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+import calls.audit  # noqa: F401 - registers its table
 from agents.accounts import metadata as agents_metadata
 from calls.records import metadata as calls_metadata
 from tickets.store import metadata as tickets_metadata

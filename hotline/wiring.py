@@ -27,7 +27,9 @@ from agents.floor import FloorTimes
 from agents.presence import Presence
 from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
+from calls.audit import AuditTrail
 from calls.records import CallRecords, RecordWriter
+from calls.retention import Periods, RetentionJob
 from calls.service import CallService
 from config.settings import Settings
 from eventbus.bus import EventBus
@@ -50,7 +52,11 @@ from hotline.seed import Credentials, seed
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
+from tickets.dispatch import WebhookDispatcher, secret_key
+from tickets.handling import TicketDesk
+from tickets.life import Deadlines
 from tickets.store import TicketStore
+from tickets.working_days import Calendar
 from web.app import create_app
 from web.server import WebServer
 from web.sessions import RedisSessions
@@ -140,13 +146,52 @@ class Wiring:
         self.engine = open_engine(self._settings.database.url or self._directory.database_url)
         self._writer = RecordWriter(self.engine, on_status=partial(self.health.set, "database"))
         self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
+        self.audit = AuditTrail(self.engine, self._writer)
         self.tickets = TicketStore(self.engine)
+        handling = self._settings.handling
+        self.desk = TicketDesk(
+            self.engine,
+            calendar=Calendar(holidays=handling.holidays, workdays=handling.workdays),
+            deadlines=Deadlines(
+                handling.working_days,
+                handling.working_days_by_type,
+                handling.working_days_by_urgency,
+            ),
+            dispatch=handling.webhook_url is not None,
+        )
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
         # The dictionary takes a second to load: not during the first call, and not on this loop.
         self._parts.append(
             Part("ticket rules", partial(asyncio.to_thread, tickets.warm_up), nothing)
         )
+        self._after_the_call()
+
+    def _after_the_call(self) -> None:
+        """What goes on with records and tickets in the background."""
+        kept = self._settings.retention
+        retention = RetentionJob(
+            self.engine,
+            periods=Periods(
+                recordings=kept.recordings_days,
+                transcripts=kept.transcripts_days,
+                personal=kept.personal_days,
+                audit=kept.audit_days,
+            ),
+            audit=self.audit,
+        )
+        self._parts.append(Part("retention", retention.start, retention.close))
+        handling = self._settings.handling
+        if handling.webhook_url is None or handling.webhook_secret is None:
+            return
+        dispatcher = WebhookDispatcher(
+            self.engine,
+            url=handling.webhook_url,
+            key=secret_key(handling.webhook_secret.get_secret_value()),
+            on_status=partial(self.health.set, "dispatch"),
+        )
+        self.health.count("dispatch", dispatcher.counts)
+        self._parts.append(Part("ticket dispatch", dispatcher.start, dispatcher.close))
 
     async def _open_database(self) -> None:
         await migrate(self.engine)
@@ -333,6 +378,7 @@ class Wiring:
             floor=self.floor,
             records=self.records,
             tickets=self.tickets,
+            desk=self.desk,
             bus=self.bus,
             lines={number: line.name for number, line in self._settings.lines.items()},
             no_answer_seconds=settings.no_answer_seconds,
@@ -378,6 +424,7 @@ class Wiring:
             calls=self.calls,
             floor=self.floor,
             accounts=self.accounts,
+            audit=self.audit,
             bus=self.bus,
             health=self.health.report,
             version=VERSION,

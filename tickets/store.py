@@ -4,6 +4,7 @@ Works on SQLite (aiosqlite) and PostgreSQL (asyncpg). The schema is made by the 
 ``hotline``; ``metadata`` is what they are compared with.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,10 +30,62 @@ tickets_table = sa.Table(
     sa.Column("submitted_by", sa.String(32), nullable=True),
     sa.Column("phone", sa.String(32), nullable=True, index=True),
     sa.Column("name", sa.String(64), nullable=True),
+    sa.Column("type", sa.String(8), nullable=True),
     sa.Column("category", sa.String(32), nullable=True, index=True),
+    sa.Column("street", sa.String(40), nullable=True, index=True),
     sa.Column("urgency", sa.String(8), nullable=False),
     sa.Column("secret", sa.Boolean, nullable=False),
     sa.Column("fields", sa.JSON, nullable=False),
+    # What becomes of it, see tickets/life.py and tickets/handling.py.
+    sa.Column("unit", sa.String(100), nullable=True, index=True),
+    sa.Column("passed_at", sa.Float, nullable=True),
+    sa.Column("deadline_at", sa.Float, nullable=True, index=True),
+    sa.Column("ended_at", sa.Float, nullable=True, index=True),
+    sa.Column("returned", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("urged", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("supervised", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The person was let go of, see calls/retention.py.
+    sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("reopens", sa.String(32), nullable=True, index=True),
+    sa.Column("reached", sa.Boolean, nullable=True),
+    sa.Column("solved", sa.Boolean, nullable=True),
+    sa.Column("satisfied", sa.Boolean, nullable=True),
+    sa.Column("satisfied_unit", sa.Boolean, nullable=True),
+    sa.Column("satisfied_agent", sa.Boolean, nullable=True),
+)
+steps_table = sa.Table(
+    "ticket_steps",
+    metadata,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("who", sa.String(32), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("unit", sa.String(100), nullable=True),
+)
+deliveries_table = sa.Table(
+    "ticket_deliveries",
+    metadata,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    # Null: delivered, or given up.
+    sa.Column("next_at", sa.Float, nullable=True, index=True),
+    sa.Column("delivered_at", sa.Float, nullable=True),
+    sa.Column("last_error", sa.String(300), nullable=True),
 )
 changes_table = sa.Table(
     "ticket_changes",
@@ -52,8 +105,10 @@ changes_table = sa.Table(
     sa.Column("after", sa.JSON, nullable=True),
 )
 
-_MIRRORED = ("phone", "name", "category", "urgency", "secret")
+_MIRRORED = ("phone", "name", "type", "category", "urgency", "secret")
 """Fields that also have a column of their own, for queries."""
+
+_STREET = re.compile(r"[\u4e00-\u9fff]{2,8}?(?:街道|镇|乡)(?!\w*(?:街道|镇|乡))")
 
 
 class StoreError(Exception):
@@ -94,7 +149,7 @@ class TicketStore:
             "status": "draft",
             "created_at": now,
             "updated_at": now,
-            **_columns(_as_json(draft.fields)),
+            **columns(_as_json(draft.fields)),
         }
         async with self._engine.begin() as connection:
             await connection.execute(tickets_table.insert().values(row))
@@ -135,7 +190,7 @@ class TicketStore:
             for field, value in changes.items():
                 draft.correct(field, value)
             await _write(connection, row, _as_json(draft.fields), agent_id, now)
-            return _as_ticket(await _row(connection, ticket_id))
+            return as_ticket(await ticket_row(connection, ticket_id))
 
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
         """Submit a draft, once; return the ticket.
@@ -151,7 +206,7 @@ class TicketStore:
                 .where(tickets_table.c.id == ticket_id, tickets_table.c.status == "draft")
                 .values(status="submitted", submitted_at=now, submitted_by=agent_id, updated_at=now)
             )
-            row = await _row(connection, ticket_id)
+            row = await ticket_row(connection, ticket_id)
             if done.rowcount != 1:
                 raise AlreadySubmitted(ticket_id)
             await connection.execute(
@@ -164,17 +219,24 @@ class TicketStore:
                     after="submitted",
                 )
             )
-            return _as_ticket(row)
+            await connection.execute(
+                steps_table.insert().values(
+                    ticket_id=ticket_id, at=now, who=agent_id, action="submit", note=""
+                )
+            )
+            return as_ticket(row)
 
     async def get(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket as dict, or None.
 
         Keys: id, call_id, agent_id, status, created_at, updated_at, submitted_at, submitted_by,
-        fields (``{name: {"value", "source", "evidence"}}``).
+        fields (``{name: {"value", "source", "evidence"}}``), street, and the handling: unit,
+        passed_at, deadline_at, ended_at, returned, urged, supervised, reopens (the ticket that this
+        one takes up again), reached, solved, satisfied, satisfied_unit, satisfied_agent.
         """
         async with self._engine.connect() as connection:
             try:
-                return _as_ticket(await _row(connection, ticket_id))
+                return as_ticket(await ticket_row(connection, ticket_id))
             except UnknownTicket:
                 return None
 
@@ -194,7 +256,7 @@ class TicketStore:
             query = query.where(tickets_table.c.status == status)
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.limit(limit).offset(offset))
-            return [_as_ticket(row) for row in rows]
+            return [as_ticket(row) for row in rows]
 
     async def changes(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return a ticket's history, oldest first: at, who, field, before, after."""
@@ -215,18 +277,38 @@ def _as_json(fields: Mapping[str, FieldValue]) -> dict[str, dict[str, Any]]:
     return {name: field.to_dict() for name, field in fields.items()}
 
 
-def _columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {"fields": fields, **{name: fields[name]["value"] for name in _MIRRORED}}
+def columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns that hold a ticket's fields, and those that mirror some of them."""
+    mirrored = {name: fields[name]["value"] for name in _MIRRORED}
+    return {"fields": fields, "street": street_of(fields["address"]["value"]), **mirrored}
 
 
-def _as_ticket(row: sa.Row[Any]) -> dict[str, Any]:
+def street_of(address: str | None) -> str | None:
+    """Return the street office, town or township (街道, 镇, 乡) that an address names, or None.
+
+    >>> street_of("太仓市城厢镇县府街12号")
+    '城厢镇'
+    """
+    found = _STREET.search(address or "")
+    if found is None:
+        return None
+    return re.split(r"[省市区县]", found.group())[-1] or None
+
+
+def as_ticket(row: sa.Row[Any]) -> dict[str, Any]:
+    """Return a row as the dict that :meth:`TicketStore.get` describes."""
     ticket = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
     for name in _MIRRORED:
         del ticket[name]
     return ticket
 
 
-async def _row(connection: AsyncConnection, ticket_id: str) -> sa.Row[Any]:
+async def ticket_row(connection: AsyncConnection, ticket_id: str) -> sa.Row[Any]:
+    """Return a ticket's row.
+
+    Raises:
+        UnknownTicket: there is none.
+    """
     query = sa.select(tickets_table).where(tickets_table.c.id == ticket_id)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
@@ -242,7 +324,7 @@ async def _draft_row(connection: AsyncConnection, ticket_id: str, now: float) ->
         .where(tickets_table.c.id == ticket_id, tickets_table.c.status == "draft")
         .values(updated_at=now)
     )
-    row = await _row(connection, ticket_id)
+    row = await ticket_row(connection, ticket_id)
     if touched.rowcount != 1:
         raise AlreadySubmitted(ticket_id)
     return row
@@ -272,7 +354,7 @@ async def _write(
     await connection.execute(
         tickets_table.update()
         .where(tickets_table.c.id == row.id)
-        .values(updated_at=now, **_columns(fields))
+        .values(updated_at=now, **columns(fields))
     )
     if history:
         await connection.execute(changes_table.insert(), history)

@@ -11,13 +11,14 @@ from web import (
     feed_route,
     pages,
     routes_agents,
+    routes_audit,
     routes_calls,
     routes_health,
     routes_session,
     routes_tickets,
 )
 from web.feed import BUFFERED_EVENTS, FeedHub
-from web.ports import Accounts, Bus, Calls, Floor, Health, OnDesktop
+from web.ports import Accounts, Audit, Bus, Calls, Floor, Health, OnDesktop
 from web.services import Services
 from web.sessions import MemorySessions, SessionStore
 
@@ -38,6 +39,7 @@ _TAGS = [
     {"name": "me", "description": "The asker himself"},
     {"name": "calls", "description": "Calls, transcripts, recordings"},
     {"name": "tickets", "description": "Tickets"},
+    {"name": "audit", "description": "Views, exports and changes; for administrators"},
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
 ]
@@ -48,6 +50,7 @@ def create_app(
     calls: Calls,
     floor: Floor,
     accounts: Accounts,
+    audit: Audit,
     bus: Bus,
     health: Health,
     version: str,
@@ -62,6 +65,7 @@ def create_app(
         calls: calls and tickets.
         floor: agents' presence.
         accounts: who may sign in.
+        audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
         version: shown by health and in the API's description.
@@ -95,6 +99,7 @@ def create_app(
         calls=calls,
         floor=floor,
         accounts=accounts,
+        audit=audit,
         health=health,
         sessions=sessions or MemorySessions(),
         feed=hub,
@@ -108,6 +113,7 @@ def create_app(
         routes_agents,
         routes_calls,
         routes_tickets,
+        routes_audit,
         routes_health,
         feed_route,
     ):

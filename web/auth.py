@@ -96,5 +96,12 @@ def _supervisor(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
     return who
 
 
+def _admin(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
+    if who.account.role != "admin":
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "for administrators")
+    return who
+
+
 Asker = Annotated[Viewer, Depends(viewer)]
 Supervisor = Annotated[Viewer, Depends(_supervisor)]
+Admin = Annotated[Viewer, Depends(_admin)]

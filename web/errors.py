@@ -19,7 +19,9 @@ from starlette.routing import compile_path
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
 from calls.errors import UnknownCall
+from calls.redaction import RedactionError
 from tickets.fields import TicketError
+from tickets.life import LifeError
 from tickets.store import AlreadySubmitted, UnknownTicket
 
 log = structlog.get_logger(__name__)
@@ -112,6 +114,13 @@ def _from_http(error: HTTPException) -> ApiError:
     return ApiError(status, code, str(error.detail), headers=error.headers)
 
 
+def _from_life(error: LifeError) -> ApiError:
+    """A step at the wrong time is a conflict; one that lacks something is invalid."""
+    if error.code == "not_now":
+        return conflict(error.code, str(error))
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=error.field)
+
+
 def _from_brake(error: TooManyAttempts) -> ApiError:
     """Say how long the login brake still holds, where the accounts tell."""
     seconds = max(1, round(error.retry_after))
@@ -132,6 +141,10 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     AlreadySubmitted: lambda _: conflict("already_submitted", "the ticket has been submitted"),
     TicketError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=f"fields.{error.field}"
+    ),
+    LifeError: _from_life,
+    RedactionError: lambda error: ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_span", str(error), field="start"
     ),
     PresenceError: lambda error: conflict("presence", str(error)),
 }

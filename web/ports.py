@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from calls.redaction import Span
 from eventbus.catalogue import Event
+from tickets.life import Step
 
 
 class Account(Protocol):
@@ -152,6 +154,37 @@ class Calls(Protocol):
 
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
         """Submit and end the wrap-up; raise ``UnknownTicket``, ``AlreadySubmitted``."""
+
+    async def step(self, ticket_id: str, step: Step, *, who: str) -> dict[str, Any]:
+        """Do something with a submitted ticket; raise ``UnknownTicket``, ``LifeError``."""
+
+    async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
+
+    async def redact(self, call_id: str, span: Span) -> float:
+        """Silence a span of a recording; raise ``UnknownCall``, ``RedactionError``."""
+
+
+class Audit(Protocol):
+    """Who looked at what, took it out, or changed it (``calls/audit.py``)."""
+
+    def note(
+        self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write it down; returns at once."""
+
+    async def list_(
+        self,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Return entries, newest first: id, at, who, action, subject, detail."""
 
 
 class Bus(Protocol):

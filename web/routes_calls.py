@@ -9,11 +9,19 @@ import anyio
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import FileResponse
 
-from web.auth import Asker, Viewer
+from calls.redaction import Span
+from web.auth import Asker, Supervisor, Viewer
 from web.errors import documented, not_found
 from web.masking import masked
 from web.ports import LiveCall
-from web.schemas import CallOut, LiveCallOut, Page, UtteranceOut
+from web.schemas import (
+    CallOut,
+    LiveCallOut,
+    Page,
+    RedactionIn,
+    RedactionOut,
+    UtteranceOut,
+)
 from web.services import Served, Services
 
 router = APIRouter(prefix="/calls", tags=["calls"], responses=documented(HTTPStatus.UNAUTHORIZED))
@@ -90,6 +98,7 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
     """Return the utterances of both sides in order."""
     record = await _find(served, who, call_id)
     said = await served.calls.transcript(call_id)
+    served.audit.note(who.id, "transcript.view", call_id)
     shown = said if owner_of(record, who) else masked(said)
     return [UtteranceOut.model_validate(utterance) for utterance in shown]
 
@@ -111,6 +120,7 @@ async def recording(call_id: CallId, who: Asker, served: Served) -> FileResponse
     path = await served.calls.recording(call_id)
     if path is None or not await anyio.Path(path).is_file():
         raise not_found("recording")
+    served.audit.note(who.id, "recording.listen", call_id)
     return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
 
 
@@ -129,3 +139,18 @@ async def hang_up(call_id: CallId, who: Asker, served: Served) -> None:
     if view is None or not who.may_see(view.agent_id):
         raise not_found("call")
     await served.calls.hang_up(call_id, agent_id=who.id)
+
+
+@router.post(
+    "/{call_id}/redactions",
+    summary="Silence a span of the recording",
+    responses=_ONE | documented(HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST),
+)
+async def redact(
+    call_id: CallId, body: RedactionIn, who: Supervisor, served: Served
+) -> RedactionOut:
+    """Silence a span for good and blacken its words in the transcript; for supervisors."""
+    await _find(served, who, call_id)
+    seconds = await served.calls.redact(call_id, Span(body.start, body.end, body.side))
+    served.audit.note(who.id, "recording.redact", call_id, body.model_dump())
+    return RedactionOut(seconds=seconds)

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from tickets.life import Review, Step
 from web.auth import Asker, Viewer
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.routes_calls import Paging
-from web.schemas import Page, TicketChange, TicketOut, TicketStatus
+from web.schemas import Page, StepIn, StepOut, TicketChange, TicketOut, TicketStatus
 from web.services import Served, Services
 
 router = APIRouter(
@@ -17,6 +18,7 @@ router = APIRouter(
 )
 
 TicketId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+_AGENTS_STEPS = frozenset({"answer", "pass_on", "urge"})
 _ONE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 _CHANGES = _ONE | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
 
@@ -45,7 +47,7 @@ async def tickets(
     who: Asker,
     served: Served,
     page: Annotated[Paging, Depends()],
-    status: Annotated[TicketStatus | None, Query(description="Both when left out.")] = None,
+    status: Annotated[TicketStatus | None, Query(description="All when left out.")] = None,
 ) -> Page[TicketOut]:
     """Return the asker's tickets, for supervisors everybody's, newest first."""
     found = await served.calls.tickets(
@@ -61,7 +63,9 @@ async def tickets(
 @router.get("/{ticket_id}", summary="One ticket", responses=_ONE)
 async def ticket(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
     """Return a ticket with the source and evidence of every field."""
-    return shown_ticket(await _find(served, who, ticket_id), who)
+    ticket = await _find(served, who, ticket_id)
+    served.audit.note(who.id, "ticket.view", ticket_id)
+    return shown_ticket(ticket, who)
 
 
 @router.patch("/{ticket_id}", summary="Correct a ticket", responses=_CHANGES)
@@ -78,3 +82,28 @@ async def submit(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
     """Submit the ticket and end the wrap-up; 409 when it has been submitted before."""
     await _own(served, who, ticket_id)
     return shown_ticket(await served.calls.submit(ticket_id, agent_id=who.id), who)
+
+
+@router.get("/{ticket_id}/steps", summary="What was done with a ticket", responses=_ONE)
+async def steps(ticket_id: TicketId, who: Asker, served: Served) -> list[StepOut]:
+    """Return the steps since the ticket was submitted, oldest first."""
+    ticket = await _find(served, who, ticket_id)
+    taken = await served.calls.steps(ticket_id)
+    shown = taken if ticket.get("agent_id") == who.id else masked(taken)
+    return [StepOut.model_validate(entry) for entry in shown]
+
+
+@router.post("/{ticket_id}/steps", summary="Do something with a ticket", responses=_CHANGES)
+async def take_step(ticket_id: TicketId, body: StepIn, who: Asker, served: Served) -> TicketOut:
+    """Answer on line, pass on to a unit, close, urge, supervise, reopen, or note the review.
+
+    The ticket's agent answers it on line, passes it on and urges; everything else, and others'
+    tickets, is for supervisors. Reopening returns the new ticket, which links the old one.
+    """
+    ticket = await _find(served, who, ticket_id)
+    own = ticket.get("agent_id") == who.id and body.action in _AGENTS_STEPS
+    if not (own or who.sees_all):
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"{body.action} is for supervisors")
+    review = Review(**body.review.model_dump()) if body.review else None
+    step = Step(body.action, note=body.note, unit=body.unit, review=review)
+    return shown_ticket(await served.calls.step(ticket_id, step, who=who.id), who)

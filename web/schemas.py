@@ -5,13 +5,18 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from calls.redaction import Side
 from tickets.fields import CATEGORIES, PARTNERS, TITLES, TYPES, URGENCIES
+from tickets.life import Status
 
 PresenceState = Literal[
     "signed_out", "ready", "reserved", "ringing", "talking", "wrap_up", "not_ready"
 ]
 NotReadyReason = Literal["break", "meal", "training", "meeting", "other"]
-TicketStatus = Literal["draft", "submitted"]
+TicketStatus = Status
+StepAction = Literal[
+    "answer", "pass_on", "give_back", "close", "urge", "supervise", "reopen", "review"
+]
 Item = TypeVar("Item")
 
 
@@ -65,6 +70,61 @@ class TicketChange(_Request):
     """Corrections to a ticket."""
 
     fields: TicketFields
+
+
+class ReviewIn(_Request):
+    """What the citizen said when called back; null: not asked, or not reached."""
+
+    reached: StrictBool
+    solved: StrictBool | None = None
+    result: StrictBool | None = Field(default=None, description="Satisfied with the result.")
+    unit: StrictBool | None = Field(default=None, description="Satisfied with the unit.")
+    agent: StrictBool | None = Field(default=None, description="Satisfied with the agent.")
+
+
+class StepIn(_Request):
+    """Something that is done with a submitted ticket."""
+
+    action: StepAction
+    note: str = Field(default="", max_length=2000, description="The answer, reason or result.")
+    unit: str | None = Field(default=None, max_length=100, description="With `pass_on`: to whom.")
+    review: ReviewIn | None = Field(default=None, description="With `review`.")
+
+
+class StepOut(BaseModel):
+    """A step that was taken."""
+
+    at: float
+    who: str
+    action: str
+    note: str = ""
+    unit: str | None = None
+
+
+class RedactionIn(_Request):
+    """A span of a recording to be silenced for good, seconds since the answer."""
+
+    start: float = Field(ge=0, le=86_400)
+    end: float = Field(gt=0, le=86_400)
+    side: Side = "both"
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class RedactionOut(BaseModel):
+    """How many seconds were silenced."""
+
+    seconds: float
+
+
+class AuditOut(BaseModel):
+    """An entry of the audit trail."""
+
+    id: int
+    at: float
+    who: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any] | None = None
 
 
 class AgentOut(BaseModel):
@@ -191,6 +251,20 @@ class TicketOut(BaseModel):
     created_at: float | None = None
     submitted_at: float | None = None
     fields: Mapping[str, FieldOut]
+    street: str | None = None
+    unit: str | None = None
+    passed_at: float | None = None
+    deadline_at: float | None = None
+    ended_at: float | None = None
+    returned: int = 0
+    urged: int = 0
+    supervised: bool = False
+    reopens: str | None = None
+    reached: bool | None = None
+    solved: bool | None = None
+    satisfied: bool | None = None
+    satisfied_unit: bool | None = None
+    satisfied_agent: bool | None = None
 
 
 class Page(BaseModel, Generic[Item]):

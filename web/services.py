@@ -9,7 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from web.feed import FeedHub
-from web.ports import Accounts, Calls, Floor, Health
+from web.ports import Accounts, Audit, Calls, Floor, Health
 from web.sessions import SessionStore
 
 
@@ -20,6 +20,7 @@ class Services:
     calls: Calls
     floor: Floor
     accounts: Accounts
+    audit: Audit
     health: Health
     sessions: SessionStore
     feed: FeedHub

@@ -30,8 +30,11 @@ from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, 
 from telephony.sip.offer_answer import AudioFormat, build_offer
 from tests.support.floors import TIMES, Clock, ModelEngine
 from tests.support.node import until
+from tickets.handling import TicketDesk
+from tickets.life import Deadlines
 from tickets.store import TicketStore
 from tickets.store import metadata as tickets_metadata
+from tickets.working_days import Calendar
 
 PCMA, PCMU = AudioFormat("PCMA", 8), AudioFormat("PCMU", 0)
 
@@ -286,6 +289,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         floor=floor,
         records=records,
         tickets=tickets,
+        desk=TicketDesk(engine, calendar=Calendar(), deadlines=Deadlines()),
         bus=bus,
         lines={"12345": "便民服务热线"},
         no_answer_seconds=5.0,

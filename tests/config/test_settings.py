@@ -215,3 +215,11 @@ def test_file_that_cannot_be_read(file: Path) -> None:
     file.write_text("[sip\n")
     (line,) = problems(file, {})
     assert line.startswith(f"{file}: wanted TOML in UTF-8 (")
+
+
+def test_days_by_name_are_read_and_checked() -> None:
+    variables = {"HOTLINE_HANDLING__WORKING_DAYS_BY_TYPE": "咨询=1, 投诉=7"}
+    assert load(None, variables).handling.working_days_by_type == {"咨询": 1, "投诉": 7}
+    for wrong in ("咨询", "=3", "咨询=soon"):
+        variables = {"HOTLINE_HANDLING__WORKING_DAYS_BY_TYPE": wrong}
+        assert "HOTLINE_HANDLING__WORKING_DAYS_BY_TYPE" in problems(None, variables)[0]

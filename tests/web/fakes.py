@@ -6,13 +6,14 @@ telephone network, Redis and SQL are missing.
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
 from calls.errors import UnknownCall
+from calls.redaction import Span, silence
 from eventbus.bus import EventBus
 from eventbus.catalogue import (
     AgentPresence,
@@ -28,7 +29,9 @@ from eventbus.catalogue import (
 )
 from tickets.draft import TicketDraft
 from tickets.fields import FieldValue, check
+from tickets.life import Handling, Step, take
 from tickets.store import AlreadySubmitted, UnknownTicket
+from tickets.working_days import Calendar
 
 PASSWORD = "correct horse"
 WRAP_UP_SECONDS = 30.0
@@ -168,17 +171,24 @@ class _Ticket:
     call_id: str
     agent_id: str
     created_at: float
-    submitted_at: float | None = None
+    handling: Handling = field(default_factory=Handling)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    reopens: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
+        handling = asdict(self.handling)
+        review = handling.pop("review") or {}
         return {
             "id": self.draft.ticket_id,
             "call_id": self.call_id,
             "agent_id": self.agent_id,
-            "status": "draft" if self.submitted_at is None else "submitted",
             "created_at": self.created_at,
-            "submitted_at": self.submitted_at,
             "fields": {name: value.to_dict() for name, value in self.draft.fields.items()},
+            "reopens": self.reopens,
+            "reached": review.get("reached"),
+            "solved": review.get("solved"),
+            "satisfied": review.get("result"),
+            **handling,
         }
 
 
@@ -403,7 +413,7 @@ class FakeCalls:
 
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
         ticket = self._draft(ticket_id)
-        ticket.submitted_at = self._clock()
+        ticket.handling = _step(ticket, Step("submit"), agent_id, self._clock())
         self.publish(
             TicketSubmitted(
                 at=self._clock(),
@@ -418,13 +428,78 @@ class FakeCalls:
             await self._floor.end_wrap_up(agent_id)
         return ticket.as_dict()
 
+    async def step(self, ticket_id: str, step: Step, *, who: str) -> dict[str, Any]:
+        ticket = self._tickets.get(ticket_id)
+        if ticket is None:
+            raise UnknownTicket(ticket_id)
+        ticket.handling = _step(ticket, step, who, self._clock())
+        if step.action == "reopen":
+            draft = TicketDraft(f"{ticket_id}-again", ticket.draft.caller_id)
+            ticket = _Ticket(draft, ticket.call_id, who, self._clock(), reopens=ticket_id)
+            ticket.handling = _step(ticket, Step("submit"), who, self._clock())
+            self._tickets[draft.ticket_id] = ticket
+        return ticket.as_dict()
+
+    async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
+        return self._tickets[ticket_id].steps
+
+    async def redact(self, call_id: str, span: Span) -> float:
+        path = await self.recording(call_id)
+        if path is None:
+            raise UnknownCall(call_id)
+        return silence(path, span)
+
     def _draft(self, ticket_id: str) -> _Ticket:
         ticket = self._tickets.get(ticket_id)
         if ticket is None:
             raise UnknownTicket(ticket_id)
-        if ticket.submitted_at is not None:
+        if ticket.handling.status != "draft":
             raise AlreadySubmitted(ticket_id)
         return ticket
+
+
+def _step(ticket: _Ticket, step: Step, who: str, now: float) -> Handling:
+    after = take(ticket.handling, step, now=now, working_days=5, by=Calendar())
+    ticket.steps.append(
+        {"at": now, "who": who, "action": step.action, "note": step.note, "unit": step.unit}
+    )
+    return after
+
+
+class FakeAudit:
+    """A trail in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.entries: list[dict[str, Any]] = []
+
+    def note(
+        self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        entry = {"who": who, "action": action, "subject": subject, "detail": detail}
+        self.entries.append({"id": len(self.entries) + 1, "at": self._clock(), **entry})
+
+    async def list_(
+        self,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        found = [
+            entry
+            for entry in reversed(self.entries)
+            if who in {None, entry["who"]}
+            and action in {None, entry["action"]}
+            and subject in {None, entry["subject"]}
+            and (since is None or entry["at"] >= since)
+            and (until is None or entry["at"] < until)
+        ]
+        return found[offset : offset + limit]
 
 
 class FakeHealth:

@@ -7,7 +7,15 @@ import httpx
 from fastapi import FastAPI
 
 from eventbus.bus import EventBus
-from tests.web.fakes import PASSWORD, Clock, FakeAccounts, FakeCalls, FakeFloor, FakeHealth
+from tests.web.fakes import (
+    PASSWORD,
+    Clock,
+    FakeAccounts,
+    FakeAudit,
+    FakeCalls,
+    FakeFloor,
+    FakeHealth,
+)
 from web.app import create_app
 from web.sessions import MemorySessions
 
@@ -29,11 +37,13 @@ class House:
     def __post_init__(self) -> None:
         self.floor = FakeFloor(self.bus, self.clock)
         self.calls = FakeCalls(self.bus, self.floor, self.clock, self.folder)
+        self.audit = FakeAudit(self.clock)
         self.sessions = MemorySessions(idle_seconds=600, clock=self.clock)
         self.app: FastAPI = create_app(
             calls=self.calls,
             floor=self.floor,
             accounts=self.accounts,
+            audit=self.audit,
             bus=self.bus,
             health=self.health,
             version="0.1.0",

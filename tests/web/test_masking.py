@@ -1,6 +1,7 @@
 import pytest
 
-from web.masking import mask_number, mask_text, masked
+from tickets.masking import mask_number, mask_text
+from web.masking import masked
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Taking a span out of a recording and its transcript: a card number said aloud, a third person.
+
+The span becomes silence, for good: the file is rewritten beside the old one and takes its place in
+one step, so a power cut leaves either the old recording or the new one.
+"""
+
+import os
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Side = Literal["caller", "agent", "both"]
+
+BLACKENED: Final = "■■"
+"""What stands in the transcript for words that were taken out."""
+
+_CHANNEL: Final = {"caller": 0, "agent": 1}
+_COPY_FRAMES: Final = 65536
+
+
+class RedactionError(Exception):
+    """The span cannot be taken out; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Seconds since the recording began, and whose voice.
+
+    Raises:
+        RedactionError: it ends before it begins, or begins before the recording.
+    """
+
+    start: float
+    end: float
+    side: Side = "both"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise RedactionError(f"a span begins at 0 or later and before its end: {self}")
+
+    def touches(self, start: float, end: float, leg: str) -> bool:
+        """Say whether an utterance of ``leg`` from ``start`` to ``end`` lies in the span."""
+        return self.side in {"both", leg} and start < self.end and end > self.start
+
+
+def silence(path: Path, span: Span) -> float:
+    """Silence the span in a 16-bit WAV file; return how many seconds of it that were.
+
+    Raises:
+        RedactionError: it is no such file, or the span begins after its end.
+        OSError: it cannot be read or written; the recording is as it was.
+    """
+    beside = path.with_name(f".{path.name}.redacting")
+    try:
+        seconds = _copy(path, beside, span)
+        with beside.open("rb") as copy:
+            os.fsync(copy.fileno())
+        beside.replace(path)
+    except (wave.Error, EOFError) as error:
+        raise RedactionError(f"{path.name} is not a recording of ours: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return seconds
+
+
+def _copy(source: Path, target: Path, span: Span) -> float:
+    with wave.open(str(source), "rb") as old, wave.open(str(target), "wb") as new:
+        new.setparams(old.getparams())
+        rate, width, channels = old.getframerate(), old.getsampwidth(), old.getnchannels()
+        first, last = round(span.start * rate), min(round(span.end * rate), old.getnframes())
+        if first >= last:
+            raise RedactionError(f"the recording is over before {span.start:g} s")
+        frame = width * channels
+        position = 0
+        while data := old.readframes(_COPY_FRAMES):
+            block = bytearray(data)
+            count = len(block) // frame
+            begin, end = max(first - position, 0), min(last - position, count)
+            if begin < end and (span.side == "both" or channels == 1):
+                block[begin * frame : end * frame] = bytes((end - begin) * frame)
+            elif begin < end:
+                _mute(block, slice(begin * frame, end * frame, frame), width, _CHANNEL[span.side])
+            new.writeframesraw(block)
+            position += count
+    return (last - first) / rate
+
+
+def _mute(block: bytearray, frames: slice, width: int, channel: int) -> None:
+    """Silence one channel of the frames that start at each index of ``frames``."""
+    starts = range(frames.start, frames.stop, frames.step)
+    for octet in range(width):
+        at = frames.start + channel * width + octet
+        block[at : frames.stop : frames.step] = bytes(len(starts))

@@ -1,0 +1,74 @@
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calls.redaction import RedactionError, Span, silence
+
+RATE = 8000
+Samples = npt.NDArray[np.int16]
+
+
+def recording(path: Path, seconds: float) -> Samples:
+    """A stereo recording of noise, without one silent sample; returns its samples."""
+    samples = np.random.default_rng(1).integers(1, 30000, (int(seconds * RATE), 2), np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return samples
+
+
+def heard(path: Path) -> Samples:
+    with wave.open(str(path), "rb") as file:
+        assert file.getparams()[:3] == (2, 2, RATE)
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    start=st.floats(0, 11),
+    length=st.floats(0.01, 20),
+    side=st.sampled_from(["caller", "agent", "both"]),
+)
+def test_only_the_span_of_that_side_is_silent(
+    tmp_path_factory: pytest.TempPathFactory, start: float, length: float, side: str
+) -> None:
+    path = tmp_path_factory.mktemp("r") / "call.wav"
+    before = recording(path, 12.0)
+    seconds = silence(path, Span(start, start + length, side))  # type: ignore[arg-type]
+    after = heard(path)
+    assert len(after) == len(before)
+    first, last = round(start * RATE), min(round((start + length) * RATE), 12 * RATE)
+    expected = before.copy()
+    for channel, name in enumerate(("caller", "agent")):
+        if side in {name, "both"}:
+            expected[first:last, channel] = 0
+    assert np.array_equal(after, expected)
+    assert seconds == pytest.approx((last - first) / RATE)
+    assert [entry.name for entry in path.parent.iterdir()] == ["call.wav"]
+
+
+def test_a_span_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    before = recording(path, 1.0)
+    with pytest.raises(RedactionError, match="over before 2 s"):
+        silence(path, Span(2.0, 3.0))
+    with pytest.raises(RedactionError, match="before its end"):
+        Span(3.0, 3.0)
+    assert np.array_equal(heard(path), before)
+    path.write_bytes(b"no recording")
+    with pytest.raises(RedactionError, match=r"call\.wav"):
+        silence(path, Span(0.0, 1.0))
+    assert path.read_bytes() == b"no recording"
+
+
+def test_which_words_a_span_touches() -> None:
+    span = Span(2.0, 3.0, "caller")
+    assert span.touches(1.0, 2.5, "caller")
+    assert not span.touches(1.0, 2.0, "caller")
+    assert not span.touches(1.0, 2.5, "agent")
+    assert Span(2.0, 3.0).touches(2.9, 4.0, "agent")

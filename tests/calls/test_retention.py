@@ -1,0 +1,106 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from calls.audit import AuditTrail
+from calls.records import CallRecords, RecordWriter
+from calls.records import metadata as calls_metadata
+from calls.retention import DAY, Periods, RetentionJob
+from tickets.draft import TicketDraft
+from tickets.handling import TicketDesk
+from tickets.life import Deadlines, Step
+from tickets.store import TicketStore
+from tickets.store import metadata as tickets_metadata
+from tickets.working_days import Calendar
+
+NOW = 1_795_000_000.0
+PERIODS = Periods(recordings=30, transcripts=60, personal=90, audit=180)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(calls_metadata.create_all)
+        await connection.run_sync(tickets_metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+class Archive:
+    """Calls of several ages, each with a recording, words, and a ticket answered on line."""
+
+    def __init__(self, engine: AsyncEngine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.writer = RecordWriter(engine, on_status=lambda _status, _detail: None)
+        self.writer.start()
+        self.records = CallRecords(engine, self.writer, node="n1")
+        self.audit = AuditTrail(engine, self.writer, clock=lambda: NOW)
+
+    async def call(self, call_id: str, days_ago: float) -> None:
+        at = NOW - days_ago * DAY
+        day = self.folder / call_id
+        day.mkdir()
+        path = day / f"{call_id}.wav"
+        path.write_bytes(b"RIFF")
+        self.records.arrived(
+            call_id, line="12345", caller="13862311001", sip_call_id="s", arrived_at=at
+        )
+        self.records.change(call_id, ended_at=at, recording=str(path))
+        self.records.utterance(call_id, 1, leg="caller", start=0.0, end=1.0, text="我姓陆")
+        tickets = TicketStore(self.engine, clock=lambda: at)
+        draft = TicketDraft(f"t-{call_id}", "13862311001")
+        draft.correct("name", "陆")
+        draft.correct("category", "市容管理")
+        await tickets.create(draft, call_id=call_id, agent_id="1001")
+        draft.correct("address", "人民路1号")
+        await tickets.save(draft)
+        await tickets.submit(f"t-{call_id}", agent_id="1001")
+        desk = TicketDesk(self.engine, calendar=Calendar(), deadlines=Deadlines(), clock=lambda: at)
+        await desk.step(f"t-{call_id}", Step("answer", note="陆先生已告知"), who="1001")
+
+    def job(self, periods: Periods) -> RetentionJob:
+        return RetentionJob(self.engine, periods=periods, audit=self.audit, clock=lambda: NOW)
+
+
+def folders(path: Path) -> list[str]:
+    return [entry.name for entry in path.iterdir() if entry.is_dir()]
+
+
+async def test_each_kind_goes_after_its_own_time(engine: AsyncEngine, tmp_path: Path) -> None:
+    archive = Archive(engine, tmp_path)
+    for days in (10, 40, 70, 100):
+        await archive.call(f"c{days}", days)
+    await archive.writer.flush()
+    gone = await archive.job(PERIODS).once()
+    assert gone == {"recordings": 3, "transcripts": 2, "personal": 2, "audit": 0}
+    assert folders(tmp_path) == ["c10"]
+    assert len(await archive.records.transcript("c40")) == 1
+    assert await archive.records.transcript("c70") == []
+    tickets = TicketStore(engine)
+    kept, emptied = await tickets.get("t-c70"), await tickets.get("t-c100")
+    assert kept is not None
+    assert emptied is not None
+    assert kept["fields"]["name"]["value"] == "陆"
+    assert emptied["fields"]["category"]["value"] == "市容管理"
+    call = await archive.records.get("c100")
+    assert call is not None
+    changes = await tickets.changes("t-c100")
+    text = repr((emptied, call, changes))
+    for personal in ("陆", "13862311001", "人民路"):
+        assert personal not in text
+    assert (await archive.audit.list_())[0]["detail"] == gone
+    assert await archive.job(PERIODS).once() == dict.fromkeys(gone, 0)
+    await archive.writer.close()
+
+
+async def test_nothing_goes_where_nothing_is_set(engine: AsyncEngine, tmp_path: Path) -> None:
+    archive = Archive(engine, tmp_path)
+    await archive.call("c5000", 5000)
+    await archive.writer.flush()
+    assert await archive.job(Periods()).once() == {}
+    assert folders(tmp_path) == ["c5000"]
+    await archive.writer.close()
