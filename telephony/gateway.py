@@ -30,8 +30,10 @@ from telephony.sip.name_addr import (
     user_of,
 )
 from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.registrar import Limits
 from telephony.sip.screening import objection
+from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
 from telephony.trunks import Trunks
 
@@ -39,6 +41,7 @@ __all__ = ["CredentialStore", "SipGateway"]
 
 CLOSE_SECONDS = 2.0
 _ID_BYTES = 8
+_SEED_BITS = 64
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ class SipGateway:
         limits: expiry and number of bindings.
         user_agent: for the Server and User-Agent headers.
         nonce_secret: shared by the nodes of a cluster; default a random one.
+        session: the session timers' intervals (RFC 4028).
         drop: asked for each datagram; True loses it. For tests.
 
     Attributes:
@@ -79,6 +83,7 @@ class SipGateway:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         user_agent: str = "hotline12345",
         nonce_secret: bytes | None = None,
+        session: SessionPolicy = SessionPolicy(),  # noqa: B008 - frozen
         drop: Callable[[], bool] | None = None,
     ) -> None:
         self._trunks = Trunks(trunks)
@@ -86,6 +91,7 @@ class SipGateway:
         self._on_call = on_call
         self._timers = timers
         self._user_agent = user_agent
+        self._session = session
         guard = DigestGuard(realm=realm, secret=nonce_secret or secrets.token_bytes(32))
         self._authenticator = Authenticator(guard, credentials)
         self._registration = RegistrationService(
@@ -177,7 +183,13 @@ class SipGateway:
             sdp=sdp,
             headers=tuple(headers.items()),
         )
-        machine = OutboundLeg(request, timers=self._timers, pinned=True)
+        machine = OutboundLeg(
+            request,
+            timers=self._timers,
+            pinned=True,
+            session=self._session,
+            seed=secrets.randbits(_SEED_BITS),
+        )
         return self._launch(machine, caller=caller, called=called, on_event=on_event)
 
     def call(
@@ -185,12 +197,22 @@ class SipGateway:
         uri: str,
         destination: Address,
         *,
-        sdp: str,
+        sdp: str | None,
         caller: str | None,
         on_event: Callable[[LegEvent], None],
         credentials: tuple[str, str] | None = None,
+        follow_redirects: RedirectPolicy | None = None,
     ) -> Leg:
-        """Call any SIP URI at an address; (user, password) answer one challenge.
+        """Call any SIP URI at an address.
+
+        Args:
+            uri: whom.
+            destination: where the INVITE is sent.
+            sdp: our offer; None: the peer makes it, see LegAnswered.
+            caller: the number to show, None for an anonymous caller.
+            on_event: the leg's owner.
+            credentials: (user, password) to answer challenges with, each request's first one.
+            follow_redirects: how far a 3xx sends the call on; None: it ends the call.
 
         Raises:
             AddressError: not a URI.
@@ -204,6 +226,9 @@ class SipGateway:
             timers=self._timers,
             credentials=credentials,
             cnonce=secrets.token_hex(_ID_BYTES),
+            session=self._session,
+            redirects=follow_redirects,
+            seed=secrets.randbits(_SEED_BITS),
         )
         called = user_of(target) or target
         return self._launch(machine, caller=caller, called=called, on_event=on_event)
@@ -215,7 +240,7 @@ class SipGateway:
         destination: Address,
         to: str,
         caller: str | None,
-        sdp: str,
+        sdp: str | None,
         display: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> OutgoingRequest:
@@ -354,10 +379,15 @@ class SipGateway:
                 source=incoming.source,
                 timers=self._timers,
                 now=asyncio.get_running_loop().time(),
+                session=self._session,
+                seed=secrets.randbits(_SEED_BITS),
             )
             identity = calling_identity(request, trusted=True)
         except AddressError:
             self._reply(incoming, Reply(request, 400, "Malformed address"))
+            return
+        if machine.objection is not None:
+            self._reply(incoming, machine.objection)
             return
         leg = Leg(
             id=secrets.token_hex(_ID_BYTES),

@@ -30,6 +30,7 @@ from telephony.sip.invite_usage import (
     LegEffect,
     LegInput,
     Refuse,
+    Reoffer,
     Reply,
     ReportRefer,
     RequestFailed,
@@ -47,10 +48,15 @@ from telephony.sip.leg_events import (
     LegDigit,
     LegEnded,
     LegEvent,
+    LegHeld,
+    LegReanswered,
     LegReferred,
     LegReoffered,
+    LegReofferRefused,
+    LegResumed,
     LegRinging,
 )
+from telephony.sip.message import FINAL, TRYING
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.via import Address
 
@@ -62,15 +68,19 @@ __all__ = [
     "LegDigit",
     "LegEnded",
     "LegEvent",
+    "LegHeld",
+    "LegReanswered",
     "LegReferred",
+    "LegReofferRefused",
     "LegReoffered",
+    "LegResumed",
     "LegRinging",
     "LegWire",
 ]
 
 log = structlog.get_logger(__name__)
 
-_DESCRIBING = LegAnswered | LegConfirmed | LegReoffered
+_DESCRIBING = LegAnswered | LegConfirmed | LegReoffered | LegReanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +151,55 @@ class Leg:
         return self.machine.over
 
     @property
-    def dialog_id(self) -> DialogId | None:
-        """The leg's dialog, once there is one."""
-        return self.machine.dialog.id if self.machine.dialog else None
+    def dialog_ids(self) -> tuple[DialogId, ...]:
+        """The leg's dialogs: none at first, several while a forked INVITE rings."""
+        return tuple(dialog.id for dialog in self.machine.dialogs)
 
     # The owner's wishes
 
-    def ring(self) -> None:
-        """Send 180 and repeat it every minute while waiting (RFC 3261 §13.3.1.1).
+    def ring(self, status: int = 180, *, sdp: str | None = None) -> None:
+        """Say what goes on before the answer, and again every minute (RFC 3261 §13.3.1.1).
+
+        Sent reliably to whoever understands that (RFC 3262). Later calls replace earlier ones.
+
+        Args:
+            status: 180 (alerting), 181, 182 (queued), 183 (progress).
+            sdp: early media: our answer, which is then also the one in `answer`; for an INVITE
+                without an offer our offer, whose answer comes as LegReanswered, or is left out
+                where the caller knows no reliable provisional responses.
 
         Raises:
-            LocalProtocolError: the leg is outbound.
+            LocalProtocolError: the leg is outbound, or the status is not provisional.
         """
         if self.direction == "outbound":
             raise LocalProtocolError("only an inbound leg rings")
-        self.feed(Ring())
+        if not TRYING < status < FINAL:
+            raise LocalProtocolError(f"{status} is not a provisional status")
+        self.feed(Ring(status, sdp))
 
     def answer(self, sdp: str) -> None:
-        """Answer the INVITE with 200, or a LegReoffered; it is an offer if we got none."""
+        """Answer the LegReoffered (or offering LegAnswered) that waits, else the INVITE with 200.
+
+        It is an offer if the INVITE had none. Early media that described something else is kept
+        in the 200, and this is offered right after it.
+        """
         self.feed(Answer(sdp))
+
+    def reoffer(self, sdp: str | None) -> None:
+        """Offer another session by re-INVITE (before the answer: by UPDATE), or ask for an offer.
+
+        It is done as soon as the protocol allows, and again when the two sides' offers crossed;
+        the latest wish counts. LegReanswered or LegReofferRefused follows; after ``reoffer(None)``
+        LegReoffered, to be answered.
+        """
+        self.feed(Reoffer(sdp))
+
+    def update(self, sdp: str) -> None:
+        """Offer another session by UPDATE (RFC 3311), by re-INVITE if the peer knows none.
+
+        Unlike a re-INVITE it is answered at once, and so needs no consent of a person.
+        """
+        self.feed(Reoffer(sdp, "UPDATE"))
 
     def refuse(self, status: int, reason: str | None = None) -> None:
         """Refuse an INVITE not yet answered, or a LegReoffered (whose session goes on unchanged).

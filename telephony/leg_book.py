@@ -23,6 +23,7 @@ class LegBook:
         self.empty = asyncio.Event()
         self.empty.set()
         self._dialogs: dict[DialogId, Leg] = {}
+        self._known: dict[Leg, tuple[DialogId, ...]] = {}
 
     @property
     def dialogs(self) -> int:
@@ -31,15 +32,17 @@ class LegBook:
 
     def note(self, leg: Leg) -> None:
         """Take over a leg's present state: new, in a dialog, over."""
-        dialog = leg.dialog_id
+        dialogs = () if leg.over else leg.dialog_ids
         if leg.over:
             self.legs.pop(leg.id, None)
-            if dialog is not None:
-                self._dialogs.pop(dialog, None)
         else:
             self.legs[leg.id] = leg
-            if dialog is not None:
-                self._dialogs[dialog] = leg
+        if dialogs != self._known.get(leg, ()):
+            for dialog in self._known.pop(leg, ()):
+                del self._dialogs[dialog]
+            if dialogs:
+                self._known[leg] = dialogs
+                self._dialogs.update(dict.fromkeys(dialogs, leg))
         if self.legs:
             self.empty.clear()
         else:

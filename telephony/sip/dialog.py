@@ -19,8 +19,8 @@ from telephony.sip.via import Address
 
 SDP = "application/sdp"
 MAX_FORWARDS = "70"
-# what makes or refreshes a dialog, or a subscription in it (RFC 6665 §4.1.2.2)
-_REFRESHING = frozenset({"INVITE", "NOTIFY"})
+# what makes a dialog or refreshes its target, or a subscription in it (RFC 6665 §4.1.2.2)
+_REFRESHING = frozenset({"INVITE", "UPDATE", "NOTIFY"})
 
 
 class DialogId(NamedTuple):
@@ -182,6 +182,14 @@ class Dialog:
         """Make the ACK of a 2xx to our INVITE with that CSeq number (§13.2.2.4)."""
         return self._build("ACK", invite_cseq, ())
 
+    def confirm(self, response: SipResponse) -> None:
+        """Take over the 2xx to our INVITE.
+
+        §13.2.2.4: "the route set of the dialog MUST be recomputed … based on the 2xx response".
+        """
+        self.refresh_target(response)
+        self.route_set = tuple(reversed(response.headers.get("Record-Route")))
+
     def _build(
         self, method: str, cseq: int, headers: Sequence[tuple[str, str]], body: Body | None = None
     ) -> OutgoingRequest:
@@ -231,9 +239,9 @@ class Dialog:
         self.remote_cseq = number
         return True
 
-    def refresh_target(self, request: SipRequest) -> None:
-        """Take over the Contact of a target refresh request (§12.2.2); an unusable one is not."""
-        self.remote_target = _contact_or(request, self.remote_target)
+    def refresh_target(self, message: SipMessage) -> None:
+        """Take over the Contact of a target refresh, or of its 2xx (§12.2); no unusable one."""
+        self.remote_target = _contact_or(message, self.remote_target)
 
 
 def header_address(message: SipMessage, name: str) -> NameAddr:

@@ -2,7 +2,7 @@
 
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.identity import ANONYMOUS, PRIVACY_ID
-from telephony.sip.invite_usage import ALLOW
+from telephony.sip.invite_usage import ALLOW, SUPPORTED
 from telephony.sip.name_addr import format_name_addr, sip_uri, without_headers
 from telephony.sip.via import Address
 
@@ -17,7 +17,7 @@ def initial_invite(
     us: Address,
     tag: str,
     call_id: str,
-    sdp: str,
+    sdp: str | None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> OutgoingRequest:
     """Build it.
@@ -31,7 +31,7 @@ def initial_invite(
         us: our advertised address.
         tag: our tag, fresh.
         call_id: unique; our host is put behind it.
-        sdp: our offer.
+        sdp: our offer; None: the peer makes it.
         headers: further headers.
 
     Raises:
@@ -47,7 +47,12 @@ def initial_invite(
         call_id=f"{call_id}@{us[0]}",
         cseq=1,
         sdp=sdp,
-        headers=(("Allow", ALLOW), *((PRIVACY_ID,) if caller is None else ()), *headers),
+        headers=(
+            ("Allow", ALLOW),
+            ("Supported", ", ".join(SUPPORTED)),
+            *((PRIVACY_ID,) if caller is None else ()),
+            *headers,
+        ),
     )
     request.to_message()  # as a trial
     return request

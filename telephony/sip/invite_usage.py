@@ -7,6 +7,7 @@ until the shell writes them, so a test compares them with ``==``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from aiosipua import SipRequest, SipResponse
 
@@ -15,7 +16,10 @@ from telephony.sip.errors import TransactionFailure
 from telephony.sip.leg_events import LegEvent
 from telephony.sip.message import TRYING, make_response
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
+#: Option tags (§19.2) that we understand, and that a peer may require of us: RFC 3262, RFC 4028,
+#: RFC 3891 and RFC 4488.
+SUPPORTED = ("100rel", "timer", "replaces", "norefersub")
 LOWEST_REFUSAL, HIGHEST_STATUS = 300, 699
 _WITH_CONTACT = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE"})
 
@@ -24,12 +28,22 @@ _WITH_CONTACT = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE"})
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Tell the caller that somebody is being alerted."""
+    """Tell the caller what goes on before the answer; repeated every minute (§13.3.1.1).
+
+    It is sent reliably (RFC 3262) to whoever understands that.
+
+    Attributes:
+        status: 180 (alerting), 181, 182 (queued) or 183 (progress).
+        sdp: early media: our answer, or our offer when the INVITE has none.
+    """
+
+    status: int = 180
+    sdp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Accept the INVITE, or the re-offer that is waiting."""
+    """Accept the re-offer that is waiting, else the INVITE."""
 
     sdp: str
 
@@ -72,12 +86,25 @@ class ReportRefer:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Change the session as soon as the protocol allows; the latest wish counts.
+
+    Attributes:
+        sdp: our offer; None asks the peer for his, which comes as LegReoffered.
+        method: INVITE or UPDATE; None chooses: UPDATE before the answer, INVITE after it.
+    """
+
+    sdp: str | None
+    method: Literal["INVITE", "UPDATE"] | None = None
+
+
 # Inputs: what the peer did
 
 
 @dataclass(frozen=True, slots=True)
 class GotRequest:
-    """A request in this dialog: ACK, BYE, INVITE, UPDATE, OPTIONS, INFO."""
+    """A request in this dialog: ACK, BYE, INVITE, UPDATE, PRACK, OPTIONS, INFO."""
 
     request: SipRequest
 
@@ -117,6 +144,7 @@ LegInput = (
     | HangUp
     | AnswerRefer
     | ReportRefer
+    | Reoffer
     | GotRequest
     | GotCancel
     | GotResponse
@@ -181,7 +209,7 @@ def write_reply(
         # §2.2 for REFER.
         extra.append(("Contact", f"<{contact}>"))
     if method in {"INVITE", "OPTIONS"} and TRYING < reply.status < LOWEST_REFUSAL:
-        extra.append(("Allow", ALLOW))
+        extra += [("Allow", ALLOW), ("Supported", ", ".join(SUPPORTED))]
     extra.extend(reply.headers)
     if reply.sdp is not None:
         extra.append(("Content-Type", SDP))

@@ -38,6 +38,7 @@ _WELL_FORMED = {
     "c": re.compile(r"IN IP[46] \S+"),
     "m": re.compile(r"[a-z]+ [0-9]{1,5}(?:/[0-9]+)? \S+(?: \S+)+"),
 }
+_SIGNS_OF_HOLD = ("sendonly", "inactive", " 0.0.0.0", " ::")
 _PTIME = re.compile(r"[0-9]{1,3}")
 
 
@@ -82,6 +83,16 @@ def parse_audio(sdp: str) -> RemoteAudio:
     """
     message = _parse(sdp)
     return _read_audio(message, _usable_audio(message))
+
+
+def is_listening(sdp: str) -> bool:
+    """Tell whether who describes himself so wants to hear us; also where we cannot talk to him."""
+    if not any(sign in sdp for sign in _SIGNS_OF_HOLD):
+        return True  # nearly always: the description need not be read
+    try:
+        return parse_audio(sdp).direction in {"sendrecv", "recvonly"}
+    except SdpError:
+        return True
 
 
 def _parse(sdp: str) -> SdpMessage:

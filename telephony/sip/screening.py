@@ -4,15 +4,13 @@ from aiosipua import SipRequest
 
 from telephony.sip.dialog import SDP, sdp_of
 from telephony.sip.identity import split_list
-from telephony.sip.invite_usage import ALLOW, Reply
+from telephony.sip.invite_usage import ALLOW, SUPPORTED, Reply
 from telephony.sip.message import tag_of
 
 METHODS = f"{ALLOW}, REGISTER"
 # the methods of IANA's registry that we have no use for
-_RECOGNIZED = frozenset({"MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
+_RECOGNIZED = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
 _SCHEMES = ("sip", "sips", "tel")
-#: What a peer may require of us: RFC 3891 and RFC 4488.
-EXTENSIONS = frozenset({"replaces", "norefersub"})
 _EVENT_METHODS = ("SUBSCRIBE", "NOTIFY", "PUBLISH")
 
 
@@ -27,7 +25,7 @@ def objection(request: SipRequest) -> Reply | None:  # noqa: PLR0911 - one line 
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(request, 416)
     required = [name for value in request.headers.get("Require") for name in split_list(value)]
-    unknown = [name for name in required if name.lower() not in EXTENSIONS]
+    unknown = [name for name in required if name.lower() not in SUPPORTED]
     if unknown:
         return Reply(request, 420, headers=tuple(("Unsupported", name) for name in unknown))
     encoding = (request.headers.get_first("Content-Encoding") or "identity").lower()

@@ -82,7 +82,7 @@ async def test_a_faulty_owner_does_not_keep_the_peer_waiting(gateway: SipGateway
         peer.send(answered(invite, peer, 180), gateway.endpoint.local)
         peer.send(answered(invite, peer), gateway.endpoint.local)
         assert (await peer.request()).method == "ACK"
-        assert owner.events == [LegRinging(180, ANSWER), LegAnswered(ANSWER)]
+        assert owner.events == [LegRinging(180, ANSWER, "phone"), LegAnswered(ANSWER)]
         leg.hang_up()
         await hang_up_on(peer, gateway)
 

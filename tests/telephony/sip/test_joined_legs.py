@@ -187,7 +187,7 @@ def test_a_whole_call() -> None:
     call.caller_does(HangUp("done"))
     call.run()
     assert call.events["calling"] == [
-        LegRinging(180),
+        LegRinging(180, fork=OURS + "-b"),
         LegAnswered(ANSWER),
         LegEnded("local", None, "done"),
     ]
@@ -202,7 +202,10 @@ def test_an_answer_crosses_the_cancel() -> None:
     call.called_does(Answer(ANSWER))
     call.caller_does(HangUp("gone"))
     call.run()
-    assert call.events["calling"] == [LegRinging(180), LegEnded("local", None, "gone")]
+    assert call.events["calling"] == [
+        LegRinging(180, fork=OURS + "-b"),
+        LegEnded("local", None, "gone"),
+    ]
     assert call.events["called"] == [LegConfirmed(), LegEnded("remote")]
 
 
@@ -216,7 +219,7 @@ def test_every_answer_is_lost_and_both_sides_end_all_the_same() -> None:
     assert call.events["called"] == [LegEnded("failure", 408, "no ACK")]
     call.caller_does(HangUp())
     call.run()
-    assert call.events["calling"] == [LegRinging(180), LegEnded("local")]
+    assert call.events["calling"] == [LegRinging(180, fork=OURS + "-b"), LegEnded("local")]
 
 
 WISHES: dict[str, tuple[str, LegInput]] = {

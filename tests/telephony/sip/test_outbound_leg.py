@@ -86,9 +86,9 @@ def talking() -> Calling:
 def test_provisional_responses_are_told_once_for_each_status() -> None:
     calling = Calling()
     assert calling.got(100) == []
-    assert calling.got(180) == [Tell(LegRinging(180))]
+    assert calling.got(180) == [Tell(LegRinging(180, fork=THEIRS))]
     assert calling.got(180) == []
-    assert calling.got(183, sdp=ANSWER) == [Tell(LegRinging(183, ANSWER))]
+    assert calling.got(183, sdp=ANSWER) == [Tell(LegRinging(183, ANSWER, THEIRS))]
     assert calling.leg.deadline is None
 
 

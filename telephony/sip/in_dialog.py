@@ -1,0 +1,631 @@
+"""An INVITE's dialog, early or confirmed: the same for whoever called.
+
+Offers and answers after the first (RFC 3261 §14, RFC 3311), the ACK (§13.3.1.4), the session timer
+(RFC 4028) and BYE (§15). How a dialog comes about is `InboundLeg`'s and `OutboundLeg`'s matter.
+"""
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from aiosipua import SipMessage, SipRequest, SipResponse
+
+from telephony.sip.client_auth import DigestClient
+from telephony.sip.dialog import SDP, Dialog, OutgoingRequest, sdp_of
+from telephony.sip.identity import reason_header, reason_of
+from telephony.sip.invite_usage import (
+    ALLOW,
+    Answer,
+    AnswerRefer,
+    GotCancel,
+    GotRequest,
+    GotResponse,
+    HangUp,
+    LegEffect,
+    LegInput,
+    Refuse,
+    Reoffer,
+    Reply,
+    ReportRefer,
+    RequestFailed,
+    SendAck,
+    SendRequest,
+    Tell,
+    TimePassed,
+)
+from telephony.sip.key_press import got_info
+from telephony.sip.leg_events import (
+    LegAnswered,
+    LegConfirmed,
+    LegEnded,
+    LegHeld,
+    LegReanswered,
+    LegReoffered,
+    LegReofferRefused,
+    LegResumed,
+)
+from telephony.sip.message import FAILED, FINAL, cseq_of
+from telephony.sip.negotiation import Negotiation
+from telephony.sip.offer_answer import is_listening
+from telephony.sip.referral import Referral
+from telephony.sip.session_timer import Headers, SessionPolicy, SessionTimer
+from telephony.sip.transaction import Timers
+
+# Seconds after which the peer may try again (§14.2 wants "a randomly chosen value of between 0 and
+# 10"; the spread matters among many clients of one server, not between the two ends of a dialog).
+RETRY_AFTER = (("Retry-After", "1"),)
+MOST_ATTEMPTS = 8  # of one re-offer that is refused for the moment only
+LONGEST_RETRY_AFTER = 30  # a re-offer that has to wait longer is refused
+_IN_DIALOG = (("Allow", ALLOW), ("Supported", "timer"))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every dialog of a leg has in common.
+
+    Attributes:
+        timers: the transactions' base intervals.
+        session: the session timer's policy; None: there is none.
+        dice: a generator seeded by the caller, so that the same inputs have the same effects.
+        digest: our credentials with the peer.
+        calls: we called: the Call-ID is ours (§14.1).
+    """
+
+    timers: Timers
+    session: SessionPolicy | None
+    dice: Random
+    digest: DigestClient
+    calls: bool
+
+
+@dataclass(slots=True)
+class UnackedAnswer:
+    """A 2xx of ours that the peer has not acknowledged, and its retransmission.
+
+    Attributes:
+        reply: the 2xx.
+        first: it answers the INVITE that made the dialog.
+        again_at: when to send it once more.
+        interval: the wait after that, doubled up to T2.
+        give_up_at: when to stop waiting.
+    """
+
+    reply: Reply
+    first: bool
+    again_at: float
+    interval: float
+    give_up_at: float
+
+    @classmethod
+    def sent(cls, reply: Reply, *, first: bool, timers: Timers, now: float) -> "UnackedAnswer":
+        """Start waiting for the ACK of a 2xx sent just now."""
+        return cls(reply, first, now + timers.t1, timers.t1, now + timers.give_up)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ack:
+    """The ACK of the peer's 2xx, which has to wait for the owner's answer to the offer in it."""
+
+    cseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Prack:
+    """The PRACK of a provisional response with an offer; it waits alike."""
+
+    rack: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A re-INVITE or UPDATE of ours under way; ``wish`` None: it only refreshes the session."""
+
+    request: OutgoingRequest
+    wish: Reoffer | None
+    attempts: int
+
+
+class InviteDialog:
+    """The machine of one dialog, early at first.
+
+    Args:
+        dialog: whose state it keeps up to date.
+        offer: what the INVITE offered, or None.
+        terms: see `Terms`.
+
+    Attributes:
+        confirmed: a 2xx has been sent or received.
+        over: it is done; nothing happens any more, but a late 2xx is acknowledged.
+        negotiation: who offered and agreed to what.
+        timer: the session timer.
+        preview: the peer's description in an unreliable provisional response.
+    """
+
+    def __init__(self, dialog: Dialog, *, offer: str | None, terms: Terms) -> None:
+        self.dialog = dialog
+        self.confirmed = False
+        self.over = False
+        self.negotiation = Negotiation()
+        self.timer = SessionTimer(terms.session)
+        self.preview: str | None = None
+        self._terms = terms
+        self._allowed: frozenset[str] = frozenset()
+        self._unacked: UnackedAnswer | None = None
+        self._question: SipRequest | _Ack | _Prack | None = None  # the owner's to answer
+        self._wish: Reoffer | None = None
+        self._asked: _Asked | None = None
+        self._attempts = 0
+        self._retry_at: float | None = None
+        self._acks: dict[int, OutgoingRequest] = {}  # of our INVITEs' 2xx, by CSeq
+        self._held = False
+        self._referral = Referral(dialog)
+        self._why: Headers = ()  # of our BYE
+        self._ending: LegEnded | None = None  # what to tell when our BYE is through
+        self._bye: OutgoingRequest | None = None
+        if offer is not None:
+            self.negotiation.propose(offer, whose="ours" if terms.calls else "theirs")
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle` wants TimePassed."""
+        times = [self._retry_at, self.timer.deadline, self._referral.deadline]
+        if self._unacked is not None:
+            times += [self._unacked.again_at, self._unacked.give_up_at]
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def asks_owner(self) -> bool:
+        """Whether an offer of the peer's waits for the owner."""
+        return self._question is not None
+
+    def handle(self, event: LegInput, now: float) -> list[LegEffect]:
+        """Take one input, return what is to be done."""
+        effects = self._handle(event, now)
+        if not self.over:
+            effects += self._ask_if_possible(now)
+        return effects
+
+    def _handle(  # noqa: C901, PLR0911, PLR0912 - a table: one line for each input
+        self, event: LegInput, now: float
+    ) -> list[LegEffect]:
+        match event:
+            case GotResponse(to, response) if to.method == "INVITE" and to.cseq in self._acks:
+                return self._acknowledge_again(to, response)
+            case GotResponse(to, response) if self._asked and to == self._asked.request:
+                return self._got_response(self._asked, response, now)
+            case _ if self.over:
+                return []
+            case HangUp(reason, cause):
+                if cause is not None:
+                    self._why = (reason_header(cause, reason or ""),)
+                ended = LegEnded("local", None, reason)
+                return [*self._referral.end(now), *self.end_with(ended)]
+            case AnswerRefer() | ReportRefer():
+                return self._referral.wished(event, now)
+            case Answer(sdp):
+                return self._answer(sdp, now)
+            case Refuse(status, reason):
+                return self._decline(status, reason)
+            case Reoffer() if self._ending is None:
+                self._wish, self._attempts = event, 0
+                return []
+            case GotCancel(invite) if self._question is invite:
+                return self._decline(487, None)
+            case GotRequest(request):
+                return self._got_request(request, now)
+            case GotResponse(to, response) if to == self._bye and response.status_code >= FINAL:
+                return self._bye_answered(response)
+            case RequestFailed(to, _) if to == self._bye:
+                # §15.1.1: the session is over for us whether or not the peer heard of it
+                return self._end()
+            case RequestFailed(to, cause) if self._asked and to == self._asked.request:
+                return self._nobody_there(408, cause)
+            case GotResponse() | RequestFailed():
+                return self._referral.answered(event, now)
+            case TimePassed():
+                return [*self._referral.time_passed(now), *self._time_passed(now)]
+            case _:
+                return []
+
+    # How it begins
+
+    def learn(self, message: SipMessage) -> None:
+        """Note what the peer says that it allows."""
+        if message.headers.get("Allow"):
+            methods = ",".join(message.headers.get("Allow")).split(",")
+            self._allowed = frozenset(method.strip().upper() for method in methods)
+
+    def got_reliable(self, response: SipResponse, rack: str) -> list[LegEffect]:
+        """Take a provisional response that wants a PRACK (RFC 3262 §5)."""
+        sdp, negotiation = sdp_of(response), self.negotiation
+        if sdp is not None and negotiation.local is None:
+            if negotiation.pending == "ours":
+                negotiation.accept(sdp)
+            elif negotiation.pending is None:
+                # "If the UAC receives a reliable provisional response with an offer … it MUST
+                # generate an answer in the PRACK"
+                negotiation.propose(sdp, whose="theirs")
+                self._question = _Prack(rack)
+                return [Tell(LegReoffered(sdp))]
+        return [self._prack(rack, None), *self.hold_changes()]
+
+    def _prack(self, rack: str, sdp: str | None) -> SendRequest:
+        return SendRequest(replace(self.dialog.request("PRACK", [("RAck", rack)]), sdp=sdp))
+
+    def answered(self, reply: Reply, now: float) -> None:
+        """Note that we have accepted the INVITE with this 2xx, sent just now."""
+        self.confirmed = True
+        self._unacked = UnackedAnswer.sent(reply, first=True, timers=self._terms.timers, now=now)
+
+    def accepted(
+        self, response: SipResponse, *, ending: LegEnded | None, now: float
+    ) -> list[LegEffect]:
+        """Take the peer's 2xx to our INVITE; with ``ending`` only to hang up at once."""
+        self.confirmed = True
+        self.dialog.confirm(response)
+        self.learn(response)
+        self.timer.agreed(response, now)
+        cseq, sdp, negotiation = cseq_of(response)[0], sdp_of(response), self.negotiation
+        if ending is not None:
+            return [*self._acknowledge(cseq), *self.end_with(ending)]
+        if negotiation.local is None and negotiation.pending is None and sdp is not None:
+            negotiation.propose(sdp, whose="theirs")
+            self._question = _Ack(cseq)
+            return [Tell(LegAnswered(sdp, offered=True))]
+        if negotiation.local is None and negotiation.pending == "ours":
+            # RFC 6337 §3.1: what came before unreliably was a preview of the answer
+            sdp = sdp or self.preview
+            if sdp is not None:
+                negotiation.accept(sdp)
+        remote = negotiation.remote or (negotiation.offer if self._question else None)
+        if remote is None:
+            failed = LegEnded("failure", 488, "answered without a session description")
+            return [*self._acknowledge(cseq), *self.end_with(failed)]
+        told = LegAnswered(remote, offered=self._question is not None)
+        return [*self._acknowledge(cseq), Tell(told), *self.hold_changes()]
+
+    def _acknowledge(self, cseq: int, sdp: str | None = None) -> list[LegEffect]:
+        ack = self._acks[cseq] = replace(self.dialog.ack(cseq), sdp=sdp)
+        return [SendAck(ack)]
+
+    def _acknowledge_again(self, to: OutgoingRequest, response: SipResponse) -> list[LegEffect]:
+        """Answer a repeated 2xx (§13.2.2.4): "the ACK MUST be passed … every time"."""
+        success = FINAL <= response.status_code < FAILED
+        return [SendAck(self._acks[to.cseq])] if success else []
+
+    # The end
+
+    def end_with(self, ending: LegEnded) -> list[LegEffect]:
+        """Say BYE as soon as the protocol allows, and tell this when it is through."""
+        if self._ending is not None:
+            return []
+        self._ending = ending
+        effects = self.let_go()
+        # §15: "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an
+        # ACK for its 2xx response or until the server transaction times out."
+        if self._unacked is None:
+            effects += self._send_bye()
+        return effects
+
+    def let_go(self) -> list[LegEffect]:
+        """Want nothing more of the peer, and leave none of its requests without an answer."""
+        self._wish = self._retry_at = None
+        self.timer.stop()
+        return self._decline(487, None)
+
+    def _send_bye(self) -> list[LegEffect]:
+        self._bye = self.dialog.request("BYE", self._why)
+        return [SendRequest(self._bye)]
+
+    def _bye_answered(self, response: SipResponse) -> list[LegEffect]:
+        again = self._bye and self._terms.digest.answer(self._bye, response)
+        if not again:
+            return self._end()
+        self._bye = self._renumbered(again)
+        return [SendRequest(self._bye)]
+
+    def _end(self, ended: LegEnded | None = None) -> list[LegEffect]:
+        self.over = True
+        self._unacked = None
+        effects = self.let_go()
+        return [*effects, Tell(ended or self._ending or LegEnded("local"))]
+
+    def _nobody_there(self, status: int, reason: str | None) -> list[LegEffect]:
+        """§12.2.1.2: 481, 408 or no response at all: "the UAC SHOULD terminate the dialog"."""
+        self._asked = None
+        self.negotiation.drop()
+        return self.end_with(LegEnded("failure", status, reason))
+
+    # The owner's answer to an offer
+
+    def _answer(self, sdp: str, now: float) -> list[LegEffect]:
+        question, self._question = self._question, None
+        if question is None:
+            return []
+        self.negotiation.accept(sdp)
+        match question:
+            case _Ack(cseq):
+                effects = self._acknowledge(cseq, sdp)
+            case _Prack(rack):
+                effects = [self._prack(rack, sdp)]
+            case SipRequest():
+                effects = self._accept(question, sdp, now)
+        return effects + self.hold_changes()
+
+    def _accept(self, request: SipRequest, sdp: str | None, now: float) -> list[LegEffect]:
+        headers: Headers = ()
+        if request.method in {"INVITE", "UPDATE"}:
+            headers = self.timer.response_headers(request, now)
+        reply = Reply(request, 200, sdp=sdp, headers=headers)
+        if request.method == "INVITE":
+            timers = self._terms.timers
+            self._unacked = UnackedAnswer.sent(reply, first=False, timers=timers, now=now)
+        return [reply]
+
+    def _decline(self, status: int, reason: str | None) -> list[LegEffect]:
+        question, self._question = self._question, None
+        if question is None:
+            return []
+        self.negotiation.drop()
+        match question:
+            case _Ack(cseq):
+                # an ACK refuses nothing: without its answer there is no session
+                failed = LegEnded("failure", status, reason or "the offer was refused")
+                effects = self._acknowledge(cseq)
+                return effects if self._ending else effects + self.end_with(failed)
+            case _Prack(rack):
+                return [self._prack(rack, None)]
+            case SipRequest():
+                return [Reply(question, status, reason)]
+
+    def hold_changes(self) -> list[LegEffect]:
+        """Tell when the peer begins or ceases to want to hear us."""
+        if not self.negotiation.agreed:
+            return []
+        held = not is_listening(self.negotiation.remote or "")
+        if held and not _is_sending(self.negotiation.local or ""):
+            return []  # it only agrees to our own hold
+        before, self._held = self._held, held
+        return [] if held == before else [Tell(LegHeld() if held else LegResumed())]
+
+    # The peer's requests
+
+    def _got_request(  # noqa: PLR0911 - a table: one line for each method
+        self, request: SipRequest, now: float
+    ) -> list[LegEffect]:
+        if request.method == "ACK":
+            return self._got_ack(request)
+        if not self.dialog.in_order(request):
+            return [Reply(request, 500)]
+        match request.method:
+            case "BYE":
+                return self._got_bye(request)
+            case "INVITE" | "UPDATE":
+                return self._got_offer(request, now)
+            case "REFER" | "SUBSCRIBE" if self.confirmed and self._ending is None:
+                return self._referral.got_request(request, now)
+            case "INFO":
+                return got_info(request)
+            case "OPTIONS":
+                return [Reply(request, 200)]  # §11.2: it leaves the session as it is
+            case _:
+                # PRACK: RFC 3262 §3, it matches no response of ours. A REFER of a call that is not
+                # there yet or that is ending, or a NOTIFY that nobody asked for.
+                return [Reply(request, 481)]
+
+    def _got_ack(self, ack: SipRequest) -> list[LegEffect]:
+        waiting = self._unacked
+        if waiting is None or cseq_of(ack)[0] != cseq_of(waiting.reply.to)[0]:
+            return []
+        self._unacked = None
+        offered = self.negotiation.pending == "ours" and self._asked is None
+        sdp = sdp_of(ack) if offered else None
+        if sdp is not None:
+            self.negotiation.accept(sdp)
+        elif offered:
+            self.negotiation.drop()
+        if self._ending is not None:
+            return self._send_bye()
+        if offered and sdp is None and waiting.first:
+            # §13.2.1: the answer "MUST be placed in the ACK"; without it there is no session
+            return self.end_with(LegEnded("failure", None, "ACK without a session description"))
+        told = [Tell(LegConfirmed(sdp))] if waiting.first or sdp is not None else []
+        return [*told, *self.hold_changes()]
+
+    def _got_bye(self, bye: SipRequest) -> list[LegEffect]:
+        ended = self._ending or LegEnded("remote", None, reason_of(bye))
+        # §15.1.2: "MUST still respond to any pending requests received for that dialog"
+        return [*self.let_go(), Reply(bye, 200), *self._end(ended)]
+
+    def _got_offer(self, request: SipRequest, now: float) -> list[LegEffect]:
+        """Take a re-INVITE (§14.2) or an UPDATE (RFC 3311 §5.2)."""
+        sdp = sdp_of(request)
+        objection = self._objection(request, sdp)
+        if objection is not None:
+            return [objection]
+        self.dialog.refresh_target(request)
+        self.learn(request)
+        if sdp is not None:
+            return self._put_to_owner(request, sdp)
+        if request.method == "UPDATE":
+            return self._accept(request, None, now)
+        local = self.negotiation.local or ""
+        self.negotiation.propose(local, whose="ours")
+        return self._accept(request, local, now)
+
+    def offered_in(self, prack: SipRequest, sdp: str) -> list[LegEffect]:
+        """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""
+        status = 491 if self._question else self.negotiation.objection()
+        if status is not None:
+            return [Reply(prack, status, headers=RETRY_AFTER if status == 500 else ())]  # noqa: PLR2004 - SIP's statuses are words
+        return self._put_to_owner(prack, sdp)
+
+    def _put_to_owner(self, request: SipRequest, sdp: str) -> list[LegEffect]:
+        self.negotiation.propose(sdp, whose="theirs")
+        self._question = request
+        return [Tell(LegReoffered(sdp))]
+
+    def _objection(self, request: SipRequest, sdp: str | None) -> Reply | None:
+        invite = request.method == "INVITE"
+        if self._bye is not None:
+            return Reply(request, 481)
+        if isinstance(self._question, SipRequest) and (invite or sdp is not None):
+            # §14.2: "a second INVITE before it sends the final response to a first" gets 500
+            return Reply(request, 500, headers=RETRY_AFTER)
+        if invite and (self._unacked or self._question or self._is_inviting or self._ending):
+            return Reply(request, 491)  # §14.2: "while an INVITE … that it had sent is in progress"
+        if sdp is not None or invite:
+            status = 491 if self._ending else self.negotiation.objection()
+            if status is not None:
+                return Reply(request, status, headers=RETRY_AFTER if status == 500 else ())  # noqa: PLR2004 - SIP's statuses are words
+        if sdp is None and request.body:
+            return Reply(request, 415, headers=(("Accept", SDP),))
+        return self.timer.objection(request)
+
+    @property
+    def _is_inviting(self) -> bool:
+        return self._asked is not None and self._asked.request.method == "INVITE"
+
+    # Our requests
+
+    def _ask_if_possible(self, now: float) -> list[LegEffect]:
+        """Send what we want of the peer, if it is the moment for it."""
+        if self._wish is None and not self.timer.due:
+            return []
+        busy = self._asked or self._unacked or self._question or self._ending or self._retry_at
+        if busy or not self.negotiation.agreed:
+            return []
+        wish, may_update = self._wish, "UPDATE" in self._allowed
+        if not self.confirmed and (wish is None or wish.sdp is None or not may_update):
+            return []  # §14.1: no INVITE while another one is in progress
+        self._wish, self.timer.due = None, False
+        update = may_update and (
+            not self.confirmed or wish is None or (wish.method == "UPDATE" and wish.sdp is not None)
+        )
+        request = self.dialog.request("UPDATE" if update else "INVITE", _IN_DIALOG)
+        sdp = wish.sdp if wish else None if update else self.negotiation.local
+        request = replace(request, headers=request.headers + self.timer.request_headers(), sdp=sdp)
+        if sdp is not None:
+            self.negotiation.propose(sdp, whose="ours")
+        self._attempts += 1
+        del now
+        return self._ask(_Asked(request, wish, self._attempts))
+
+    def _ask(self, asked: _Asked) -> list[LegEffect]:
+        self._asked = asked
+        return [SendRequest(asked.request)]
+
+    def _renumbered(self, request: OutgoingRequest) -> OutgoingRequest:
+        """Return a request with the dialog's next CSeq number."""
+        self.dialog.local_cseq += 1
+        return replace(request, cseq=self.dialog.local_cseq)
+
+    def _got_response(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
+        status = response.status_code
+        if status < FINAL:
+            return []
+        success = status < FAILED
+        if self.over or self._ending:
+            self._asked = None
+            invited = asked.request.method == "INVITE"
+            return self._acknowledge(asked.request.cseq) if success and invited else []
+        return (
+            self._agreed(asked, response, now) if success else self._refused(asked, response, now)
+        )
+
+    def _agreed(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
+        self._asked, self._attempts = None, 0
+        self.dialog.refresh_target(response)
+        self.learn(response)
+        self.timer.agreed(response, now)
+        sdp, request, negotiation = sdp_of(response), asked.request, self.negotiation
+        invited = request.method == "INVITE"
+        if invited and request.sdp is None and sdp is not None:
+            negotiation.propose(sdp, whose="theirs")
+            self._question = _Ack(request.cseq)
+            return [Tell(LegReoffered(sdp))]
+        effects = self._acknowledge(request.cseq) if invited else []
+        if request.sdp is not None and sdp is not None:
+            changed = sdp != negotiation.remote
+            negotiation.accept(sdp)
+            if asked.wish or changed:
+                effects.append(Tell(LegReanswered(sdp)))
+        elif asked.wish:
+            negotiation.drop()
+            effects.append(Tell(LegReofferRefused(488, "answered without a session description")))
+        else:
+            negotiation.drop()
+        return effects + self.hold_changes()
+
+    def _refused(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
+        status = response.status_code
+        again = self._terms.digest.answer(asked.request, response)
+        if again is not None:
+            return self._ask(replace(asked, request=self._renumbered(again)))
+        if status in {408, 481}:
+            return self._nobody_there(status, response.reason_phrase or None)
+        self._asked = None
+        self.negotiation.drop()
+        wait = self._wait_before_asking_again(asked, response)
+        if wait is None:
+            self.timer.refusal(now)
+            refused = LegReofferRefused(status, response.reason_phrase or None)
+            return [Tell(refused)] if asked.wish else []
+        self._retry_at = now + wait if wait else None
+        self._wish = self._wish or asked.wish
+        self.timer.due = asked.wish is None or self.timer.due
+        return []
+
+    def _wait_before_asking_again(self, asked: _Asked, response: SipResponse) -> float | None:
+        """Return the seconds, None when it is of no use."""
+        status = response.status_code
+        if asked.attempts >= MOST_ATTEMPTS:
+            return None
+        if status == 491:  # noqa: PLR2004 - SIP's statuses are words
+            # §14.1: the owner of the Call-ID "between 2.1 and 4 seconds in units of 10 ms", the
+            # other "between 0 and 2"
+            low, high = (210, 400) if self._terms.calls else (1, 200)
+            return self._terms.dice.randint(low, high) / 100
+        if status == 422 and self.timer.refused(response):  # noqa: PLR2004
+            return 0.0
+        if status in {405, 501} and asked.request.method == "UPDATE":
+            self._allowed -= {"UPDATE"}
+            return 0.0
+        wait = retry_after(response)
+        return wait if wait is not None and wait <= LONGEST_RETRY_AFTER else None
+
+    # Time
+
+    def _time_passed(self, now: float) -> list[LegEffect]:
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+        if self.timer.time_passed(now):
+            # RFC 4028 §10: "the UAS … SHOULD send a BYE before the session expiration"
+            return self.end_with(LegEnded("failure", 408, "session expired"))
+        waiting = self._unacked
+        if waiting is None or now < min(waiting.again_at, waiting.give_up_at):
+            return []
+        if now >= waiting.give_up_at:
+            # §13.3.1.4: "the dialog is confirmed, but the session SHOULD be terminated. This is
+            # accomplished with a BYE". Nobody is there to answer it, so the end is told at once.
+            self._unacked = None
+            if self._ending is not None:
+                return self._send_bye()
+            return [
+                *self.end_with(LegEnded("failure", 408, "no ACK")),
+                *self._end(),
+            ]
+        waiting.interval = min(2 * waiting.interval, self._terms.timers.t2)
+        waiting.again_at = now + waiting.interval
+        return [waiting.reply]
+
+
+def _is_sending(sdp: str) -> bool:
+    """Tell whether our own description lets the peer hear us."""
+    return "a=recvonly" not in sdp and "a=inactive" not in sdp
+
+
+def retry_after(message: SipMessage) -> int | None:
+    """Return the seconds of a Retry-After (§20.33), None where there is none that can be read."""
+    value = (message.headers.get_first("Retry-After") or "").partition(";")[0]
+    digits = value.partition("(")[0].strip()
+    return int(digits) if digits.isascii() and digits.isdigit() else None

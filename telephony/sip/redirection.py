@@ -1,0 +1,90 @@
+"""Where a call goes when its peer says 3xx (RFC 3261 §8.1.3.4)."""
+
+from dataclasses import dataclass
+
+from aiosipua import SipResponse
+
+from telephony.sip.name_addr import AddressError, address_of, parse_name_addr, without_headers
+from telephony.sip.via import Address
+
+_REDIRECTIONS = range(300, 400)
+_ALTERNATIVE_SERVICE = 380  # §21.3.5: described in the body, no Contact to go to
+_GLOBAL_FAILURES = range(600, 700)
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectPolicy:
+    """How far we let ourselves be sent.
+
+    Attributes:
+        most: addresses tried in all, after the first.
+        elsewhere: whether they may be at other hosts than the peer's own.
+    """
+
+    most: int = 5
+    elsewhere: bool = False
+
+
+class Redirections:
+    """The addresses that one call was sent on to, best first; none is tried twice.
+
+    Args:
+        policy: None: 3xx is a refusal like any other.
+        uri: where the call went first.
+        destination: the address behind it.
+    """
+
+    def __init__(self, policy: RedirectPolicy | None, uri: str, destination: Address) -> None:
+        self._policy = policy
+        self._home = destination
+        self._seen = {uri}
+        self._left = policy.most if policy else 0
+        self._waiting: list[tuple[float, str, Address]] = []
+
+    def next(self, response: SipResponse) -> tuple[str, Address] | None:
+        """Return the Request-URI and address to try after this final response, None: no more.
+
+        Contacts of a 3xx are put among those that wait, "ordered by the q parameter"; any other
+        refusal but 6xx, which speaks for everybody (§21.6), moves on to the next.
+        """
+        status = response.status_code
+        if self._policy is None or status in _GLOBAL_FAILURES:
+            return None
+        if status in _REDIRECTIONS and status != _ALTERNATIVE_SERVICE:
+            self._waiting += self._contacts(response)
+            self._waiting.sort(key=lambda entry: -entry[0])  # stable: equal ones as they came
+        if not self._waiting or self._left == 0:
+            return None
+        self._left -= 1
+        _, uri, address = self._waiting.pop(0)
+        return uri, address
+
+    def _contacts(self, response: SipResponse) -> list[tuple[float, str, Address]]:
+        found = []
+        for value in response.headers.get("Contact"):
+            try:
+                contact = parse_name_addr(value)
+            except AddressError:
+                continue
+            uri = without_headers(contact.uri)
+            # a host name leads back to the peer, who knows where it is; a loop ends here
+            address = address_of(uri) or self._home
+            if uri in self._seen or not self._may_go_to(uri, address):
+                continue
+            self._seen.add(uri)
+            found.append((_q(contact.params.get("q")), uri, address))
+        return found
+
+    def _may_go_to(self, uri: str, address: Address) -> bool:
+        if not uri.lower().startswith("sip:") or self._policy is None:
+            return False
+        return self._policy.elsewhere or address[0] == self._home[0]
+
+
+def _q(value: str | None) -> float:
+    """Return a q-value (§20.10), 1 where there is none or none that can be read."""
+    try:
+        q = float(value or "1")
+    except ValueError:
+        return 1.0
+    return q if 0 <= q <= 1 else 1.0
