@@ -33,7 +33,7 @@ QUIET = description(40000)
         pytest.param((rb"Content-Length: .*", b"Content-Length: 9999"), 400, id="cut-off"),
         pytest.param((rb" SIP/2.0\r\nVia", b" SIP/3.0\r\nVia"), 505, id="version"),
         pytest.param((rb"application/sdp", b"text/plain"), 415, id="not-a-description"),
-        pytest.param((rb"\r\nTo:", b"\r\nRequire: 100rel\r\nTo:"), 420, id="extension"),
+        pytest.param((rb"\r\nTo:", b"\r\nRequire: gruu\r\nTo:"), 420, id="extension"),
         pytest.param((rb"INVITE sip:", b"INVITE mailto:"), 416, id="scheme"),
         pytest.param((rb"m=audio", b"m=video"), 488, id="no-audio"),
         pytest.param((rb"c=IN IP4 127.0.0.1", b"c=IN IP4 somewhere"), 488, id="no-address"),
@@ -51,7 +51,7 @@ async def test_a_broken_invite_is_refused(
     refusal = await trunk.response(r"\d+ .*")
     assert refusal.status_code == status
     if status == 420:
-        assert header(refusal, "Unsupported") == "100rel"
+        assert header(refusal, "Unsupported") == "gruu"
 
 
 @pytest.mark.parametrize("line, formats, status", [("99999", "8", 404), ("12345", "18", 488)])
@@ -76,8 +76,8 @@ async def test_options_is_answered_and_what_is_in_no_dialog_is_not_there(
     capabilities = await trunk.response("200 OPTIONS")
     assert "INVITE" in header(capabilities, "Allow")
     assert header(capabilities, "Accept") == "application/sdp"
-    caller.ask("PUBLISH")
-    assert "INVITE" in header(await trunk.response("405 PUBLISH"), "Allow")
+    caller.ask("MESSAGE")
+    assert "INVITE" in header(await trunk.response("405 MESSAGE"), "Allow")
     caller.cancel()
     await trunk.response("481 CANCEL")
     caller.remote += ";tag=of-nobody"
