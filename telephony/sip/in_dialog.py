@@ -5,12 +5,12 @@ Offers and answers after the first (RFC 3261 §14, RFC 3311), the ACK (§13.3.1.
 """
 
 from dataclasses import dataclass, replace
-from random import Random
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
 from telephony.sip.client_auth import DigestClient
 from telephony.sip.dialog import SDP, Dialog, OutgoingRequest, sdp_of
+from telephony.sip.dice import Dice
 from telephony.sip.identity import reason_header, reason_of
 from telephony.sip.invite_usage import (
     ALLOW,
@@ -72,7 +72,7 @@ class Terms:
 
     timers: Timers
     session: SessionPolicy | None
-    dice: Random
+    dice: Dice
     digest: DigestClient
     calls: bool
 
@@ -584,7 +584,7 @@ class InviteDialog:
             # §14.1: the owner of the Call-ID "between 2.1 and 4 seconds in units of 10 ms", the
             # other "between 0 and 2"
             low, high = (210, 400) if self._terms.calls else (1, 200)
-            return self._terms.dice.randint(low, high) / 100
+            return self._terms.dice.between(low, high) / 100
         if status == 422 and self.timer.refused(response):  # noqa: PLR2004
             return 0.0
         if status in {405, 501} and asked.request.method == "UPDATE":

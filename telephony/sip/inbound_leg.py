@@ -1,11 +1,10 @@
 """A call to us: from its INVITE to its end (RFC 3261 §13.3, §15; CANCEL §9.2)."""
 
-from random import Random
-
 from aiosipua import SipRequest
 
 from telephony.sip.client_auth import DigestClient
 from telephony.sip.dialog import Dialog, sdp_of
+from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError
 from telephony.sip.identity import reason_of
 from telephony.sip.in_dialog import RETRY_AFTER, InviteDialog, Terms
@@ -74,12 +73,12 @@ class InboundLeg:
         self.dialog: Dialog | None = Dialog.as_uas(invite, local_tag=local_tag, source=source)
         self.local_tag = self.dialog.local_tag
         self.over = False
-        dice = Random(seed)  # noqa: S311 - spreads retries; no secret
+        dice = Dice(seed)
         terms = Terms(timers, session, dice, DigestClient(None, ""), calls=False)
         self._usage = InviteDialog(self.dialog, offer=sdp_of(invite), terms=terms)
         self._usage.learn(invite)
         self._early = self.dialog
-        rseq = dice.randint(1, _HIGHEST_FIRST_RSEQ)
+        rseq = dice.between(1, _HIGHEST_FIRST_RSEQ)
         self._reliable = ReliableResponses(invite, first=rseq, timers=timers)
         self._can_prack = lists(invite, "Supported", RELIABLE) or lists(invite, "Require", RELIABLE)
         self._rung: Ring | None = None  # the latest

@@ -1,12 +1,12 @@
 """A call of ours: from its INVITE to its end (RFC 3261 §13.2, §15; CANCEL §9.1)."""
 
 from dataclasses import replace
-from random import Random
 
 from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.client_auth import DigestClient
 from telephony.sip.dialog import Dialog, OutgoingRequest, dialog_id, peer_tag, sdp_of
+from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.identity import reason_header
 from telephony.sip.in_dialog import InviteDialog, Terms, retry_after
@@ -86,7 +86,7 @@ class OutboundLeg:
         self._timer = SessionTimer(session)  # says what the INVITE asks for
         self.invite = self._with_timer(invite)
         self.over = False
-        dice = Random(seed)  # noqa: S311 - spreads retries; no secret
+        dice = Dice(seed)
         digest = DigestClient(credentials, cnonce)
         self._terms = Terms(timers, session, dice, digest, calls=True)
         self._redirections = Redirections(redirects, invite.uri, invite.destination)
@@ -271,7 +271,7 @@ class OutboundLeg:
             return self._with_timer(replace(self._plain, cseq=cseq))
         if response.status_code == 491 and self._pending < _MOST_PENDING:  # noqa: PLR2004
             self._pending += 1
-            self._again_at = now + self._terms.dice.randint(210, 400) / 100  # §14.1
+            self._again_at = now + self._terms.dice.between(210, 400) / 100  # §14.1
             return replace(self.invite, cseq=cseq)
         target = self._redirections.next(response)
         if target is None:
