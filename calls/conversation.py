@@ -7,6 +7,7 @@ it: without a recogniser the conversation simply stays empty, and starts over wh
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 import structlog
@@ -19,7 +20,8 @@ from eventbus.bus import EventBus
 from eventbus.catalogue import TicketField, TranscriptFinal, TranscriptPartial
 from telephony.media_client import MediaClient, MediaError
 from tickets.draft import TicketDraft, Utterance
-from tickets.fields import FieldChange, check
+from tickets.fields import FieldChange
+from tickets.history import history_of
 from tickets.store import AlreadySubmitted, TicketStore
 
 log = structlog.get_logger(__name__)
@@ -89,19 +91,30 @@ class Conversation:
         self._saving = asyncio.Lock()
         self._created = False
         self._saver: asyncio.Task[None] | None = None
+        self._remembering: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Show the ticket's first fields and start listening to both sides."""
         self._saver = asyncio.create_task(self._keep_saved(), name=f"draft-{self.call_id}")
         self._publish_fields(
-            [
-                FieldChange(name, field.value, field.source, field.evidence)
-                for name, field in self.draft.fields.items()
-                if field.value
-            ]
+            [FieldChange(name, field) for name, field in self.draft.fields.items() if field.value]
         )
         self._dirty.set()
+        if self.draft.caller_id is not None:
+            self._remembering = asyncio.create_task(
+                self._remember(self.draft.caller_id), name=f"history-{self.call_id}"
+            )
         await self.listen()
+
+    async def _remember(self, number: str) -> None:
+        """Take over what the caller's earlier tickets say; a call never waits for it."""
+        try:
+            earlier = await self._tickets.of_caller(number, before=self.draft.ticket_id)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("no_history", call_id=self.call_id, error=str(error))
+            return
+        if earlier and not self.submitted:
+            self._publish_fields(self.draft.remember(history_of(earlier)))
 
     async def listen(self) -> None:
         """Fork both sides to the recogniser; also after it, or the media process, came back."""
@@ -158,7 +171,14 @@ class Conversation:
         if self.submitted:
             return
         changes = self.draft.hear(
-            Utterance(speaker=side, text=result.text, start=result.start, end=result.end)
+            Utterance(
+                speaker=side,
+                text=result.text,
+                start=result.start,
+                end=result.end,
+                times=tuple((word.text, word.start, word.end) for word in result.words),
+                confidence=result.confidence,
+            )
         )
         self._publish_fields(changes)
 
@@ -172,7 +192,7 @@ class Conversation:
         if self.submitted:
             raise AlreadySubmitted(self.draft.ticket_id)
         for name, value in changes.items():
-            check(name, value)
+            self.draft.check(name, value)
         for name, value in changes.items():
             self._publish_fields(self.draft.correct(name, value))
 
@@ -181,6 +201,8 @@ class Conversation:
         await asyncio.gather(
             *(self._recognizer.close_stream(stream_id(self.call_id, side)) for side in SIDES)
         )
+        if self._remembering is not None:
+            await self._remembering
         self._closing = True
         self._dirty.set()
         if self._saver is not None:
@@ -201,6 +223,8 @@ class Conversation:
                     value=change.value,
                     source=change.source,
                     evidence=change.evidence,
+                    confidence=change.now.confidence,
+                    passage=asdict(change.now.passage) if change.now.passage else None,
                 )
             )
 

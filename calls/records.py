@@ -67,7 +67,8 @@ segments = Table(
     Column("outcome", String(16)),
 )
 
-#: One row per final utterance; start and end in seconds since the answer.
+#: One row per final utterance; start and end in seconds since the answer;
+#: text as it is shown, spoken as it was recognised.
 utterances = Table(
     "utterances",
     metadata,
@@ -77,6 +78,7 @@ utterances = Table(
     Column("start", Float, nullable=False),
     Column("end", Float, nullable=False),
     Column("text", Text, nullable=False),
+    Column("spoken", Text),
     Column("confidence", Float),
     Index("ix_utterances_call", "call_id", "start"),
 )

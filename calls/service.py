@@ -35,9 +35,11 @@ from telephony.media_client import MediaClient
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
+from tickets.history import brief
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
 from tickets.life import Step
 from tickets.secrecy import for_units
+from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
 
 log = structlog.get_logger(__name__)
@@ -82,6 +84,7 @@ class CallService:
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
         wall_clock: Unix seconds.
+        sorting: sorts tickets into categories; by the shipped rules where it is left out.
     """
 
     def __init__(
@@ -102,7 +105,9 @@ class CallService:
         media_host: str,
         recordings: Path | None,
         wall_clock: Callable[[], float],
+        sorting: SortingSource | None = None,
     ) -> None:
+        self._sorting = sorting or SortingSource()
         self._media = media
         self._recognizer = recognizer
         self._floor = floor
@@ -216,10 +221,13 @@ class CallService:
 
     def _converse(self, owner: CallOwner) -> Conversation:
         """Make the conversation of a call that was just answered."""
+        sorting = self._sorting.current()
         conversation = Conversation(
             call_id=owner.call_id,
             agent_id=owner.call.agent_id or "",
-            draft=TicketDraft(owner.ticket_id, owner.caller),
+            draft=TicketDraft(
+                owner.ticket_id, owner.caller, classifier=sorting.classifier, tree=sorting.tree
+            ),
             sessions=owner.audio.sessions,
             media=self._media,
             recognizer=self._recognizer,
@@ -396,6 +404,18 @@ class CallService:
             with suppress(AlreadySubmitted):
                 await conversation.save()
         return await self._tickets.get(ticket_id)
+
+    async def history(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Return the caller's earlier tickets, newest first, a few facts of each."""
+        ticket = await self._tickets.get(ticket_id)
+        number = ticket and ticket["fields"].get("phone", {}).get("value")
+        if not number:
+            return []
+        return [brief(t) for t in await self._tickets.of_caller(number, before=ticket_id)]
+
+    def categories(self) -> list[dict[str, Any]]:
+        """Return the category tree in use: ``[{"name", "topics"}]``."""
+        return self._sorting.current().tree.to_list()
 
     async def tickets(
         self,

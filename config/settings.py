@@ -297,6 +297,15 @@ class AgentSettings(Section):
     """The password of all of these; None: each gets one of his own."""
 
 
+class TicketSettings(Section):
+    """What tickets are made of."""
+
+    categories: OptionalPath
+    """The city's own category tree, TOML or CSV; None: the one that ships."""
+    category_model: OptionalPath
+    """The folder that ``python -m tickets train`` wrote; None: tickets are sorted by rules."""
+
+
 class LogSettings(Section):
     """The program's log."""
 
@@ -323,6 +332,7 @@ class Settings(Section):
     agents: AgentSettings
     handling: HandlingSettings
     retention: RetentionSettings
+    tickets: TicketSettings
     log: LogSettings
 
 

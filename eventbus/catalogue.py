@@ -119,7 +119,10 @@ class TranscriptPartial(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptFinal(Event):
-    """One utterance, as it will stay. ``start`` and ``end`` are seconds since the answer."""
+    """One utterance, as it will stay. ``start`` and ``end`` are seconds since the answer.
+
+    ``text`` has figures, punctuation and names put right; ``spoken`` is what was recognised.
+    """
 
     name: ClassVar[str] = "transcript.final"
     leg: str
@@ -128,11 +131,16 @@ class TranscriptFinal(Event):
     end: float
     confidence: float | None = None
     seq: int
+    spoken: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketField(Event):
-    """A field of the ticket changed. source: heard, caller_id, agent."""
+    """A field of the ticket changed. source: heard, caller_id, history, agent.
+
+    ``confidence`` is 0 to 1; ``passage`` (leg, start and end in seconds since the answer) is where
+    in the recording the words of ``evidence`` were said.
+    """
 
     name: ClassVar[str] = "ticket.field"
     ticket_id: str
@@ -140,6 +148,27 @@ class TicketField(Event):
     value: Any
     source: str
     evidence: str | None = None
+    confidence: float | None = None
+    passage: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketUrgent(Event):
+    """A matter became urgent, or more so: for the duty desk, at once.
+
+    level: 一般, 紧急, 特急; rule: which fired, its kind (突发, 敏感, 集中, 重要) first; transfer:
+    the partner to call, or None; tickets: those that a burst (集中) consists of.
+    """
+
+    name: ClassVar[str] = "ticket.urgent"
+    ticket_id: str
+    level: str
+    rule: str
+    transfer: str | None = None
+    category: str | None = None
+    place: str | None = None
+    evidence: str | None = None
+    tickets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +226,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TranscriptPartial,
     TranscriptFinal,
     TicketField,
+    TicketUrgent,
     TicketSubmitted,
     TicketStep,
     ServiceStatus,

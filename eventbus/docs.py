@@ -47,12 +47,22 @@ _FIELDS: Mapping[str, str] = {
     "reopens": "the ticket that this one takes up again, or null",
     "seq": "the utterance's number within the call; it grows",
     "since": "when the state began, Unix seconds",
-    "source": "`heard`, `caller_id` or `agent`",
+    "source": "`heard`, `caller_id`, `history` or `agent`",
+    "spoken": "what was recognised, as it was spoken",
+    "category": "what the matter is about",
+    "level": "`一般`, `紧急` or `特急`",
+    "passage": "where in the recording it was said: `leg`, `start`, `end` (seconds); or null",
+    "place": "where the matter is",
+    "rule": "the rule that fired, its kind first: `突发`, `敏感`, `集中` or `重要`",
+    "tickets": "the tickets of a burst, by id",
+    "transfer": "the partner to call, or null",
+    "ticket.field:confidence": "how sure the value is, 0 to 1; null when nothing was said of it",
     "start": "seconds since the answer",
     "state": ("`signed_out`, `ready`, `reserved`, `ringing`, `talking`, `wrap_up` or `not_ready`"),
     "status": "`ok`, `degraded`, `away` or `no_model`",
     "talked": "seconds that agent and citizen heard each other",
     "text": "what was said, without blanks between Chinese characters",
+    "transcript.final:text": "what was said, as it is written: figures, punctuation, names",
     "ticket_id": "the ticket of this call",
     "unit": "the unit that handles the ticket, or null",
     "value": "the new value, of the field's own type",
@@ -86,7 +96,8 @@ EXAMPLES: tuple[Event, ...] = (
     catalogue.TranscriptFinal(
         **_AGENT_CALL,
         leg="caller",
-        text="西北街二百一十八号边上垃圾没人清",
+        text="西北街218号边上垃圾没人清。",
+        spoken="西北街二百一十八号边上垃圾没人清",
         start=3.2,
         end=7.6,
         confidence=0.97,
@@ -98,7 +109,19 @@ EXAMPLES: tuple[Event, ...] = (
         field="address",
         value="西北街218号",
         source="heard",
-        evidence="西北街二百一十八号边上",
+        evidence="西北街二百一十八号",
+        confidence=0.78,
+        passage={"leg": "caller", "start": 3.2, "end": 6.1},
+    ),
+    catalogue.TicketUrgent(
+        **_AGENT_CALL,
+        ticket_id="t-5d10c7",
+        level="特急",
+        rule="突发：火情或爆炸",
+        transfer="119",
+        category="消防安全",
+        place="西北街218号",
+        evidence="着火",
     ),
     catalogue.TicketSubmitted(
         **_AGENT_CALL,
@@ -189,9 +212,9 @@ _TYPES: Mapping[Any, str] = {str: "string", float: "number", int: "integer", Any
 
 def _type(field: Field[Any]) -> str:
     if isinstance(field.type, UnionType):
-        names = (_TYPES[t] for t in get_args(field.type) if t is not type(None))
+        names = (_TYPES.get(t, "object") for t in get_args(field.type) if t is not type(None))
         return " or ".join([*names, "null"])
-    return _TYPES.get(field.type, "object")
+    return "list" if field.type == tuple[str, ...] else _TYPES.get(field.type, "object")
 
 
 def _anchor(name: str) -> str:

@@ -69,6 +69,9 @@ def run(
     settings = settings_from(config)
     try:
         uvloop.run(_run(settings, demonstration_model=demonstration_model))
+    except ConfigError as error:
+        err.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
     except (DataDirectoryBusy, MissingProgram, ChildFailed, SQLAlchemyError, OSError) as error:
         err.print(f"The node did not start: {_explained(error)}", style="red", markup=False)
         raise typer.Exit(1) from None

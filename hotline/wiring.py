@@ -31,6 +31,7 @@ from calls.audit import AuditTrail
 from calls.records import CallRecords, RecordWriter
 from calls.retention import Periods, RetentionJob
 from calls.service import CallService
+from config.errors import ConfigError, Problem
 from config.settings import Settings
 from eventbus.bus import EventBus
 from eventbus.catalogue import AgentPresence
@@ -55,7 +56,10 @@ from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines
+from tickets.model import BadModel
+from tickets.sorting import SortingSource
 from tickets.store import TicketStore
+from tickets.tree import BadTree, read_tree
 from tickets.working_days import Calendar
 from web.app import create_app
 from web.server import WebServer
@@ -147,7 +151,6 @@ class Wiring:
         self._writer = RecordWriter(self.engine, on_status=partial(self.health.set, "database"))
         self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
         self.audit = AuditTrail(self.engine, self._writer)
-        self.tickets = TicketStore(self.engine)
         handling = self._settings.handling
         self.desk = TicketDesk(
             self.engine,
@@ -159,6 +162,17 @@ class Wiring:
             ),
             dispatch=handling.webhook_url is not None,
         )
+        wanted = self._settings.tickets
+        try:
+            self.sorting = SortingSource(
+                tree=read_tree(wanted.categories) if wanted.categories else None,
+                model=wanted.category_model,
+                on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
+            )
+        except (BadTree, BadModel, OSError) as error:
+            found = str(wanted.category_model if isinstance(error, BadModel) else wanted.categories)
+            raise ConfigError([Problem("tickets", found, "usable files", str(error))]) from error
+        self.tickets = TicketStore(self.engine, sorting=self.sorting)
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
         # The dictionary takes a second to load: not during the first call, and not on this loop.
@@ -388,6 +402,7 @@ class Wiring:
             ),
             recordings=self._recordings(),
             wall_clock=time.time,
+            sorting=self.sorting,
         )
         self.floor.on_offer = self.calls.on_offer
 

@@ -40,11 +40,16 @@ class AddressEar:
         """The words that the parts were read from."""
         return " … ".join(self._words) or None
 
-    def confirm(self, said: Figured) -> None:
-        """Take over the places of an agent's question that the citizen said yes to."""
+    def confirm(self, said: Figured) -> bool:
+        """Take over the places of an agent's question that the citizen said yes to.
+
+        Returns:
+            Whether the question named a place.
+        """
         places = find_places(said.text)
         if self.take(places):
             self._words.append(said.words(places[0].start, max(place.end for place in places)))
+        return bool(places)
 
     def take(self, places: list[Place], *, corrected: bool = False) -> bool:
         """Add parts to the address; tell whether it changed."""

@@ -1,4 +1,8 @@
-"""What a matter is about: weighted words per category, from ``tickets/data/categories.toml``."""
+"""What a matter is about: weighted words per category, or a model trained on a city's tickets.
+
+An entry such as ``停水=4`` weighs 4 (3 where nothing is said); ``欠&工资`` needs both words, near
+one another, in either order.
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +11,8 @@ from functools import cache
 from itertools import permutations
 from typing import Protocol
 
-from tickets import rules
+from tickets.tree import OTHER, SHIPPED, CategoryTree
 
-_NOTHING = "其他"
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
 _DENIED = re.compile(r"(?:没有人|没人|不是)(?:打架|着火|受伤|闹事|吵架|赌博|偷|抢|骗)")
@@ -17,16 +20,23 @@ _LEAST = 2.0
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
 _HINT = 6.0
+_DOUBT = 1.0
+"""What the evidence is measured against where no other category is in question."""
+_UNSURE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A category, its second level, how well it fits, and the words that said so."""
+    """A category, its second level, how well it fits, and the words that said so.
+
+    ``confidence`` (0 to 1) is set of the best one only.
+    """
 
     category: str
     topic: str
     score: float
     words: tuple[str, ...]
+    confidence: float = 0.0
 
 
 class Classifier(Protocol):
@@ -50,35 +60,57 @@ class _Keyword:
         return self.near is None or self.near.search(text) is not None
 
 
-def classify(text: str, hint: str | None = None) -> list[Ranked]:
-    """Rank the categories whose words are in the text, best first; ``其他`` when none is.
+class RuleClassifier:
+    """Ranks the categories of a tree by the words that are in a text."""
 
-    Args:
-        text: what was said.
-        hint: the category that an emergency points to: 往下跳 says more than 屋顶.
-    """
-    text = _DENIED.sub("", text)
-    ranked = [
-        best
-        for category, topics in _keywords().items()
-        if (best := _rank(text, category, topics)) is not None
-    ]
-    if hint:
-        known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
-        ranked = [r for r in ranked if r.category != hint]
-        ranked.append(replace(known, score=known.score + _HINT))
-    # sort() is stable: between equals the file's order decides.
-    ranked.sort(key=lambda candidate: -candidate.score)
-    if not ranked or ranked[0].score < _LEAST:
-        return [Ranked(_NOTHING, "", 0.0, ()), *ranked]
-    return ranked
+    def __init__(self, tree: CategoryTree = SHIPPED) -> None:
+        self._keywords = _compiled(tree)
+
+    def __call__(self, text: str, hint: str | None = None) -> list[Ranked]:
+        """Rank the categories whose words are in the text, best first; 其他 when none is.
+
+        Args:
+            text: what was said.
+            hint: the category that an emergency points to: 往下跳 says more than 屋顶.
+        """
+        text = _DENIED.sub("", text)
+        ranked = [
+            best
+            for category, topics in self._keywords.items()
+            if (best := _rank(text, category, topics)) is not None
+        ]
+        if hint is not None and hint in self._keywords:
+            known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
+            ranked = [r for r in ranked if r.category != hint]
+            ranked.append(replace(known, score=known.score + _HINT))
+        # sort() is stable: between equals the file's order decides.
+        ranked.sort(key=lambda candidate: -candidate.score)
+        if not ranked or ranked[0].score < _LEAST:
+            return [Ranked(OTHER, "", 0.0, (), _UNSURE), *ranked]
+        second = ranked[1].score if len(ranked) > 1 else 0.0
+        share = ranked[0].score / (ranked[0].score + second + _DOUBT)
+        ranked[0] = replace(ranked[0], confidence=round(share, 2))
+        return ranked
+
+
+_Keywords = Mapping[str, Mapping[str, tuple["_Keyword", ...]]]
 
 
 @cache
-def _keywords() -> Mapping[str, Mapping[str, tuple[_Keyword, ...]]]:
+def shipped() -> RuleClassifier:
+    """Return the rules that ship with the product."""
+    return RuleClassifier()
+
+
+def classify(text: str, hint: str | None = None) -> list[Ranked]:
+    """Rank the categories of the shipped tree (see ``RuleClassifier``)."""
+    return shipped()(text, hint)
+
+
+def _compiled(tree: CategoryTree) -> _Keywords:
     return {
         category: {topic: tuple(map(_keyword, words)) for topic, words in topics.items()}
-        for category, topics in rules.load("categories").items()
+        for category, topics in tree.topics.items()
     }
 
 

@@ -4,14 +4,22 @@
 agent corrected belongs to the agent and is never overwritten by what is heard later.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
+from tickets.category import Classifier, classify
 from tickets.ear import Ear
-from tickets.fields import FIELDS, FieldChange, FieldValue, Source, check
+from tickets.fields import FIELDS, FieldChange, FieldValue, Passage, check
+from tickets.heard import REMEMBERED, SURE, Heard
+from tickets.tree import SHIPPED, CategoryTree
 
 Speaker = Literal["caller", "agent"]
+
+_CLEARER = 0.05
+"""A rise of confidence that is worth telling."""
+_PIECES = re.compile(r" … |、|…|\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +31,45 @@ class Utterance:
         text: the words.
         start: seconds since the answer.
         end: seconds since the answer.
+        times: each word with its start and end, where the recogniser tells; joined they are as long
+            as ``text``.
+        confidence: the recogniser's own, 0 to 1; None where it gives none.
     """
 
     speaker: Speaker
     text: str
     start: float = 0.0
     end: float = 0.0
+    times: tuple[tuple[str, float, float], ...] = ()
+    confidence: float | None = None
+
+    def passage(self, start: int, end: int) -> Passage:
+        """Return when ``text[start:end]`` was said."""
+        moments = self._moments()
+        return Passage(self.speaker, moments[start][0], moments[max(start, end - 1)][1])
+
+    def _moments(self) -> list[tuple[float, float]]:
+        """Return start and end of every character."""
+        words = [(w, s, e) for w, s, e in self.times if w]
+        if sum(len(word) for word, _, _ in words) != len(self.text):
+            words = [(self.text or " ", self.start, self.end)]
+        moments = []
+        for word, start, end in words:
+            step = (end - start) / len(word)
+            moments += [
+                (round(start + n * step, 2), round(start + (n + 1) * step, 2))
+                for n in range(len(word))
+            ]
+        return moments
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the caller's earlier tickets say of him."""
+
+    name: str | None = None
+    title: str | None = None
+    address: str | None = None
 
 
 _EMPTY: Mapping[str, Any] = {
@@ -47,26 +88,56 @@ class TicketDraft:
         ticket_id: the ticket's number.
         caller_id: the number the citizen calls from, the call-back number until he says another
             complete one; None when withheld.
+        classifier: ranks categories for what was said.
+        tree: the categories there are.
     """
 
-    def __init__(self, ticket_id: str, caller_id: str | None) -> None:
+    def __init__(
+        self,
+        ticket_id: str,
+        caller_id: str | None,
+        *,
+        classifier: Classifier = classify,
+        tree: CategoryTree = SHIPPED,
+    ) -> None:
         self.ticket_id = ticket_id
         self.caller_id = caller_id
         self.fields: dict[str, FieldValue] = {
             name: FieldValue(_EMPTY.get(name), "heard") for name in FIELDS
         }
         if caller_id:
-            self.fields["phone"] = FieldValue(caller_id, "caller_id")
+            self.fields["phone"] = FieldValue(caller_id, "caller_id", confidence=SURE)
+        self._tree = tree
         self._heard: list[Utterance] = []
-        self._ear = Ear()
+        self._ear = Ear(classifier, tree)
 
     def hear(self, utterance: Utterance) -> list[FieldChange]:
         """Take in what one party said; return the fields that changed. Never raises."""
         self._heard.append(utterance)
         changes: list[FieldChange] = []
-        for field, value, evidence in self._ear.hear(utterance.speaker, utterance.text):
-            changes += self._set(field, value, "heard", evidence)
+        certainty = 1.0 if utterance.confidence is None else utterance.confidence
+        for heard in self._ear.hear(utterance.speaker, utterance.text):
+            changes += self._take(replace(heard, confidence=heard.confidence * certainty))
         return changes
+
+    def remember(self, history: History) -> list[FieldChange]:
+        """Fill what is still empty from the caller's earlier tickets; return what changed."""
+        changes: list[FieldChange] = []
+        if self.fields["name"].value and self.fields["name"].value != history.name:
+            return changes  # somebody else calls from this number today
+        for field in ("name", "title", "address"):
+            value, old = getattr(history, field), self.fields[field]
+            if value and not old.value and old.source != "agent":
+                changes += self._put(field, FieldValue(value, "history", None, REMEMBERED))
+        return changes
+
+    def check(self, field: str, value: object) -> str | bool | None:
+        """Return ``value`` as the field would store it.
+
+        Raises:
+            TicketError: unknown field, or a value it cannot hold.
+        """
+        return check(field, value, self._tree)
 
     def correct(self, field: str, value: object) -> list[FieldChange]:
         """Set a field for the agent; return what changed, fields that follow from it included.
@@ -74,29 +145,68 @@ class TicketDraft:
         Raises:
             TicketError: unknown field, or a value it cannot hold; nothing was changed.
         """
-        decided = {field: check(field, value)}
+        decided = {field: self.check(field, value)}
         if field == "urgency":
             decided["urgent"] = decided["urgency"] in {"紧急", "特急"}
         elif field == "urgent" and decided["urgent"] != self.fields["urgent"].value:
             decided["urgency"] = "紧急" if decided["urgent"] else "普通"
+        elif field == "category" and decided["category"] != self.fields["category"].value:
+            decided["topic"] = None  # it belonged to the category before
         if decided.get("urgent") is False:
             # Nothing may call for the fire brigade on a ticket that the agent declared calm.
             decided |= {"urgency_reason": None, "transfer": None}
         changes: list[FieldChange] = []
         for name, decision in decided.items():
-            changes += self._set(name, decision, "agent", None)
+            if self.fields[name] != FieldValue(decision, "agent", None, 1.0):
+                changes += self._put(name, FieldValue(decision, "agent", None, 1.0))
         return changes
 
-    def _set(
-        self, field: str, value: Any, source: Source, evidence: str | None
-    ) -> list[FieldChange]:
+    def _take(self, heard: Heard) -> list[FieldChange]:
+        field, value = heard.field, heard.value
         old = self.fields[field]
-        if source == "heard" and old.source == "agent":
+        confidence = round(heard.confidence, 2) if heard.words or value else None
+        if old.source == "agent" or (not value and old.source != "heard"):
             return []
-        if old.source == source and old.value == value:
-            return []  # said again; the first words stay the evidence
-        self.fields[field] = FieldValue(value, source, evidence)
-        return [FieldChange(field, value, source, evidence)]
+        if old.value == value and old.source == "heard":
+            # Said again: the first words stay the evidence.
+            if (confidence or 0.0) < (old.confidence or 0.0) + _CLEARER:
+                return []
+            return self._put(field, replace(old, confidence=confidence))
+        now = FieldValue(value, "heard", heard.words, confidence, self._passage(heard.words))
+        if old.source == "history":
+            now = _agreed(field, old, now)
+        changes = self._put(field, now)
+        if field == "name" and old.source == "history" and now.source == "heard":
+            changes += self._forget(old.value)
+        return changes
+
+    def _forget(self, name: str) -> list[FieldChange]:
+        """Take back what belonged to somebody else who once called from this number."""
+        if self.fields["name"].value == name:
+            return []
+        return [
+            change
+            for field in ("title", "address")
+            if self.fields[field].source == "history"
+            for change in self._put(field, FieldValue(None, "heard"))
+        ]
+
+    def _put(self, field: str, now: FieldValue) -> list[FieldChange]:
+        self.fields[field] = now
+        return [FieldChange(field, now)]
+
+    def _passage(self, words: str | None) -> Passage | None:
+        """Find where words were said, in the newest utterance that has any of them."""
+        pieces = [piece for piece in _PIECES.split(words or "") if piece]
+        for said in reversed(self._heard):
+            spans = [
+                (start, start + len(piece))
+                for piece in pieces
+                if (start := said.text.find(piece)) >= 0
+            ]
+            if spans:
+                return said.passage(min(spans)[0], max(end for _, end in spans))
+        return None
 
     def values(self) -> dict[str, Any]:
         """Return the bare values by field name."""
@@ -108,14 +218,27 @@ class TicketDraft:
             "ticket_id": self.ticket_id,
             "caller_id": self.caller_id,
             "fields": {name: field.to_dict() for name, field in self.fields.items()},
-            "heard": [[said.speaker, said.text, said.start, said.end] for said in self._heard],
+            "heard": [
+                [s.speaker, s.text, s.start, s.end, [[*word] for word in s.times], s.confidence]
+                for s in self._heard
+            ],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make the draft again that ``to_dict`` wrote down; it goes on hearing where it was."""
         draft = cls(data["ticket_id"], data["caller_id"])
-        for said in data["heard"]:
-            draft.hear(Utterance(*said))
-        draft.fields = {name: FieldValue(**field) for name, field in data["fields"].items()}
+        for speaker, text, start, end, times, confidence in data["heard"]:
+            words = tuple((word, begin, finish) for word, begin, finish in times)
+            draft.hear(Utterance(speaker, text, start, end, words, confidence))
+        draft.fields = {name: FieldValue.from_dict(field) for name, field in data["fields"].items()}
         return draft
+
+
+def _agreed(field: str, old: FieldValue, now: FieldValue) -> FieldValue:
+    """Compare what is heard with what was remembered: agreement is the best evidence there is."""
+    if old.value == now.value:
+        return replace(now, confidence=SURE)
+    if field == "name" and str(old.value).startswith(str(now.value)):
+        return replace(now, value=old.value, source="history", confidence=SURE)
+    return now

@@ -6,24 +6,27 @@ just asked); what the matter is about is judged anew from all that the citizen h
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from tickets import content
 from tickets.address import AddressEar
 from tickets.category import Classifier, classify
+from tickets.heard import LIKELY, PERHAPS, SURE, Heard
 from tickets.intent import called_before, matter_type, wants_secrecy
+from tickets.moments import TimeEar
 from tickets.names import NameEar, NameHeard
-from tickets.numerals import figures
+from tickets.numerals import Figured, figures
 from tickets.party import PartyEar
 from tickets.phones import PhoneEar, find_number
+from tickets.repairs import repaired
+from tickets.tree import SHIPPED, CategoryTree
 from tickets.urgency import CALM, Urgency, judge
-
-Heard = tuple[str, Any, str | None]
-"""A field's name, its value, and the words it was read from."""
 
 _QUESTION = re.compile(r"(?:吗|对吧|是吧|对么|是么|对不对|是不是|没错吧|可以吧)(?:啊|呀)?$")
 _YES = re.compile(r"^(?:嗯+|啊|哎)?(?:对|是|没错|就是|可以|正确)(?!不对|不起|不是|面|门|了好)")
-_NO = re.compile(r"^(?:嗯+|啊)?(?:不对|不是|错)")
+_DAY_CORRECTED = re.compile(
+    r"^(?:哦|啊|噢|诶|哎|嗯)*(?:不对|不是|说错了?|错了|搞错了|记错了|口误)+(?:了|啊|呀|哦)?"
+    r"(?:我说错了|应该)?(?:是|应该是)?(?P<number>\d{1,2})[号日]"
+)
 _SHORTEST_MATTER = 6
 
 
@@ -32,18 +35,22 @@ class Ear:
 
     Args:
         classifier: ranks categories for a text.
+        tree: names the topics below them.
     """
 
-    def __init__(self, classifier: Classifier = classify) -> None:
+    def __init__(self, classifier: Classifier = classify, tree: CategoryTree = SHIPPED) -> None:
         self._classifier = classifier
+        self._tree = tree
         self._name = NameEar()
         self._phone = PhoneEar()
         self._address = AddressEar()
+        self._time = TimeEar()
         self._party = PartyEar()
         self._urgency: Urgency = CALM
         self._said: list[str] = []
         self._content: list[str] = []
         self._question: str | None = None
+        self._last_number: str | None = None  # time or address: what 不对是27号 corrects
 
     def hear(self, speaker: str, text: str) -> Iterator[Heard]:
         """Take in an utterance; return the values that fields should have now."""
@@ -55,22 +62,27 @@ class Ear:
         self._question = text if _QUESTION.search(text) else None
         self._phone.agent(text)
         self._address.agent(text)
+        self._time.agent(text)
         self._party.agent(text)
-        yield from _named(self._name.agent(text), text)
+        known = self._name.name
+        heard = self._name.agent(text)
+        # 好的陆先生, and he doesn't object: the name was understood.
+        yield from _named(heard, text, LIKELY)
+        if known and known == self._name.name and known in text and heard is not None:
+            yield Heard("name", known, known, SURE)
 
     def _caller(self, text: str) -> Iterator[Heard]:
         if self._question and _YES.match(text):
             yield from self._confirmed(self._question)
         self._question = None
         name = self._name.caller(text)
-        yield from _named(name, text)
+        yield from _named(name, text, LIKELY)
         number = self._phone.caller(text)
         if number:
-            yield ("phone", *number)
+            yield Heard("phone", *number, (LIKELY + SURE) / 2)
         spans = [*self._phone.spans, *([(name.start, name.end)] if name else [])]
-        said = figures(_blanked(text, spans))
-        if self._address.caller(said):
-            yield "address", self._address.text, self._address.evidence
+        said = repaired(figures(_blanked(text, spans)))
+        yield from self._numbered(said)
         self._party.caller(said.text)
         urgency = judge(text)
         if urgency.rank > self._urgency.rank:
@@ -79,45 +91,69 @@ class Ear:
         self._content.append(content.readable(said.text))
         yield from self._matter()
 
+    def _numbered(self, said: Figured) -> Iterator[Heard]:
+        """Hear time and place, whose numbers look alike: 27号 is a day or a house."""
+        corrected = _DAY_CORRECTED.match(said.text)
+        if corrected and self._last_number == "time" and self._time.has_day:
+            words = said.words(corrected.start("number"), corrected.end())
+            yield Heard("time", self._time.correct_day(corrected["number"]), words, LIKELY)
+            return
+        moment = self._time.caller(said.text)
+        if moment:
+            self._last_number = "time"
+            yield Heard("time", moment.text, said.words(moment.start, moment.end), PERHAPS)
+        if self._address.caller(said):
+            self._last_number = "address"
+            yield self._placed()
+
+    def _placed(self, confidence: float = 0.0) -> Heard:
+        sure = LIKELY if re.search(r"\d", self._address.text or "") else PERHAPS
+        return Heard("address", self._address.text, self._address.evidence, max(sure, confidence))
+
     def _confirmed(self, question: str) -> Iterator[Heard]:
         """Take over what the agent read back and the citizen said yes to."""
+        name = self._name.name
+        if name and name in question:
+            yield Heard("name", name, name, SURE)
         number = find_number(question)
         if number:
-            yield "phone", number.digits, question[number.start : number.end]
+            yield Heard("phone", number.digits, question[number.start : number.end], SURE)
             question = _blanked(question, [(number.start, number.end)])
-        self._address.confirm(figures(question))
+        read_back = self._address.confirm(figures(question))
         if self._address.text:
-            yield "address", self._address.text, self._address.evidence
+            yield self._placed(SURE if read_back else 0.0)
 
     def _matter(self) -> Iterator[Heard]:
         text = "，".join(self._said)
         best = self._classifier(text, self._urgency.category)[0]
         kind = matter_type(text, best.category, self._urgency)
         if kind.type:
-            yield "type", kind.type, kind.words
+            yield Heard("type", kind.type, kind.words, LIKELY if kind.words else PERHAPS)
         if best.words or len(text) >= _SHORTEST_MATTER:
-            yield "category", best.category, "、".join(best.words) or None
+            words = "、".join(best.words) or None
+            yield Heard("category", best.category, words, best.confidence)
+            yield Heard("topic", self._tree.topic_of(best.topic), words, best.confidence)
         urgency = self._urgency
-        yield "urgent", urgency.urgent, urgency.words
-        yield "urgency", urgency.level, urgency.words
-        yield "urgency_reason", urgency.reason, urgency.words
-        yield "transfer", urgency.transfer, urgency.words
+        yield Heard("urgent", urgency.urgent, urgency.words)
+        yield Heard("urgency", urgency.level, urgency.words)
+        yield Heard("urgency_reason", urgency.reason, urgency.words)
+        yield Heard("transfer", urgency.transfer, urgency.words)
         for field, words in (("secret", wants_secrecy(text)), ("repeat", called_before(text))):
-            yield field, words is not None, words
+            yield Heard(field, words is not None, words)
         party = self._party.best(kind.type)
         party_name = party.name if party else None
-        yield "party", party_name, party_name
-        yield "content", content.join(self._content), None
+        yield Heard("party", party_name, party_name, PERHAPS)
+        yield Heard("content", content.join(self._content), None)
 
 
-def _named(heard: NameHeard | None, text: str) -> Iterator[Heard]:
+def _named(heard: NameHeard | None, text: str, confidence: float) -> Iterator[Heard]:
     if heard is None:
         return
     words = text[heard.start : heard.end] or text
     if heard.name:
-        yield "name", heard.name, words
+        yield Heard("name", heard.name, words, confidence)
     if heard.title:
-        yield "title", heard.title, words
+        yield Heard("title", heard.title, words, confidence)
 
 
 def _blanked(text: str, spans: list[tuple[int, int]]) -> str:

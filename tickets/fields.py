@@ -7,39 +7,16 @@ at a glance why a draft says what it says.
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-Source = Literal["heard", "caller_id", "agent"]
+from tickets.tree import SHIPPED, CategoryTree
+
+Source = Literal["heard", "caller_id", "history", "agent"]
 
 TYPES = ("咨询", "求助", "投诉", "举报", "建议", "表扬")
 TITLES = ("先生", "女士")
 URGENCIES = ("普通", "一般", "紧急", "特急")
 PARTNERS = ("110", "119", "120", "122")
-CATEGORIES = (
-    "市容管理",
-    "物业管理",
-    "路况管理",
-    "消费维权",
-    "道路设施",
-    "社会保障",
-    "社区管理",
-    "劳动纠纷",
-    "消防安全",
-    "园林绿化",
-    "环境保护",
-    "公用事业",
-    "住房保障",
-    "教育文体",
-    "医疗卫生",
-    "交通出行",
-    "违法建设",
-    "治安警情",
-    "企业服务",
-    "人才服务",
-    "城乡规划",
-    "纪检监察",
-    "其他",
-)
 FIELDS = (
     "name",
     "title",
@@ -47,6 +24,8 @@ FIELDS = (
     "address",
     "type",
     "category",
+    "topic",
+    "time",
     "urgent",
     "urgency",
     "urgency_reason",
@@ -61,19 +40,20 @@ FIELDS = (
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "title": TITLES,
     "type": TYPES,
-    "category": CATEGORIES,
     "urgency": URGENCIES,
     "transfer": PARTNERS,
 }
 _LENGTHS: Mapping[str, int] = {
     "name": 40,
     "address": 200,
+    "topic": 100,
+    "time": 60,
     "party": 100,
     "urgency_reason": 200,
     "content": 10_000,
 }
 _MAY_BE_EMPTY = frozenset(
-    {"name", "title", "phone", "address", "transfer", "urgency_reason", "party"}
+    {"name", "title", "phone", "address", "topic", "time", "transfer", "urgency_reason", "party"}
 )
 _PHONE = re.compile(
     r"1[3-9]\d{9}"  # mobile
@@ -100,36 +80,86 @@ class TicketError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Where in the recording words were said.
+
+    Attributes:
+        leg: ``caller`` or ``agent``.
+        start: seconds since the answer.
+        end: seconds since the answer.
+    """
+
+    leg: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class FieldValue:
     """What a field holds.
 
     Attributes:
         value: str, bool or None.
-        source: ``heard`` in the talk, ``caller_id`` of the call, or ``agent`` who corrected it.
+        source: ``heard`` in the talk, ``caller_id`` of the call, ``history`` of the caller's
+            earlier tickets, or ``agent`` who corrected it.
         evidence: the words it was read from, or None.
+        confidence: 0 to 1, how sure; None of a field that nobody has said anything about.
+        passage: where the words were said, or None.
     """
 
     value: Any
     source: Source
     evidence: str | None = None
+    confidence: float | None = None
+    passage: Passage | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"value", "source", "evidence"}``."""
+        """Return ``{"value", "source", "evidence", "confidence", "passage"}``."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make the value again that ``to_dict`` wrote down, in this or an earlier version."""
+        passage = data.get("passage")
+        return cls(
+            data["value"],
+            data["source"],
+            data.get("evidence"),
+            data.get("confidence"),
+            Passage(**passage) if passage else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A field took a new value (or the same value from a new source)."""
+    """A field took a new value (or the same value from a new source, or with more confidence)."""
 
     field: str
-    value: Any
-    source: Source
-    evidence: str | None = None
+    now: FieldValue
+
+    @property
+    def value(self) -> Any:
+        """What the field holds now."""
+        return self.now.value
+
+    @property
+    def source(self) -> Source:
+        """Who set it."""
+        return self.now.source
+
+    @property
+    def evidence(self) -> str | None:
+        """The words it was read from."""
+        return self.now.evidence
 
 
-def check(field: str, value: object) -> str | bool | None:
+def check(field: str, value: object, tree: CategoryTree = SHIPPED) -> str | bool | None:
     """Return ``value`` as the field would store it.
+
+    Args:
+        field: its name.
+        value: what it should hold.
+        tree: the categories there are.
 
     Raises:
         TicketError: the field does not exist or cannot hold the value.
@@ -147,9 +177,10 @@ def check(field: str, value: object) -> str | bool | None:
     text = value.strip()
     if field == "phone":
         return _checked_phone(text)
-    if field in _CHOICES:
-        if text not in _CHOICES[field]:
-            choices = ", ".join(_CHOICES[field])
+    if field in _CHOICES or field == "category":
+        allowed = tree.names if field == "category" else _CHOICES[field]
+        if text not in allowed:
+            choices = ", ".join(allowed)
             raise TicketError(field, "not_a_choice", f"{field} is one of {choices}; not {text!r}")
         return text
     if len(text) > _LENGTHS[field]:

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 _FORMAT = "hotline12345 categories"
 _VERSION = 1
-_TEXT = "model.json"
+TEXT = "model.json"
 _NUMBERS = "weights.npz"
 _ARRAYS = ("idf", "coefficients", "intercepts")
 
@@ -120,7 +120,7 @@ class Model:
         }
         content = json.dumps(text, ensure_ascii=False, indent=1).encode()
         # A crash between the two leaves a pair that the checksum refuses.
-        for name, data in ((_NUMBERS, numbers.getvalue()), (_TEXT, content)):
+        for name, data in ((_NUMBERS, numbers.getvalue()), (TEXT, content)):
             part = folder / f"{name}.part"
             part.write_bytes(data)
             part.replace(folder / name)
@@ -133,7 +133,7 @@ class Model:
             BadModel: what is there is none, or is damaged.
             OSError: a file cannot be read.
         """
-        path = folder / _TEXT
+        path = folder / TEXT
         try:
             text = json.loads(path.read_bytes())
         except ValueError as error:
@@ -141,7 +141,7 @@ class Model:
         _check_text(path, text)
         data = (folder / _NUMBERS).read_bytes()
         if hashlib.sha256(data).hexdigest() != text["sha256"]:
-            raise BadModel(f"{folder / _NUMBERS}: is not the one that {_TEXT} was written with")
+            raise BadModel(f"{folder / _NUMBERS}: is not the one that {TEXT} was written with")
         terms = tuple((block, term) for block in BLOCKS for term in text["terms"][block])
         idf, coefficients, intercepts = _arrays(
             folder / _NUMBERS, data, len(text["labels"]), len(terms)

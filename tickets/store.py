@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tickets.draft import TicketDraft
-from tickets.fields import FieldValue, check
+from tickets.fields import FieldValue
+from tickets.sorting import SortingSource
 
 metadata = sa.MetaData()
 
@@ -31,7 +32,7 @@ tickets_table = sa.Table(
     sa.Column("phone", sa.String(32), nullable=True, index=True),
     sa.Column("name", sa.String(64), nullable=True),
     sa.Column("type", sa.String(8), nullable=True),
-    sa.Column("category", sa.String(32), nullable=True, index=True),
+    sa.Column("category", sa.String(100), nullable=True, index=True),
     sa.Column("street", sa.String(40), nullable=True, index=True),
     sa.Column("urgency", sa.String(8), nullable=False),
     sa.Column("secret", sa.Boolean, nullable=False),
@@ -129,10 +130,18 @@ class TicketStore:
     Args:
         engine: a SQLAlchemy engine whose database has the tables of ``metadata``.
         clock: Unix seconds.
+        sorting: knows the categories that a correction may name.
     """
 
-    def __init__(self, engine: AsyncEngine, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        clock: Callable[[], float] = time.time,
+        sorting: SortingSource | None = None,
+    ) -> None:
         self._engine = engine
+        self._sorting = sorting or SortingSource()
         self._clock = clock
 
     async def create(self, draft: TicketDraft, *, call_id: str, agent_id: str | None) -> None:
@@ -183,10 +192,10 @@ class TicketStore:
         async with self._engine.begin() as connection:
             now = self._clock()
             row = await _draft_row(connection, ticket_id, now)
-            draft = TicketDraft(ticket_id, None)
-            draft.fields = {name: FieldValue(**field) for name, field in row.fields.items()}
+            draft = TicketDraft(ticket_id, None, tree=self._sorting.current().tree)
+            draft.fields = {name: FieldValue.from_dict(field) for name, field in row.fields.items()}
             for field, value in changes.items():
-                check(field, value)
+                draft.check(field, value)
             for field, value in changes.items():
                 draft.correct(field, value)
             await _write(connection, row, _as_json(draft.fields), agent_id, now)
@@ -257,6 +266,29 @@ class TicketStore:
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.limit(limit).offset(offset))
             return [as_ticket(row) for row in rows]
+
+    async def of_caller(
+        self, number: str, *, before: str | None = None, limit: int = 5
+    ) -> list[dict[str, Any]]:
+        """Return the last tickets with this call-back number, newest first.
+
+        Secret ones are left out: a telephone may be shared.
+
+        Args:
+            number: as dialled.
+            before: leave out this ticket itself.
+            limit: at most so many.
+        """
+        query = (
+            sa.select(tickets_table)
+            .where(tickets_table.c.phone == number, tickets_table.c.secret.is_(sa.false()))
+            .order_by(tickets_table.c.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(tickets_table.c.id != before)
+        async with self._engine.connect() as connection:
+            return [as_ticket(row) for row in await connection.execute(query)]
 
     async def changes(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return a ticket's history, oldest first: at, who, field, before, after."""

@@ -108,6 +108,7 @@ def create_app(
     )
     errors.install(app)
     api = APIRouter(prefix="/api/v1")
+    api.include_router(routes_tickets.tree)
     for part in (
         routes_session,
         routes_agents,

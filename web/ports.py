@@ -137,6 +137,12 @@ class Calls(Protocol):
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket, live or stored, or None."""
 
+    async def history(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Return the caller's earlier tickets, newest first, a few facts of each."""
+
+    def categories(self) -> list[dict[str, Any]]:
+        """Return the category tree: ``[{"name", "topics"}]``."""
+
     async def tickets(
         self,
         *,

@@ -10,11 +10,24 @@ from web.auth import Asker, Viewer
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.routes_calls import Paging
-from web.schemas import Page, StepIn, StepOut, TicketChange, TicketOut, TicketStatus
+from web.schemas import (
+    CategoryOut,
+    EarlierTicketOut,
+    Page,
+    StepIn,
+    StepOut,
+    TicketChange,
+    TicketOut,
+    TicketStatus,
+)
 from web.services import Served, Services
 
 router = APIRouter(
     prefix="/tickets", tags=["tickets"], responses=documented(HTTPStatus.UNAUTHORIZED)
+)
+
+tree = APIRouter(
+    prefix="/categories", tags=["tickets"], responses=documented(HTTPStatus.UNAUTHORIZED)
 )
 
 TicketId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
@@ -58,6 +71,21 @@ async def tickets(
     )
     items = [shown_ticket(ticket, who) for ticket in found]
     return Page(items=items, limit=page.limit, offset=page.offset)
+
+
+@tree.get("", summary="The category tree")
+async def categories(_who: Asker, served: Served) -> list[CategoryOut]:
+    """Return the categories that a ticket may have, and the topics below each."""
+    return [CategoryOut.model_validate(category) for category in served.calls.categories()]
+
+
+@router.get("/{ticket_id}/history", summary="The caller's earlier tickets", responses=_ONE)
+async def history(ticket_id: TicketId, who: Asker, served: Served) -> list[EarlierTicketOut]:
+    """Return the last tickets with the same call-back number, secret ones left out."""
+    found = await _find(served, who, ticket_id)
+    earlier = await served.calls.history(ticket_id)
+    shown = earlier if found.get("agent_id") == who.id else masked(earlier)
+    return [EarlierTicketOut.model_validate(ticket) for ticket in shown]
 
 
 @router.get("/{ticket_id}", summary="One ticket", responses=_ONE)

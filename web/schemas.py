@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from calls.redaction import Side
-from tickets.fields import CATEGORIES, PARTNERS, TITLES, TYPES, URGENCIES
+from tickets.fields import PARTNERS, TITLES, TYPES, URGENCIES
 from tickets.life import Status
 
 PresenceState = Literal[
@@ -55,7 +55,13 @@ class TicketFields(_Request):
     phone: str | None = Field(default=None, examples=["15250322668"])
     address: str | None = Field(default=None, max_length=200)
     type: str | None = _choice(*TYPES)
-    category: str | None = _choice(*CATEGORIES)
+    category: str | None = Field(
+        default=None,
+        max_length=100,
+        description="One of those that `GET /categories` names.",
+    )
+    topic: str | None = Field(default=None, max_length=100)
+    time: str | None = Field(default=None, max_length=60)
     urgent: StrictBool | None = None
     urgency: str | None = _choice(*URGENCIES)
     urgency_reason: str | None = Field(default=None, max_length=200)
@@ -223,22 +229,46 @@ class CallOut(BaseModel):
 
 
 class UtteranceOut(BaseModel):
-    """What a party said; start and end are seconds since the answer."""
+    """What a party said; start and end are seconds since the answer.
+
+    ``text`` has figures, punctuation and names put right; ``spoken`` is what was recognised.
+    """
 
     seq: int
     leg: str
     start: float
     end: float
     text: str
+    spoken: str | None = None
     confidence: float | None = None
 
 
+class PassageOut(BaseModel):
+    """Where in the recording words were said; seconds since the answer."""
+
+    leg: str
+    start: float
+    end: float
+
+
 class FieldOut(BaseModel):
-    """A field's value, who gave it (heard, caller_id, agent) and the words it was heard in."""
+    """A field's value, who gave it (heard, caller_id, history, agent) and the words it was read in.
+
+    ``confidence`` is 0 to 1.
+    """
 
     value: Any = None
     source: str | None = None
     evidence: str | None = None
+    confidence: float | None = None
+    passage: PassageOut | None = None
+
+
+class CategoryOut(BaseModel):
+    """A category and the topics below it."""
+
+    name: str
+    topics: list[str]
 
 
 class TicketOut(BaseModel):
@@ -265,6 +295,18 @@ class TicketOut(BaseModel):
     satisfied: bool | None = None
     satisfied_unit: bool | None = None
     satisfied_agent: bool | None = None
+
+
+class EarlierTicketOut(BaseModel):
+    """A line of the list of a caller's earlier tickets."""
+
+    id: str
+    created_at: float
+    status: str
+    type: str | None = None
+    category: str | None = None
+    address: str | None = None
+    content: str | None = None
 
 
 class Page(BaseModel, Generic[Item]):

@@ -64,6 +64,8 @@ def test_an_empty_draft_knows_the_caller_and_nothing_else() -> None:
         "value": "13862311001",
         "source": "caller_id",
         "evidence": None,
+        "confidence": 0.95,
+        "passage": None,
     }
     assert TicketDraft("t", None).values()["phone"] is None
     assert draft.values() | {"phone": None} == {

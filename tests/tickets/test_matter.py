@@ -2,15 +2,15 @@ import pytest
 
 from tickets.category import classify
 from tickets.content import join, readable
-from tickets.fields import CATEGORIES
 from tickets.intent import called_before, matter_type, wants_secrecy
 from tickets.party import PartyEar
 from tickets.rules import load
+from tickets.tree import SHIPPED
 from tickets.urgency import CALM
 
 
 def test_the_rule_file_knows_exactly_the_categories_of_the_field() -> None:
-    assert set(load("categories")) == set(CATEGORIES)
+    assert set(load("categories")) == set(SHIPPED.names)
 
 
 @pytest.mark.parametrize(

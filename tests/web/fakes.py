@@ -29,8 +29,10 @@ from eventbus.catalogue import (
 )
 from tickets.draft import TicketDraft
 from tickets.fields import FieldValue, check
+from tickets.history import brief
 from tickets.life import Handling, Step, take
 from tickets.store import AlreadySubmitted, UnknownTicket
+from tickets.tree import SHIPPED
 from tickets.working_days import Calendar
 
 PASSWORD = "correct horse"
@@ -383,6 +385,17 @@ class FakeCalls:
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         ticket = self._tickets.get(ticket_id)
         return ticket.as_dict() if ticket else None
+
+    async def history(self, ticket_id: str) -> list[dict[str, Any]]:
+        phone = self._tickets[ticket_id].draft.values()["phone"]
+        return [
+            brief(ticket.as_dict())
+            for ticket in reversed(self._tickets.values())
+            if ticket.draft.ticket_id != ticket_id and ticket.draft.values()["phone"] == phone
+        ]
+
+    def categories(self) -> list[dict[str, Any]]:
+        return SHIPPED.to_list()
 
     async def tickets(
         self,

@@ -55,6 +55,8 @@ async def test_an_agent_sees_his_own_call_in_full(house: House) -> None:
         "value": "15250322668",
         "source": "caller_id",
         "evidence": None,
+        "confidence": 0.95,
+        "passage": None,
     }
 
 
@@ -169,6 +171,8 @@ async def test_a_ticket_is_corrected_and_submitted_once(house: House) -> None:
         "value": "张三",
         "source": "agent",
         "evidence": None,
+        "confidence": 1.0,
+        "passage": None,
     }
     assert changed.json()["fields"]["address"]["value"] is None
     assert submitted.json()["fields"]["name"]["value"] == "张三"

@@ -72,6 +72,7 @@ export const api = {
   /** @param {string} callId @returns {string} */
   recordingUrl: (callId) => `/api/v1/calls/${segment(callId)}/recording`,
   tickets: () => request("GET", "/tickets?limit=100"),
+  categories: () => request("GET", "/categories"),
   /** @param {string} ticketId */
   ticket: (ticketId) => request("GET", `/tickets/${segment(ticketId)}`),
   /** @param {string} ticketId @param {Record<string, unknown>} fields */

@@ -13,6 +13,8 @@ import { clock, Transcript } from "./transcript.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Ticket} Ticket */
 
+/** @param {{name: string}} category */
+const nameOf = ({ name }) => name;
 const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.submitted"];
 
 const unixNow = () => Date.now() / 1000;
@@ -32,6 +34,7 @@ export class Desk {
       save: (ticketId, fields) => api.correct(ticketId, fields),
       onSaved: (ticket) => this.dispatch({ event: "corrected", ticket }),
       onStatus: (key) => this.showSaveState(key),
+      onPlay: (passage) => this.play(passage),
     });
     this.feed = new Feed({
       onEvent: (event) => this.onEvent(event),
@@ -76,6 +79,7 @@ export class Desk {
     if (event.event === "snapshot") {
       this.form.send(); // what was typed while it was away
       this.openLinked();
+      this.attempt(async () => this.form.setCategories((await api.categories()).map(nameOf)));
     }
     if (event.agent_id !== this.state.agent?.id) return;
     if (event.event === "agent.presence" && event.state === "wrap_up") {
@@ -268,6 +272,13 @@ export class Desk {
       else this.recording.removeAttribute("src");
       this.recording.load();
     }
+  }
+
+  /** @param {{start: number}} passage what is played are the words that a field was read from */
+  play(passage) {
+    if (this.recording.hidden) return; // it is there when the call is over
+    this.recording.currentTime = passage.start;
+    this.attempt(() => this.recording.play());
   }
 
   drawTicket() {

@@ -2,7 +2,8 @@
 /**
  * What the desktop knows, and how each event changes it. `reduce` is pure: no page, no network.
  *
- * @typedef {{value: any, source: string | null, evidence: string | null}} Field
+ * @typedef {{value: any, source: string | null, evidence: string | null, confidence?: number | null,
+ *   passage?: {leg: string, start: number, end: number} | null}} Field
  * @typedef {{id: string, call_id: string | null, agent_id: string | null, status: string, created_at: number | null,
  *   submitted_at: number | null, fields: Record<string, Field>}} Ticket
  * @typedef {{seq: number, leg: string, start: number, end: number, text: string}} Utterance
@@ -178,7 +179,13 @@ const CHANGES = {
       ...ticket,
       fields: {
         ...ticket.fields,
-        [event.field]: { value: event.value, source: event.source, evidence: event.evidence },
+        [event.field]: {
+          value: event.value,
+          source: event.source,
+          evidence: event.evidence,
+          confidence: event.confidence,
+          passage: event.passage,
+        },
       },
     })),
   "ticket.submitted": (state, event) =>

@@ -11,11 +11,6 @@ import { has, t } from "./i18n.js";
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
 const TYPES = ["咨询", "求助", "投诉", "举报", "建议", "表扬"];
-const CATEGORIES = [
-  "市容管理", "物业管理", "路况管理", "消费维权", "道路设施", "社会保障", "社区管理", "劳动纠纷",
-  "消防安全", "园林绿化", "环境保护", "公用事业", "住房保障", "教育文体", "医疗卫生", "交通出行",
-  "违法建设", "治安警情", "企业服务", "人才服务", "城乡规划", "纪检监察", "其他",
-];
 
 /**
  * @typedef {object} Layout
@@ -31,12 +26,14 @@ const FIELDS = [
   { name: "title", kind: "select", choices: ["先生", "女士"] },
   { name: "phone", kind: "tel", length: 24 },
   { name: "address", kind: "text", length: 200 },
+  { name: "time", kind: "text", length: 60 },
   { name: "type", kind: "select", choices: TYPES },
-  { name: "category", kind: "select", choices: CATEGORIES },
+  { name: "category", kind: "select" },
   { name: "urgency", kind: "select", choices: ["普通", "一般", "紧急", "特急"] },
   { name: "transfer", kind: "select", choices: ["110", "119", "120", "122"] },
   { name: "urgency_reason", kind: "text", length: 200 },
   { name: "party", kind: "text", length: 100 },
+  { name: "topic", kind: "text", length: 100 },
   { name: "secret", kind: "checkbox" },
   { name: "repeat", kind: "checkbox" },
   { name: "content", kind: "area", length: 10000 },
@@ -44,6 +41,7 @@ const FIELDS = [
 
 const PAUSE_MS = 1200;
 const FLASH_MS = 1600;
+const UNSURE_BELOW = 0.5;
 
 /** One field of the form. */
 class Row {
@@ -66,6 +64,8 @@ class Row {
     this.error.dataset.testid = `error-${layout.name}`;
     this.root.append(this.label, this.control, this.error);
     this.flashing = 0;
+    /** @type {{leg: string, start: number, end: number} | null} where its words were said */
+    this.passage = null;
   }
 
   /** @returns {Control} */
@@ -93,8 +93,18 @@ class Row {
       : this.control.value;
   }
 
+  /** @param {string[]} choices */
+  set choices(choices) {
+    const kept = this.control.value;
+    this.control.replaceChildren(new Option(t("none"), ""), ...choices.map((c) => new Option(c, c)));
+    this.control.value = kept;
+  }
+
   /** @param {any} value */
   set value(value) {
+    if (this.control instanceof HTMLSelectElement && value && ![...this.control.options].some((o) => o.value === value)) {
+      this.control.append(new Option(value, value)); // of a tree that was in use before
+    }
     if (this.layout.kind === "checkbox") {
       /** @type {HTMLInputElement} */ (this.control).checked = Boolean(value);
     } else {
@@ -109,20 +119,24 @@ class Row {
   /**
    * @param {string | null} source
    * @param {string | null} evidence
+   * @param {number | null} [confidence]
    */
-  showSource(source, evidence) {
+  showSource(source, evidence, confidence = null) {
     const filled = this.value !== null && this.value !== "" && this.value !== false;
     /** @type {Record<string, boolean>} */
     const speaks = {
       // What a ticket begins with was not heard; only the content is without the words it is from.
       heard: filled && (evidence !== null || this.layout.kind === "area"),
       caller_id: filled,
+      history: filled,
       agent: true, // also of a field that he emptied on purpose
     };
     const shown = source && speaks[source] ? source : "";
     this.source.textContent = shown ? t(`source.${shown}`) : "";
     this.source.dataset.source = shown;
-    this.root.title = shown && evidence ? `“${evidence}”` : "";
+    const percent = shown === "heard" && confidence ? ` ${Math.round(confidence * 100)}%` : "";
+    this.root.title = shown && evidence ? `“${evidence}”${percent}` : "";
+    this.root.classList.toggle("unsure", shown === "heard" && (confidence ?? 1) < UNSURE_BELOW);
   }
 
   /** @param {string} text */
@@ -145,8 +159,9 @@ export class TicketForm {
    * @param {(ticketId: string, fields: Record<string, unknown>) => Promise<Ticket>} hooks.save
    * @param {(ticket: Ticket) => void} hooks.onSaved
    * @param {(key: "" | "saving" | "saved" | "unsaved" | "rejected") => void} hooks.onStatus
+   * @param {(passage: {leg: string, start: number, end: number}) => void} hooks.onPlay
    */
-  constructor(form, { save, onSaved, onStatus }) {
+  constructor(form, { save, onSaved, onStatus, onPlay }) {
     this.form = form;
     this.save = save;
     this.onSaved = onSaved;
@@ -166,6 +181,10 @@ export class TicketForm {
     for (const [name, row] of this.rows) {
       row.control.addEventListener("input", () => this.type(name));
       row.control.addEventListener("change", () => this.send());
+      row.source.addEventListener("click", (event) => {
+        event.preventDefault(); // the label would give the focus to its field
+        if (row.passage) onPlay(row.passage);
+      });
     }
     form.append(...[...this.rows.values()].map((row) => row.root));
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -175,6 +194,12 @@ export class TicketForm {
   translate() {
     for (const row of this.rows.values()) row.translate();
     if (this.ticket) this.show(this.ticket, this.mine);
+  }
+
+  /** @param {string[]} names */
+  setCategories(names) {
+    const row = this.rows.get("category");
+    if (row) row.choices = names;
   }
 
   /** Whether something typed has not reached the server. */
@@ -212,7 +237,8 @@ export class TicketForm {
       if (changed || old?.value !== field.value || row.value !== field.value) {
         row.value = field.value;
       }
-      row.showSource(field.source, field.evidence);
+      row.showSource(field.source, field.evidence, field.confidence);
+      row.passage = field.source === "heard" ? (field.passage ?? null) : null;
       const heard = row.source.dataset.source === "heard";
       if (before && heard && old?.value !== field.value) row.flash();
     }

@@ -1,0 +1,149 @@
+"""The category tree: what matters are sorted into, two levels deep.
+
+The tree that ships is the one of ``tickets/data/categories.toml``, rules included. A city loads its
+own: a TOML file of that form (with rules), or a CSV file with a row for each lowest category and
+its higher levels to the left, as ``python -m tickets train --taxonomy`` takes it.
+"""
+
+import csv
+import io
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tickets import rules
+
+LONGEST_NAME = 100
+"""Characters that the database holds of a category."""
+OTHER = "其他"
+"""Where a matter goes that fits nowhere; every tree has it."""
+
+Topics = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""category → topic → words that tell of it (``tickets.category`` explains their form)."""
+
+
+class BadTree(ValueError):
+    """A file that holds no category tree; the message names the file, the place and the fault."""
+
+
+@dataclass(frozen=True, eq=False)
+class CategoryTree:
+    """Categories, the topics below each, and the words that tell of them."""
+
+    topics: Topics
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The categories, in the file's order, 其他 last."""
+        return (*(name for name in self.topics if name != OTHER), OTHER)
+
+    def topic_of(self, topic: str) -> str | None:
+        """Return a topic's name as people should see it."""
+        return (OTHER if topic.startswith(OTHER) else topic) or None
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the tree for a list on a screen: ``[{"name", "topics"}]``."""
+        return [
+            {"name": name, "topics": [*filter(None, map(self.topic_of, self.topics.get(name, ())))]}
+            for name in self.names
+        ]
+
+    def with_labels(self, labels: tuple[str, ...]) -> "CategoryTree":
+        """Return the tree with a trained model's labels as its categories.
+
+        Topics of a category that the model kept stay.
+
+        Raises:
+            BadTree: a label is too long for the database.
+        """
+        for label in labels:
+            _check_name("the trained model", label)
+        return CategoryTree({label: self.topics.get(label, {}) for label in labels})
+
+
+def read_tree(path: Path) -> CategoryTree:
+    """Read a city's own tree.
+
+    Raises:
+        BadTree: the file holds none.
+        OSError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadTree(f"{path}: not UTF-8 text: {error}") from error
+    topics = _from_toml(path, text) if path.suffix == ".toml" else _from_csv(path, text)
+    if not topics:
+        raise BadTree(f"{path}: holds no category")
+    return CategoryTree(topics)
+
+
+def _from_toml(path: Path, text: str) -> Topics:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadTree(f"{path}: {error}") from error
+    tree: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name, topics in data.items():
+        _check_name(path, name)
+        if not isinstance(topics, dict):
+            raise BadTree(f"{path}: {name} must be a table of topics, as [{name}]")
+        for topic, words in topics.items():
+            _check_name(path, topic)
+            if not isinstance(words, list) or not all(map(_is_entry, words)):
+                raise BadTree(
+                    f'{path}: {name}.{topic} must be a list of words such as "路灯=6", "修&路=3"'
+                )
+        tree[name] = {topic: tuple(words) for topic, words in topics.items()}
+    return tree
+
+
+def _is_entry(word: object) -> bool:
+    if not isinstance(word, str):
+        return False
+    words, equals, weight = word.partition("=")
+    return all(words.split("&")) and (not equals or weight.replace(".", "", 1).isdecimal())
+
+
+def _from_csv(path: Path, text: str) -> Topics:
+    """Read levels from left to right; the names themselves are the words that tell of them."""
+    tree: dict[str, dict[str, tuple[str, ...]]] = {}
+    shipped = SHIPPED.topics
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise BadTree(f"{path}: {error}") from error
+    for number, row in enumerate(rows, start=1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or (number == 1 and _is_header(cells)):
+            continue
+        if not cells[0]:
+            raise BadTree(f"{path}:{number}: the first level is empty")
+        for cell in cells:
+            _check_name(f"{path}:{number}", cell or cells[0])
+        topics = tree.setdefault(cells[0], dict(shipped.get(cells[0], {})))
+        if len(cells) > 1 and cells[1]:
+            below = [cell for cell in cells[1:] if len(cell) > 1 and not {"=", "&"} & set(cell)]
+            topics[cells[1]] = tuple(dict.fromkeys([*topics.get(cells[1], ()), *below]))
+    return tree
+
+
+def _is_header(cells: list[str]) -> bool:
+    return any("级" in cell or "分类" in cell or cell.lower() == "category" for cell in cells)
+
+
+def _check_name(where: object, name: str) -> None:
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise BadTree(f"{where}: a category has 1 to {LONGEST_NAME} characters, not {name!r}")
+
+
+SHIPPED = CategoryTree(
+    {
+        category: {topic: tuple(words) for topic, words in topics.items()}
+        for category, topics in rules.load("categories").items()
+    }
+)
+"""The tree and rules that ship with the product."""
