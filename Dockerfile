@@ -3,7 +3,7 @@
 #   docker build -t hotline .
 #   docker run --rm --init -p 8080:8080 -p 5060:5060/udp -p 20000-20199:20000-20199/udp \
 #     -e HOTLINE_SIP__ADVERTISED_HOST=<address of this machine> \
-#     -e HOTLINE_TRUNKS__ALLOW=<network of the trunk> -v hotline:/var/lib/hotline hotline
+#     -e HOTLINE_TRUNKS__LOCAL__NETWORKS=<network of the trunk> -v hotline:/var/lib/hotline hotline
 #
 # --build-arg MODEL=no leaves the recognition model out, for a city with a recogniser of its own.
 

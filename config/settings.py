@@ -6,6 +6,7 @@ each option means and which values it takes. They hold no defaults, so default.t
 cannot disagree: an option that is missing from one of them fails every load.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -62,6 +63,30 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError("a network, as 10.2.0.0/16") from error
 
 
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
+
+
+def _host_port(value: object) -> object:
+    """Read ``host``, ``host:port`` or ``[IPv6]:port``; without a port it is None."""
+    if not isinstance(value, str) or not value:
+        return value or None
+    found = _HOST_PORT.fullmatch(value)
+    if found is None:
+        raise ValueError("a host, as sbc.example.cn, 10.2.0.1:5080 or [2001:db8::1]:5060")
+    return found[1] or found[2], found[3]
+
+
+def _rule(value: tuple[str, str]) -> tuple[str, str]:
+    pattern, replacement = value
+    try:
+        # matches nothing by itself, yet fills in the template: that names every wrong group
+        re.compile(f"(?:{pattern})?").sub(replacement, "")
+    except (re.error, IndexError) as error:
+        message = f"pairs of a regular expression and a replacement ({pattern!r}: {error})"
+        raise ValueError(message) from error
+    return value
+
+
 def _url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
@@ -81,6 +106,9 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_split)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+HostPort = Annotated[tuple[str, Port | None] | None, BeforeValidator(_host_port)]
+Rules = tuple[Annotated[tuple[str, str], AfterValidator(_rule)], ...]
+Rank = Annotated[int, Field(ge=0, le=65535)]
 RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
 MqttUrl = Annotated[str, _url("mqtt", "mqtts")]
 WorkingDays = Annotated[int, Field(ge=0, le=365)]
@@ -136,10 +164,61 @@ class SipSettings(Section):
 
 
 class TrunkSettings(Section):
-    """Where citizens' calls come from."""
+    """A carrier's or a partner's SIP exchange, or several that are used alike.
 
-    allow: Networks
-    """Networks from which calls are taken; anyone else's are refused (403)."""
+    The only tables with defaults of their own: the operator makes as many as he needs, and names
+    what is special about each. They stand in default.toml all the same; a test compares.
+    """
+
+    networks: Networks = ()
+    """Networks from which its calls are taken."""
+    address: HostPort = None
+    """Where calls to it are sent, ``host`` or ``host:port``; None: it only brings calls."""
+    domain: OptionalText = None
+    """The host part of the addresses at it; None: as ``address``."""
+    priority: Rank = 0
+    """Of those that work the lowest is taken."""
+    weight: Rank = 1
+    """The share of calls among those of one priority."""
+    max_calls: Annotated[int, Field(ge=0)] = 0
+    """Calls at once, both directions; 0: any number."""
+    calls_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """New calls a second, both directions; 0: any number."""
+    options_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    """How often it is asked whether it is there; 0: never."""
+    user: Annotated[Name | None, BeforeValidator(_empty_is_none)] = None
+    """Our account there; None: it knows us by our address."""
+    password: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = None
+    """The account's password."""
+    register_: Annotated[bool, Field(alias="register")] = False
+    """Whether to register the account there, so that calls find us."""
+    register_expires: Annotated[int, Field(ge=60)] = 3600
+    """The life of a registration that is asked for, seconds."""
+    inbound: Rules = ()
+    """Makes its numbers ours, before ``numbers.inbound`` does."""
+    outbound: Rules = ()
+    """Makes our numbers its, after ``numbers.outbound`` has."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if not self.networks and self.address is None:
+            raise ValueError("networks, an address, or both")
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password together")
+        if self.user is not None and self.address is None:
+            raise ValueError("an address for its user")
+        if self.register_ and self.user is None:
+            raise ValueError("user and password to register with")
+        return self
+
+
+class NumberSettings(Section):
+    """How telephone numbers are written."""
+
+    inbound: Rules
+    """Applied in order to every number that a trunk brings."""
+    outbound: Rules
+    """Applied in order to every number that goes out to a trunk."""
 
 
 class LineSettings(Section):
@@ -320,7 +399,8 @@ class Settings(Section):
 
     node: NodeSettings
     sip: SipSettings
-    trunks: TrunkSettings
+    trunks: dict[Name, TrunkSettings]
+    numbers: NumberSettings
     lines: dict[Number, LineSettings]
     media: MediaSettings
     recording: RecordingSettings

@@ -206,13 +206,23 @@ class TicketStep(Event):
 class ServiceStatus(Event):
     """A part of the node changed its state.
 
-    part: media, recogniser, redis, mqtt, database; status: ok, degraded, away, no_model.
+    part: media, recogniser, redis, mqtt, database, trunks; status: ok, degraded, away, no_model.
     """
 
     name: ClassVar[str] = "service.status"
     part: str
     status: str
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkChanged(Event):
+    """A trunk went down, for this reason, or came up. Calls out take another while it is down."""
+
+    name: ClassVar[str] = "trunk.changed"
+    trunk: str
+    up: bool
+    reason: str | None = None
 
 
 ALL_EVENTS: tuple[type[Event], ...] = (
@@ -230,5 +240,6 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TicketSubmitted,
     TicketStep,
     ServiceStatus,
+    TrunkChanged,
 )
 BY_NAME: Mapping[str, type[Event]] = {event.name: event for event in ALL_EVENTS}

@@ -28,7 +28,7 @@ _FIELDS: Mapping[str, str] = {
     "at": "when, Unix seconds, UTC",
     "by": "who did it: an account's number",
     "call_id": "the call concerned; null when none is",
-    "caller": "the citizen's number as the trunk gave it; null when withheld",
+    "caller": "the citizen's number, by the rules of `numbers.inbound`; null when withheld",
     "confidence": "the recogniser's confidence, 0 to 1; null when the engine gives none",
     "detail": "why, in words for an operator",
     "deadline_at": "until when the unit has the ticket, Unix seconds, or null",
@@ -38,8 +38,8 @@ _FIELDS: Mapping[str, str] = {
     "field": "the field's name, as in the ticket's `fields`",
     "fields": "every field's value, by name",
     "leg": "who speaks: `caller` or `agent`",
-    "line": "the number that was dialled",
-    "part": "`media`, `recogniser`, `redis`, `mqtt` or `database`",
+    "line": "the number that was dialled, by the same rules",
+    "part": "`media`, `recogniser`, `redis`, `mqtt`, `database` or `trunks`",
     "phones": "how many registered phones the agent has",
     "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
     "pending": "the state he asked for during a call and will be in after it, or null",
@@ -64,13 +64,16 @@ _FIELDS: Mapping[str, str] = {
     "text": "what was said, without blanks between Chinese characters",
     "transcript.final:text": "what was said, as it is written: figures, punctuation, names",
     "ticket_id": "the ticket of this call",
+    "trunk": "its name in the configuration",
     "unit": "the unit that handles the ticket, or null",
+    "up": "whether calls go there now",
     "value": "the new value, of the field's own type",
     "waited": "seconds from arrival to answer",
     "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
     "call.ended:outcome": (
         "`answered`, `abandoned`, `failed` (our side broke) or `rejected` (never admitted)"
     ),
+    "trunk.changed:reason": "why it went down; null when it came up",
     "call.offer_failed:outcome": "`missed`, `refused`, `busy`, `unreachable` or `cancelled`",
 }
 
@@ -140,6 +143,7 @@ EXAMPLES: tuple[Event, ...] = (
     catalogue.ServiceStatus(
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"
     ),
+    catalogue.TrunkChanged(at=_AT, trunk="telecom-1", up=False, reason="no answer to OPTIONS"),
 )
 
 _HEAD = """\

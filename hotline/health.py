@@ -12,7 +12,7 @@ from eventbus.catalogue import ServiceStatus
 
 log = structlog.get_logger(__name__)
 
-PARTS = ("media", "recogniser", "redis", "mqtt", "database")
+PARTS = ("media", "recogniser", "redis", "mqtt", "database", "trunks")
 
 Counter = Callable[[], Awaitable[Mapping[str, int]]]
 

@@ -27,6 +27,7 @@ from telephony.sip.offer_answer import (
     build_offer,
     parse_audio,
 )
+from telephony.trunks.model import Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -214,7 +215,7 @@ class SoftPhone:
         self._server = server
         self._host = host
         self._gateway = SipGateway(
-            trunks=[f"{server[0]}/32"],
+            trunks=[Trunk.allowing(server[0])],
             realm="softphone",
             credentials=NobodysCredentials(),
             bindings=MemoryBindings(),

@@ -34,7 +34,7 @@ from calls.service import CallService
 from config.errors import ConfigError, Problem
 from config.settings import Settings
 from eventbus.bus import EventBus
-from eventbus.catalogue import AgentPresence
+from eventbus.catalogue import AgentPresence, TrunkChanged
 from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher, Protocol
 from hotline.children import ChildProcess, ChildState
@@ -50,9 +50,11 @@ from hotline.embedded import (
 from hotline.health import HealthBoard
 from hotline.node import Node, Part, nothing
 from hotline.seed import Credentials, seed
+from hotline.trunks import trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
+from telephony.trunks.service import TrunkStatus
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines
@@ -374,7 +376,8 @@ class Wiring:
         reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
         self.gateway = SipGateway(
-            trunks=[str(network) for network in self._settings.trunks.allow],
+            trunks=trunks(self._settings),
+            on_trunk=self._on_trunk,
             realm=settings.realm,
             credentials=self.accounts,
             bindings=self.bindings,
@@ -409,6 +412,7 @@ class Wiring:
         async def start() -> None:
             await self.gateway.open(settings.host, settings.port)
             self.running.sip = reached
+            self._show_trunks()
             self.health.count("sip", self._count_sip)
             self.health.count("calls", self._count_calls)
             self.health.accepting = True
@@ -503,6 +507,19 @@ class Wiring:
                 pending=presence.pending.value if presence.pending else None,
             )
         )
+
+    def _on_trunk(self, trunk: TrunkStatus) -> None:
+        self.bus.publish(
+            TrunkChanged(at=time.time(), trunk=trunk.name, up=trunk.up, reason=trunk.reason)
+        )
+        self._show_trunks()
+
+    def _show_trunks(self) -> None:
+        down = [trunk for trunk in self.gateway.trunks.statuses() if not trunk.up]
+        ways_out = [trunk for trunk in self.gateway.trunks.statuses() if trunk.outbound]
+        detail = "; ".join(f"{trunk.name}: {trunk.reason}" for trunk in down) or None
+        away = bool(ways_out) and not any(trunk.up for trunk in ways_out)
+        self.health.set("trunks", "away" if away else "degraded" if down else "ok", detail)
 
     def _on_registered(self, aor: str, phones: int) -> None:
         self._spawn(self.floor.set_phones(aor, phones), f"phones-{aor}")

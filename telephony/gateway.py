@@ -17,10 +17,12 @@ from telephony.leg_book import LegBook
 from telephony.registration import RegistrationService
 from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
 from telephony.sip.digest import DigestGuard
+from telephony.sip.errors import SipError
+from telephony.sip.hunting_leg import HuntingLeg, next_invite
 from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.initial_invite import initial_invite
-from telephony.sip.invite_usage import Reply, write_reply
+from telephony.sip.invite_usage import Attempt, Reply, write_reply
 from telephony.sip.message import make_response
 from telephony.sip.name_addr import (
     AddressError,
@@ -32,12 +34,14 @@ from telephony.sip.name_addr import (
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.registrar import Limits
-from telephony.sip.screening import objection
+from telephony.sip.screening import called_number, objection
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
-from telephony.trunks import Trunks
+from telephony.trunks.health import HealthTimes
+from telephony.trunks.model import Trunk
+from telephony.trunks.service import TrunkService, TrunkStatus
 
-__all__ = ["CredentialStore", "SipGateway"]
+__all__ = ["CredentialStore", "NoTrunk", "SipGateway"]
 
 CLOSE_SECONDS = 2.0
 _ID_BYTES = 8
@@ -46,17 +50,24 @@ _SEED_BITS = 64
 log = structlog.get_logger(__name__)
 
 
+class NoTrunk(SipError):
+    """A call has no way out."""
+
+
 class SipGateway:
     """One UDP port: trunk calls in, registrations, calls out to phones.
 
     Args:
-        trunks: addresses (CIDR) whose INVITEs are citizens' calls. ValueError when one is none.
+        trunks: whose INVITEs are citizens' calls, and where calls go out. ValueError when two have
+            one name.
         realm: the digest realm.
         credentials: the phones' secrets.
         bindings: the registered phones; an AOR is the user part alone ("1001").
         on_call: a citizen's call came in; the owner sets ``leg.on_event`` before returning.
         advertised: what goes into Via and Contact; default the bound address.
         on_registered: (aor, number of phones) after each registration, un-registration and expiry.
+        on_trunk: told when a trunk goes down or comes up.
+        trunk_times: how often trunks are asked, and how many failures count.
         timers: the transactions' base intervals.
         limits: expiry and number of bindings.
         user_agent: for the Server and User-Agent headers.
@@ -67,18 +78,21 @@ class SipGateway:
     Attributes:
         endpoint: the port; ``endpoint.local`` is the bound address, ``endpoint.counters`` counts.
         legs: every live leg, by its id.
+        trunks: how each of them is, and where a number can be called.
     """
 
     def __init__(
         self,
         *,
-        trunks: Sequence[str],
+        trunks: Sequence[Trunk],
         realm: str,
         credentials: CredentialStore,
         bindings: BindingStore,
         on_call: Callable[[Leg], None],
         advertised: Address | None = None,
         on_registered: Callable[[str, int], None] | None = None,
+        on_trunk: Callable[[TrunkStatus], None] = lambda _status: None,
+        trunk_times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
         timers: Timers = RFC_TIMERS,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         user_agent: str = "hotline12345",
@@ -86,7 +100,7 @@ class SipGateway:
         session: SessionPolicy = SessionPolicy(),  # noqa: B008 - frozen
         drop: Callable[[], bool] | None = None,
     ) -> None:
-        self._trunks = Trunks(trunks)
+        self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
         self._bindings = bindings
         self._on_call = on_call
         self._timers = timers
@@ -120,9 +134,11 @@ class SipGateway:
             endpoint=self.endpoint,
             contact=sip_uri("hotline", self.endpoint.advertised),
             product=self._user_agent,
-            on_change=self._book.note,
+            on_change=self._note,
+            on_attempt=self._on_attempt,
         )
         await self._registration.resume()
+        await self.trunks.open(self.endpoint, product=self._user_agent)
         log.info("sip_open", local=host_port(self.endpoint.local))
 
     async def close(self) -> None:
@@ -140,6 +156,7 @@ class SipGateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._registration.close()
+        await self.trunks.close()
         await self.endpoint.close()
 
     def counts(self) -> dict[str, int]:
@@ -233,6 +250,91 @@ class SipGateway:
         called = user_of(target) or target
         return self._launch(machine, caller=caller, called=called, on_event=on_event)
 
+    def dial(
+        self,
+        number: str,
+        *,
+        sdp: str,
+        caller: str | None,
+        on_event: Callable[[LegEvent], None],
+        display: str | None = None,
+        trunks: Sequence[str] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Leg:
+        """Call a telephone number through a trunk; the next trunk is tried when one fails.
+
+        ``leg.trunk`` is the one that is being tried. Who may call what is the caller's to decide.
+
+        Args:
+            number: whom to call, in our own form (`telephony.trunks.numbers`).
+            sdp: our offer.
+            caller: the number to show, None for an anonymous caller.
+            on_event: the leg's owner; LegRinging may be told again after a trunk has failed.
+            display: the name to show.
+            trunks: only these, by name; any when empty.
+            headers: further headers of the INVITE; ValueError when they hold line breaks.
+
+        Raises:
+            NoTrunk: none of them leads out, or all are at their limits.
+        """
+        now = asyncio.get_running_loop().time()
+        routes = self.trunks.routes(number, caller=caller, now=now, names=trunks)
+        if not routes:
+            raise NoTrunk("no trunk leads out, or all are at their limits")
+        tag, call_id = secrets.token_hex(_ID_BYTES), secrets.token_hex(_ID_BYTES * 2)
+        ways = []
+        for place, route in enumerate(routes):
+            invite = initial_invite(
+                uri=route.uri,
+                destination=route.destination,
+                to=route.uri,
+                caller=route.caller,
+                display=display,
+                us=self.endpoint.advertised,
+                domain=route.domain,
+                tag=tag,
+                call_id=call_id,
+                sdp=sdp,
+                headers=tuple(headers.items()),
+            )
+            way = OutboundLeg(
+                next_invite(invite, place),
+                timers=self._timers,
+                session=self._session,
+                seed=secrets.randbits(_SEED_BITS),
+                credentials=route.credentials,
+                cnonce=secrets.token_hex(_ID_BYTES),
+            )
+            ways.append((route.trunk, way))
+        machine = HuntingLeg(ways)
+        leg = self._launch(machine, caller=caller, called=number, on_event=on_event)
+        self._enter_trunk(leg, machine.first_way)
+        return leg
+
+    def _enter_trunk(self, leg: Leg, name: str) -> None:
+        leg.trunk = name
+        now = asyncio.get_running_loop().time()
+        self.trunks.admit(self.trunks.by_name[name], leg.id, now)
+
+    def _on_attempt(self, leg: Leg, attempt: Attempt) -> None:
+        """Keep the trunks' books of a call that goes out."""
+        match attempt.outcome:
+            case "trying":
+                self._enter_trunk(leg, attempt.way)
+            case "answers":
+                self.trunks.answered(attempt.way)
+            case "silent":
+                self.trunks.failed(attempt.way, attempt.reason or "no answer")
+            case "overloaded":
+                self.trunks.overloaded(attempt.way, attempt.retry_after)
+            case "left":
+                self.trunks.release(leg.id, attempt.way)
+
+    def _note(self, leg: Leg) -> None:
+        self._book.note(leg)
+        if leg.over:
+            self.trunks.release(leg.id)
+
     def _new_invite(
         self,
         *,
@@ -259,7 +361,7 @@ class SipGateway:
 
     def _launch(
         self,
-        machine: OutboundLeg,
+        machine: OutboundLeg | HuntingLeg,
         *,
         caller: str | None,
         called: str,
@@ -350,14 +452,14 @@ class SipGateway:
             # so that a stranger learns nothing.
             proven = await self._authenticator.username(request, as_proxy=True)
             refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
-        elif self._trunks.find(incoming.source[0]) is None:
+        elif (trunk := self.trunks.find(incoming.source[0])) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._book.is_merged(request):
             refusal = Reply(request, 482)
         else:
             if not waiting.cancelled:
-                self._accept(incoming)
+                self._accept(incoming, trunk)
             return
         if not waiting.cancelled:
             self._reply(incoming, refusal)
@@ -370,35 +472,42 @@ class SipGateway:
         bindings = await self._bindings.lookup(user)
         return any(binding.received == incoming.source for binding in bindings)
 
-    def _accept(self, incoming: IncomingRequest) -> None:
+    def _accept(self, incoming: IncomingRequest, trunk: Trunk) -> None:
         request = incoming.request
+        leg_id, now = secrets.token_hex(_ID_BYTES), asyncio.get_running_loop().time()
         try:
             machine = InboundLeg(
                 request,
                 local_tag=secrets.token_hex(_ID_BYTES),
                 source=incoming.source,
                 timers=self._timers,
-                now=asyncio.get_running_loop().time(),
+                now=now,
                 session=self._session,
                 seed=secrets.randbits(_SEED_BITS),
             )
-            identity = calling_identity(request, trusted=True)
+            identity = calling_identity(request, trusted=True).written(trunk.inbound.apply)
+            called = called_number(request, trunk.user)
         except AddressError:
             self._reply(incoming, Reply(request, 400, "Malformed address"))
             return
         if machine.objection is not None:
             self._reply(incoming, machine.objection)
             return
+        if (wait := self.trunks.admit(trunk, leg_id, now)) is not None:
+            log.warning("trunk_full", trunk=trunk.name, retry_after=wait)
+            self._reply(incoming, Reply(request, 503, headers=(("Retry-After", str(wait)),)))
+            return
         leg = Leg(
-            id=secrets.token_hex(_ID_BYTES),
+            id=leg_id,
             direction="inbound",
             sip_call_id=request.headers.get("Call-ID")[0],
             caller=identity.shown,
-            called=user_of(request.uri) or "",
+            called=trunk.inbound.apply(called),
             identity=identity,
             forwardings=forwardings(request),
             source=incoming.source,
             remote_sdp=sdp_of(request),
+            trunk=trunk.name,
             machine=machine,
             wire=self._wire,
         )

@@ -16,6 +16,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.endpoint import ClientTransactionHandle, IncomingRequest, SipEndpoint
 from telephony.sip.dialog import DialogId, OutgoingRequest
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
+from telephony.sip.hunting_leg import HuntingLeg
 from telephony.sip.identity import NOBODY, Forwarding, Identity
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import (
@@ -23,6 +24,7 @@ from telephony.sip.invite_usage import (
     LOWEST_REFUSAL,
     Answer,
     AnswerRefer,
+    Attempt,
     GotCancel,
     GotRequest,
     GotResponse,
@@ -32,6 +34,7 @@ from telephony.sip.invite_usage import (
     Refuse,
     Reoffer,
     Reply,
+    Report,
     ReportRefer,
     RequestFailed,
     Ring,
@@ -92,12 +95,14 @@ class LegWire:
         contact: our URI, for Contact.
         product: our name, for User-Agent and Server.
         on_change: told after every step: the leg's dialogs or its being over may have changed.
+        on_attempt: told which trunk a call of ours tries, and what came of it.
     """
 
     endpoint: SipEndpoint
     contact: str
     product: str
     on_change: Callable[["Leg"], None]
+    on_attempt: Callable[["Leg", Attempt], None] = lambda _leg, _attempt: None
 
 
 def _unowned(event: LegEvent) -> None:
@@ -117,6 +122,7 @@ class Leg:
         caller: inbound: the number that may be shown; None when withheld. Outbound: the one shown.
         called: inbound: user part of the Request-URI; outbound: what was called.
         source: the peer's signalling address.
+        trunk: the trunk that it came by, or goes by at the moment; None for a phone.
         identity: inbound: who calls, also when he withholds his number: for the record alone.
         forwardings: inbound: whom the call was meant for before, oldest first.
         remote_sdp: the peer's latest session description; None before there is one.
@@ -133,8 +139,9 @@ class Leg:
     identity: Identity = field(default=NOBODY, repr=False)
     forwardings: tuple[Forwarding, ...] = field(default=(), repr=False)
     remote_sdp: str | None = field(default=None, repr=False)
+    trunk: str | None = None
     on_event: Callable[[LegEvent], None] = _unowned
-    machine: InboundLeg | OutboundLeg = field(repr=False)
+    machine: InboundLeg | OutboundLeg | HuntingLeg = field(repr=False)
     wire: LegWire = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -143,7 +150,7 @@ class Leg:
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
         self._incoming: dict[int, IncomingRequest] = {}  # by identity of the request
-        self._invite: ClientTransactionHandle | None = None
+        self._invites: dict[int, ClientTransactionHandle] = {}  # by CSeq number
 
     @property
     def over(self) -> bool:
@@ -233,6 +240,8 @@ class Leg:
         """Send the INVITE of an outbound leg."""
         if isinstance(self.machine, OutboundLeg):
             self._perform_all(self.machine.start())
+        elif isinstance(self.machine, HuntingLeg):
+            self._perform_all(self.machine.start(self._loop.time()))
 
     def receive(self, incoming: IncomingRequest) -> None:
         """Take a request in this leg's dialog, or the INVITE that made it (which is not fed)."""
@@ -295,14 +304,16 @@ class Leg:
                     on_failure=partial(self._request_failed, request),
                 )
                 if request.method == "INVITE":
-                    self._invite = handle
+                    self._invites[request.cseq] = handle
             case SendAck(request):
                 self.wire.endpoint.send_ack(self._write(request), request.destination)
-            case SendCancel(_, headers):
-                if self._invite is not None:
-                    self.wire.endpoint.cancel(self._invite, headers)
+            case SendCancel(invite, headers):
+                if (sent := self._invites.get(invite.cseq)) is not None:
+                    self.wire.endpoint.cancel(sent, headers)
             case Tell(event):
                 self._tell(event)
+            case Report(attempt):
+                self.wire.on_attempt(self, attempt)
 
     def _reply(self, reply: Reply) -> None:
         incoming = self._incoming.get(id(reply.to))

@@ -1,7 +1,8 @@
 """Who calls (RFC 3323, 3325), and how the call got here (RFC 3326, 7044, 5806)."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote
 
@@ -35,6 +36,10 @@ class Identity:
 
     number: str | None
     withheld: bool
+
+    def written(self, rule: Callable[[str], str]) -> "Identity":
+        """Return the same, with the number as a rule writes it."""
+        return self if self.number is None else replace(self, number=rule(self.number))
 
     @property
     def shown(self) -> str | None:

@@ -43,7 +43,7 @@ from telephony.sip.leg_events import (
     LegReofferRefused,
     LegResumed,
 )
-from telephony.sip.message import FAILED, FINAL, cseq_of
+from telephony.sip.message import FAILED, FINAL, cseq_of, retry_after
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import is_listening
 from telephony.sip.referral import Referral
@@ -622,10 +622,3 @@ class InviteDialog:
 def _is_sending(sdp: str) -> bool:
     """Tell whether our own description lets the peer hear us."""
     return "a=recvonly" not in sdp and "a=inactive" not in sdp
-
-
-def retry_after(message: SipMessage) -> int | None:
-    """Return the seconds of a Retry-After (§20.33), None where there is none that can be read."""
-    value = (message.headers.get_first("Retry-After") or "").partition(";")[0]
-    digits = value.partition("(")[0].strip()
-    return int(digits) if digits.isascii() and digits.isdigit() else None

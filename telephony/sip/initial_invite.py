@@ -3,7 +3,7 @@
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.identity import ANONYMOUS, PRIVACY_ID
 from telephony.sip.invite_usage import ALLOW, SUPPORTED
-from telephony.sip.name_addr import format_name_addr, sip_uri, without_headers
+from telephony.sip.name_addr import escaped, format_name_addr, sip_uri, without_headers
 from telephony.sip.via import Address
 
 
@@ -18,6 +18,7 @@ def initial_invite(
     tag: str,
     call_id: str,
     sdp: str | None,
+    domain: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> OutgoingRequest:
     """Build it.
@@ -29,6 +30,7 @@ def initial_invite(
         caller: the number to show; None hides it.
         display: the name to show with the number.
         us: our advertised address.
+        domain: the host part of the From; ours when None.
         tag: our tag, fresh.
         call_id: unique; our host is put behind it.
         sdp: our offer; None: the peer makes it.
@@ -37,7 +39,10 @@ def initial_invite(
     Raises:
         ValueError: a header holds a line break; raised here, where the caller of the call listens.
     """
-    shown = ANONYMOUS if caller is None else format_name_addr(sip_uri(caller, us), display)
+    shown = ANONYMOUS
+    if caller is not None:
+        sender = sip_uri(caller, us) if domain is None else f"sip:{escaped(caller)}@{domain}"
+        shown = format_name_addr(sender, display)
     request = OutgoingRequest(
         method="INVITE",
         uri=without_headers(uri),

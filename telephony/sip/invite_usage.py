@@ -195,7 +195,33 @@ class Tell:
     event: LegEvent
 
 
-LegEffect = Reply | SendRequest | SendAck | SendCancel | Tell
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one way.
+
+    Attributes:
+        way: its name.
+        outcome: "trying": the INVITE goes out on another way than the first; "answers": the first
+            response has come; "silent": no response, or it could not be sent; "overloaded": 503;
+            "left": the call goes on elsewhere, or is over.
+        retry_after: seconds, with "overloaded".
+        reason: with "silent".
+    """
+
+    way: str
+    outcome: Literal["trying", "answers", "silent", "overloaded", "left"]
+    retry_after: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell whoever watches the trunks."""
+
+    attempt: Attempt
+
+
+LegEffect = Reply | SendRequest | SendAck | SendCancel | Tell | Report
 
 
 def write_reply(

@@ -19,6 +19,7 @@ MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 TRYING = 100
 FINAL = 200  # the lowest final status
 FAILED = 300  # the lowest that is not success
+UNAVAILABLE = 503
 DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 
 REASONS: dict[int, str] = {
@@ -83,6 +84,7 @@ _CSEQ = re.compile(rf"([0-9]{{1,10}})\s+({_WORD})")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SINGLE = ("From", "To", "Call-ID", "CSeq")
 _HIGHEST_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
+_LONGEST_RETRY = 3600  # seconds; who is taken out for longer comes back by our own asking
 
 M = TypeVar("M", bound=SipMessage)
 
@@ -268,6 +270,16 @@ def cseq_of(message: SipMessage) -> tuple[int, str]:
     if found is None:
         raise ValueError("message without a readable CSeq")
     return int(found[1]), found[2]
+
+
+def retry_after(message: SipMessage) -> int | None:
+    """Return Retry-After in seconds, an hour at most, without comment and parameters (§20.33)."""
+    value = message.headers.get_first("Retry-After") or ""
+    digits = value.partition("(")[0].partition(";")[0].strip()
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    # the digits are cut first: int() of thousands of them raises
+    return min(int(digits[:9]), _LONGEST_RETRY)
 
 
 def stable_tag(request: SipRequest) -> str:

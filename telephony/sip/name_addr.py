@@ -136,13 +136,23 @@ def without_headers(uri: str) -> str:
 
 def sip_uri(user: str, host: Address) -> str:
     """Write ``sip:user@host:port``, escaping what a user part may not hold (§25.1)."""
-    return f"sip:{quote(user, safe=_USER_SAFE)}@{host_port(host)}"
+    return f"sip:{escaped(user)}@{host_port(host)}"
+
+
+def escaped(user: str) -> str:
+    """Write a user part, escaping what it may not hold."""
+    return quote(user, safe=_USER_SAFE)
 
 
 def host_port(address: Address) -> str:
     """Write ``host:port``, IPv6 in brackets."""
     host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """Write a host as it stands in a URI: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def address_of(uri: str) -> Address | None:

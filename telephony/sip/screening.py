@@ -2,10 +2,11 @@
 
 from aiosipua import SipRequest
 
-from telephony.sip.dialog import SDP, sdp_of
+from telephony.sip.dialog import SDP, header_address, sdp_of
 from telephony.sip.identity import split_list
 from telephony.sip.invite_usage import ALLOW, SUPPORTED, Reply
 from telephony.sip.message import tag_of
+from telephony.sip.name_addr import user_of
 
 METHODS = f"{ALLOW}, REGISTER"
 # the methods of IANA's registry that we have no use for
@@ -57,3 +58,18 @@ def _takes_sdp(request: SipRequest) -> bool:
     accepted = request.headers.get("Accept")
     ranges = {value.partition(";")[0].strip().lower() for value in accepted}
     return not accepted or not ranges.isdisjoint({SDP, "application/*", "*/*"})
+
+
+def called_number(request: SipRequest, account: str | None = None) -> str:
+    """Return which number was dialled: the user part of the Request-URI, "" where it has none.
+
+    A carrier at which we are registered calls our Contact, that is ``account``; then the To tells
+    what was dialled.
+
+    Raises:
+        AddressError: the To header is malformed.
+    """
+    called = user_of(request.uri) or ""
+    if account is not None and called == account:
+        return user_of(header_address(request, "To").uri) or called
+    return called

@@ -9,7 +9,12 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from config.settings import DEFAULTS, ConfigError, LineSettings, Settings, load
+from config.settings import DEFAULTS, ConfigError, Settings, TrunkSettings, load
+from hotline.trunks import trunks
+from telephony.trunks.model import Account
+
+# the tables whose keys the operator chooses, and the one that the default file has of each
+IN_DEFAULT_FILE = {"trunks": "local", "lines": "12345"}
 
 
 def options(model: type[BaseModel], at: str = "") -> Iterator[tuple[str, str | None, bool]]:
@@ -18,10 +23,11 @@ def options(model: type[BaseModel], at: str = "") -> Iterator[tuple[str, str | N
         inner = info.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from options(inner, f"{at}{name}.")
-        elif LineSettings in get_args(inner):
-            yield from options(LineSettings, f"{at}{name}.12345.")
+        elif name in IN_DEFAULT_FILE:
+            entry, model = IN_DEFAULT_FILE[name], get_args(inner)[1]
+            yield from options(model, f"{at}{name}.{entry}.")
         else:
-            yield f"{at}{name}", info.description, not info.is_required()
+            yield f"{at}{info.alias or name}", info.description, not info.is_required()
 
 
 def keys(table: dict[str, Any], at: str = "") -> Iterator[str]:
@@ -50,7 +56,13 @@ def test_default_file_and_model_have_the_same_options() -> None:
 
 def test_model_documents_every_option_and_has_no_defaults_of_its_own() -> None:
     assert [key for key, documentation, _ in options(Settings) if not documentation] == []
-    assert [key for key, _, has_default in options(Settings) if has_default] == []
+    own = [key for key, _, has_default in options(Settings) if has_default]
+    assert [key for key in own if not key.startswith("trunks.")] == []
+
+
+def test_what_a_trunk_leaves_out_is_as_in_the_default_file() -> None:
+    shown = load(None, {}).trunks["local"]
+    assert TrunkSettings(networks=shown.networks) == shown
 
 
 def test_default_file_has_a_comment_for_every_table_or_option() -> None:
@@ -69,7 +81,8 @@ def test_defaults_alone_are_complete() -> None:
     assert settings.sip.port == 5060
     assert settings.redis.url is None
     assert settings.lines["12345"].name == "政务服务便民热线"
-    assert [str(network) for network in settings.trunks.allow] == ["127.0.0.0/8", "::1/128"]
+    networks = settings.trunks["local"].networks
+    assert [str(network) for network in networks] == ["127.0.0.0/8", "::1/128"]
     assert settings.agents.seed == tuple(str(number) for number in range(1001, 1009))
 
 
@@ -98,7 +111,8 @@ def test_variables_of_every_kind() -> None:
     settings = load(
         None,
         {
-            "HOTLINE_TRUNKS__ALLOW": "10.0.0.0/8, 192.168.1.1",
+            "HOTLINE_TRUNKS__LOCAL__NETWORKS": "10.0.0.0/8, 192.168.1.1",
+            "HOTLINE_TRUNKS__LOCAL__ADDRESS": "[2001:db8::1]:5080",
             "HOTLINE_RECORDING__ENABLED": "false",
             "HOTLINE_SIP__NO_ANSWER_SECONDS": "2.5",
             "HOTLINE_LINES__12345__NAME": "热线",
@@ -109,7 +123,9 @@ def test_variables_of_every_kind() -> None:
             "HOTLINE_AGENTS__SEED_PASSWORD": "swordfish",
         },
     )
-    assert [str(network) for network in settings.trunks.allow] == ["10.0.0.0/8", "192.168.1.1/32"]
+    trunk = settings.trunks["local"]
+    assert [str(network) for network in trunk.networks] == ["10.0.0.0/8", "192.168.1.1/32"]
+    assert trunk.address == ("2001:db8::1", 5080)
     assert settings.recording.enabled is False
     assert settings.sip.no_answer_seconds == 2.5
     assert settings.lines["12345"].model_dump() == {"name": "热线", "skill": "general"}
@@ -122,6 +138,47 @@ def test_variables_of_every_kind() -> None:
 def test_table_of_lines_in_a_file_replaces_the_default_one(file: Path) -> None:
     file.write_text('[lines."96000"]\nname = "公交"\nskill = "bus"\n')
     assert list(load(file, {}).lines) == ["96000"]
+
+
+def test_trunks_in_a_file_replace_the_default_one(file: Path) -> None:
+    file.write_text(
+        '[trunks."telecom-1"]\naddress = "sbc.example.cn"\nuser = "12345"\npassword = "x"\n'
+        "register = true\n"
+    )
+    (trunk,) = trunks(load(file, {}))
+    assert (trunk.name, trunk.host, trunk.port) == ("telecom-1", "sbc.example.cn", 5060)
+    assert trunk.networks == ()
+    assert trunk.account == Account("12345", "x", register=True)
+    assert (trunk.max_calls, trunk.calls_per_second, trunk.probe_seconds) == (None, None, 5.0)
+
+
+@pytest.mark.parametrize(
+    "carriers, ours",
+    [
+        ("12345", "12345"),
+        ("+8612345", "12345"),
+        ("008612345", "12345"),
+        ("+8651212345", "12345"),
+        ("051212345", "12345"),
+        ("051296000", "96000"),
+        ("01012345", "12345"),
+        ("13862311001", "13862311001"),
+        ("013862311001", "13862311001"),
+        ("+86-138-6231-1001", "13862311001"),
+        ("008613862311001", "13862311001"),
+        ("+8651253530000", "051253530000"),
+        ("+86051253530000", "051253530000"),
+        ("051253530000", "051253530000"),
+        ("51253530000", "51253530000"),
+        ("110", "110"),
+        ("+86110", "110"),
+        ("+442079460000", "+442079460000"),
+        ("0085221234567", "0085221234567"),
+        ("anonymous", "anonymous"),
+    ],
+)
+def test_numbers_as_carriers_write_them_become_ours(carriers: str, ours: str) -> None:
+    assert trunks(load(None, {}))[0].inbound.apply(carriers) == ours
 
 
 def test_wrong_value_names_key_value_wish_and_origin(file: Path) -> None:
@@ -172,8 +229,35 @@ def test_unknown_option_like_no_other_has_no_suggestion() -> None:
             "HOTLINE_MEDIA__PORT_LAST: media: wanted port_last at least 3 above port_first",
         ),
         (
-            {"HOTLINE_TRUNKS__ALLOW": "10.1.2.3/8"},
-            "HOTLINE_TRUNKS__ALLOW: trunks.allow = '10.1.2.3/8': wanted a network, as 10.2.0.0/16",
+            {"HOTLINE_TRUNKS__LOCAL__NETWORKS": "10.1.2.3/8"},
+            (
+                "HOTLINE_TRUNKS__LOCAL__NETWORKS: trunks.local.networks = '10.1.2.3/8': "
+                "wanted a network, as 10.2.0.0/16"
+            ),
+        ),
+        (
+            {"HOTLINE_TRUNKS__LOCAL__ADDRESS": "sip:sbc"},
+            (
+                "HOTLINE_TRUNKS__LOCAL__ADDRESS: trunks.local.address = 'sip:sbc': "
+                "wanted a host, as sbc.example.cn, 10.2.0.1:5080 or [2001:db8::1]:5060"
+            ),
+        ),
+        (
+            {"HOTLINE_TRUNKS__TELECOM__PRIORITY": "1"},
+            (
+                "HOTLINE_TRUNKS__TELECOM__PRIORITY: trunks.telecom: "
+                "wanted networks, an address, or both"
+            ),
+        ),
+        (
+            {
+                "HOTLINE_TRUNKS__TELECOM__ADDRESS": "sbc.example.cn",
+                "HOTLINE_TRUNKS__TELECOM__REGISTER": "true",
+            },
+            (
+                "HOTLINE_TRUNKS__TELECOM__REGISTER: trunks.telecom: "
+                "wanted user and password to register with"
+            ),
         ),
         (
             {"HOTLINE_SIP": "x"},
@@ -192,6 +276,16 @@ def test_unknown_option_like_no_other_has_no_suggestion() -> None:
 )
 def test_rules(variables: dict[str, str], wanted: str) -> None:
     assert problems(None, variables) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "rule, reason", [("['(', '']", "missing )"), (r"['(0)', '\2']", "invalid group reference 2")]
+)
+def test_a_rule_for_numbers_that_cannot_work_is_named(file: Path, rule: str, reason: str) -> None:
+    file.write_text(f"[numbers]\ninbound = [{rule}]\n")
+    (line,) = problems(file, {})
+    assert line.startswith(f"{file}: numbers.inbound = [")
+    assert reason in line
 
 
 def test_secrets_are_not_in_error_messages() -> None:

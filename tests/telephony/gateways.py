@@ -1,7 +1,7 @@
 """Gateways on loopback with quick timers, and owners who write down what they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from telephony.sip.message import make_response
 from telephony.sip.offer_answer import AudioFormat, build_answer, build_offer
 from telephony.sip.registrar import Limits
 from telephony.sip.transaction import Timers
+from telephony.trunks.model import Trunk
 from tests.telephony.peers import Peer
 
 HOST = "127.0.0.1"
@@ -89,7 +90,7 @@ def answer_to(leg: Leg) -> str:
 async def a_gateway(
     on_call: Callable[[Leg], None],
     *,
-    trunks: tuple[str, ...] = ("127.0.0.0/8",),
+    trunks: Sequence[Trunk] = (Trunk.allowing("127.0.0.0/8"),),
     bindings: BindingStore | None = None,
     on_registered: Callable[[str, int], None] | None = None,
     timers: Timers = RFC_TIMERS,

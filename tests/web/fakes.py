@@ -522,7 +522,7 @@ class FakeHealth:
         self.status = "ok"
         self.parts: dict[str, dict[str, str | None]] = {
             part: {"status": "ok", "detail": None}
-            for part in ("media", "recogniser", "redis", "mqtt", "database")
+            for part in ("media", "recogniser", "redis", "mqtt", "database", "trunks")
         }
 
     async def __call__(self) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""The trunks of the configuration, as telephony wants them."""
+
+from config.settings import Settings, TrunkSettings
+from telephony.sip.via import DEFAULT_PORT
+from telephony.trunks.model import Account, Trunk
+from telephony.trunks.numbers import NumberRules
+
+
+def trunks(settings: Settings) -> list[Trunk]:
+    """Return them, in the order of the file."""
+    inbound = NumberRules(settings.numbers.inbound)
+    outbound = NumberRules(settings.numbers.outbound)
+    return [
+        _trunk(name, trunk, inbound=inbound, outbound=outbound)
+        for name, trunk in settings.trunks.items()
+    ]
+
+
+def _trunk(
+    name: str, settings: TrunkSettings, *, inbound: NumberRules, outbound: NumberRules
+) -> Trunk:
+    host, port = settings.address or (None, None)
+    return Trunk(
+        name=name,
+        networks=settings.networks,
+        host=host,
+        port=port or DEFAULT_PORT,
+        domain=settings.domain,
+        priority=settings.priority,
+        weight=settings.weight,
+        max_calls=settings.max_calls or None,
+        calls_per_second=settings.calls_per_second or None,
+        probe_seconds=settings.options_seconds or None,
+        account=_account(settings),
+        inbound=NumberRules(settings.inbound).then(inbound),
+        outbound=outbound.then(NumberRules(settings.outbound)),
+    )
+
+
+def _account(settings: TrunkSettings) -> Account | None:
+    if settings.user is None or settings.password is None:
+        return None
+    return Account(
+        user=settings.user,
+        password=settings.password.get_secret_value(),
+        register=settings.register_,
+        expires=settings.register_expires,
+    )

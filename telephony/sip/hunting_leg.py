@@ -1,0 +1,202 @@
+"""A call of ours that may go several ways: the next is tried when one fails before the answer.
+
+RFC 3263 §4.3: "If all of the addresses for … fail … the client SHOULD try the next"; here the ways
+are trunks, and a trunk that says nothing at all is given up long before its transaction times out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from telephony.sip.dialog import Dialog, OutgoingRequest
+from telephony.sip.invite_usage import (
+    Attempt,
+    GotResponse,
+    HangUp,
+    LegEffect,
+    LegInput,
+    Report,
+    RequestFailed,
+    SendRequest,
+    Tell,
+    TimePassed,
+)
+from telephony.sip.leg_events import LegAnswered, LegEnded
+from telephony.sip.message import UNAVAILABLE, retry_after
+from telephony.sip.outbound_leg import OutboundLeg
+
+ANSWER_SECONDS = 4.0
+#: What another trunk may do better. 4xx that speak of the number or of whom we called are final:
+#: to hunt after a 403 would find the one trunk on which somebody forgot to bar that number.
+_NEXT = frozenset({401, 407, 408, 430, 500, 502, 503, 504})
+_CSEQ_STEP = 10  # leaves room for repeats with credentials and for redirections
+
+
+@dataclass(slots=True)
+class _Way:
+    name: str
+    leg: OutboundLeg
+    reported: bool = False
+
+
+class HuntingLeg:
+    """The machine of an outgoing call with several ways; to its shell it is an `OutboundLeg`.
+
+    Args:
+        ways: (name, machine that has not started), in the order to try them; at least one. All have
+            one Call-ID and tag, as `next_invite` gives them.
+        answer_seconds: how long a way may say nothing at all.
+
+    Attributes:
+        over: whether LegEnded was told.
+    """
+
+    def __init__(
+        self, ways: Sequence[tuple[str, OutboundLeg]], *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        self.over = False
+        self._ways = [_Way(name, leg) for name, leg in ways]
+        self._now_on = 0
+        self._answer_seconds = answer_seconds
+        self._give_up_at: float | None = None
+        self._settled = False  # answered, or hung up by the owner: no other way is tried
+        self._sent: dict[OutgoingRequest, _Way] = {}
+
+    @property
+    def _way(self) -> _Way:
+        return self._ways[self._now_on]
+
+    @property
+    def invite(self) -> OutgoingRequest:
+        """The INVITE of the way that is being tried."""
+        return self._way.leg.invite
+
+    @property
+    def dialog(self) -> Dialog | None:
+        """The dialog, once there is one."""
+        return self._way.leg.dialog
+
+    @property
+    def dialogs(self) -> tuple[Dialog, ...]:
+        """The dialogs of the way that is being tried, early ones too."""
+        return self._way.leg.dialogs
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle` wants TimePassed."""
+        if self.over:
+            return None
+        times = (self._give_up_at, *(way.leg.deadline for way in self._ways))
+        return min((at for at in times if at is not None), default=None)
+
+    def start(self, now: float) -> list[LegEffect]:
+        """Return the first effects; none when the owner has already hung up."""
+        return [] if self.over else self._try(now)
+
+    @property
+    def first_way(self) -> str:
+        """The name of the way that is tried first; its "trying" is not reported."""
+        return self._ways[0].name
+
+    def handle(self, event: LegInput, now: float) -> list[LegEffect]:
+        """Take one input, return what is to be done."""
+        match event:
+            case GotResponse(to) | RequestFailed(to):
+                way = self._sent.get(to)
+                return [] if way is None else self._peer(way, event, now)
+            case TimePassed():
+                return self._time_passed(event, now)
+            case HangUp():
+                self._settled = True
+                self._give_up_at = None
+        return self._step(self._way, event, now)
+
+    def _try(self, now: float) -> list[LegEffect]:
+        self._give_up_at = now + self._answer_seconds
+        way = self._way
+        return self._note(way, way.leg.start(), now)
+
+    def _peer(self, way: _Way, event: GotResponse | RequestFailed, now: float) -> list[LegEffect]:
+        """Take what a peer did, or did not do, about a request of ours."""
+        effects: list[LegEffect] = []
+        if isinstance(event, GotResponse):
+            effects += self._heard(way, event)
+        elif not way.reported:
+            way.reported = True  # reported once
+            effects.append(Report(Attempt(way.name, "silent", reason=event.cause)))
+        return effects + self._step(way, event, now)
+
+    def _heard(self, way: _Way, event: GotResponse) -> list[LegEffect]:
+        """Note the first sign of life; a 503 is one only of being overloaded."""
+        if way is self._way:
+            self._give_up_at = None
+        if event.response.status_code == UNAVAILABLE and event.to.method == "INVITE":
+            way.reported = True
+            seconds = retry_after(event.response)
+            return [Report(Attempt(way.name, "overloaded", retry_after=seconds))]
+        if way.reported:
+            return []
+        way.reported = True
+        return [Report(Attempt(way.name, "answers"))]
+
+    def _time_passed(self, event: TimePassed, now: float) -> list[LegEffect]:
+        effects: list[LegEffect] = []
+        for way in self._ways[: self._now_on + 1]:
+            if way.leg.deadline is not None and way.leg.deadline <= now:
+                effects += self._step(way, event, now)
+        if self._give_up_at is None or now < self._give_up_at or self.over:
+            return effects
+        self._give_up_at = None
+        way = self._way
+        way.reported = True
+        effects.append(Report(Attempt(way.name, "silent", reason="no answer to the INVITE")))
+        if not self._has_next:
+            return effects  # its transaction may still get an answer
+        return effects + self._go_on(now)
+
+    def _step(self, way: _Way, event: LegInput, now: float) -> list[LegEffect]:
+        return self._note(way, way.leg.handle(event, now), now)
+
+    def _note(self, way: _Way, effects: list[LegEffect], now: float) -> list[LegEffect]:
+        """Pass effects on; what a way that was given up tells is told to nobody."""
+        passed: list[LegEffect] = []
+        for effect in effects:
+            match effect:
+                case Tell() if way is not self._way:
+                    continue
+                case Tell(LegEnded() as ended) if self._is_worth_another(ended):
+                    return passed + self._go_on(now)
+                case Tell(LegEnded()):
+                    self.over = True
+                    passed.append(Report(Attempt(way.name, "left")))
+                case Tell(LegAnswered()):
+                    self._settled = True
+                case SendRequest(request):
+                    self._sent[request] = way
+            passed.append(effect)
+        return passed
+
+    @property
+    def _has_next(self) -> bool:
+        return not self._settled and self._now_on + 1 < len(self._ways)
+
+    def _is_worth_another(self, ended: LegEnded) -> bool:
+        return self._has_next and ended.status in _NEXT
+
+    def _go_on(self, now: float) -> list[LegEffect]:
+        """Leave this way for the next."""
+        left = self._way
+        self._now_on += 1
+        effects: list[LegEffect] = [Report(Attempt(left.name, "left"))]
+        # If it answers after all it is cancelled, or acknowledged and hung up.
+        effects += self._note(left, left.leg.handle(HangUp("another way was taken"), now), now)
+        return [*effects, Report(Attempt(self._way.name, "trying")), *self._try(now)]
+
+
+def next_invite(invite: OutgoingRequest, way: int) -> OutgoingRequest:
+    """Return the INVITE as a certain way is to send it: with a CSeq number of its own.
+
+    One Call-ID and tag for all ways, as §8.1.3.4 recommends for a request that is sent elsewhere; a
+    number of its own, or a switch that two ways lead to would take the second for a merged request
+    (§8.2.2.2).
+    """
+    return replace(invite, cseq=1 + way * _CSEQ_STEP)

@@ -1,0 +1,288 @@
+"""A gateway and its trunks on loopback: who is asked, registered at, called, and left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiosipua import SipRequest
+
+from telephony.bindings import MemoryBindings
+from telephony.gateway import NoTrunk, SipGateway
+from telephony.leg import LegAnswered, LegEnded
+from telephony.sip.dialog import header_address
+from telephony.sip.message import make_response
+from telephony.trunks.health import HealthTimes
+from telephony.trunks.model import Account, Trunk
+from telephony.trunks.numbers import NumberRules
+from telephony.trunks.service import TrunkStatus
+from tests.support.waiting import until
+from tests.telephony.gateways import HOST, OFFER, QUICK, REALM, Accounts, Desk, Owner, message
+from tests.telephony.peers import Peer, a_peer
+
+TIMES = HealthTimes(retry=0.05, answer=0.05, trial=0.3)
+
+
+class Changes:
+    """Writes down which trunk went up or down."""
+
+    def __init__(self) -> None:
+        self.told: list[TrunkStatus] = []
+
+    def __call__(self, status: TrunkStatus) -> None:
+        self.told.append(status)
+
+    @property
+    def story(self) -> list[tuple[str, bool]]:
+        return [(status.name, status.up) for status in self.told]
+
+
+def to(peer: Peer, name: str, **options: Any) -> Trunk:
+    """Return a trunk whose exchange is a peer."""
+    trunk = Trunk(name=name, host=peer.address[0], port=peer.address[1])
+    return replace(trunk, **options)
+
+
+@asynccontextmanager
+async def a_node(
+    *trunks: Trunk, desk: Desk | None = None, changes: Changes | None = None
+) -> AsyncIterator[SipGateway]:
+    gateway = SipGateway(
+        trunks=trunks,
+        realm=REALM,
+        credentials=Accounts(),
+        bindings=MemoryBindings(),
+        on_call=desk or Desk(),
+        on_trunk=changes or Changes(),
+        trunk_times=TIMES,
+        timers=QUICK,
+    )
+    await gateway.open(HOST, 0)
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+def dialled(gateway: SipGateway, owner: Owner, number: str = "110", **options: Any) -> None:
+    gateway.dial(number, sdp=OFFER, caller="12345", on_event=owner, **options)
+
+
+async def request(peer: Peer, method: str) -> SipRequest:
+    """Return the next request of a method, passing over everything else."""
+    while True:
+        found = await peer.receive()
+        if isinstance(found, SipRequest) and found.method == method:
+            return found
+
+
+async def test_a_call_goes_out_as_the_trunk_wants_it() -> None:
+    with a_peer() as carrier:
+        rules = NumberRules([("(1[0-9]{2})", r"0512\1")])
+        trunk = to(carrier, "telecom", domain="ims.example", outbound=rules)
+        async with a_node(trunk) as gateway:
+            owner = Owner()
+            dialled(gateway, owner)
+            invite = await request(carrier, "INVITE")
+            assert invite.uri == "sip:0512110@ims.example"
+            assert header_address(invite, "To").uri == invite.uri
+            assert header_address(invite, "From").uri == "sip:12345@ims.example"
+            (leg,) = gateway.legs.values()
+            assert (leg.trunk, leg.called) == ("telecom", "110")
+            assert gateway.trunks.statuses()[0].calls == 1
+            carrier.send(make_response(invite, 486, to_tag="busy"), gateway.endpoint.local)
+            assert await owner.ended() == LegEnded("remote", 486, "Busy Here")
+            assert gateway.trunks.statuses()[0].calls == 0
+
+
+async def test_the_next_trunk_is_taken_when_one_fails_and_the_owner_never_notices() -> None:
+    with a_peer() as broken, a_peer() as silent, a_peer() as works:
+        trunks = [
+            to(broken, "broken", priority=1),
+            to(silent, "silent", priority=2),
+            to(works, "works", priority=3),
+        ]
+        async with a_node(*trunks) as gateway:
+            owner = Owner()
+            dialled(gateway, owner)
+            first = await request(broken, "INVITE")
+            broken.send(make_response(first, 503, to_tag="x"), gateway.endpoint.local)
+            assert (await request(broken, "ACK")).call_id == first.call_id
+            await request(silent, "INVITE")
+            invite = await request(works, "INVITE")
+            contact = (("Contact", f"<sip:110@{HOST}:{works.address[1]}>"),)
+            answer = make_response(invite, 200, to_tag="answered", headers=contact)
+            answer.headers.append("Content-Type", "application/sdp")
+            answer.text = OFFER
+            works.send(answer, gateway.endpoint.local)
+            await owner.told(LegAnswered)
+            await request(works, "ACK")
+            assert owner.events == [LegAnswered(OFFER)]
+            assert [status.calls for status in gateway.trunks.statuses()] == [0, 0, 1]
+            (leg,) = gateway.legs.values()
+            assert leg.trunk == "works"
+            leg.hang_up()
+            works.send(make_response(await request(works, "BYE"), 200), gateway.endpoint.local)
+            await owner.ended()
+
+
+async def test_a_number_nobody_takes_fails_as_the_last_trunk_says() -> None:
+    with a_peer() as one, a_peer() as two:
+        async with a_node(to(one, "one"), to(two, "two", priority=1)) as gateway:
+            owner = Owner()
+            dialled(gateway, owner)
+            for peer, status in ((one, 500), (two, 404)):
+                invite = await request(peer, "INVITE")
+                peer.send(make_response(invite, status, to_tag="x"), gateway.endpoint.local)
+            assert await owner.ended() == LegEnded("remote", 404, "Not Found")
+
+
+async def test_a_number_that_does_not_exist_is_not_tried_elsewhere() -> None:
+    with a_peer() as one, a_peer() as two:
+        async with a_node(to(one, "one"), to(two, "two", priority=1)) as gateway:
+            owner = Owner()
+            dialled(gateway, owner)
+            invite = await request(one, "INVITE")
+            one.send(make_response(invite, 404, to_tag="x"), gateway.endpoint.local)
+            assert (await owner.ended()).status == 404
+            assert not two.pending()
+
+
+async def test_only_trunks_of_these_names_with_room_and_a_way_out() -> None:
+    with a_peer() as one, a_peer() as two:
+        trunks = [
+            Trunk.allowing(HOST),
+            to(one, "one", max_calls=1),
+            to(two, "two", priority=1),
+        ]
+        async with a_node(*trunks) as gateway:
+            for owner in (Owner(), Owner()):
+                dialled(gateway, owner)
+            assert (await request(one, "INVITE")).uri.startswith("sip:110@")
+            await request(two, "INVITE")
+            with pytest.raises(NoTrunk):
+                dialled(gateway, Owner(), trunks=["one"])
+            with pytest.raises(NoTrunk):
+                dialled(gateway, Owner(), trunks=["local"])
+            for leg in gateway.legs.values():
+                leg.hang_up()
+
+
+async def test_a_trunk_that_is_down_stands_last() -> None:
+    changes = Changes()
+    with a_peer() as works:
+        with a_peer() as gone:
+            dead = to(gone, "dead", probe_seconds=0.1)
+        async with a_node(dead, to(works, "works", priority=9), changes=changes) as gateway:
+            await until(lambda: changes.story == [("dead", False)])
+            assert changes.told[0].reason
+            dialled(gateway, Owner())
+            await request(works, "INVITE")
+            for leg in gateway.legs.values():
+                leg.hang_up()
+
+
+async def test_a_trunk_comes_back_by_itself() -> None:
+    changes = Changes()
+    with a_peer() as gone:
+        address = gone.address
+        trunk = to(gone, "telecom", probe_seconds=0.1)
+    async with a_node(trunk, changes=changes) as gateway:
+        await until(lambda: changes.story == [("telecom", False)])
+        with a_peer(address[1]) as back:
+            while changes.story[-1] == ("telecom", False):
+                options = await request(back, "OPTIONS")
+                back.send(make_response(options, 200, to_tag="x"), gateway.endpoint.local)
+                await asyncio.sleep(0)
+            assert changes.story == [("telecom", False), ("telecom", True)]
+
+
+# Calls in
+
+
+async def test_a_full_trunk_is_told_when_to_come_again() -> None:
+    desk = Desk()
+    trunk = replace(Trunk.allowing("127.0.0.0/8"), max_calls=1)
+    async with a_node(trunk, desk=desk) as gateway:
+        with a_peer() as carrier:
+            first = message(carrier, gateway, "INVITE", call_id="first", body=OFFER)
+            carrier.send(first, gateway.endpoint.local)
+            leg, owner = await desk.call()
+            second = message(carrier, gateway, "INVITE", call_id="second", body=OFFER)
+            carrier.send(second, gateway.endpoint.local)
+            while (refused := await carrier.response()).status_code == 100:
+                pass
+            assert refused.status_code == 503
+            assert refused.headers.get("Retry-After") == ["5"]
+            assert gateway.trunks.statuses()[0].refused == 1
+            leg.refuse(486)
+            await owner.ended()
+            third = message(carrier, gateway, "INVITE", call_id="third", body=OFFER)
+            carrier.send(third, gateway.endpoint.local)
+            again, _ = await desk.call()
+            assert again.trunk == "local"
+            again.refuse(486)
+
+
+async def test_numbers_are_ours_when_the_owner_sees_them() -> None:
+    desk = Desk()
+    rules = NumberRules([(r"\+86(1\d{10})", r"\1"), (r"0512(12345)", r"\1")])
+    trunk = replace(Trunk.allowing("127.0.0.0/8"), inbound=rules)
+    async with a_node(trunk, desk=desk) as gateway:
+        with a_peer() as carrier:
+            invite = message(
+                carrier,
+                gateway,
+                "INVITE",
+                user="+8613862311001",
+                uri=f"sip:051212345@{HOST}",
+                body=OFFER,
+            )
+            carrier.send(invite, gateway.endpoint.local)
+            leg, _ = await desk.call()
+            assert (leg.caller, leg.called) == ("13862311001", "12345")
+            leg.refuse(486)
+
+
+# Registration
+
+
+async def test_a_trunk_is_registered_at_used_and_left() -> None:
+    changes, desk = Changes(), Desk()
+    with a_peer() as carrier:
+        account = Account("51200000", "secret", register=True, expires=600)
+        trunk = to(carrier, "telecom", domain="ims.example", account=account)
+        async with a_node(trunk, changes=changes, desk=desk) as gateway:
+            first = await request(carrier, "REGISTER")
+            assert first.uri == "sip:ims.example"
+            assert header_address(first, "To").uri == "sip:51200000@ims.example"
+            assert gateway.trunks.statuses()[0].registered is False
+            challenge = (("WWW-Authenticate", 'Digest realm="ims", nonce="1", qop="auth"'),)
+            carrier.send(make_response(first, 401, headers=challenge), gateway.endpoint.local)
+            second = await request(carrier, "REGISTER")
+            assert 'username="51200000"' in second.headers.get("Authorization")[0]
+            contact = second.headers.get("Contact")[0]
+            granted = (("Contact", f"{contact};expires=300"),)
+            carrier.send(make_response(second, 200, headers=granted), gateway.endpoint.local)
+            await until(lambda: changes.story == [("telecom", True)])
+            # the carrier calls our Contact, and writes into To what was dialled
+            invite = message(
+                carrier,
+                gateway,
+                "INVITE",
+                uri=contact.strip("<>"),
+                to="<sip:12345@ims.example>",
+                body=OFFER,
+            )
+            carrier.send(invite, gateway.endpoint.local)
+            leg, _ = await desk.call()
+            assert (leg.called, leg.trunk) == ("12345", "telecom")
+            leg.refuse(486)
+            closing = asyncio.create_task(gateway.close())
+            last = await request(carrier, "REGISTER")
+            assert last.headers.get("Expires") == ["0"]
+            carrier.send(make_response(last, 200), gateway.endpoint.local)
+            await closing
+        assert changes.story == [("telecom", True), ("telecom", False)]
