@@ -58,11 +58,21 @@ class MediaRefused(MediaError):
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """A completed recording: where, how long (s), how big (bytes, header included)."""
+    """A completed recording.
+
+    Attributes:
+        path: of the file.
+        seconds: how long it lasts, pauses included.
+        bytes: how big it is, header included.
+        sha256: of the file, in hexadecimal.
+        pauses: from and to, seconds from its beginning.
+    """
 
     path: Path
     seconds: float
     bytes: int
+    sha256: str = ""
+    pauses: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,9 @@ class SessionStats:
         malformed: datagrams that are not RTP.
         unexpected: RTP of a payload type that was not negotiated.
         last_packet: Unix time of the last valid packet; None before the first.
+        jitter: of the arrivals, seconds (RFC 3550 §6.4.1).
+        concealed: seconds of audio that were made up while the session was decoded.
+        late: packets that came after their turn, while it was decoded.
     """
 
     packets_in: int
@@ -90,6 +103,9 @@ class SessionStats:
     malformed: int
     unexpected: int
     last_packet: float | None
+    jitter: float = 0.0
+    concealed: float = 0.0
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,49 @@ class RecordingFailed:
     reason: str
 
 
-MediaEvent = Latched | RecordingFailed
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key was pressed at a session's phone and held for so many seconds."""
+
+    session: str
+    key: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceChanged:
+    """A watched session fell silent, or is heard again."""
+
+    session: str
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RtpTimedOut:
+    """A watched session has sent nothing for so many seconds."""
+
+    session: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """Something is not played any more: ``end``, ``key`` (which one), ``replaced``, ``closed``."""
+
+    player: str
+    reason: str
+    key: str | None = None
+
+
+MediaEvent = Latched | RecordingFailed | KeyPressed | SilenceChanged | RtpTimedOut | PlayEnded
+
+_EVENTS: dict[str, type[MediaEvent]] = {
+    "recording_failed": RecordingFailed,
+    "key": KeyPressed,
+    "silence": SilenceChanged,
+    "rtp_timeout": RtpTimedOut,
+    "play_ended": PlayEnded,
+}
 
 
 class MediaClient:
@@ -193,10 +251,13 @@ class MediaClient:
         codec: Codec,
         telephone_event: int | None,
         accepts: Mapping[int, Codec] | None = None,
+        comfort_noise: int | None = None,
+        ptime: int = 20,
     ) -> None:
         """Say where the peer is and what it speaks; again after a re-INVITE.
 
-        ``host`` is an IP address. ``accepts`` names further payload types the peer may send.
+        ``host`` is an IP address. ``accepts`` names further payload types the peer may send,
+        ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms.
         """
         await self._ask(
             control.Remote,
@@ -207,7 +268,21 @@ class MediaClient:
             codec=codec,
             telephone_event=telephone_event,
             accepts=dict(accepts or {}),
+            comfort_noise=comfort_noise,
+            ptime=ptime,
         )
+
+    async def matrix(self, bridge: str, hears: Mapping[str, Mapping[str, float]]) -> None:
+        """Say who hears whom in a bridge, listener → source → gain; at one moment, click-free.
+
+        Everybody named is in this bridge from now on, and in no other; who was and is not named
+        has left. At most eight; empty: the bridge ends.
+
+        Raises:
+            MediaRefused: ``unknown_session``, ``bad_command`` (more than eight parties…).
+        """
+        rows = {listener: dict(row) for listener, row in hears.items()}
+        await self._ask(control.Matrix, bridge=bridge, hears=rows)
 
     async def bridge(self, first: str, second: str) -> None:
         """Let two sessions hear each other; either leaves the bridge it was in."""
@@ -217,13 +292,77 @@ class MediaClient:
         """End the bridge of this session, if it is in one."""
         await self._ask(control.Unbridge, session=session)
 
-    async def fork(self, session: str, destination: Address | None) -> None:
-        """Copy what this session's peer sends to ``destination``; None stops that."""
-        host, port = destination or (None, None)
-        await self._ask(control.Fork, session=session, host=host, port=port)
+    async def play(
+        self,
+        player: str,
+        session: str,
+        items: Sequence[control.Item],
+        *,
+        loop: bool = False,
+        mix: bool = False,
+        gain: float = 1.0,
+        stop_on_key: bool = False,
+    ) -> None:
+        """Play files, tones and silence to a session, one after another; :class:`PlayEnded` tells.
 
-    async def record(self, recording: str, path: Path, *, left: str, right: str) -> None:
-        """Record two sessions' peers into a new stereo WAV file; time zero is now.
+        ``mix``: in addition to what it hears, not instead.
+
+        Raises:
+            MediaRefused: ``prompt`` when a file cannot be played, ``exists`` when ``player`` plays.
+        """
+        await self._ask(
+            control.Play,
+            player=player,
+            session=session,
+            items=list(items),
+            loop=loop,
+            mix=mix,
+            gain=gain,
+            stop_on_key=stop_on_key,
+        )
+
+    async def stop_play(self, player: str) -> None:
+        """Stop playing; harmless when it has ended."""
+        await self._ask(control.StopPlay, player=player)
+
+    async def press(self, session: str, keys: str, *, milliseconds: int = 160) -> None:
+        """Press keys (``0-9*#ABCD``) towards a session's peer."""
+        await self._ask(control.Dtmf, session=session, keys=keys, milliseconds=milliseconds)
+
+    async def watch(
+        self,
+        session: str,
+        *,
+        rtp_timeout: float | None = None,
+        silence: float | None = None,
+        inband_keys: bool = False,
+    ) -> None:
+        """Report when nothing comes or nothing is said for so many seconds, and keys as tones."""
+        await self._ask(
+            control.Watch,
+            session=session,
+            rtp_timeout=rtp_timeout,
+            silence=silence,
+            inband_keys=inband_keys,
+        )
+
+    async def fork(self, session: str, destination: Address | None, *, packets: int = 1) -> None:
+        """Copy what this session's peer sends to ``destination``; None stops that.
+
+        ``packets`` > 1: so many in one datagram, each behind its length in 16 bits (RFC 4571).
+        """
+        host, port = destination or (None, None)
+        await self._ask(control.Fork, session=session, host=host, port=port, packets=packets)
+
+    async def record(
+        self,
+        recording: str,
+        path: Path,
+        *,
+        left: str | Sequence[str],
+        right: str | Sequence[str],
+    ) -> None:
+        """Record sessions' peers into a new stereo WAV file; time zero is now.
 
         ``path`` is absolute: the process has a working directory of its own. Missing folders are
         made.
@@ -234,6 +373,20 @@ class MediaClient:
         """
         await self._ask(control.Record, recording=recording, path=path, left=left, right=right)
 
+    async def change_record(
+        self, recording: str, *, left: str | Sequence[str], right: str | Sequence[str]
+    ) -> None:
+        """Record other sessions from now on."""
+        await self._ask(control.ChangeRecord, recording=recording, left=left, right=right)
+
+    async def pause_record(self, recording: str) -> None:
+        """Write nothing that is said from now on: silence, begun by a beep."""
+        await self._ask(control.PauseRecord, recording=recording)
+
+    async def resume_record(self, recording: str) -> None:
+        """Go on recording."""
+        await self._ask(control.ResumeRecord, recording=recording)
+
     async def stop_record(self, recording: str) -> RecordingInfo:
         """Complete a recording.
 
@@ -241,7 +394,10 @@ class MediaClient:
             MediaRefused: ``unknown_recording``, also after :class:`RecordingFailed`.
         """
         result = await self._ask(control.StopRecord, recording=recording)
-        return RecordingInfo(Path(result["path"]), result["seconds"], result["bytes"])
+        pauses = tuple((begin, end) for begin, end in result["pauses"])
+        return RecordingInfo(
+            Path(result["path"]), result["seconds"], result["bytes"], result["sha256"], pauses
+        )
 
     async def close_session(self, session: str) -> SessionStats:
         """Close a session and return what it saw."""
@@ -254,7 +410,7 @@ class MediaClient:
         return SessionStats(**await self._ask(control.Stats, session=session))
 
     async def counts(self) -> dict[str, int]:
-        """Return how many sessions, ports (pairs in use), bridges, forks and recordings live."""
+        """Return how many sessions, port pairs, bridges, forks, recordings and plays there are."""
         return await self._ask(control.Stats)
 
     def _tell(self, kind: type[Command], **fields: object) -> int:
@@ -355,10 +511,12 @@ class MediaClient:
 
     def _report(self, message: dict[str, Any]) -> None:
         event: MediaEvent
-        if message["event"] == "latched":
+        name = message.pop("event")
+        if name == "latched":
             event = Latched(message["session"], (message["host"], message["port"]))
         else:
-            event = RecordingFailed(message["recording"], message["reason"])
+            event = _EVENTS[name](**message)
+        if isinstance(event, RecordingFailed):
             log.warning("recording failed", recording=event.recording, reason=event.reason)
         if self._on_event is not None:
             # Not called from here: a mistake in it must not end the connection.

@@ -9,31 +9,67 @@ answers; they take effect in the order sent. Every command gets exactly one answ
     → {"id": 2, "command": "bridge", "first": "leg-7", "second": "leg-8"}
     ← {"id": 2, "error": {"code": "unknown_session", "message": "no session 'leg-8' is open"}}
 
-Answers come in the order of the commands, except those of ``record`` and ``stop_record``, which
-wait for the disk. A line that is not a valid command is answered with the code ``bad_command``,
-naming the field and what was expected, and with the id if one could be read, else null.
+Answers come in the order of the commands, except those of ``record``, ``stop_record`` and ``play``,
+which may wait for the disk. A line that is not a valid command is answered with the code
+``bad_command``, naming the field and what was expected, and with the id if one could be read, else
+null.
 
 ======================  ====================================================  ====================
 command                 fields                                                ``ok`` holds
 ======================  ====================================================  ====================
 ``open``                session, host?                                        host, port
 ``remote``              session, host, port, payload_type, codec,             nothing
-                        telephone_event?, accepts?
+                        telephone_event?, accepts?, comfort_noise?, ptime?
+``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
-``fork``                session, host?, port? (both absent: stop)             nothing
+``play``                player, session, items, loop?, mix?, gain?,           nothing
+                        stop_on_key?
+``stop_play``           player                                                nothing
+``dtmf``                session, keys, milliseconds?                          nothing
+``watch``               session, rtp_timeout?, silence?, inband_keys?         nothing
+``fork``                session, host?, port? (both absent: stop), packets?   nothing
 ``record``              recording, path, left, right                          nothing
-``stop_record``         recording                                             path, seconds, bytes
+``change_record``       recording, left, right                                nothing
+``pause_record``        recording                                             nothing
+``resume_record``       recording                                             nothing
+``stop_record``         recording                                             path, seconds, bytes,
+                                                                              sha256, pauses
 ``close``               session                                               the session's stats
 ``stats``               session?                                              its stats; else counts
 ======================  ====================================================  ====================
 
 Error codes: ``bad_command``, ``unknown_session``, ``unknown_recording``, ``exists`` (that name is
-in use), ``no_ports`` (the range is used up), ``disk`` (the recording cannot be written).
+in use), ``no_ports`` (the range is used up), ``disk`` (the recording cannot be written), ``prompt``
+(a file cannot be played).
+
+**Who hears whom.** ``hears`` is a gain matrix, listener → source → gain (1 = as spoken)::
+
+    {"citizen": {"agent": 1}, "agent": {"citizen": 1}}                        two talk
+    {"citizen": {"agent": 1}, "agent": {"citizen": 1},
+     "leader": {"citizen": 1, "agent": 1}}                                    …and one listens in
+    … "agent": {"citizen": 1, "leader": 1}, …                                 …and whispers
+    … "citizen": {"agent": 1, "leader": 1}, …                                 …and barges in
+
+It takes effect at one moment, replaces the bridge's former matrix, and is heard without a click.
+Everybody named is a party, eight at most; a party of another bridge leaves that one. Who hears
+exactly one other at gain 1 in a codec both have is relayed to; everybody else gets a mix.
+``bridge`` is a matrix of two.
+
+**Playing.** ``items`` are played one after another: ``{"file": "/…/wait.wav"}``,
+``{"tone": "ringback"}`` (also busy, congestion, dial, beep), ``{"silence": 0.5}``,
+``{"keys": "12#"}``. Unless ``mix`` is true the session hears nothing else meanwhile, and earlier
+plays to it are stopped. The end is told by ``play_ended``, whose ``reason`` is ``end``, ``key``
+(with the ``key`` that was pressed), ``replaced`` or ``closed`` (the session); after ``stop_play``
+there is none. ``dtmf`` presses keys: as RFC 4733 events, or as tones where the peer takes none.
 
 Events come at any time between answers and have no id::
 
     ← {"event": "latched", "session": "leg-7", "host": "192.0.2.7", "port": 4002}
+    ← {"event": "key", "session": "leg-7", "key": "5", "seconds": 0.12}
+    ← {"event": "silence", "session": "leg-7", "silent": true}
+    ← {"event": "rtp_timeout", "session": "leg-7", "seconds": 30.1}
+    ← {"event": "play_ended", "player": "wait-3", "reason": "key", "key": "1"}
     ← {"event": "recording_failed", "recording": "call-3", "reason": "No space left on device"}
 
 The process stops when the connection closes: recordings are completed, ports given up.
@@ -48,6 +84,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -55,12 +92,17 @@ from pydantic import (
     model_validator,
 )
 
+from telephony.media.bridges import MAX_PARTIES, parties_of
+from telephony.media.dtmf import KEYS
+from telephony.media.tones import Tone
+
 MAX_LINE = 65536
 
 Codec = Literal["PCMA", "PCMU"]
 ErrorCode = Literal[
-    "bad_command", "unknown_session", "unknown_recording", "exists", "no_ports", "disk"
+    "bad_command", "unknown_session", "unknown_recording", "exists", "no_ports", "disk", "prompt"
 ]
+EventName = Literal["latched", "key", "silence", "rtp_timeout", "play_ended", "recording_failed"]
 
 
 class CommandError(Exception):
@@ -93,6 +135,9 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Host = Annotated[str, AfterValidator(_ip_literal)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PayloadType = Annotated[int, Field(ge=0, le=127)]
+Gain = Annotated[float, Field(ge=0, le=4, strict=False)]
+Seconds = Annotated[float, Field(gt=0, le=86400, strict=False)]
+Keys = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^[{KEYS}]+$")]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
@@ -114,7 +159,8 @@ class Remote(_Command):
     """Say what the peer's SDP says.
 
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
-    types which it may send too. Port 0, or the unspecified address (old-style hold), means that it
+    types which it may send too, ``comfort_noise`` that of RFC 3389. ``ptime`` is the packet length
+    it wants, in milliseconds. Port 0, or the unspecified address (old-style hold), means that it
     is sent nothing. A changed address re-opens the latch.
     """
 
@@ -126,6 +172,24 @@ class Remote(_Command):
     codec: Codec
     telephone_event: PayloadType | None = None
     accepts: dict[PayloadType, Codec] = {}
+    comfort_noise: PayloadType | None = None
+    ptime: Literal[10, 20, 30, 40, 60] = 20
+
+
+class Matrix(_Command):
+    """Say who hears whom in a bridge, at which gain; an empty matrix ends the bridge."""
+
+    command: Literal["matrix"] = "matrix"
+    bridge: Name
+    hears: dict[Name, dict[Name, Gain]]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Matrix":
+        if len(parties_of(self.hears)) > MAX_PARTIES:
+            raise ValueError(f"a bridge has at most {MAX_PARTIES} parties")
+        if any(listener in row for listener, row in self.hears.items()):
+            raise ValueError("a session cannot hear itself")
+        return self
 
 
 class Bridge(_Command):
@@ -149,13 +213,73 @@ class Unbridge(_Command):
     session: Name
 
 
+class Item(BaseModel):
+    """One thing to play: exactly one of a WAV file, a tone, seconds of silence, keys as tones."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    file: AbsolutePath | None = None
+    tone: Tone | None = None
+    silence: Annotated[float, Field(gt=0, le=60, strict=False)] | None = None
+    keys: Keys | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Item":
+        if sum(value is not None for value in (self.file, self.tone, self.silence, self.keys)) != 1:
+            raise ValueError("one of file, tone, silence and keys")
+        return self
+
+
+class Play(_Command):
+    """Play to a session; see the module's text."""
+
+    command: Literal["play"] = "play"
+    player: Name
+    session: Name
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    loop: bool = False
+    mix: bool = False
+    gain: Gain = 1.0
+    stop_on_key: bool = False
+
+
+class StopPlay(_Command):
+    """Stop playing; harmless when it has ended."""
+
+    command: Literal["stop_play"] = "stop_play"
+    player: Name
+
+
+class Dtmf(_Command):
+    """Press keys, each held for so long."""
+
+    command: Literal["dtmf"] = "dtmf"
+    session: Name
+    keys: Keys
+    milliseconds: Annotated[int, Field(ge=40, le=5000)] = 160
+
+
+class Watch(_Command):
+    """Report, until the next ``watch``: no packet for so many seconds; silence; keys as tones."""
+
+    command: Literal["watch"] = "watch"
+    session: Name
+    rtp_timeout: Seconds | None = None
+    silence: Seconds | None = None
+    inband_keys: bool = False
+
+
 class Fork(_Command):
-    """Copy what this session's peer sends to an address; no address: stop."""
+    """Copy what this session's peer sends to an address; no address: stop.
+
+    ``packets`` > 1: so many in one datagram, each behind its length in 16 bits (RFC 4571).
+    """
 
     command: Literal["fork"] = "fork"
     session: Name
     host: Host | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    packets: Annotated[int, Field(ge=1, le=8)] = 1
 
     @model_validator(mode="after")
     def _both(self) -> "Fork":
@@ -164,14 +288,47 @@ class Fork(_Command):
         return self
 
 
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Sources = Annotated[
+    tuple[Name, ...], BeforeValidator(_names), Field(max_length=MAX_PARTIES, strict=False)
+]
+"""One session, or several that are summed."""
+
+
 class Record(_Command):
-    """Start a stereo recording of what two sessions' peers send; time zero is now."""
+    """Start a stereo recording of what sessions' peers send; time zero is now."""
 
     command: Literal["record"] = "record"
     recording: Name
     path: AbsolutePath
-    left: Name
-    right: Name
+    left: Sources
+    right: Sources
+
+
+class ChangeRecord(_Command):
+    """Record other sessions from now on."""
+
+    command: Literal["change_record"] = "change_record"
+    recording: Name
+    left: Sources
+    right: Sources
+
+
+class PauseRecord(_Command):
+    """Write nothing that is said from now on; harmless while paused."""
+
+    command: Literal["pause_record"] = "pause_record"
+    recording: Name
+
+
+class ResumeRecord(_Command):
+    """Go on; harmless when not paused."""
+
+    command: Literal["resume_record"] = "resume_record"
+    recording: Name
 
 
 class StopRecord(_Command):
@@ -195,7 +352,25 @@ class Stats(_Command):
     session: Name | None = None
 
 
-Command = Open | Remote | Bridge | Unbridge | Fork | Record | StopRecord | Close | Stats
+Command = (
+    Open
+    | Remote
+    | Matrix
+    | Bridge
+    | Unbridge
+    | Play
+    | StopPlay
+    | Dtmf
+    | Watch
+    | Fork
+    | Record
+    | ChangeRecord
+    | PauseRecord
+    | ResumeRecord
+    | StopRecord
+    | Close
+    | Stats
+)
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
 _COMMAND_ID: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**63, strict=True)])
 
@@ -245,7 +420,7 @@ def encode_error(error: CommandError, command_id: int | None = None) -> bytes:
     return _line({"id": number, "error": {"code": error.code, "message": str(error)}})
 
 
-def encode_event(name: Literal["latched", "recording_failed"], **fields: Any) -> bytes:
+def encode_event(name: EventName, **fields: Any) -> bytes:
     """Write an event as one line."""
     return _line({"event": name, **fields})
 

@@ -1,33 +1,57 @@
-"""The media process's state: sessions, bridges, forks, recordings; one method a command."""
+"""The media process's state: sessions, bridges, plays, recordings by name; one method a command.
+
+What is decided here is carried out by a :class:`~telephony.media.path.PacketPath`.
+"""
 
 import asyncio
 import contextlib
 import errno
 import ipaddress
-import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, assert_never
 
 import structlog
 
-from telephony.media import control
+from telephony.media import control, path, tones
+from telephony.media.bridges import Bridges, Playing
+from telephony.media.codecs import CODECS, COMFORT_NOISE, CodecSpec
 from telephony.media.control import Command, CommandError
-from telephony.media.port import RtpPort, bind_pair
-from telephony.media.ports import PortPool, PortsExhausted
+from telephony.media.g711 import Pcm
+from telephony.media.path import Handle, PacketPath, PathEvent
+from telephony.media.ports import PortPool, PortsExhausted, bind_pair
+from telephony.media.prompts import PromptCache, PromptError
 from telephony.media.recorder import Recorder
-from telephony.media.relay import OutgoingStream, Remote
-from telephony.media.session import Session, Source
 
 log = structlog.get_logger(__name__)
 
 Result = dict[str, Any]
+MakePath = Callable[[Callable[[PathEvent], None]], PacketPath]
 
 _DISK_THREADS: Final = 4
 _STOP_SECONDS: Final = 5.0
+
+
+@dataclass
+class _Session:
+    """What the engine knows of a session beside its name."""
+
+    handle: Handle
+    host: str
+    port: int
+    rtcp: socket.socket
+    keys: bool = False  # whether its peer takes telephone-events
+    forked: bool = False
+
+
+@dataclass
+class _Recording:
+    handle: Handle
+    recorder: Recorder
 
 
 class Engine:
@@ -37,33 +61,54 @@ class Engine:
         host: the address that sessions are bound to unless they say otherwise.
         ports: where their port pairs come from.
         emit: sends an event line to the client.
+        make_path: makes the packet path that gets our callback.
     """
 
-    def __init__(self, *, host: str, ports: PortPool, emit: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        ports: PortPool,
+        emit: Callable[[bytes], None],
+        make_path: MakePath,
+    ) -> None:
         self._host = host
         self._pool = ports
         self._emit = emit
-        self._ports: dict[str, RtpPort] = {}
-        self._recorders: dict[str, Recorder] = {}
+        self._path = make_path(self._on_event)
+        self._sessions: dict[str, _Session] = {}
+        self._names: dict[Handle, str] = {}  # of sessions and players
+        self._bridges = Bridges()
+        self._plays: dict[str, control.Play] = {}  # under way, or waiting for the disk
+        self._recordings: dict[str, _Recording] = {}
+        self._prompts = PromptCache()
         self._disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
-        self._copiers: dict[int, socket.socket] = {}  # by address family
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="prompts")
+
+    def start(self) -> None:
+        """Let packets flow, by the running event loop."""
+        self._path.start()
 
     async def close(self) -> None:
         """Give up every session and complete every recording."""
-        for name in list(self._ports):
+        recordings, self._recordings = list(self._recordings.values()), {}
+        for recording in recordings:
+            self._path.stop_record(recording.handle)
+        for name in list(self._sessions):
             self._close(name)
-        stopping = [recorder.stop() for recorder in self._recorders.values()]
+        self._path.close()
         with contextlib.suppress(TimeoutError):  # a hanging disk does not keep the process alive
             async with asyncio.timeout(_STOP_SECONDS):
+                stopping = [recording.recorder.stop() for recording in recordings]
                 await asyncio.gather(*stopping, return_exceptions=True)
-        for copier in self._copiers.values():
-            copier.close()
         self._disk.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown(wait=False, cancel_futures=True)
 
-    def obey(self, command: Command) -> Result | Awaitable[Result]:  # noqa: PLR0911 - one a command
+    def obey(self, command: Command) -> Result | Awaitable[Result]:  # noqa: PLR0911, C901, PLR0912 - one a command
         """Carry out a command; what must wait for the disk returns an awaitable.
 
-        Its effect on packets has taken place when this returns, either way.
+        Its effect on packets has taken place when this returns, either way; only a ``play`` whose
+        files are not in memory begins later.
 
         Raises:
             CommandError: it cannot be obeyed; nothing has changed.
@@ -73,49 +118,65 @@ class Engine:
                 return self._open(command)
             case control.Remote():
                 return self._set_remote(command)
+            case control.Matrix():
+                return self._set_matrix(command.bridge, command.hears)
             case control.Bridge():
                 return self._bridge(command)
             case control.Unbridge():
-                self._part(self._port(command.session))
+                self._session(command.session)
+                return self._rearrange(self._bridges.leave(command.session))
+            case control.Play():
+                return self._play(command)
+            case control.StopPlay():
+                self._end_play(command.player)
                 return {}
+            case control.Dtmf():
+                return self._press(command)
+            case control.Watch():
+                return self._watch(command)
             case control.Fork():
                 return self._fork(command)
             case control.Record():
                 return self._record(command)
+            case control.ChangeRecord():
+                return self._change_record(command)
+            case control.PauseRecord():
+                self._recording(command.recording).recorder.pause()
+                return {}
+            case control.ResumeRecord():
+                self._recording(command.recording).recorder.resume()
+                return {}
             case control.StopRecord():
                 return self._stop_record(command)
             case control.Close():
-                self._port(command.session)
+                self._session(command.session)
                 return self._close(command.session)
             case control.Stats():
                 return self._stats(command)
             case _:
                 assert_never(command)
 
-    def _port(self, name: str) -> RtpPort:
+    def _session(self, name: str) -> _Session:
         try:
-            return self._ports[name]
+            return self._sessions[name]
         except KeyError:
             raise CommandError("unknown_session", f"no session {name!r} is open") from None
 
+    def _handles(self, names: Iterable[str]) -> list[Handle]:
+        return [self._session(name).handle for name in names]
+
+    # -- sessions ----------------------------------------------------------------------------------
+
     def _open(self, command: control.Open) -> Result:
-        if command.session in self._ports:
-            raise CommandError("exists", f"session {command.session!r} is open already")
-        pair = self._bind(command.host or self._host)
-        outgoing = OutgoingStream(
-            ssrc=secrets.randbits(32),
-            sequence=secrets.randbits(16),
-            timestamp=secrets.randbits(32),
-        )
-        port = RtpPort(
-            Session(command.session, outgoing),
-            pair,
-            copy_to=self._copy,
-            on_latched=self._on_latched,
-        )
-        self._ports[command.session] = port
-        host, number = port.address
-        return {"host": host, "port": number}
+        name = command.session
+        if name in self._sessions:
+            raise CommandError("exists", f"session {name!r} is open already")
+        rtp, rtcp = self._bind(command.host or self._host)
+        host, port = rtp.getsockname()[:2]
+        handle = self._path.open(rtp)
+        self._sessions[name] = _Session(handle, host, port, rtcp)
+        self._names[handle] = name
+        return {"host": host, "port": port}
 
     def _bind(self, host: str) -> tuple[socket.socket, socket.socket]:
         """Bind the next pair that no other program has taken."""
@@ -134,97 +195,210 @@ class Engine:
         raise CommandError("no_ports", "every free port pair is in use by other programs")
 
     def _set_remote(self, command: control.Remote) -> Result:
-        port = self._port(command.session)
-        accepts: dict[int, control.Codec | None] = {
-            **command.accepts,
-            command.payload_type: command.codec,
+        session = self._session(command.session)
+        accepts: dict[int, CodecSpec | None] = {
+            number: CODECS[name] for number, name in command.accepts.items()
         }
+        if command.comfort_noise is not None:
+            accepts[command.comfort_noise] = COMFORT_NOISE
+        accepts[command.payload_type] = CODECS[command.codec]
         if command.telephone_event is not None:
             accepts[command.telephone_event] = None
+        session.keys = command.telephone_event is not None
         nowhere = command.port == 0 or ipaddress.ip_address(command.host).is_unspecified
-        remote = Remote(
+        description = path.Description(
             None if nowhere else (command.host, command.port),
             command.payload_type,
-            command.codec,
+            CODECS[command.codec],
             command.telephone_event,
             accepts,
+            frame=command.ptime * 8,
         )
-        port.session.set_remote(remote, time.monotonic())
-        self._route(port)
+        self._path.describe(session.handle, description)
         return {}
 
-    @staticmethod
-    def _route(port: RtpPort) -> None:
-        """Work out both directions of a port's bridge anew."""
-        partner = port.partner
-        port.session.route_to(partner.session if partner else None)
-        if partner is not None:
-            partner.session.route_to(port.session)
+    def _watch(self, command: control.Watch) -> Result:
+        watch = path.Watch(command.rtp_timeout, command.silence, command.inband_keys)
+        self._path.watch(self._session(command.session).handle, watch)
+        return {}
+
+    def _close(self, name: str) -> Result:
+        for player in self._bridges.playing_to(name):
+            self._end_play(player, "closed")
+        for player, play in list(self._plays.items()):
+            if play.session == name:  # it waits for the disk
+                self._end_play(player, "closed")
+        session = self._sessions.pop(name)
+        changed = self._bridges.leave(name)
+        del self._names[session.handle]
+        stats = self._path.close_session(session.handle)
+        self._rearrange(changed - {name})
+        session.rtcp.close()
+        self._pool.give_back(session.port)
+        return _statistics(stats)
+
+    # -- who hears whom ----------------------------------------------------------------------------
+
+    def _set_matrix(self, bridge: str, hears: dict[str, dict[str, float]]) -> Result:
+        for listener, row in hears.items():
+            self._handles((listener, *row))
+        return self._rearrange(self._bridges.set_matrix(bridge, hears))
 
     def _bridge(self, command: control.Bridge) -> Result:
-        first, second = self._port(command.first), self._port(command.second)
-        if first.partner is second:
-            return {}
-        self._part(first)
-        self._part(second)
-        first.partner, second.partner = second, first
-        first.session.outgoing.switch()
-        second.session.outgoing.switch()
-        self._route(first)
+        first, second = command.first, command.second
+        self._handles((first, second))
+        return self._set_matrix(f"{first}+{second}", {first: {second: 1.0}, second: {first: 1.0}})
+
+    def _rearrange(self, sessions: Iterable[str]) -> Result:
+        """Tell the path what these sessions hear now."""
+        handles = {name: session.handle for name, session in self._sessions.items()}
+        self._path.hear({handles[name]: self._bridges.row(name, handles) for name in sessions})
         return {}
 
-    @staticmethod
-    def _part(port: RtpPort) -> None:
-        partner, port.partner = port.partner, None
-        if partner is not None:
-            partner.partner = None
+    # -- playing -----------------------------------------------------------------------------------
+
+    def _play(self, command: control.Play) -> Result | Awaitable[Result]:
+        self._session(command.session)
+        if command.player in self._plays:
+            raise CommandError("exists", f"player {command.player!r} is playing already")
+        self._plays[command.player] = command
+        clips = self._clips_in_memory(command.items)
+        if clips is None:
+            return self._play_later(command)
+        self._begin_play(command, clips)
+        return {}
+
+    def _clips_in_memory(self, items: Sequence[control.Item]) -> list[Pcm] | None:
+        """Return the clips; None if one must be read from the disk."""
+        clips: list[Pcm] = []
+        for item in items:
+            if item.file is None:
+                clips += _made(item)
+                continue
+            kept = self._prompts.kept(item.file)
+            if kept is None:
+                return None
+            clips.append(kept)
+        return clips
+
+    async def _play_later(self, command: control.Play) -> Result:
+        try:
+            clips = await asyncio.get_running_loop().run_in_executor(
+                self._reader, self._load, command.items
+            )
+        except PromptError as error:
+            if self._plays.get(command.player) is command:
+                del self._plays[command.player]
+            raise CommandError("prompt", str(error)) from error
+        if self._plays.get(command.player) is command:  # else it has been stopped meanwhile
+            self._begin_play(command, clips)
+        return {}
+
+    def _load(self, items: Sequence[control.Item]) -> list[Pcm]:
+        clips: list[Pcm] = []
+        for item in items:
+            clips += _made(item) if item.file is None else [self._prompts.load(item.file)]
+        return clips
+
+    def _begin_play(self, command: control.Play, clips: Sequence[Pcm]) -> None:
+        earlier = [] if command.mix else self._bridges.playing_to(command.session)
+        try:
+            handle = self._path.play(clips, loop=command.loop)
+        except ValueError as error:
+            del self._plays[command.player]
+            raise CommandError("prompt", str(error)) from error
+        self._names[handle] = command.player
+        playing = Playing(command.session, handle, command.mix, command.gain)
+        self._bridges.play(command.player, playing)
+        # One step, so that nothing is heard between the earlier plays and this one.
+        stopped = [self._bridges.stop_play(name) for name in earlier]
+        self._rearrange([command.session])
+        for name, former in zip(earlier, stopped, strict=True):
+            if former is not None:
+                self._path.stop_play(former.player)
+                del self._names[former.player]
+            del self._plays[name]
+            self._tell_ended(name, "replaced")
+
+    def _end_play(self, name: str, reason: str | None = None, key: str | None = None) -> None:
+        """Stop a play, and tell why unless the client asked for it."""
+        if self._plays.pop(name, None) is None:
+            return
+        playing = self._bridges.stop_play(name)
+        if playing is not None:  # else its files are still being read
+            del self._names[playing.player]
+            self._rearrange([playing.session])
+            self._path.stop_play(playing.player)
+        if reason is not None:
+            self._tell_ended(name, reason, key)
+
+    def _tell_ended(self, name: str, reason: str, key: str | None = None) -> None:
+        fields = {"key": key} if key is not None else {}
+        self._emit(control.encode_event("play_ended", player=name, reason=reason, **fields))
+
+    def _press(self, command: control.Dtmf) -> Result:
+        session = self._session(command.session)
+        if session.keys:
+            seconds = command.milliseconds / 1000
+            self._path.send_keys(session.handle, command.keys, seconds=seconds)
+            return {}
+        item = control.Item(keys=command.keys)
+        name = f"keys for {command.session} {command.id}"
+        play = control.Play(
+            id=command.id, player=name, session=command.session, items=[item], mix=True
+        )
+        self._plays[name] = play
+        self._begin_play(play, _made(item))
+        return {}
+
+    # -- copies ------------------------------------------------------------------------------------
 
     def _fork(self, command: control.Fork) -> Result:
-        port = self._port(command.session)
-        if command.host is None or command.port is None:
-            port.fork = None
-        else:
-            port.fork = (command.host, command.port)
+        session = self._session(command.session)
+        session.forked = command.host is not None
+        destination = None
+        if command.host is not None and command.port is not None:
+            destination = (command.host, command.port)
+        self._path.fork(session.handle, destination, packets=command.packets)
         return {}
 
-    def _copy(self, data: bytes, destination: Source) -> None:
-        family = socket.AF_INET6 if ":" in destination[0] else socket.AF_INET
-        copier = self._copiers.get(family)
-        if copier is None:
-            copier = self._copiers[family] = socket.socket(family, socket.SOCK_DGRAM)
-            copier.settimeout(0)
-        copier.sendto(data, destination)
+    def _recording(self, name: str) -> _Recording:
+        try:
+            return self._recordings[name]
+        except KeyError:
+            raise CommandError("unknown_recording", f"no recording {name!r} is running") from None
 
     def _record(self, command: control.Record) -> Awaitable[Result]:
-        if command.recording in self._recorders:
+        if command.recording in self._recordings:
             raise CommandError("exists", f"recording {command.recording!r} is running already")
-        sides = self._port(command.left), self._port(command.right)
+        left, right = self._handles(command.left), self._handles(command.right)
         recorder = Recorder(
             command.path,
             executor=self._disk,
             on_failed=partial(self._on_recording_failed, command.recording),
         )
-        self._recorders[command.recording] = recorder
-        for channel, port in enumerate(sides):
-            port.taps = (*port.taps, (recorder, channel))
-        return self._recording_made(command, recorder)
+        handle = self._path.record(recorder.write, left=left, right=right)
+        recording = self._recordings[command.recording] = _Recording(handle, recorder)
+        return self._recording_made(command, recording)
 
-    async def _recording_made(self, command: control.Record, recorder: Recorder) -> Result:
+    async def _recording_made(self, command: control.Record, recording: _Recording) -> Result:
         try:
-            await recorder.open()
+            await recording.recorder.open()
         except OSError as error:
-            self._forget(command.recording, recorder)
+            self._forget(command.recording, recording)
             raise CommandError("disk", f"{command.path}: {error.strerror or error}") from error
         return {}
 
+    def _change_record(self, command: control.ChangeRecord) -> Result:
+        recording = self._recording(command.recording)
+        left, right = self._handles(command.left), self._handles(command.right)
+        self._path.change_record(recording.handle, left=left, right=right)
+        return {}
+
     def _stop_record(self, command: control.StopRecord) -> Awaitable[Result]:
-        recorder = self._recorders.get(command.recording)
-        if recorder is None:
-            raise CommandError(
-                "unknown_recording", f"no recording {command.recording!r} is running"
-            )
-        self._forget(command.recording, recorder)
-        return self._recording_complete(recorder)
+        recording = self._recording(command.recording)
+        self._forget(command.recording, recording)
+        return self._recording_complete(recording.recorder)
 
     @staticmethod
     async def _recording_complete(recorder: Recorder) -> Result:
@@ -232,59 +406,96 @@ class Engine:
             written = await recorder.stop()
         except OSError as error:
             raise CommandError("disk", str(error)) from error
-        return {"path": str(written.path), "seconds": written.seconds, "bytes": written.bytes}
+        return {
+            "path": str(written.path),
+            "seconds": written.seconds,
+            "bytes": written.bytes,
+            "sha256": written.sha256,
+            "pauses": written.pauses,
+        }
 
-    def _forget(self, recording: str, recorder: Recorder) -> None:
-        """Let no more packets go to a recording, and its name be used again."""
-        if self._recorders.get(recording) is recorder:
-            del self._recorders[recording]
-        for port in self._ports.values():
-            if any(tap is recorder for tap, _ in port.taps):
-                port.taps = tuple(entry for entry in port.taps if entry[0] is not recorder)
+    def _forget(self, name: str, recording: _Recording) -> None:
+        """Let no more audio go to a recording, and its name be used again."""
+        if self._recordings.get(name) is recording:
+            del self._recordings[name]
+            self._path.stop_record(recording.handle)
 
-    def _on_recording_failed(self, recording: str, reason: str) -> None:
-        log.error("recording failed", recording=recording, reason=reason)
-        self._forget(recording, self._recorders[recording])
-        self._emit(control.encode_event("recording_failed", recording=recording, reason=reason))
+    def _on_recording_failed(self, name: str, reason: str) -> None:
+        log.error("recording failed", recording=name, reason=reason)
+        recording = self._recordings.get(name)
+        if recording is not None:
+            self._forget(name, recording)
+        self._emit(control.encode_event("recording_failed", recording=name, reason=reason))
 
-    def _on_latched(self, port: RtpPort) -> None:
-        if port.session.source is not None:
-            host, number = port.session.source[:2]
-            self._emit(
-                control.encode_event("latched", session=port.session.name, host=host, port=number)
-            )
+    # -- what happens by itself --------------------------------------------------------------------
 
-    def _close(self, name: str) -> Result:
-        port = self._ports.pop(name)
-        self._part(port)
-        _, number = port.address
-        port.close()
-        self._pool.give_back(number)
-        return self._statistics(port.session)
+    def _on_event(self, event: PathEvent) -> None:
+        match event:
+            case path.PlayEnded():
+                name = self._names.get(event.player)
+                if name is not None:
+                    self._end_play(name, "end")
+            case path.Latched():
+                host, port = event.source[:2]
+                self._tell("latched", event.session, host=host, port=port)
+            case path.KeyPressed():
+                self._tell("key", event.session, key=event.key, seconds=event.seconds)
+                self._stop_on_key(event)
+            case path.Silence():
+                self._tell("silence", event.session, silent=event.silent)
+            case path.RtpTimeout():
+                self._tell("rtp_timeout", event.session, seconds=event.seconds)
+            case _:
+                assert_never(event)
+
+    def _tell(self, event: control.EventName, session: Handle, **fields: object) -> None:
+        name = self._names.get(session)
+        if name is not None:  # else it was closed while the event was under way
+            self._emit(control.encode_event(event, session=name, **fields))
+
+    def _stop_on_key(self, event: path.KeyPressed) -> None:
+        session = self._names.get(event.session)
+        for name, play in list(self._plays.items()):
+            if play.session == session and play.stop_on_key:
+                self._end_play(name, "key", event.key)
+
+    # -- statistics --------------------------------------------------------------------------------
 
     def _stats(self, command: control.Stats) -> Result:
         if command.session is not None:
-            return self._statistics(self._port(command.session).session)
-        ports = self._ports.values()
+            return _statistics(self._path.stats(self._session(command.session).handle))
         return {
-            "sessions": len(ports),
+            "sessions": len(self._sessions),
             "ports": len(self._pool),
-            "bridges": sum(port.partner is not None for port in ports) // 2,
-            "forks": sum(port.fork is not None for port in ports),
-            "recordings": len(self._recorders),
+            "bridges": len(self._bridges),
+            "forks": sum(session.forked for session in self._sessions.values()),
+            "recordings": len(self._recordings),
+            "plays": len(self._plays),
         }
 
-    @staticmethod
-    def _statistics(session: Session) -> Result:
-        last = session.last_packet
-        return {
-            "packets_in": session.incoming.received,
-            "packets_out": session.packets_out,
-            "lost": session.incoming.lost,
-            "duplicates": session.incoming.duplicates,
-            "discarded": session.incoming.discarded,
-            "strangers": session.strangers,
-            "malformed": session.malformed,
-            "unexpected": session.unexpected,
-            "last_packet": None if last is None else time.time() - (time.monotonic() - last),
-        }
+
+def _made(item: control.Item) -> list[Pcm]:
+    """Return the clips of an item that needs no file."""
+    if item.tone is not None:
+        return [tones.tone(item.tone)]
+    if item.silence is not None:
+        return [tones.whole_frames(tones.silence(item.silence))]
+    return [tones.key(name) for name in item.keys or ""]
+
+
+def _statistics(stats: path.PathStats) -> Result:
+    last = stats.last_packet
+    return {
+        "packets_in": stats.packets_in,
+        "packets_out": stats.packets_out,
+        "lost": stats.lost,
+        "duplicates": stats.duplicates,
+        "discarded": stats.discarded,
+        "strangers": stats.strangers,
+        "malformed": stats.malformed,
+        "unexpected": stats.unexpected,
+        "jitter": stats.jitter,
+        "concealed": stats.concealed / 8000,
+        "late": stats.late,
+        "last_packet": None if last is None else time.time() - (time.monotonic() - last),
+    }

@@ -103,6 +103,7 @@ LINEAR_TO_ULAW: Final = _linear_to_ulaw()
 ALAW_TO_ULAW: Final = _translation(_ALAW_TO_ULAW, _ALAW_TOGGLE, _ULAW_TOGGLE)
 ULAW_TO_ALAW: Final = _translation(_ULAW_TO_ALAW, _ULAW_TOGGLE, _ALAW_TOGGLE)
 
+_LAW_TO_LAW: Final = {("PCMA", "PCMU"): ALAW_TO_ULAW, ("PCMU", "PCMA"): ULAW_TO_ALAW}
 _TO_LINEAR: Final = {"PCMA": ALAW_TO_LINEAR, "PCMU": ULAW_TO_LINEAR}
 _FROM_LINEAR: Final = {"PCMA": LINEAR_TO_ALAW, "PCMU": LINEAR_TO_ULAW}
 
@@ -117,8 +118,10 @@ def encode(codec: Codec, pcm: Pcm) -> bytes:
     return _FROM_LINEAR[codec][pcm.view(np.uint16)].tobytes()
 
 
-def transcoding(source: Codec, target: Codec) -> bytes | None:
-    """Return the table for ``bytes.translate``, or None where nothing needs translating."""
-    if source == target:
-        return None
-    return ALAW_TO_ULAW if source == "PCMA" else ULAW_TO_ALAW
+def transcoding(source: str, target: str) -> bytes | None:
+    """Return the table for ``bytes.translate``, or None where nothing needs translating.
+
+    Raises:
+        KeyError: one of them is not G.711.
+    """
+    return None if source == target else _LAW_TO_LAW[source, target]

@@ -6,7 +6,8 @@ There are two, held to one behaviour by ``tests/contracts/media``: ``PythonPath`
 the fallback, and a native one. Neither knows a name, a file or a setting.
 
 **Handles.** Sessions, players and recordings are small integers of one number space, chosen by the
-path, never reused while the process lives. An unknown handle is our own mistake: ``KeyError``.
+path, never reused while the process lives. An unknown handle is our own mistake: ``KeyError``; only
+as a source in a row or a recording it is as good as absent, since a player may just have ended.
 
 **Time** is monotonic seconds (float). A path is driven in one of two ways: :meth:`PacketPath.start`
 ties it to the running event loop, its sockets and the machine's clock; or, in tests, nobody calls

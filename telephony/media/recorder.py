@@ -1,11 +1,15 @@
-"""A recording on disk: batches the packets of a call and writes them off the packet path.
+"""A recording on disk: takes blocks of samples and writes them off the packet path.
 
 The header's sizes are written after every batch, samples first, so the file is playable whatever
-happens to the process: at most :data:`FLUSH_SECONDS` and the assembler's window are missing.
+happens to the process: at most :data:`FLUSH_SECONDS` and the path's blocks are missing.
+
+While a recording is paused its time line goes on, so that transcript and sound stay together; what
+is said is not written. The gap is silent but for a beep at its beginning, and its times are told.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -15,33 +19,38 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, TypeVar
 
+import numpy as np
 import structlog
 
-from telephony.media.g711 import RATE, Codec
-from telephony.media.recording import (
-    FRAME_BYTES,
-    WAV_HEADER_BYTES,
-    Heard,
-    StereoAssembler,
-    wav_header,
-)
-from telephony.media.rtp import RtpPacket
+from telephony.media.g711 import RATE, Pcm
+from telephony.media.recording import CHANNELS, FRAME_BYTES, WAV_HEADER_BYTES, wav_header
+from telephony.media.tones import tone
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 FLUSH_SECONDS: Final = 0.5
-MAX_PENDING: Final = 6000
-"""Packets that wait for a slow disk: a minute of both sides, 2 MB."""
+MAX_PENDING: Final = 60 * RATE * FRAME_BYTES
+"""Bytes that wait for a slow disk: a minute, 2 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a completed recording amounts to."""
+    """What a completed recording amounts to.
+
+    Attributes:
+        path: of the file.
+        seconds: how long it lasts, pauses included.
+        bytes: of the whole file.
+        sha256: of the whole file, in hexadecimal.
+        pauses: from and to, seconds from its beginning.
+    """
 
     path: Path
     seconds: float
     bytes: int
+    sha256: str
+    pauses: tuple[tuple[float, float], ...] = ()
 
 
 class WavFile:
@@ -75,6 +84,57 @@ class WavFile:
             rest = rest[self._file.write(rest) :]
 
 
+class Gaps:
+    """The pauses of a recording, in frames, and what is written in them. Pure."""
+
+    def __init__(self) -> None:
+        self._gaps: list[tuple[int, int | None]] = []
+        self._written = 0
+
+    def pause(self, frame: int) -> None:
+        """Begin a gap, unless one is open."""
+        if not self._gaps or self._gaps[-1][1] is not None:
+            self._gaps.append((frame, None))
+
+    def resume(self, frame: int) -> None:
+        """End the gap that is open, if one is."""
+        if self._gaps and self._gaps[-1][1] is None:
+            self._gaps[-1] = (self._gaps[-1][0], max(frame, self._gaps[-1][0]))
+
+    def pauses(self, frames: int) -> tuple[tuple[float, float], ...]:
+        """Return the gaps of a recording of so many frames, in seconds."""
+        return tuple(
+            (begin / RATE, min(frames if end is None else end, frames) / RATE)
+            for begin, end in self._gaps
+            if begin < frames
+        )
+
+    def cut(self, block: bytes) -> bytes:
+        """Return the recording's next block with its gaps silenced and marked."""
+        begin = self._written
+        end = self._written = begin + len(block) // FRAME_BYTES
+        touched = [
+            (first, end if last is None else last)
+            for first, last in self._gaps
+            if first < end and (last is None or last > begin)
+        ]
+        if not touched:
+            return block
+        frames = np.frombuffer(block, "<i2").reshape(-1, CHANNELS).copy()
+        for first, last in touched:
+            frames[max(first - begin, 0) : max(last - begin, 0)] = 0
+            _mark(frames, first - begin, last - begin)
+        return frames.tobytes()
+
+
+def _mark(frames: Pcm, first: int, last: int) -> None:
+    """Write the part of a gap's beep that lies in this block; ``first`` may lie before it."""
+    beep = tone("beep") // 4
+    start, stop = max(first, 0), min(first + len(beep), last, len(frames))
+    if start < stop:
+        frames[start:stop] = beep[start - first : stop - first, None]
+
+
 class Recorder:
     """One recording in progress; it begins, and its time starts, when the object is made.
 
@@ -88,25 +148,37 @@ class Recorder:
         self._path = path
         self._executor = executor
         self._on_failed = on_failed
-        self._assembler = StereoAssembler(monotonic())
-        self._pending: list[Heard] = []
+        self._started_at = monotonic()
+        self._gaps = Gaps()
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._stopping = asyncio.Event()
         self._opened = asyncio.Event()
         self._failed = False
         self._task = asyncio.create_task(self._run(), name=f"record {path.name}")
         self._task.add_done_callback(self._done)
 
-    def hear(
-        self, channel: int, packet: RtpPacket, *, codec: Codec, run: object, now: float
-    ) -> None:
-        """Take a packet of the left (0) or right (1) side; never blocks."""
+    def write(self, block: bytes) -> None:
+        """Take the next samples, interleaved stereo; never blocks."""
         if self._failed:
             return
-        if len(self._pending) >= MAX_PENDING:
+        if self._pending_bytes + len(block) > MAX_PENDING:
             self._fail("the disk is too slow")
             self._stopping.set()
             return
-        self._pending.append(Heard(now, channel, run, packet.timestamp, codec, packet.payload))
+        self._pending.append(self._gaps.cut(block))
+        self._pending_bytes += len(block)
+
+    def pause(self) -> None:
+        """Write nothing that is said from now on; harmless while paused."""
+        self._gaps.pause(self._frame())
+
+    def resume(self) -> None:
+        """Go on; harmless when not paused."""
+        self._gaps.resume(self._frame())
+
+    def _frame(self) -> int:
+        return round((monotonic() - self._started_at) * RATE)
 
     async def open(self) -> None:
         """Return when the file has been made.
@@ -137,22 +209,25 @@ class Recorder:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FLUSH_SECONDS):
                         await self._stopping.wait()
-                batch, self._pending = self._pending, []
-                await self._in_thread(self._flush, file, batch)
-            await self._in_thread(self._complete, file)
+                await self._flush(file)
+            await self._flush(file)
         finally:
             await self._in_thread(file.close)
         size = file.data_bytes
-        return Written(self._path, size / FRAME_BYTES / RATE, size + WAV_HEADER_BYTES)
+        return Written(
+            self._path,
+            size / FRAME_BYTES / RATE,
+            size + WAV_HEADER_BYTES,
+            await self._in_thread(_checksum, self._path),
+            self._gaps.pauses(size // FRAME_BYTES),
+        )
 
-    def _flush(self, file: WavFile, batch: list[Heard]) -> None:
-        """Assemble and write; in a thread, one call at a time."""
-        for heard in batch:
-            self._assembler.add(heard)
-        file.append(self._assembler.drain(monotonic()))
-
-    def _complete(self, file: WavFile) -> None:
-        file.append(self._assembler.finish(monotonic()))
+    async def _flush(self, file: WavFile) -> None:
+        batch = b"".join(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        if batch:
+            await self._in_thread(file.append, batch)
 
     async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
@@ -171,3 +246,8 @@ class Recorder:
         self._failed = True
         self._pending.clear()
         self._on_failed(reason)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

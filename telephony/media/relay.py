@@ -3,33 +3,21 @@
 A session keeps one :class:`OutgoingStream` for its whole life. Packets of the partner are sent on
 with their header rewritten: one SSRC, sequence numbers without a step, timestamps that go on with
 the clock, although partners come and go and their own numbers start anywhere. Loss and reordering
-are passed on as they are: the receiver's jitter buffer knows what to do with them.
+are passed on as they are: the receiver's jitter buffer knows what to do with them. Frames of a mix
+and keys of our own continue the same numbers.
 """
 
 from typing import Final, NamedTuple
 
-from telephony.media.g711 import RATE, Codec, transcoding
+from telephony.media.codecs import COMFORT_NOISE, CodecSpec
+from telephony.media.g711 import RATE, transcoding
+from telephony.media.path import Description
 from telephony.media.rtp import FIXED_HEADER, RtpPacket, sequence_delta, timestamp_delta
 
-_PACKET_SAMPLES: Final = 160  # 20 ms, until a real packet has shown its length
-
-
-class Remote(NamedTuple):
-    """What a peer's SDP says.
-
-    Attributes:
-        address: where it wants its RTP; None when it wants none.
-        payload_type: of the audio we send it.
-        codec: of that audio.
-        telephone_event: payload type for telephone-events (RFC 4733), or None.
-        accepts: what it may send us: payload type to codec, None standing for telephone-event.
-    """
-
-    address: tuple[str, int] | None
-    payload_type: int
-    codec: Codec
-    telephone_event: int | None
-    accepts: dict[int, Codec | None]
+_PACKET_SECONDS: Final = 0.02
+_LATE_TICK_SECONDS: Final = 0.03
+"""A mixed frame that is at most so late follows the one before without a hole."""
+_MIX: Final = object()
 
 
 class Route(NamedTuple):
@@ -39,17 +27,31 @@ class Route(NamedTuple):
     table: bytes | None
 
 
-def routes(source: Remote, target: Remote) -> dict[int, Route]:
+def shared(spoken: CodecSpec, target: Description) -> bool:
+    """Whether packets of a codec can be relayed to a peer without decoding them."""
+    if {spoken.name, target.codec.name} <= {"PCMA", "PCMU"}:
+        return True
+    return spoken == target.codec
+
+
+def routes(source: Description, target: Description) -> dict[int, Route]:
     """Map each payload type that ``source`` may send to what ``target`` understands.
 
-    Telephone-events are left out, and so dropped, where the target has no number for them.
+    Telephone-events and comfort noise are left out, and so dropped, where the target has no number
+    for them; so are codecs that it does not share.
     """
     mapped: dict[int, Route] = {}
+    noise = next((number for number, codec in target.accepts.items() if codec is COMFORT_NOISE), -1)
     for payload_type, codec in source.accepts.items():
-        if codec is not None:
-            mapped[payload_type] = Route(target.payload_type, transcoding(codec, target.codec))
-        elif target.telephone_event is not None:
-            mapped[payload_type] = Route(target.telephone_event, None)
+        if codec is None:
+            if target.telephone_event is not None:
+                mapped[payload_type] = Route(target.telephone_event, None)
+        elif codec is COMFORT_NOISE:
+            if noise >= 0:
+                mapped[payload_type] = Route(noise, None)
+        elif shared(codec, target):
+            table = None if codec == target.codec else transcoding(codec.name, target.codec.name)
+            mapped[payload_type] = Route(target.payload_type, table)
     return mapped
 
 
@@ -63,32 +65,51 @@ class OutgoingStream:
     """
 
     __slots__ = (
+        "_clock",
         "_duration",
         "_run",
         "_sequence",
         "_sequence_offset",
-        "_ssrc",
         "_stamped_at",
         "_timestamp",
         "_timestamp_offset",
+        "ssrc",
     )
 
     def __init__(self, *, ssrc: int, sequence: int, timestamp: int) -> None:
-        self._ssrc = ssrc
+        self.ssrc = ssrc
+        self._clock = RATE
         self._sequence = (sequence - 1) & 0xFFFF  # the highest sent
         self._timestamp = timestamp  # the highest sent, and when
         self._stamped_at: float | None = None
-        self._duration = _PACKET_SAMPLES
+        self._duration = round(RATE * _PACKET_SECONDS)
         self._run: object = None
         self._sequence_offset = 0
         self._timestamp_offset = 0
+
+    @property
+    def newest(self) -> tuple[int, float] | None:
+        """The highest timestamp sent, and when; None before the first packet."""
+        return None if self._stamped_at is None else (self._timestamp, self._stamped_at)
+
+    def set_clock(self, clock: int) -> None:
+        """Count timestamps at another rate from the next packet on, as its codec wants it."""
+        if clock != self._clock:
+            self._clock = clock
+            self._duration = round(clock * _PACKET_SECONDS)
+            self._run = None
 
     def switch(self) -> None:
         """Take the next packet for the first of another source, whatever its numbers say."""
         self._run = None
 
-    def forward(self, packet: RtpPacket, run: object, route: Route, now: float) -> bytes:
-        """Return the datagram to send for ``packet``, which belongs to ``run`` of its source."""
+    def forward(
+        self, packet: RtpPacket, run: object, route: Route, now: float, payload: bytes | None = None
+    ) -> bytes:
+        """Return the datagram to send for ``packet``, which belongs to ``run`` of its source.
+
+        ``payload``: what is sent in place of the packet's.
+        """
         marker = packet.marker
         if run is not self._run:
             self._attach(packet, run, now)
@@ -99,17 +120,52 @@ class OutgoingStream:
             self._sequence = sequence
         if self._stamped_at is None or timestamp_delta(timestamp, self._timestamp) > 0:
             self._timestamp, self._stamped_at = timestamp, now
-            self._duration = len(packet.payload)
+            if self._clock == RATE:  # G.711 and G.722 alike: an octet a tick (RFC 3551 §4.5)
+                self._duration = len(packet.payload)
         payload_type, table = route
-        payload = packet.payload if table is None else packet.payload.translate(table)
+        if payload is None:
+            payload = packet.payload if table is None else packet.payload.translate(table)
         second = payload_type | 0x80 if marker else payload_type
-        return FIXED_HEADER.pack(0x80, second, sequence, timestamp, self._ssrc) + payload
+        return FIXED_HEADER.pack(0x80, second, sequence, timestamp, self.ssrc) + payload
+
+    def withhold(self) -> None:
+        """Leave out one packet of the relayed source without a hole in the sequence."""
+        self._sequence_offset -= 1
+
+    def emit(self, payload: bytes, payload_type: int, seconds: float, now: float) -> bytes:
+        """Return the datagram for the next frame of a mix, which lasts so long."""
+        timestamp, marker = self._timestamp, True
+        if self._stamped_at is not None:
+            elapsed = now - self._stamped_at
+            marker = elapsed > self._duration / self._clock + _LATE_TICK_SECONDS
+            timestamp += max(self._duration, round(elapsed * self._clock) if marker else 0)
+        self._run = _MIX
+        self._timestamp, self._stamped_at = timestamp & 0xFFFFFFFF, now
+        self._duration = round(seconds * self._clock)
+        return self._own(payload, payload_type, self._timestamp, marker=marker)
+
+    def begin_event(self, now: float) -> int:
+        """Return the timestamp of a key that is pressed now (RFC 4733 §2.3.1)."""
+        if self._stamped_at is None:
+            return self._timestamp
+        elapsed = round((now - self._stamped_at) * self._clock)
+        return (self._timestamp + max(elapsed, self._duration)) & 0xFFFFFFFF
+
+    def event(self, payload: bytes, payload_type: int, timestamp: int, *, begins: bool) -> bytes:
+        """Return the datagram of one telephone-event packet of our own."""
+        return self._own(payload, payload_type, timestamp, marker=begins)
+
+    def _own(self, payload: bytes, payload_type: int, timestamp: int, *, marker: bool) -> bytes:
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._sequence_offset += 1
+        second = payload_type | 0x80 if marker else payload_type
+        return FIXED_HEADER.pack(0x80, second, self._sequence, timestamp, self.ssrc) + payload
 
     def _attach(self, packet: RtpPacket, run: object, now: float) -> None:
         """Lay the numbers of a new run so that they continue those already sent."""
         timestamp = self._timestamp
         if self._stamped_at is not None:
-            elapsed = round((now - self._stamped_at) * RATE)
+            elapsed = round((now - self._stamped_at) * self._clock)
             timestamp += max(elapsed, self._duration)
         self._run = run
         self._sequence_offset = self._sequence + 1 - packet.sequence

@@ -24,6 +24,7 @@ from telephony.media.control import (
 )
 from telephony.media.engine import Engine, Result
 from telephony.media.ports import PortPool
+from telephony.media.python_path import PythonPath
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +116,8 @@ async def serve(*, socket_path: Path, host: str, ports: PortPool) -> None:
         OSError: the socket cannot be made.
     """
     connection = ControlConnection()
-    connection.engine = Engine(host=host, ports=ports, emit=connection.write)
+    connection.engine = Engine(host=host, ports=ports, emit=connection.write, make_path=PythonPath)
+    connection.engine.start()
     clients: Iterator[asyncio.Protocol] = iter([connection])
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()

@@ -6,16 +6,13 @@ a stranger from then on. Only the address that the SDP names is never one: shoul
 been first, the peer takes his place. A changed SDP address opens the latch again.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from telephony.media.g711 import Codec
-from telephony.media.relay import OutgoingStream, Remote, Route, routes
+from telephony.media.codecs import CodecSpec
+from telephony.media.path import Description, Source
+from telephony.media.relay import OutgoingStream
 from telephony.media.rtp import MalformedPacket, RtpPacket, parse
 from telephony.media.source import IncomingStream
-
-Source = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address as the system reports it, IPv4 or IPv6."""
 
 RELATCH_GUARD_SECONDS: Final = 1.0
 """After a re-INVITE moved the peer, packets still under way from its old address come in; for this
@@ -26,14 +23,14 @@ class Session:
     """The state of one leg's media.
 
     Attributes:
-        name: the id that the node gave it.
         remote: the peer's session description, or None before the first.
         source: the latched address of the peer, or None.
         destination: where the peer is sent to, or None.
         incoming: the stream that the peer sends.
         outgoing: the stream that the peer is sent.
         last_packet: when the last valid packet came (monotonic seconds), or None.
-        packets_out: datagrams handed to the network.
+        packets_out: datagrams handed to the network, and…
+        octets_out: …their payload octets.
         strangers: datagrams from another source than the latched one.
         malformed: datagrams that are not RTP.
         unexpected: RTP of a payload type that was not negotiated.
@@ -42,12 +39,11 @@ class Session:
     __slots__ = (
         "_former_source",
         "_former_until",
-        "_routes",
         "destination",
         "incoming",
         "last_packet",
         "malformed",
-        "name",
+        "octets_out",
         "outgoing",
         "packets_out",
         "remote",
@@ -56,23 +52,22 @@ class Session:
         "unexpected",
     )
 
-    def __init__(self, name: str, outgoing: OutgoingStream) -> None:
-        self.name = name
+    def __init__(self, outgoing: OutgoingStream) -> None:
         self.outgoing = outgoing
         self.incoming = IncomingStream()
         self.source: Source | None = None
         self.destination: Source | None = None
         self.last_packet: float | None = None
         self.packets_out = 0
+        self.octets_out = 0
         self.strangers = 0
         self.malformed = 0
         self.unexpected = 0
-        self.remote: Remote | None = None
-        self._routes: Mapping[int, Route] = {}
+        self.remote: Description | None = None
         self._former_source: Source | None = None
         self._former_until = 0.0
 
-    def set_remote(self, remote: Remote, now: float) -> None:
+    def set_remote(self, remote: Description, now: float) -> None:
         """Take over the peer's session description: the first, or one of a re-INVITE."""
         if self.remote is None or remote.address != self.remote.address:
             if self.source is not None and self.source[:2] == remote.address:
@@ -84,13 +79,13 @@ class Session:
                 self.source = None
                 self.destination = remote.address
         self.remote = remote
+        self.outgoing.set_clock(remote.codec.clock)
 
-    def route_to(self, partner: "Session | None") -> None:
-        """Work out how this leg's packets go on; again whenever either side's SDP changed."""
-        if partner is None or partner.remote is None or self.remote is None:
-            self._routes = {}
-        else:
-            self._routes = routes(self.remote, partner.remote)
+    def latch(self, source: Source) -> None:
+        """Take an address for the peer's that was found by other means (ICE)."""
+        self.source = source
+        if self.remote is None or self.remote.address is not None:
+            self.destination = source
 
     def receive(self, data: bytes, source: Source, now: float) -> RtpPacket | None:
         """Return the packet if it is the peer's and valid; latch if it is the first; else count."""
@@ -123,13 +118,6 @@ class Session:
             self.destination = source
         return True
 
-    def codec_of(self, packet: RtpPacket) -> Codec | None:
+    def codec_of(self, packet: RtpPacket) -> CodecSpec | None:
         """Return the codec of a received packet; None for a telephone-event."""
         return self.remote.accepts[packet.payload_type] if self.remote is not None else None
-
-    def relay(self, packet: RtpPacket, partner: "Session", now: float) -> bytes | None:
-        """Return the datagram that goes to ``partner`` for an accepted packet, or None."""
-        route = self._routes.get(packet.payload_type)
-        if route is None or partner.destination is None:
-            return None
-        return partner.outgoing.forward(packet, self.incoming.run, route, now)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telephony.media import control
@@ -34,7 +34,29 @@ COMMANDS: list[control.Command] = [
     control.Unbridge(id=4, session="a"),
     control.Fork(id=5, session="a", host="127.0.0.1", port=5004),
     control.Fork(id=5, session="a"),
-    control.Record(id=6, recording="r", path=Path("/tmp/r.wav"), left="a", right="b"),  # noqa: S108
+    control.Record(id=6, recording="r", path=Path("/tmp/r.wav"), left=("a",), right=("b",)),  # noqa: S108
+    control.ChangeRecord(id=6, recording="r", left=("a",), right=("b", "c")),
+    control.PauseRecord(id=6, recording="r"),
+    control.ResumeRecord(id=6, recording="r"),
+    control.Matrix(id=10, bridge="b", hears={"a": {"b": 1.0}, "b": {"a": 0.5}}),
+    control.Matrix(id=10, bridge="b", hears={}),
+    control.Play(
+        id=11,
+        player="p",
+        session="a",
+        items=[
+            control.Item(file=Path("/srv/等候.wav")),
+            control.Item(tone="ringback"),
+            control.Item(silence=0.5),
+            control.Item(keys="12#"),
+        ],
+        loop=True,
+        stop_on_key=True,
+    ),
+    control.StopPlay(id=12, player="p"),
+    control.Dtmf(id=13, session="a", keys="0123456789*#ABCD"),
+    control.Watch(id=14, session="a", rtp_timeout=30, silence=5.0, inband_keys=True),
+    control.Fork(id=5, session="a", host="127.0.0.1", port=5004, packets=5),
     control.StopRecord(id=7, recording="r"),
     control.Close(id=8, session="a"),
     control.Stats(id=9),
@@ -84,6 +106,25 @@ def remote(**changes: Any) -> dict[str, Any]:
              "right": "b"},
             "path: .*absolute",
         ),
+        ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"a": 1}}}, "hear itself"),
+        ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"b": -1}}}, "hears.a.b: "),
+        ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"b": 5}}}, "hears.a.b: "),
+        (
+            {"id": 7, "command": "matrix", "bridge": "x",
+             "hears": {"a": dict.fromkeys("bcdefghi", 1)}},
+            "at most 8 parties",
+        ),
+        ({"id": 7, "command": "play", "player": "p", "session": "a", "items": []}, "items: "),
+        (
+            {"id": 7, "command": "play", "player": "p", "session": "a",
+             "items": [{"tone": "beep", "silence": 1}]},
+            "items.0: .*one of file, tone, silence and keys",
+        ),
+        (
+            {"id": 7, "command": "play", "player": "p", "session": "a", "items": [{"tone": "la"}]},
+            "items.0.tone: .*'ringback'",
+        ),
+        ({"id": 7, "command": "dtmf", "session": "a", "keys": "12x"}, "keys: .*pattern"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(document: dict[str, Any], message: str) -> None:
@@ -109,12 +150,31 @@ JSON = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first example is, on a busy machine
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["id", "command", "session", "host", "port", "codec", "path", "first", "accepts"]
+            [
+                "id",
+                "command",
+                "session",
+                "host",
+                "port",
+                "codec",
+                "path",
+                "first",
+                "accepts",
+                "bridge",
+                "hears",
+                "items",
+                "player",
+                "keys",
+                "recording",
+                "left",
+                "right",
+            ]
         ),
-        JSON | st.sampled_from(["open", "remote", "fork", "record", "127.0.0.1", "a"]),
+        JSON | st.sampled_from(["open", "remote", "fork", "record", "matrix", "play", "a"]),
     )
 )
 def test_any_json_is_a_command_or_a_named_mistake(document: dict[str, Any]) -> None:
@@ -159,3 +219,10 @@ def test_an_endless_line_is_reported_once_and_skipped(cut: int) -> None:
         for line in splitter.feed(stream[start : start + cut])
     ]
     assert out == [b"one", None, b"two", None, b"three"]
+
+
+def test_one_source_may_stand_for_a_list() -> None:
+    document = {"id": 1, "command": "record", "recording": "r", "path": "/r.wav", "left": "a"}
+    command = parse_command(json.dumps(document | {"right": ["b", "c"]}).encode())
+    assert isinstance(command, control.Record)
+    assert (command.left, command.right) == (("a",), ("b", "c"))

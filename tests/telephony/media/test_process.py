@@ -31,7 +31,7 @@ from tests.support.tones import dominant, level_dbfs, read_stereo, sine, tone_le
 from tests.support.waiting import until
 
 LOW, HIGH = 400, 1000
-NOTHING = {"sessions": 0, "ports": 0, "bridges": 0, "forks": 0, "recordings": 0}
+NOTHING = {"sessions": 0, "ports": 0, "bridges": 0, "forks": 0, "recordings": 0, "plays": 0}
 
 
 # One process for all tests: each gives back what it took.
@@ -286,6 +286,7 @@ async def test_nothing_is_left_after_everything_is_closed(call: Call, tmp_path: 
         "bridges": 1,
         "forks": 1,
         "recordings": 1,
+        "plays": 0,
     }
     await client.close_session("agent")
     await client.stop_record("rec")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.media import g711
+from telephony.media.codecs import PCMA, PCMU
 from telephony.media.recording import (
     AHEAD_SECONDS,
     FRAME_BYTES,
@@ -21,13 +22,14 @@ from tests.support.tones import Pcm, dominant, level_dbfs, sine
 
 RUN = "run"
 START = 1000.0
-LEFT, RIGHT = 0, 1
+LEFT, RIGHT, THIRD = 0, 1, 2
+ALAW, ULAW = PCMA.decoder(), PCMU.decoder()
 
 
 def heard(at: float, samples: Pcm, *, stamp: int, channel: int = LEFT, run: object = RUN) -> Heard:
     """``at``: seconds after the start of the recording."""
     payload = g711.encode("PCMA", samples)
-    return Heard(START + at, channel, run, stamp & 0xFFFFFFFF, "PCMA", payload)
+    return Heard(START + at, channel, run, stamp & 0xFFFFFFFF, 8000, ALAW, payload)
 
 
 def constant(value: int, samples: int = 160) -> Pcm:
@@ -50,7 +52,7 @@ def spans(channel: Pcm) -> list[tuple[int, int]]:
 
 
 def test_the_first_packet_stands_where_it_arrived_the_next_where_its_timestamp_says() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(1.0, constant(1000), stamp=5000))
     line.add(heard(1.035, constant(1000), stamp=5160))  # 15 ms of jitter
     left, right = finish(line, 2.0)
@@ -60,7 +62,7 @@ def test_the_first_packet_stands_where_it_arrived_the_next_where_its_timestamp_s
 
 
 def test_both_sides_share_one_time_line() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.5, constant(1000), stamp=99, channel=RIGHT))
     line.add(heard(0.25, constant(1000), stamp=77, channel=LEFT))
     left, right = finish(line, 1.0)
@@ -68,14 +70,43 @@ def test_both_sides_share_one_time_line() -> None:
 
 
 def test_a_gap_is_silence() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     for number in (0, 1, 3):
         line.add(heard(number * 0.02, constant(1000), stamp=number * 160))
     assert spans(finish(line, 0.5)[LEFT]) == [(0, 320), (480, 160)]
 
 
+def test_several_on_one_side_are_summed() -> None:
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT, THIRD])
+    line.add(heard(0.0, constant(1000), stamp=0, channel=RIGHT))
+    line.add(heard(0.01, constant(1000), stamp=0, channel=THIRD))
+    line.add(heard(0.2, constant(32000), stamp=1600, channel=RIGHT))
+    line.add(heard(0.2, constant(32000), stamp=1520, channel=THIRD))
+    left, right = finish(line, 0.5)
+    assert not left.any()
+    assert spans(right) == [(0, 240), (1600, 160)]
+    assert right[100] == 2 * right[0]
+    assert right.max() == 32767  # saturated, not wrapped
+
+
+def test_who_joins_later_is_heard_from_then_on_and_who_leaves_until_then() -> None:
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
+    for number in range(100):
+        at = number * 0.02
+        if number == 50:
+            line.change(START + at, left=[LEFT], right=[THIRD])
+        for channel in (RIGHT, THIRD):
+            value = 1000 if channel == RIGHT else 3000
+            line.add(heard(at, constant(value), stamp=number * 160, channel=channel))
+    _, right = finish(line, 2.0)
+    first, second = right[:8000], right[8000:]
+    assert first.min() == first.max() == right[0]
+    assert second.min() == second.max() == right[-1]
+    assert right[0] < right[-1]
+
+
 def test_a_packet_200_ms_late_finds_its_place() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     out = []
     for number in (0, 1, *range(3, 12), 2, *range(12, 40)):
         at = 0.22 if number == 2 else number * 0.02
@@ -89,7 +120,7 @@ def test_a_packet_200_ms_late_finds_its_place() -> None:
 
 
 def test_a_packet_that_is_too_late_is_left_out() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.0, constant(1000), stamp=0))
     line.add(heard(1.0, constant(1000), stamp=8000))
     data = line.drain(START + 1.0)
@@ -99,14 +130,14 @@ def test_a_packet_that_is_too_late_is_left_out() -> None:
 
 
 def test_a_duplicate_changes_nothing() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     for at in (0.0, 0.01):
         line.add(heard(at, constant(1000), stamp=0))
     assert spans(finish(line, 0.5)[LEFT]) == [(0, 160)]
 
 
 def test_what_is_given_out_waits_for_the_window() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     assert line.drain(START + WINDOW_SECONDS) == b""
     assert len(line.drain(START + 1.0)) == (1.0 - WINDOW_SECONDS) * 8000 * FRAME_BYTES
     assert line.drain(START + 0.5) == b""
@@ -114,7 +145,7 @@ def test_what_is_given_out_waits_for_the_window() -> None:
 
 @pytest.mark.parametrize("leap", [8000 * 30, -8000 * 30])
 def test_a_leaping_timestamp_is_laid_where_it_arrived(leap: int) -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(1.0, constant(1000), stamp=0))
     out = line.drain(START + 1.5)
     line.add(heard(2.0, constant(1000), stamp=8000 + leap, run=RUN if leap > 0 else "next"))
@@ -123,7 +154,7 @@ def test_a_leaping_timestamp_is_laid_where_it_arrived(leap: int) -> None:
 
 
 def test_a_clock_that_stood_still_is_laid_near_its_arrival() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.0, constant(1000), stamp=0))
     out = line.drain(START + 5.0)
     line.add(heard(5.0, constant(1000), stamp=160))
@@ -134,7 +165,7 @@ def test_a_clock_that_stood_still_is_laid_near_its_arrival() -> None:
 
 
 def test_a_new_run_does_not_cover_the_end_of_the_old_one() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.0, constant(1000), stamp=0))
     line.add(heard(0.001, constant(1000), stamp=160))  # a burst: 20 ms ahead of the clock
     line.add(heard(0.002, constant(2000), stamp=7, run="other"))
@@ -144,7 +175,7 @@ def test_a_new_run_does_not_cover_the_end_of_the_old_one() -> None:
 
 
 def test_a_late_packet_of_a_moved_stream_stands_before_its_successor() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.0, constant(1000), stamp=0))
     out = line.drain(START + 0.8)
     line.add(heard(1.0, constant(3000), stamp=3200))  # due at 0.4 s: moved to 0.7 s
@@ -155,7 +186,7 @@ def test_a_late_packet_of_a_moved_stream_stands_before_its_successor() -> None:
 
 
 def test_a_late_packet_of_a_moved_stream_does_not_cover_what_stood_there() -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     line.add(heard(0.0, constant(1000), stamp=0))
     line.add(heard(0.001, constant(3000), stamp=8000 * 30))  # a leap: moved to the end of the first
     line.add(heard(0.002, constant(2000), stamp=8000 * 30 - 160))
@@ -166,7 +197,7 @@ def test_a_late_packet_of_a_moved_stream_does_not_cover_what_stood_there() -> No
 
 def test_after_a_stall_the_burst_is_kept_in_order() -> None:
     tone = sine(440, 1.0)
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     out = []
     for number in range(50):
         due = number * 0.02
@@ -180,7 +211,7 @@ def test_after_a_stall_the_burst_is_kept_in_order() -> None:
 
 @pytest.mark.parametrize("ppm", [-5000, 5000])
 def test_a_clock_that_runs_away_is_held(ppm: int) -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     tone = sine(1000, 120.0)
     out = []
     for number in range(len(tone) // 160):
@@ -213,10 +244,10 @@ def test_a_clock_that_runs_away_is_held(ppm: int) -> None:
 def test_anything_goes_in_and_the_length_is_the_clocks(
     arrivals: list[tuple[float, int, int, int, int]], drain_every: int
 ) -> None:
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     data = b""
     for number, (at, channel, run, stamp, size) in enumerate(arrivals):
-        line.add(Heard(START + at, channel, run, stamp, "PCMU", bytes(size)))
+        line.add(Heard(START + at, channel, run, stamp, 8000, ULAW, bytes(size)))
         if number % drain_every == 0:
             data += line.drain(START + at)
     end = max([0.0, *(at for at, *_ in arrivals)])
@@ -242,7 +273,7 @@ def test_jitter_loss_and_doubles_leave_each_packet_in_its_place(
         if number not in lost
         for extra in ((0.0, 0.05) if number in doubled else (0.0,))
     )
-    line = StereoAssembler(START)
+    line = StereoAssembler(START, left=[LEFT], right=[RIGHT])
     data = b""
     for position, (at, number) in enumerate(arrivals):
         if position % 25 == 0:

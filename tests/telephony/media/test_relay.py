@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.media import g711
-from telephony.media.relay import OutgoingStream, Remote, Route, routes
+from telephony.media.codecs import COMFORT_NOISE, PCMA, PCMU
+from telephony.media.path import Description
+from telephony.media.relay import OutgoingStream, Route, routes
 from telephony.media.rtp import RtpPacket, parse, sequence_delta, timestamp_delta
 
 PLAIN = Route(8, None)
@@ -126,10 +128,10 @@ def test_a_key_press_does_not_set_the_clock_back() -> None:
     assert after.timestamp == 9160 + 8000
 
 
-ALAW = Remote(("192.0.2.1", 4000), 8, "PCMA", 101, {8: "PCMA", 101: None})
-ULAW = Remote(("192.0.2.2", 5000), 0, "PCMU", 96, {0: "PCMU", 96: None})
-MUTE_KEYS = Remote(("192.0.2.3", 6000), 8, "PCMA", None, {8: "PCMA"})
-BOTH = Remote(("192.0.2.4", 6000), 8, "PCMA", None, {8: "PCMA", 0: "PCMU", 118: "PCMA"})
+ALAW = Description(("192.0.2.1", 4000), 8, PCMA, 101, {8: PCMA, 101: None})
+ULAW = Description(("192.0.2.2", 5000), 0, PCMU, 96, {0: PCMU, 96: None})
+MUTE_KEYS = Description(("192.0.2.3", 6000), 8, PCMA, None, {8: PCMA})
+BOTH = Description(("192.0.2.4", 6000), 8, PCMA, None, {8: PCMA, 0: PCMU, 118: PCMA})
 
 
 def test_payload_types_are_the_receivers() -> None:
@@ -153,3 +155,48 @@ def test_transcoding_changes_the_payload_byte_by_byte() -> None:
     packet = RtpPacket(8, False, 1, 1, 1, bytes(range(256)))  # noqa: FBT003
     sent = parse(stream().forward(packet, "run", routes(ALAW, ULAW)[8], 0.0))
     assert (sent.payload_type, sent.payload) == (0, g711.ALAW_TO_ULAW)
+
+
+def test_comfort_noise_goes_where_it_is_understood() -> None:
+    quiet = Description(("192.0.2.5", 7000), 8, PCMA, None, {8: PCMA, 13: COMFORT_NOISE})
+    assert routes(quiet, ALAW) == {8: Route(8, None)}
+    assert routes(quiet, quiet)[13] == Route(13, None)
+
+
+def test_a_mix_goes_on_where_the_relay_stopped_and_back() -> None:
+    out = stream()
+    send(out, audio(1), "a", 0.0)
+    mixed = [parse(out.emit(bytes(160), 8, 0.02, 0.013 + n * 0.02)) for n in range(3)]
+    assert [(p.sequence, p.timestamp, p.marker) for p in mixed] == [
+        (501, 9160, False),
+        (502, 9320, False),
+        (503, 9480, False),
+    ]
+    back = send(out, audio(77), "a", 0.06)
+    assert (back.sequence, back.timestamp, back.marker) == (504, 9640, True)
+
+
+def test_a_mix_that_paused_goes_on_with_the_clock_and_a_marker() -> None:
+    out = stream()
+    out.emit(bytes(160), 8, 0.02, 1.0)
+    late = parse(out.emit(bytes(160), 8, 0.02, 1.04))  # the machine was busy: no hole
+    assert (late.timestamp, late.marker) == (9160, False)
+    again = parse(out.emit(bytes(160), 8, 0.02, 3.04))
+    assert (again.timestamp, again.marker) == (9160 + 16000, True)
+
+
+def test_our_own_keys_fit_into_a_relayed_stream() -> None:
+    out = stream()
+    send(out, audio(1), "a", 0.0)
+    stamp = out.begin_event(0.01)
+    key = parse(out.event(b"\x05\x0a\x00\xa0", 101, stamp, begins=True))
+    assert (key.sequence, key.timestamp, key.marker) == (501, 9160, True)
+    out.withhold()  # the audio of that time is not sent
+    assert send(out, audio(3), "a", 0.04).sequence == 502
+
+
+def test_timestamps_count_as_the_codec_wants() -> None:
+    out = stream()
+    out.set_clock(48000)
+    stamps = [parse(out.emit(b"opus", 111, 0.02, n * 0.02)).timestamp for n in range(3)]
+    assert [stamp - stamps[0] for stamp in stamps] == [0, 960, 1920]

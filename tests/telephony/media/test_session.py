@@ -2,7 +2,9 @@
 
 import pytest
 
-from telephony.media.relay import OutgoingStream, Remote
+from telephony.media.codecs import PCMA
+from telephony.media.path import Description
+from telephony.media.relay import OutgoingStream
 from telephony.media.rtp import RtpPacket, build
 from telephony.media.session import RELATCH_GUARD_SECONDS, Session
 
@@ -12,11 +14,11 @@ STRANGER = ("198.51.100.66", 4000)
 
 
 def session() -> Session:
-    return Session("leg", OutgoingStream(ssrc=1, sequence=0, timestamp=0))
+    return Session(OutgoingStream(ssrc=1, sequence=0, timestamp=0))
 
 
-def remote(address: tuple[str, int] | None = SDP, *, event: int | None = 101) -> Remote:
-    return Remote(address, 8, "PCMA", event, {8: "PCMA", **({event: None} if event else {})})
+def remote(address: tuple[str, int] | None = SDP, *, event: int | None = 101) -> Description:
+    return Description(address, 8, PCMA, event, {8: PCMA, **({event: None} if event else {})})
 
 
 def audio(payload_type: int = 8, sequence: int = 1) -> bytes:
@@ -136,14 +138,7 @@ def test_a_peer_on_hold_is_heard_but_not_sent_to(leg: Session) -> None:
     assert (leg.source, leg.destination) == (NATTED, None)
 
 
-def test_relay_needs_both_sides_descriptions(leg: Session) -> None:
-    other = session()
-    leg.route_to(other)
-    packet = leg.receive(audio(), SDP, 1.0)
-    assert packet is not None
-    assert leg.relay(packet, other, 1.0) is None
-    other.set_remote(remote(("192.0.2.2", 5000)), 1.0)
-    leg.route_to(other)
-    assert leg.relay(packet, other, 1.0) is not None
-    other.set_remote(remote(None), 1.1)
-    assert leg.relay(packet, other, 1.1) is None
+def test_an_address_found_by_ice_is_the_peers(leg: Session) -> None:
+    leg.latch(NATTED)
+    assert (leg.source, leg.destination) == (NATTED, NATTED)
+    assert leg.receive(audio(), STRANGER, 1.0) is None
