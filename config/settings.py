@@ -142,7 +142,7 @@ class SipSettings(Section):
     host: Text
     """Address on which trunks and agents' phones reach us."""
     port: Port
-    """UDP port there."""
+    """UDP and TCP port there."""
     advertised_host: OptionalText
     """The address we give ourselves in Via and Contact; None: the node finds it."""
     realm: Text

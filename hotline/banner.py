@@ -14,7 +14,7 @@ def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool
     addresses = Table.grid(padding=(0, 2))
     addresses.add_row("Agent desktop 坐席桌面", f"[bold cyan]{web}[/]")
     addresses.add_row("API", f"{web}api/docs")
-    addresses.add_row("SIP (UDP)", f"[bold cyan]{host}:{port}[/]")
+    addresses.add_row("SIP (UDP, TCP)", f"[bold cyan]{host}:{port}[/]")
     addresses.add_row(
         "Lines 号码", ", ".join(f"[bold]{number}[/] {name}" for number, name in lines.items())
     )
@@ -41,7 +41,7 @@ def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool
             Panel(
                 "Register a softphone (Linphone, Zoiper, baresip…):\n"
                 f"  user [bold]{first.agent_id}[/]   password [bold]{first.phone_password}[/]"
-                f"   server (domain) [bold]{host}:{port}[/]   transport UDP\n"
+                f"   server (domain) [bold]{host}:{port}[/]   transport UDP or TCP\n"
                 f"  baresip: <sip:{first.agent_id}@{host}:{port}>"
                 f";auth_pass={first.phone_password}\n"
                 "Then sign in on the desktop as the same agent and press 示闲.\n\n"

@@ -212,6 +212,7 @@ def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
         return
     sip, web, media = settings.sip, settings.web, settings.media
     yield _port("SIP", "sip.port", sip.host, sip.port, socket.SOCK_DGRAM)
+    yield _port("SIP over TCP", "sip.port", sip.host, sip.port, socket.SOCK_STREAM)
     yield _port("web", "web.port", web.host, web.port, socket.SOCK_STREAM)
     yield _port("RTP", "media.port_first", media.host, media.port_first, socket.SOCK_DGRAM)
     host = advertised_host(sip.host, sip.advertised_host)

@@ -1,6 +1,6 @@
-"""The SIP endpoint: a UDP socket, the transactions behind it, and one timer for all of them.
+"""The SIP endpoint: its transports, the transactions behind them, and one timer for all of them.
 
-This is the shell of `telephony.sip`'s transaction machines: it reads a datagram, finds the machine
+This is the shell of `telephony.sip`'s transaction machines: it reads a message, finds the machine
 it belongs to, feeds it, performs the effects and re-arms the timer. What a request or a response
 *means* is its user's business: legs and the registrar.
 """
@@ -24,6 +24,7 @@ from telephony.sip.client_transaction import (
     client_transaction,
 )
 from telephony.sip.errors import LocalProtocolError, MalformedMessage, TransactionFailure
+from telephony.sip.hop import Destination, Hop, Transport, as_hop, default_port
 from telephony.sip.message import (
     MAX_FORWARDS,
     build_cancel,
@@ -55,11 +56,14 @@ from telephony.sip.via import (
     MAGIC_COOKIE,
     Address,
     push_via,
+    reopening_destination,
     response_destination,
     stamp_source,
     top_via,
 )
-from telephony.udp import UdpSocket
+from telephony.transport.connection import ConnectionLimits
+from telephony.transport.layer import TransportLayer
+from telephony.transport.listener import Bound, Listener
 
 __all__ = ["ClientTransactionHandle", "IncomingRequest", "SipEndpoint"]
 
@@ -77,6 +81,10 @@ COUNTERS = (
 )
 # RFC 5626 §3.5.1 keeps a binding alive with CRLFs; some phones send blanks or NULs instead.
 _KEEP_ALIVE = b"\r\n \x00"
+# RFC 3261 §18.1.1: a request "larger than 1300 bytes" goes "using an RFC 2914 congestion controlled
+# transport protocol, such as TCP".
+LARGEST_DATAGRAM = 1300
+MAIN_TRANSPORTS: tuple[Transport, ...] = ("UDP", "TCP")
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -89,14 +97,14 @@ _log = structlog.get_logger(__name__)
 class _User:
     """Who is behind a transaction: where its messages go and whom to tell what."""
 
-    destination: Address
+    hop: Hop
     deliver: Callable[[SipRequest | SipResponse], None]
     fail: Callable[[TransactionFailure], None]
     incoming: IncomingRequest | None = None
 
 
 class SipEndpoint:
-    """A SIP endpoint on one UDP port.
+    """A SIP endpoint, reached at one address and port by UDP and TCP, and wherever else is wished.
 
     Args:
         on_request: given each new request, and each ACK of a 2xx. If it raises, 500 is answered.
@@ -104,10 +112,12 @@ class SipEndpoint:
             0 stands for the bound port.
         timers: the transactions' base intervals.
         drop: asked for each datagram, in and out; True loses it. For tests.
+        limits: of connections.
+        on_flow_lost: told of each connection that is gone.
 
     Attributes:
-        local: the bound address, once open.
-        advertised: the address to be reached at, once open.
+        local: the bound address of the first listener, once open.
+        advertised: the address to be reached at there, once open.
         counters: how often each of `COUNTERS` has happened.
     """
 
@@ -118,6 +128,8 @@ class SipEndpoint:
         advertised: Address | None = None,
         timers: Timers = RFC_TIMERS,
         drop: Callable[[], bool] | None = None,
+        limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+        on_flow_lost: Callable[[Hop], None] | None = None,
     ) -> None:
         self.local: Address = ("", 0)
         self.advertised: Address = advertised or ("", 0)
@@ -125,7 +137,10 @@ class SipEndpoint:
         self._on_request = on_request
         self._timers = timers
         self._drop = drop
-        self._socket = UdpSocket(self.datagram_received)
+        self._on_flow_lost = on_flow_lost
+        self._transports = TransportLayer(
+            on_message=self.message_received, on_lost=self._flow_lost, limits=limits
+        )
         self._layer = TransactionLayer()
         self._users: dict[_Transaction, _User] = {}
         self._limiter = RateLimiter()
@@ -136,38 +151,68 @@ class SipEndpoint:
         """How many transactions are alive."""
         return len(self._users)
 
-    async def open(self, host: str, port: int) -> None:
-        """Bind and start; port 0 takes a free one.
+    @property
+    def listeners(self) -> Sequence[Bound]:
+        """Where peers reach us."""
+        return self._transports.bound
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return self._transports.connections
+
+    async def open(
+        self,
+        host: str,
+        port: int,
+        *,
+        transports: tuple[Transport, ...] = MAIN_TRANSPORTS,
+        further: Sequence[Listener] = (),
+    ) -> None:
+        """Bind and start.
+
+        Args:
+            host: the address of the first listener.
+            port: its port, the same for each of its transports; 0 takes a free one.
+            transports: spoken there.
+            further: more listeners.
 
         Raises:
-            OSError: the address cannot be resolved or bound.
+            OSError: an address cannot be resolved or bound.
             ValueError: bound to every address, and no advertised one was given.
         """
-        self.local = await self._socket.open(host, port)
-        if not self.advertised[0] and ipaddress.ip_address(self.local[0]).is_unspecified:
-            self._socket.close()
-            raise ValueError(f"bound to {self.local[0]}, so an advertised address is needed")
-        self.advertised = (
-            self.advertised[0] or self.local[0],
-            self.advertised[1] or self.local[1],
-        )
         self._alarm = Alarm(lambda transaction: self._feed(transaction, TimeUp()))
+        advertised = self.advertised if self.advertised[0] else None
+        try:
+            await self._transports.open_together(transports, host, port, advertised)
+            for listener in further:
+                await self._transports.open(listener)
+        except (OSError, ValueError):
+            await self.close()
+            raise
+        self.local, self.advertised = self.listeners[0].local, self.listeners[0].advertised
 
     async def close(self) -> None:
-        """Release the port and forget every transaction; nobody is told."""
-        self._socket.close()
+        """Release the ports and forget every transaction; nobody is told."""
         if self._alarm is not None:
             self._alarm.close()
             self._alarm = None
         self._users.clear()
         self._layer = TransactionLayer()
+        await self._transports.close()
+
+    def reached_at(self, destination: Destination) -> tuple[Transport, Address]:
+        """Return how a peer there reaches us: what stands in Via and Contact."""
+        hop = as_hop(destination)
+        bound = self._transports.listener_for(hop)
+        return hop.transport, self.advertised if bound is None else bound.advertised
 
     # What a user asks for
 
     def send_request(
         self,
         request: SipRequest,
-        destination: Address,
+        destination: Destination,
         *,
         on_response: Callable[[SipResponse], None],
         on_failure: Callable[[TransactionFailure], None],
@@ -178,7 +223,8 @@ class SipEndpoint:
 
         Args:
             request: anything but ACK and CANCEL; From tag, Call-ID and CSeq are the caller's.
-            destination: a numeric address.
+            destination: with a numeric host. Over UDP a request that is too long for a datagram
+                goes by TCP, and over UDP after all where TCP is refused (RFC 3261 §18.1.1).
             on_response: given each provisional response and one final one; every 2xx to an INVITE
                 for 64*T1, each of which wants its ACK.
             on_failure: called once in place of a final response, never from within this call.
@@ -188,8 +234,26 @@ class SipEndpoint:
         """
         if request.method in ("ACK", "CANCEL"):
             raise LocalProtocolError(f"{request.method} has a way of its own")
-        sent = self._with_via(request)
-        return self._start_client(sent, destination, on_response, on_failure)
+        hop = as_hop(destination)
+        sent = self._with_via(request, hop)
+        if not self._wants_tcp(sent, hop):
+            return self._start_client(sent, hop, on_response, on_failure)
+        by_tcp = hop._replace(transport="TCP", flow=None)
+        sent = self._with_via(request, by_tcp)
+
+        def by_udp() -> tuple[SipRequest, Hop]:
+            return self._with_via(request, hop), hop
+
+        return self._start_client(sent, by_tcp, on_response, on_failure, otherwise=by_udp)
+
+    def _wants_tcp(self, request: SipRequest, hop: Hop) -> bool:
+        """Tell whether a request is too long for UDP, and TCP can be tried."""
+        return (
+            hop.transport == "UDP"
+            and not hop.pinned
+            and len(bytes(request)) > LARGEST_DATAGRAM
+            and self._transports.listener_for(hop._replace(transport="TCP", flow=None)) is not None
+        )
 
     def cancel(
         self, invite: ClientTransactionHandle, headers: Sequence[tuple[str, str]] = ()
@@ -212,21 +276,29 @@ class SipEndpoint:
         self._feed(transaction, Cancelled())
         if transaction.state == "proceeding":
             cancel = build_cancel(invite.request, headers)
-            self._start_client(cancel, invite.destination, _ignore, _ignore)
+            self._start_client(cancel, invite.hop, _ignore, _ignore)
 
-    def send_ack(self, request: SipRequest, destination: Address) -> None:
+    def send_ack(self, request: SipRequest, destination: Destination) -> None:
         """Send the ACK of a 2xx: a copy with a Via of its own, outside any transaction.
 
         Raises:
             LocalProtocolError: the endpoint is not open.
         """
-        self._transmit(self._with_via(request), destination)
+        hop = as_hop(destination)
+        sent = self._with_via(request, hop)
+        if self._wants_tcp(sent, hop):
+            by_tcp = hop._replace(transport="TCP", flow=None)
+            by_udp = partial(self._transmit, sent, hop, _nothing)
+            self._transmit(self._with_via(request, by_tcp), by_tcp, by_udp)
+        else:
+            self._transmit(sent, hop, _nothing)
 
-    def _with_via(self, request: SipRequest) -> SipRequest:
+    def _with_via(self, request: SipRequest, hop: Hop) -> SipRequest:
         """Return a copy that carries our Via with a new branch (RFC 3261 §8.1.1.7)."""
         self._opened()
         sent = copy_message(request)
-        push_via(sent, self.advertised, MAGIC_COOKIE + secrets.token_hex(12))
+        transport, us = self.reached_at(hop)
+        push_via(sent, us, MAGIC_COOKIE + secrets.token_hex(12), transport)
         if "Max-Forwards" not in sent.headers:
             sent.headers.append("Max-Forwards", str(MAX_FORWARDS))
         return sent
@@ -234,31 +306,48 @@ class SipEndpoint:
     def _start_client(
         self,
         request: SipRequest,
-        destination: Address,
+        hop: Hop,
         on_response: Callable[[SipResponse], None],
         on_failure: Callable[[TransactionFailure], None],
+        *,
+        otherwise: Callable[[], tuple[SipRequest, Hop]] | None = None,
     ) -> ClientTransactionHandle:
-        """Begin a client transaction with a request that has its Via."""
-        transaction = client_transaction(request, self._timers)
+        """Begin a client transaction with a request that has its Via.
+
+        Args:
+            request: the message.
+            hop: where it goes.
+            on_response: as in `send_request`.
+            on_failure: as in `send_request`.
+            otherwise: asked for another way when the transport refuses this one.
+        """
+        handle: ClientTransactionHandle
 
         def deliver(message: SipRequest | SipResponse) -> None:
             if isinstance(message, SipResponse):
                 self._guard(on_response, message)
 
         def fail(reason: TransactionFailure) -> None:
-            self._guard(on_failure, reason)
+            if reason == "transport" and otherwise is not None and handle.hop is hop:
+                handle.moved(*begin(*otherwise()))
+            else:
+                self._guard(on_failure, reason)
 
-        self._users[transaction] = _User(destination, deliver, fail)
-        self._layer.add_client(transaction)
-        self._feed(transaction, Start())
-        is_live = partial(self._users.__contains__, transaction)
-        return ClientTransactionHandle(transaction, destination, is_live)
+        def begin(request: SipRequest, hop: Hop) -> tuple[ClientTransaction, Hop]:
+            transaction = client_transaction(request, self._timers, reliable=hop.reliable)
+            self._users[transaction] = _User(hop, deliver, fail)
+            self._layer.add_client(transaction)
+            self._feed(transaction, Start())
+            return transaction, hop
+
+        handle = ClientTransactionHandle(*begin(request, hop), self._users.__contains__)
+        return handle
 
     # What the network brings
 
-    def datagram_received(self, data: bytes, source: Address) -> None:
-        """Take one datagram, whatever is in it."""
-        if self._lose():
+    def message_received(self, data: bytes, hop: Hop) -> None:
+        """Take one datagram, or one message of a connection, whatever is in it."""
+        if self._lose(hop):
             return
         self.counters["received"] += 1
         if not data.strip(_KEEP_ALIVE):
@@ -267,12 +356,12 @@ class SipEndpoint:
         try:
             message = parse_message(data)
         except MalformedMessage as error:
-            self._refuse(error, source)
+            self._refuse(error, hop)
             return
         if isinstance(message, SipResponse):
             self._receive_response(message)
         else:
-            self._receive_request(message, source)
+            self._receive_request(message, hop)
 
     def _receive_response(self, response: SipResponse) -> None:
         """Give a response to the transaction that waits for it."""
@@ -283,21 +372,26 @@ class SipEndpoint:
             return
         self._feed(transaction, Received(response))
 
-    def _receive_request(self, request: SipRequest, source: Address) -> None:
+    def _receive_request(self, request: SipRequest, hop: Hop) -> None:
         """Give a request to its transaction, or begin one; an ACK of a 2xx has none."""
-        stamp_source(request, source)
+        stamp_source(request, hop.address)
         transaction = self._layer.server_for(request)
         if transaction is not None:
             self._feed(transaction, Received(request))
         elif request.method == "ACK":
-            self._guard(self._on_request, IncomingRequest(request, source, _refuse_to_answer))
+            self._guard(self._on_request, IncomingRequest(request, hop, _refuse_to_answer))
         else:
-            self._start_server(request, source)
+            self._start_server(request, hop)
 
-    def _start_server(self, request: SipRequest, source: Address) -> None:
+    def _start_server(self, request: SipRequest, hop: Hop) -> None:
         """Begin a server transaction."""
-        transaction = server_transaction(request, self._timers)
-        incoming = IncomingRequest(request, source, partial(self._respond, transaction))
+        transaction = server_transaction(request, self._timers, reliable=hop.reliable)
+        incoming = IncomingRequest(
+            request,
+            hop,
+            partial(self._respond, transaction),
+            certified=self._transports.certified(hop),
+        )
 
         def deliver(message: SipRequest | SipResponse) -> None:
             if not isinstance(message, SipRequest):
@@ -306,7 +400,7 @@ class SipEndpoint:
                 self._answer_cancel(transaction, message)
             elif message.method == "ACK":
                 # A 2xx's ACK with its INVITE's branch, as RFC 2543 and many a softphone have it.
-                ack = IncomingRequest(message, source, _refuse_to_answer)
+                ack = IncomingRequest(message, hop, _refuse_to_answer)
                 self._guard(self._on_request, ack)
             else:
                 self._hand_over(transaction, self._on_request, incoming)
@@ -315,8 +409,7 @@ class SipEndpoint:
             if incoming.on_failure is not None:
                 self._guard(incoming.on_failure, reason)
 
-        reply_to = response_destination(top_via(request))
-        self._users[transaction] = _User(reply_to, deliver, fail, incoming)
+        self._users[transaction] = _User(_way_back(request, hop), deliver, fail, incoming)
         self._layer.add_server(transaction)
         self._feed(transaction, Received(request))
 
@@ -339,16 +432,17 @@ class SipEndpoint:
         if invite.state == "proceeding" and incoming is not None and incoming.on_cancel is not None:
             self._hand_over(invite, incoming.on_cancel, cancel)
 
-    def _refuse(self, error: MalformedMessage, source: Address) -> None:
+    def _refuse(self, error: MalformedMessage, hop: Hop) -> None:
         """Count what cannot be read, and answer it where that is possible and not too frequent."""
         self.counters["malformed"] += 1
+        source = hop.address
         _log.debug("sip.malformed", source=source[0], status=error.status, reason=error.reason)
         if error.request is None or not self._limiter.allow(source[0], self._opened().now()):
             return
         self.counters["malformed_answered"] += 1
         stamp_source(error.request, source)
         answer = make_response(error.request, error.status, error.reason)
-        self._transmit(answer, response_destination(top_via(error.request)))
+        self._transmit(answer, _way_back(error.request, hop), _nothing)
 
     # Machines, effects, time
 
@@ -367,9 +461,10 @@ class SipEndpoint:
         """Perform one effect."""
         match effect:
             case Send(message):
-                if not self._transmit(message, user.destination):
+                failed = partial(self._feed, transaction, TransportFailed())
+                if not self._transmit(message, user.hop, failed):
                     # Later, so that nobody is told of a failure before his own call returns.
-                    asyncio.get_running_loop().call_soon(self._feed, transaction, TransportFailed())
+                    asyncio.get_running_loop().call_soon(failed)
             case Terminated():
                 self._layer.remove(transaction)
                 del self._users[transaction]
@@ -380,20 +475,44 @@ class SipEndpoint:
             case Fail(reason):
                 user.fail(reason)
 
-    def _transmit(self, message: SipRequest | SipResponse, destination: Address) -> bool:
-        """Send a datagram; False when the transport refuses it (RFC 3261 §18.4)."""
+    def _transmit(
+        self, message: SipRequest | SipResponse, hop: Hop, on_failure: Callable[[], object]
+    ) -> bool:
+        """Send a message; False when the transport refuses it (RFC 3261 §18.4).
+
+        Args:
+            message: with its Via.
+            hop: where it goes.
+            on_failure: called later, if a connection had to be made for it and could not.
+        """
         data = bytes(message)
-        if self._lose():
+        if self._lose(hop):
             return True
+
+        def failed() -> None:
+            self.counters["send_errors"] += 1
+            if self._alarm is not None:  # still open
+                on_failure()
+
         try:
-            _check_numeric(destination)
-            self._socket.send(data, destination)
+            _check_numeric(hop.address)
+            self._transports.send(data, hop, failed)
         except OSError as error:
             self.counters["send_errors"] += 1
-            _log.debug("sip.send_failed", destination=destination, error=str(error))
+            _log.debug("sip.send_failed", destination=str(hop), error=str(error))
             return False
         self.counters["sent"] += 1
         return True
+
+    def _flow_lost(self, hop: Hop) -> None:
+        """Let go of what can be reached over this connection alone, and tell."""
+        if self._alarm is None:
+            return
+        for transaction, user in list(self._users.items()):
+            if user.hop.pinned and user.hop.flow == hop.flow:
+                self._feed(transaction, TransportFailed())
+        if self._on_flow_lost is not None:
+            self._guard(self._on_flow_lost, hop)
 
     def _hand_over(
         self, transaction: ServerTransaction, callback: Callable[[A], None], argument: A
@@ -412,9 +531,9 @@ class SipEndpoint:
             return False
         return True
 
-    def _lose(self) -> bool:
+    def _lose(self, hop: Hop) -> bool:
         """Tell whether the test that runs us wants this datagram lost."""
-        lost = self._drop is not None and self._drop()
+        lost = self._drop is not None and not hop.reliable and self._drop()
         self.counters["lost_on_purpose"] += lost
         return lost
 
@@ -423,6 +542,16 @@ class SipEndpoint:
         if self._alarm is None:
             raise LocalProtocolError("the endpoint is not open")
         return self._alarm
+
+
+def _way_back(request: SipRequest, hop: Hop) -> Hop:
+    """Return where the responses to a request go (RFC 3261 §18.2.2, RFC 3581 §4)."""
+    via = top_via(request)
+    if not hop.reliable:
+        host, port = response_destination(via)
+    else:
+        host, port = reopening_destination(via, default_port(hop.transport))
+    return hop._replace(host=host, port=port)
 
 
 def _check_numeric(destination: Address) -> None:
@@ -447,3 +576,7 @@ def _refuse_to_answer(response: SipResponse) -> None:
 
 def _ignore(_: object) -> None:
     """Take what a CANCEL comes to: the INVITE's own response tells."""
+
+
+def _nothing() -> None:
+    """Take the failure of what nobody waits for."""

@@ -11,13 +11,14 @@ from aiosipua import SipRequest
 
 from telephony.authentication import Authenticator, CredentialStore
 from telephony.bindings import Binding, BindingStore
-from telephony.endpoint import RFC_TIMERS, IncomingRequest, SipEndpoint
+from telephony.endpoint import MAIN_TRANSPORTS, RFC_TIMERS, IncomingRequest, SipEndpoint
 from telephony.leg import Address, Leg, LegEvent, LegWire
 from telephony.leg_book import LegBook
 from telephony.registration import RegistrationService
 from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
 from telephony.sip.digest import DigestGuard
 from telephony.sip.errors import SipError
+from telephony.sip.hop import Destination, Transport, as_hop
 from telephony.sip.hunting_leg import HuntingLeg, next_invite
 from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
@@ -37,6 +38,7 @@ from telephony.sip.registrar import Limits
 from telephony.sip.screening import called_number, objection
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
+from telephony.transport.listener import Listener
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Trunk
 from telephony.trunks.service import TrunkService, TrunkStatus
@@ -55,7 +57,7 @@ class NoTrunk(SipError):
 
 
 class SipGateway:
-    """One UDP port: trunk calls in, registrations, calls out to phones.
+    """Trunk calls in, registrations, calls out to phones.
 
     Args:
         trunks: whose INVITEs are citizens' calls, and where calls go out. ValueError when two have
@@ -115,31 +117,43 @@ class SipGateway:
             on_registered=on_registered or (lambda _aor, _count: None),
         )
         self.endpoint = SipEndpoint(
-            on_request=self._on_request, advertised=advertised, timers=timers, drop=drop
+            on_request=self._on_request,
+            advertised=advertised,
+            timers=timers,
+            drop=drop,
+            on_flow_lost=self._registration.flow_lost,
         )
         self._book = LegBook()
         self.legs: Mapping[str, Leg] = MappingProxyType(self._book.legs)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    async def open(self, host: str, port: int) -> None:
-        """Bind the UDP port (0: any).
+    async def open(
+        self,
+        host: str,
+        port: int,
+        *,
+        transports: tuple[Transport, ...] = MAIN_TRANSPORTS,
+        further: Sequence[Listener] = (),
+    ) -> None:
+        """Bind the port (0: any) for each of the transports, and the further listeners.
 
         Raises:
-            OSError: it cannot be bound.
+            OSError: one cannot be bound.
             ValueError: every address is bound and none is advertised.
         """
-        await self.endpoint.open(host, port)
+        await self.endpoint.open(host, port, transports=transports, further=further)
         self._wire = LegWire(
             endpoint=self.endpoint,
-            contact=sip_uri("hotline", self.endpoint.advertised),
+            contact=self._contact,
             product=self._user_agent,
             on_change=self._note,
             on_attempt=self._on_attempt,
         )
         await self._registration.resume()
         await self.trunks.open(self.endpoint, product=self._user_agent)
-        log.info("sip_open", local=host_port(self.endpoint.local))
+        for bound in self.endpoint.listeners:
+            log.info("sip_open", transport=bound.transport, local=host_port(bound.local))
 
     async def close(self) -> None:
         """Hang up every leg, wait (bounded) for the answers, close the port."""
@@ -183,7 +197,8 @@ class SipGateway:
         """Call a registered phone. No event fires before this has returned.
 
         Args:
-            binding: the phone; every message goes to the address it registered from.
+            binding: the phone; every message goes to the address it registered from, over the
+                connection that it registered over.
             sdp: our offer.
             caller: the number to show, None for an anonymous caller.
             display: the name to show with it.
@@ -193,8 +208,8 @@ class SipGateway:
         """
         request = self._new_invite(
             uri=binding.contact_uri,
-            destination=binding.received,
-            to=sip_uri(called, self.endpoint.advertised),
+            destination=binding.hop,
+            to=sip_uri(called, self._reached_at(binding.hop)),
             caller=caller,
             display=display,
             sdp=sdp,
@@ -212,7 +227,7 @@ class SipGateway:
     def call(
         self,
         uri: str,
-        destination: Address,
+        destination: Destination,
         *,
         sdp: str | None,
         caller: str | None,
@@ -339,7 +354,7 @@ class SipGateway:
         self,
         *,
         uri: str,
-        destination: Address,
+        destination: Destination,
         to: str,
         caller: str | None,
         sdp: str | None,
@@ -352,7 +367,7 @@ class SipGateway:
             to=to,
             caller=caller,
             display=display,
-            us=self.endpoint.advertised,
+            us=self._reached_at(destination),
             tag=secrets.token_hex(_ID_BYTES),
             call_id=secrets.token_hex(_ID_BYTES * 2),
             sdp=sdp,
@@ -373,7 +388,7 @@ class SipGateway:
             sip_call_id=machine.invite.call_id,
             caller=caller,
             called=called,
-            source=machine.invite.destination,
+            source=as_hop(machine.invite.destination).address,
             on_event=on_event,
             machine=machine,
             wire=self._wire,
@@ -440,7 +455,7 @@ class SipGateway:
             self._reply(incoming, Reply(incoming.request, 500))
 
     async def _on_register(self, incoming: IncomingRequest) -> None:
-        reply = await self._registration.answer(incoming.request, incoming.source)
+        reply = await self._registration.answer(incoming.request, incoming.hop)
         self._reply(incoming, reply)
 
     async def _on_invite(self, incoming: IncomingRequest) -> None:
@@ -479,7 +494,7 @@ class SipGateway:
             machine = InboundLeg(
                 request,
                 local_tag=secrets.token_hex(_ID_BYTES),
-                source=incoming.source,
+                source=incoming.hop,
                 timers=self._timers,
                 now=now,
                 session=self._session,
@@ -520,12 +535,21 @@ class SipGateway:
             log.exception("call_owner_failed", leg=leg.id)
             leg.refuse(500)
 
+    def _reached_at(self, destination: Destination) -> Address:
+        return self.endpoint.reached_at(destination)[1]
+
+    def _contact(self, destination: Destination) -> str:
+        """Return our URI as a peer there reaches us (RFC 3261 §19.1.1: transport=)."""
+        transport, us = self.endpoint.reached_at(destination)
+        uri = sip_uri("hotline", us)
+        return uri if transport == "UDP" else f"{uri};transport={transport.lower()}"
+
     def _reply(self, incoming: IncomingRequest, reply: Reply) -> None:
         incoming.respond(
             write_reply(
                 reply,
                 local_tag=secrets.token_hex(_ID_BYTES),
-                contact=self._wire.contact,
+                contact=self._contact(incoming.hop),
                 headers=(("Server", self._user_agent),),
             )
         )

@@ -16,6 +16,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.endpoint import ClientTransactionHandle, IncomingRequest, SipEndpoint
 from telephony.sip.dialog import DialogId, OutgoingRequest
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
+from telephony.sip.hop import Destination
 from telephony.sip.hunting_leg import HuntingLeg
 from telephony.sip.identity import NOBODY, Forwarding, Identity
 from telephony.sip.inbound_leg import InboundLeg
@@ -92,14 +93,14 @@ class LegWire:
 
     Attributes:
         endpoint: sends and receives.
-        contact: our URI, for Contact.
+        contact: our URI, for Contact, as a peer there reaches us.
         product: our name, for User-Agent and Server.
         on_change: told after every step: the leg's dialogs or its being over may have changed.
         on_attempt: told which trunk a call of ours tries, and what came of it.
     """
 
     endpoint: SipEndpoint
-    contact: str
+    contact: Callable[[Destination], str]
     product: str
     on_change: Callable[["Leg"], None]
     on_attempt: Callable[["Leg", Attempt], None] = lambda _leg, _attempt: None
@@ -324,13 +325,13 @@ class Leg:
             write_reply(
                 reply,
                 local_tag=tag,
-                contact=self.wire.contact,
+                contact=self.wire.contact(incoming.hop),
                 headers=(("Server", self.wire.product),),
             )
         )
 
     def _write(self, request: OutgoingRequest) -> SipRequest:
-        message = request.to_message(contact=self.wire.contact)
+        message = request.to_message(contact=self.wire.contact(request.destination))
         message.headers.append("User-Agent", self.wire.product)
         return message
 

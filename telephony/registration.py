@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
@@ -10,10 +11,10 @@ from aiosipua import SipRequest
 
 from telephony.authentication import Authenticator
 from telephony.bindings import BindingStore
+from telephony.sip.hop import Destination, Hop
 from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
-from telephony.sip.via import Address
 
 # Seconds; the timer's clock and the wall clock do not tick alike, so a check may come a hair early.
 _SOONEST_CHECK = 0.01
@@ -50,14 +51,21 @@ class RegistrationService:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._checks: set[asyncio.Task[None]] = set()
+        # what was registered over each connection: address-of-record and Contact URI
+        self._on_flow: dict[int | None, dict[tuple[str, str], None]] = {}
 
     async def resume(self) -> None:
         """Tell and watch what is registered already: a restarted node finds its phones in Redis."""
         for aor in await self._bindings.aors():
             await self._tell(aor)
 
-    async def answer(self, request: SipRequest, source: Address) -> Reply:
-        """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3)."""
+    async def answer(self, request: SipRequest, source: Destination) -> Reply:
+        """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3).
+
+        Args:
+            request: the REGISTER.
+            source: how it came.
+        """
         try:
             aor = aor_of(request)
         except AddressError:
@@ -73,7 +81,7 @@ class RegistrationService:
                 return Reply(request, 403)
             return await self._register(request, aor, source)
 
-    async def _register(self, request: SipRequest, aor: str, source: Address) -> Reply:
+    async def _register(self, request: SipRequest, aor: str, source: Destination) -> Reply:
         before = await self._bindings.lookup(aor)
         decision = register(
             request,
@@ -86,6 +94,8 @@ class RegistrationService:
         for contact in decision.remove:
             await self._bindings.remove(aor, contact)
         for binding in decision.save:
+            if binding.hop.reliable:
+                self._on_flow.setdefault(binding.flow, {})[aor, binding.contact_uri] = None
             await self._bindings.save(aor, binding)
         if decision.save or decision.remove:
             await self._tell(aor)
@@ -104,9 +114,28 @@ class RegistrationService:
         log.info("phones_registered", aor=aor, count=len(bindings))
         self._on_registered(aor, len(bindings))
 
+    def flow_lost(self, hop: Hop) -> None:
+        """Forget what was registered over a connection that is gone.
+
+        RFC 5626 §5.3: no other way leads to such a phone, and it registers again by itself.
+        """
+        for aor, contact in self._on_flow.pop(hop.flow, ()):
+            self._do(self._drop(aor, contact, hop.flow), f"flow-{aor}")
+
+    async def _drop(self, aor: str, contact: str, flow: int | None) -> None:
+        async with self._turns.setdefault(aor, asyncio.Lock()):
+            for binding in await self._bindings.lookup(aor):
+                # it may have come back over another connection meanwhile
+                if binding.contact_uri == contact and binding.flow == flow:
+                    await self._bindings.remove(aor, contact)
+                    await self._tell(aor)
+
     def _check(self, aor: str) -> None:
         del self._expiries[aor]
-        task = asyncio.get_running_loop().create_task(self._tell(aor), name=f"expiry-{aor}")
+        self._do(self._tell(aor), f"expiry-{aor}")
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._checks.add(task)
         task.add_done_callback(self._checks.discard)
 

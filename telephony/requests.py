@@ -6,6 +6,7 @@ from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.client_transaction import ClientTransaction
 from telephony.sip.errors import TransactionFailure
+from telephony.sip.hop import Hop
 from telephony.sip.via import Address
 
 
@@ -14,7 +15,8 @@ class IncomingRequest:
 
     Attributes:
         request: the message; its top Via carries received and rport.
-        source: where the datagram came from.
+        hop: the way back to the sender: his address and the flow that the request came over.
+        certified: it came over a connection whose peer showed a certificate that we trust.
         on_cancel: set it on an INVITE; called with the CANCEL while no final response was given.
             The CANCEL itself is already answered; the INVITE is yours to answer (487).
         on_failure: called when a final response was never acknowledged ("timeout"), a response
@@ -24,14 +26,25 @@ class IncomingRequest:
     """
 
     def __init__(
-        self, request: SipRequest, source: Address, respond: Callable[[SipResponse], None]
+        self,
+        request: SipRequest,
+        hop: Hop,
+        respond: Callable[[SipResponse], None],
+        *,
+        certified: bool = False,
     ) -> None:
         self.request = request
-        self.source = source
+        self.hop = hop
+        self.certified = certified
         self.on_cancel: Callable[[SipRequest], None] | None = None
         self.on_failure: Callable[[TransactionFailure], None] | None = None
         self.on_terminated: Callable[[], None] | None = None
         self._respond = respond
+
+    @property
+    def source(self) -> Address:
+        """The address the request came from."""
+        return self.hop.address
 
     def respond(self, response: SipResponse) -> None:
         """Send a copy of the response through the server transaction.
@@ -51,18 +64,25 @@ class ClientTransactionHandle:
     Attributes:
         transaction: the machine behind it.
         request: as sent, with our Via.
-        destination: where it goes.
+        hop: where it goes, and how.
     """
 
     def __init__(
-        self, transaction: ClientTransaction, destination: Address, is_live: Callable[[], bool]
+        self,
+        transaction: ClientTransaction,
+        hop: Hop,
+        is_live: Callable[[ClientTransaction], bool],
     ) -> None:
+        self.moved(transaction, hop)
+        self._is_live = is_live
+
+    def moved(self, transaction: ClientTransaction, hop: Hop) -> None:
+        """Note that the request goes another way now (RFC 3261 §18.1.1)."""
         self.transaction = transaction
         self.request = transaction.request
-        self.destination = destination
-        self._is_live = is_live
+        self.hop = hop
 
     @property
     def active(self) -> bool:
         """Whether the transaction still exists."""
-        return self._is_live()
+        return self._is_live(self.transaction)

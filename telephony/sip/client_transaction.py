@@ -31,8 +31,8 @@ class InviteClientTransaction(Transaction):
         cancelled: a CANCEL was sent while it could still matter.
     """
 
-    def __init__(self, request: SipRequest, timers: Timers) -> None:
-        super().__init__(request, timers)
+    def __init__(self, request: SipRequest, timers: Timers, *, reliable: bool = False) -> None:
+        super().__init__(request, timers, reliable=reliable)
         self.cancelled = False
         self._interval_a = timers.t1
         self._ack: SipRequest | None = None
@@ -41,7 +41,11 @@ class InviteClientTransaction(Transaction):
         """Take one input; see `Transaction.handle`."""
         match event:
             case Start() if self.state == "new":
-                self._enter("calling", A=now + self._interval_a, B=now + self._intervals.give_up)
+                self._enter("calling", B=now + self._intervals.give_up)
+                if not self.reliable:
+                    # §17.1.1.2: "If a reliable transport is being used, the client transaction
+                    # SHOULD NOT start timer A"
+                    self._running["A"] = now + self._interval_a
                 return [Send(self.request)]
             case Received(SipResponse() as response):
                 return self._receive(response, now)
@@ -73,9 +77,7 @@ class InviteClientTransaction(Transaction):
             if status < FAILED:
                 self._enter("accepted", M=now + self._intervals.give_up)
                 return [Deliver(response)]
-            self._enter("completed", D=now + self._intervals.give_up)
-            self._ack = build_ack(self.request, response)
-            return [Send(self._ack), Deliver(response)]
+            return self._refused(response, now)
         if self.state == "accepted" and FINAL <= status < FAILED:
             # RFC 6026 §8.4: "If a 2xx response is received while in the 'Accepted' state, it
             # MUST be passed to the TU".
@@ -85,6 +87,15 @@ class InviteClientTransaction(Transaction):
             # 'Completed' state MUST cause the ACK to be re-passed to the transport layer".
             return [Send(self._ack)]
         return []
+
+    def _refused(self, response: SipResponse, now: float) -> list[Effect]:
+        """Acknowledge a final response of 300-699, and wait for its repetitions."""
+        self._ack = build_ack(self.request, response)
+        if self.reliable:
+            # §17.1.1.2: timer D is "zero seconds for reliable transports"
+            return [Send(self._ack), *self._end(Deliver(response))]
+        self._enter("completed", D=now + self._intervals.give_up)
+        return [Send(self._ack), Deliver(response)]
 
     def _transport_failed(self) -> list[Effect]:
         """Give up, unless the user already has his 2xx, whose ACKs are his own."""
@@ -108,15 +119,17 @@ class InviteClientTransaction(Transaction):
 class NonInviteClientTransaction(Transaction):
     """trying → proceeding → completed → terminated."""
 
-    def __init__(self, request: SipRequest, timers: Timers) -> None:
-        super().__init__(request, timers)
+    def __init__(self, request: SipRequest, timers: Timers, *, reliable: bool = False) -> None:
+        super().__init__(request, timers, reliable=reliable)
         self._interval_e = timers.t1
 
     def handle(self, event: TransactionInput, now: float) -> list[Effect]:
         """Take one input; see `Transaction.handle`."""
         match event:
             case Start() if self.state == "new":
-                self._enter("trying", E=now + self._interval_e, F=now + self._intervals.give_up)
+                self._enter("trying", F=now + self._intervals.give_up)
+                if not self.reliable:  # §17.1.2.2: E is for unreliable transports
+                    self._running["E"] = now + self._interval_e
                 return [Send(self.request)]
             case Received(SipResponse() as response):
                 return self._receive(response, now)
@@ -137,6 +150,8 @@ class NonInviteClientTransaction(Transaction):
             # Timers E and F go on running: a provisional response does not stop the request from
             # being retransmitted, it only slows it down (§17.1.2.2).
             self.state = "proceeding"
+        elif self.reliable:
+            return self._end(Deliver(response))  # timer K: "zero seconds for reliable transports"
         else:
             self._enter("completed", K=now + self._intervals.t4)
         return [Deliver(response)]
@@ -155,8 +170,10 @@ class NonInviteClientTransaction(Transaction):
 ClientTransaction = InviteClientTransaction | NonInviteClientTransaction
 
 
-def client_transaction(request: SipRequest, timers: Timers) -> ClientTransaction:
+def client_transaction(
+    request: SipRequest, timers: Timers, *, reliable: bool = False
+) -> ClientTransaction:
     """Return the right machine for a request, before its first input."""
     if request.method == "INVITE":
-        return InviteClientTransaction(request, timers)
-    return NonInviteClientTransaction(request, timers)
+        return InviteClientTransaction(request, timers, reliable=reliable)
+    return NonInviteClientTransaction(request, timers, reliable=reliable)

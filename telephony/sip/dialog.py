@@ -6,16 +6,15 @@ from typing import NamedTuple, Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
+from telephony.sip.hop import Destination, next_hop
 from telephony.sip.message import cseq_of, tag_of
 from telephony.sip.name_addr import (
     AddressError,
     NameAddr,
-    address_of,
     format_name_addr,
     parse_name_addr,
     without_headers,
 )
-from telephony.sip.via import Address
 
 SDP = "application/sdp"
 MAX_FORWARDS = "70"
@@ -45,7 +44,7 @@ class OutgoingRequest:
     Attributes:
         method: INVITE, ACK, BYE …
         uri: the Request-URI.
-        destination: where the datagram goes.
+        destination: where it goes.
         from_: the From header.
         to: the To header.
         call_id: the Call-ID header.
@@ -58,7 +57,7 @@ class OutgoingRequest:
 
     method: str
     uri: str
-    destination: Address
+    destination: Destination
     from_: str
     to: str
     call_id: str
@@ -104,7 +103,7 @@ class Dialog:
         remote_tag: the peer's tag, "" from an RFC 2543 peer.
         remote_target: the URI of the peer's latest Contact (§12.2).
         route_set: the proxies that want to see every request (§12.1).
-        fallback: the address that the peer was seen at; used where the URI cannot tell.
+        fallback: how the peer was reached; used where the URI cannot tell.
         pinned: always use ``fallback``: the peer is a registered phone, perhaps behind a NAT.
         local_cseq: of our latest request.
         remote_cseq: of the peer's latest, None before the first.
@@ -117,13 +116,13 @@ class Dialog:
     remote_tag: str
     remote_target: str
     route_set: tuple[str, ...]
-    fallback: Address
+    fallback: Destination
     pinned: bool = False
     local_cseq: int = 0
     remote_cseq: int | None = None
 
     @classmethod
-    def as_uas(cls, invite: SipRequest, *, local_tag: str, source: Address) -> Self:
+    def as_uas(cls, invite: SipRequest, *, local_tag: str, source: Destination) -> Self:
         """Make the dialog of an INVITE we answer (§12.1.1).
 
         Raises:
@@ -219,13 +218,10 @@ class Dialog:
         # into the Route header field as the last value."
         return first, (*self.route_set[1:], f"<{self.remote_target}>")
 
-    def _next_hop(self, route: tuple[str, ...]) -> Address:
+    def _next_hop(self, route: tuple[str, ...]) -> Destination:
         if route:
-            first = self.route_set[0]
-            return address_of(_route_uri(first)) or self.fallback
-        if self.pinned:
-            return self.fallback
-        return address_of(self.remote_target) or self.fallback
+            return next_hop(_route_uri(self.route_set[0]), self.fallback)
+        return next_hop(self.remote_target, self.fallback, pinned=self.pinned)
 
     def in_order(self, request: SipRequest) -> bool:
         """Note the CSeq of a request of the peer's; False when it comes too late (§12.2.2).

@@ -6,6 +6,7 @@ from telephony.sip.client_auth import DigestClient
 from telephony.sip.dialog import Dialog, sdp_of
 from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError
+from telephony.sip.hop import Destination
 from telephony.sip.identity import reason_of
 from telephony.sip.in_dialog import RETRY_AFTER, InviteDialog, Terms
 from telephony.sip.invite_usage import (
@@ -30,7 +31,6 @@ from telephony.sip.reliability import TAG as RELIABLE
 from telephony.sip.reliability import ReliableResponses, lists
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
-from telephony.sip.via import Address
 
 # §13.3.1.1: "the UAS … SHOULD send a non-100 provisional response at every minute, to handle the
 # possibility of lost provisional responses" and to keep proxies from cancelling.
@@ -63,7 +63,7 @@ class InboundLeg:
         invite: SipRequest,
         *,
         local_tag: str,
-        source: Address,
+        source: Destination,
         timers: Timers,
         now: float,
         session: SessionPolicy | None = None,

@@ -1,6 +1,7 @@
 """The INVITE that begins a call of ours (RFC 3261 §8.1.1, §13.2.1)."""
 
 from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.hop import Destination
 from telephony.sip.identity import ANONYMOUS, PRIVACY_ID
 from telephony.sip.invite_usage import ALLOW, SUPPORTED
 from telephony.sip.name_addr import escaped, format_name_addr, sip_uri, without_headers
@@ -10,7 +11,7 @@ from telephony.sip.via import Address
 def initial_invite(
     *,
     uri: str,
-    destination: Address,
+    destination: Destination,
     to: str,
     caller: str | None,
     display: str | None,

@@ -155,12 +155,12 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def address_of(uri: str) -> Address | None:
-    """Return where a sip URI points, if that can be told without asking a name server."""
-    if uri.partition(":")[0].lower() != "sip":
+def address_of(uri: str, *, default_port: int = DEFAULT_PORT) -> Address | None:
+    """Return where a sip or sips URI points, if that can be told without asking a name server."""
+    if uri.partition(":")[0].lower() not in {"sip", "sips"}:
         return None
     parsed = parse_uri(uri)
-    port = DEFAULT_PORT if parsed.port is None else parsed.port
+    port = default_port if parsed.port is None else parsed.port
     try:
         host = ipaddress.ip_address(parsed.host.strip("[]"))
     except ValueError:

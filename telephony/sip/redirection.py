@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from aiosipua import SipResponse
 
-from telephony.sip.name_addr import AddressError, address_of, parse_name_addr, without_headers
-from telephony.sip.via import Address
+from telephony.sip.hop import Destination, located
+from telephony.sip.name_addr import AddressError, parse_name_addr, without_headers
 
 _REDIRECTIONS = range(300, 400)
 _ALTERNATIVE_SERVICE = 380  # §21.3.5: described in the body, no Contact to go to
@@ -31,17 +31,17 @@ class Redirections:
     Args:
         policy: None: 3xx is a refusal like any other.
         uri: where the call went first.
-        destination: the address behind it.
+        destination: the way there.
     """
 
-    def __init__(self, policy: RedirectPolicy | None, uri: str, destination: Address) -> None:
+    def __init__(self, policy: RedirectPolicy | None, uri: str, destination: Destination) -> None:
         self._policy = policy
         self._home = destination
         self._seen = {uri}
         self._left = policy.most if policy else 0
-        self._waiting: list[tuple[float, str, Address]] = []
+        self._waiting: list[tuple[float, str, Destination]] = []
 
-    def next(self, response: SipResponse) -> tuple[str, Address] | None:
+    def next(self, response: SipResponse) -> tuple[str, Destination] | None:
         """Return the Request-URI and address to try after this final response, None: no more.
 
         Contacts of a 3xx are put among those that wait, "ordered by the q parameter"; any other
@@ -56,10 +56,10 @@ class Redirections:
         if not self._waiting or self._left == 0:
             return None
         self._left -= 1
-        _, uri, address = self._waiting.pop(0)
-        return uri, address
+        _, uri, place = self._waiting.pop(0)
+        return uri, place
 
-    def _contacts(self, response: SipResponse) -> list[tuple[float, str, Address]]:
+    def _contacts(self, response: SipResponse) -> list[tuple[float, str, Destination]]:
         found = []
         for value in response.headers.get("Contact"):
             try:
@@ -68,17 +68,17 @@ class Redirections:
                 continue
             uri = without_headers(contact.uri)
             # a host name leads back to the peer, who knows where it is; a loop ends here
-            address = address_of(uri) or self._home
-            if uri in self._seen or not self._may_go_to(uri, address):
+            place = located(uri, self._home)
+            if uri in self._seen or not self._may_go_to(uri, place):
                 continue
             self._seen.add(uri)
-            found.append((_q(contact.params.get("q")), uri, address))
+            found.append((_q(contact.params.get("q")), uri, place))
         return found
 
-    def _may_go_to(self, uri: str, address: Address) -> bool:
-        if not uri.lower().startswith("sip:") or self._policy is None:
+    def _may_go_to(self, uri: str, place: Destination) -> bool:
+        if not uri.lower().startswith(("sip:", "sips:")) or self._policy is None:
             return False
-        return self._policy.elsewhere or address[0] == self._home[0]
+        return self._policy.elsewhere or place[0] == self._home[0]
 
 
 def _q(value: str | None) -> float:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from aiosipua import SipRequest, parse_uri
 
 from telephony.sip.dialog import header_address
+from telephony.sip.hop import Destination, Hop, Transport, as_hop
 from telephony.sip.message import cseq_of
 from telephony.sip.name_addr import AddressError, NameAddr, parse_name_addr, user_of
 from telephony.sip.via import DEFAULT_PORT, Address
 
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_REG_ID = re.compile(r"[1-9][0-9]{0,8}")
 _FOREVER = 2**32 - 1  # §20.19: "a decimal number … between 0 and (2**32)-1"
 
 
@@ -32,6 +34,9 @@ class Binding:
         expires_at: Unix seconds.
         q: preference, 0.0 to 1.0 (RFC 3261 §20.10).
         instance: ``+sip.instance`` (RFC 5626 §4.1), or None.
+        transport: by which it came.
+        flow: over which it came, as the node that took it numbers them.
+        reg_id: which of the phone's flows that is (RFC 5626 §4.2), or None.
     """
 
     aor: str
@@ -42,6 +47,14 @@ class Binding:
     expires_at: float
     q: float = 1.0
     instance: str | None = None
+    transport: Transport = "UDP"
+    flow: int | None = None
+    reg_id: int | None = None
+
+    @property
+    def hop(self) -> Hop:
+        """The way to the phone; behind its NAT there is no other."""
+        return Hop(*self.received, self.transport, self.flow, pinned=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,7 @@ def register(
     *,
     aor: str,
     bindings: Sequence[Binding],
-    received: Address,
+    received: Destination,
     now: float,
     limits: Limits,
 ) -> Decision:
@@ -110,7 +123,7 @@ def register(
         request: the REGISTER.
         aor: from `aor_of`.
         bindings: the live ones of that address-of-record.
-        received: where the request came from.
+        received: how the request came.
         now: Unix seconds.
         limits: what is allowed.
     """
@@ -141,12 +154,14 @@ def _remove_all(request: SipRequest, bindings: Sequence[Binding]) -> Decision:
 
 
 def _read(
-    value: str, request: SipRequest, *, aor: str, received: Address, now: float, limits: Limits
+    value: str, request: SipRequest, *, aor: str, received: Destination, now: float, limits: Limits
 ) -> Binding:
     """Return the binding that one Contact asks for; one that expires now asks for removal."""
     contact = parse_name_addr(value)
-    if parse_uri(contact.uri).scheme != "sip" or not contact.uri.lower().startswith("sip:"):
-        raise AddressError("only sip contacts can be reached over UDP")
+    came = as_hop(received)
+    scheme = contact.uri.partition(":")[0].lower()
+    if scheme != "sip" and not (scheme == "sips" and came.transport in {"TLS", "WSS"}):
+        raise AddressError("not a sip contact, or a sips contact over an open line")
     asked = _seconds(contact.params.get("expires") or _expires_header(request))
     seconds = limits.default if asked is None else min(asked, limits.longest)
     if 0 < seconds < limits.shortest:
@@ -155,12 +170,15 @@ def _read(
     return Binding(
         aor=aor,
         contact_uri=contact.uri,
-        received=received,
+        received=came.address,
         call_id=request.headers.get("Call-ID")[0],
         cseq=cseq_of(request)[0],
         expires_at=now + seconds,
         q=_preference(contact),
         instance=contact.params.get("+sip.instance"),
+        transport=came.transport,
+        flow=came.flow,
+        reg_id=_reg_id(contact),
     )
 
 
@@ -209,7 +227,18 @@ def _check_order(request: SipRequest, binding: Binding) -> None:
 
 
 def _same_phone(one: Binding, other: Binding) -> bool:
-    return one.instance is not None and one.instance == other.instance
+    # RFC 5626 §6: "a binding … with the same instance-id and reg-id" is replaced; a phone with
+    # several flows at once numbers them.
+    same = one.instance is not None and one.instance == other.instance
+    return same and one.reg_id == other.reg_id
+
+
+def _reg_id(contact: NameAddr) -> int | None:
+    """Read a reg-id (RFC 5626 §4.2: 1 to 2**31 - 1); it means nothing without an instance."""
+    value = contact.params.get("reg-id") or ""
+    if "+sip.instance" not in contact.params or _REG_ID.fullmatch(value) is None:
+        return None
+    return int(value)
 
 
 def _key(uri: str) -> tuple[str | None, ...]:
@@ -246,4 +275,6 @@ def _write(binding: Binding, now: float) -> str:
     if binding.instance is not None:
         escaped = binding.instance.replace("\\", "\\\\").replace('"', '\\"')
         value += f';+sip.instance="{escaped}"'
+    if binding.reg_id is not None:
+        value += f";reg-id={binding.reg_id}"
     return value

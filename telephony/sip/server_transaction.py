@@ -30,8 +30,8 @@ class InviteServerTransaction(Transaction):
         last_response: what was sent last; None before.
     """
 
-    def __init__(self, request: SipRequest, timers: Timers) -> None:
-        super().__init__(request, timers)
+    def __init__(self, request: SipRequest, timers: Timers, *, reliable: bool = False) -> None:
+        super().__init__(request, timers, reliable=reliable)
         self.last_response: SipResponse | None = None
         self._interval_g = timers.t1
 
@@ -70,6 +70,8 @@ class InviteServerTransaction(Transaction):
     def _receive_ack(self, ack: SipRequest, now: float) -> list[Effect]:
         """Stop retransmitting; or hand on the ACK of a 2xx that came with the INVITE's branch."""
         if self.state == "completed":
+            if self.reliable:
+                return self._end()  # §17.2.1: timer I is "zero seconds for reliable transports"
             self._enter("confirmed", I=now + self._intervals.t4)
         elif self.state == "accepted":
             return [Deliver(ack)]
@@ -87,7 +89,9 @@ class InviteServerTransaction(Transaction):
             if success:
                 self._enter("accepted", L=now + self._intervals.give_up)
             elif status >= FAILED:
-                self._enter("completed", G=now + self._interval_g, H=now + self._intervals.give_up)
+                self._enter("completed", H=now + self._intervals.give_up)
+                if not self.reliable:  # §17.2.1: G is for unreliable transports
+                    self._running["G"] = now + self._interval_g
         return [Send(response)]
 
     def _send_trying(self) -> list[Effect]:
@@ -119,8 +123,8 @@ class NonInviteServerTransaction(Transaction):
         last_response: what was sent last; None before.
     """
 
-    def __init__(self, request: SipRequest, timers: Timers) -> None:
-        super().__init__(request, timers)
+    def __init__(self, request: SipRequest, timers: Timers, *, reliable: bool = False) -> None:
+        super().__init__(request, timers, reliable=reliable)
         self.last_response: SipResponse | None = None
 
     def handle(self, event: TransactionInput, now: float) -> list[Effect]:
@@ -153,6 +157,9 @@ class NonInviteServerTransaction(Transaction):
         self.last_response = response
         if response.status_code < FINAL:
             self.state = "proceeding"
+        elif self.reliable:
+            # §17.2.2: timer J is "zero seconds for reliable transports"
+            return [Send(response), *self._end()]
         else:
             self._enter("completed", J=now + self._intervals.give_up)
         return [Send(response)]
@@ -165,8 +172,10 @@ class NonInviteServerTransaction(Transaction):
 ServerTransaction = InviteServerTransaction | NonInviteServerTransaction
 
 
-def server_transaction(request: SipRequest, timers: Timers) -> ServerTransaction:
+def server_transaction(
+    request: SipRequest, timers: Timers, *, reliable: bool = False
+) -> ServerTransaction:
     """Return the right machine for a request, before its first input."""
     if request.method == "INVITE":
-        return InviteServerTransaction(request, timers)
-    return NonInviteServerTransaction(request, timers)
+        return InviteServerTransaction(request, timers, reliable=reliable)
+    return NonInviteServerTransaction(request, timers, reliable=reliable)

@@ -120,10 +120,13 @@ class Transaction(ABC):
     Attributes:
         request: the request that made the transaction; its top Via identifies it.
         state: as the RFCs name it; "new" before the first input.
+        reliable: the transport repeats what is lost, so we don't (timers A, E and G), and nothing
+            that was repeated can arrive late (D, I, J and K are zero).
     """
 
-    def __init__(self, request: SipRequest, timers: Timers) -> None:
+    def __init__(self, request: SipRequest, timers: Timers, *, reliable: bool = False) -> None:
         self.request = request
+        self.reliable = reliable
         self.state: State = "new"
         self._intervals = timers
         self._running: dict[str, float] = {}

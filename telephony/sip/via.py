@@ -96,6 +96,17 @@ def stamp_source(request: SipRequest, source: Address) -> None:
     values[0] = stringify_via(via)
 
 
+def reopening_destination(via: Via, default_port: int) -> Address:
+    """Return where a new connection for a response is made to, when the request's is gone.
+
+    RFC 3261 §18.2.2: "the server SHOULD open a connection to the IP address in the 'received'
+    parameter, if present, using the port in the 'sent-by' value, or the default port for that
+    transport, if no port is specified." ``rport`` is of no use: the client connects from it, and
+    listens elsewhere.
+    """
+    return _plain(via.received or via.host), via.port or default_port
+
+
 def response_destination(via: Via) -> Address:
     """Return where a response with this top Via goes over UDP (RFC 3261 §18.2.2, RFC 3581 §4).
 

@@ -37,7 +37,15 @@ async def test_machine_that_has_everything(tmp_path: Path) -> None:
     assert {finding.what for finding in found.values() if finding.level == "bad"} == set()
     assert list(found) == [
         *("Python", "packages", "data directory", "disk", "recognition model"),
-        *("Redis", "MQTT broker", "database", "SIP port", "web port", "RTP port"),
+        *(
+            "Redis",
+            "MQTT broker",
+            "database",
+            "SIP port",
+            "SIP over TCP port",
+            "web port",
+            "RTP port",
+        ),
     ]
     assert found["database"].detail.endswith("hotline.db, made at the first start")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.ports import free_tcp_port, free_udp_port
+from tests.support.ports import free_sip_port, free_tcp_port
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "assets" / "models" / "vosk-model-tiny-cn-tel"
@@ -155,7 +155,7 @@ async def running_node(
         folder: an empty folder for its data and log.
         settings: further options, ``section__key`` → value, as in the HOTLINE_ variables.
     """
-    web_port, sip_port = free_tcp_port(), free_udp_port()
+    web_port, sip_port = free_tcp_port(), free_sip_port()
     options: dict[str, object] = {
         "node__data_dir": folder / "data",
         "web__port": web_port,

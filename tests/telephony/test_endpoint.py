@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from telephony.endpoint import IncomingRequest, SipEndpoint
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
+from telephony.sip.hop import Hop
 from telephony.sip.message import build_ack, build_cancel, make_response
 from telephony.sip.transaction import Timers
 from telephony.sip.via import Address, top_via
@@ -474,7 +475,7 @@ def test_fuzz_no_datagram_raises(
         for source in (("127.0.0.1", 9), ("127.0.0.1", 0)):
             for datagram in datagrams:
                 data = datagram if isinstance(datagram, bytes) else mutated(*datagram)
-                ours.datagram_received(data, source)
+                ours.message_received(data, Hop(*source))
         await asyncio.sleep(0)  # failures of sending are reported in the next turn
         assert ours.counters["user_errors"] == 0
         await ours.close()

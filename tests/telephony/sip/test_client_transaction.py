@@ -237,3 +237,37 @@ def test_inputs_of_the_other_side_are_our_mistake(event: Start | Respond | Recei
         with pytest.raises(LocalProtocolError):
             machine.handle(event, 0.1)
         assert (machine.state, machine.deadline) == before
+
+
+def test_over_a_reliable_transport_nothing_is_repeated_or_waited_for() -> None:
+    """RFC 3261 §17.1: no timers A and E, and zero for D and K."""
+    unheard = InviteClientTransaction(INVITE, Timers(), reliable=True)
+    play(unheard, (0.0, Start(), [Send(INVITE)]))
+    assert run_out(unheard) == [(32.0, [Terminated(), Fail("timeout")])]
+
+    refused = InviteClientTransaction(INVITE, Timers(), reliable=True)
+    play(refused, (0.0, Start(), [Send(INVITE)]))
+    ack, *rest = refused.handle(Received(BUSY), 1.0)
+    assert isinstance(ack, Send)
+    assert ack.message.headers.get("CSeq") == ["314159 ACK"]
+    assert rest == [Terminated(), Deliver(BUSY)]
+
+    answered = InviteClientTransaction(INVITE, Timers(), reliable=True)
+    play(
+        answered,
+        (0.0, Start(), [Send(INVITE)]),
+        (1.0, Received(OK), [Deliver(OK)]),
+        (2.0, Received(LATER_OK), [Deliver(LATER_OK)]),  # forks answer over TCP too
+    )
+    assert run_out(answered) == [(33.0, [Terminated()])]
+
+    asked = NonInviteClientTransaction(OPTIONS, Timers(), reliable=True)
+    play(
+        asked,
+        (0.0, Start(), [Send(OPTIONS)]),
+        (1.0, Received(PROGRESS), [Deliver(PROGRESS)]),
+        (2.0, Received(DONE), [Terminated(), Deliver(DONE)]),
+    )
+    unheard_options = NonInviteClientTransaction(OPTIONS, Timers(), reliable=True)
+    play(unheard_options, (0.0, Start(), [Send(OPTIONS)]))
+    assert run_out(unheard_options) == [(32.0, [Terminated(), Fail("timeout")])]

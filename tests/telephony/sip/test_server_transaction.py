@@ -200,3 +200,26 @@ def test_inputs_of_the_other_side_are_our_mistake(event: TransactionInput) -> No
     for machine in (invite(), options()):
         with pytest.raises(LocalProtocolError):
             machine.handle(event, 0.1)
+
+
+def test_over_a_reliable_transport_nothing_is_repeated_or_waited_for() -> None:
+    """RFC 3261 §17.2: no timer G, and zero for I and J."""
+    refused = InviteServerTransaction(INVITE, Timers(), reliable=True)
+    play(
+        refused,
+        (0.0, Received(INVITE), [Deliver(INVITE)]),
+        (0.1, Respond(BUSY), [Send(BUSY)]),
+        (5.0, Received(ACK), [Terminated()]),
+    )
+    unacknowledged = InviteServerTransaction(INVITE, Timers(), reliable=True)
+    unacknowledged.handle(Received(INVITE), 0.0)
+    unacknowledged.handle(Respond(BUSY), 0.0)
+    assert run_out(unacknowledged) == [(32.0, [Terminated(), Fail("timeout")])]
+
+    asked = NonInviteServerTransaction(OPTIONS, Timers(), reliable=True)
+    play(
+        asked,
+        (0.0, Received(OPTIONS), [Deliver(OPTIONS)]),
+        (0.1, Respond(PROGRESS), [Send(PROGRESS)]),
+        (0.2, Respond(DONE), [Send(DONE), Terminated()]),
+    )

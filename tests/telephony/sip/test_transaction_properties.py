@@ -21,6 +21,7 @@ from telephony.sip.transaction import (
     Fail,
     Received,
     Respond,
+    Send,
     Start,
     Terminated,
     Timers,
@@ -64,6 +65,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.now += late
         self.feed(TimeUp())
 
+    @precondition(lambda self: self.machine.reliable)
+    @rule(later=st.floats(0, 40))
+    def time_alone_repeats_nothing(self, later: float) -> None:
+        before = len(self.effects)
+        self.time_passes(later)
+        sent = [effect.message for effect in self.effects[before:] if isinstance(effect, Send)]
+        assert all(
+            isinstance(message, SipResponse) and message.status_code == 100 for message in sent
+        )
+
     @rule()
     def the_transport_fails(self) -> None:
         self.feed(TransportFailed())
@@ -79,7 +90,9 @@ class AnyOrder(RuleBasedStateMachine):
         ends = [at for at, effect in enumerate(self.effects) if effect == Terminated()]
         assert len(ends) == (self.machine.state == "terminated")
         if ends:
-            assert all(isinstance(effect, Fail) for effect in self.effects[ends[0] + 1 :])
+            # over TCP the machine ends with the final response, which its user still has to see
+            last = (Fail, Deliver) if self.machine.reliable else Fail
+            assert all(isinstance(effect, last) for effect in self.effects[ends[0] + 1 :])
         assert sum(isinstance(effect, Fail) for effect in self.effects) <= 1
 
     def teardown(self) -> None:
@@ -91,9 +104,9 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 class AnyClient(AnyOrder):
-    @initialize(method=st.sampled_from(["INVITE", "OPTIONS", "BYE"]))
-    def start(self, method: str) -> None:
-        self.machine = client_transaction(request(method), Timers())
+    @initialize(method=st.sampled_from(["INVITE", "OPTIONS", "BYE"]), reliable=st.booleans())
+    def start(self, *, method: str, reliable: bool) -> None:
+        self.machine = client_transaction(request(method), Timers(), reliable=reliable)
         self.feed(Start())
 
     @rule(status=STATUSES)
@@ -104,6 +117,11 @@ class AnyClient(AnyOrder):
     @rule()
     def the_user_cancels(self) -> None:
         self.feed(Cancelled())
+
+    @invariant()
+    def a_reliable_transport_is_given_the_request_once(self) -> None:
+        sent = self.effects.count(Send(self.machine.request))
+        assert sent == 1 or (sent > 1 and not self.machine.reliable)
 
     @invariant()
     def the_user_hears_one_end(self) -> None:
@@ -125,9 +143,9 @@ class AnyClient(AnyOrder):
 
 
 class AnyServer(AnyOrder):
-    @initialize(method=st.sampled_from(["INVITE", "OPTIONS", "BYE"]))
-    def start(self, method: str) -> None:
-        self.machine = server_transaction(request(method), Timers())
+    @initialize(method=st.sampled_from(["INVITE", "OPTIONS", "BYE"]), reliable=st.booleans())
+    def start(self, *, method: str, reliable: bool) -> None:
+        self.machine = server_transaction(request(method), Timers(), reliable=reliable)
         self.feed(Received(self.machine.request))
 
     @rule()

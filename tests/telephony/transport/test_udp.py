@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from telephony.sip.via import Address
-from telephony.udp import UdpSocket
+from telephony.transport.udp import UdpSocket
 from tests.support.waiting import until
 
 

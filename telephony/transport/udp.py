@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from telephony.sip.via import Address
+from telephony.transport.listener import only_ipv6
 
 _LARGEST = 65535
 _BUFFER = 1 << 20  # a burst of calls arrives faster than one turn of the loop
@@ -45,6 +46,7 @@ class UdpSocket:
         try:
             bound.settimeout(0)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            only_ipv6(bound)
             bound.bind(address)
         except OSError:
             bound.close()

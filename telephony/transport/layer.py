@@ -1,0 +1,307 @@
+"""The transport layer of an endpoint (RFC 3261 §18): listeners, connections, and which to use."""
+
+import asyncio
+import secrets
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from telephony.sip.hop import Hop, Transport
+from telephony.sip.via import Address
+from telephony.transport.connection import Codec, Connection, ConnectionLimits
+from telephony.transport.framing import SipStream
+from telephony.transport.listener import Bound, Closable, Listener, advertise, only_ipv6
+from telephony.transport.udp import UdpSocket
+
+_BACKLOG = 1024
+_CLOSE_SECONDS = 1.0  # for what is still to be written when the layer closes
+_TRIES = 20  # to find a port that is free for two transports
+
+log = structlog.get_logger(__name__)
+
+
+class TransportLayer:
+    """Sends and receives whole messages, by whatever transport.
+
+    Args:
+        on_message: given each message and the way back to its sender.
+        on_lost: told of each connection that is gone.
+        limits: of connections.
+
+    Attributes:
+        bound: the listeners, in the order in which they were opened.
+        refused: how many connections were beyond the limits.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_message: Callable[[bytes, Hop], None],
+        on_lost: Callable[[Hop], None],
+        limits: ConnectionLimits,
+    ) -> None:
+        self.bound: list[Bound] = []
+        self.refused = 0
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._limits = limits
+        self._closables: list[Closable] = []
+        self._sockets: dict[int, UdpSocket] = {}
+        self._connections: dict[int, Connection] = {}
+        self._by_peer: dict[tuple[Transport, Address], Connection] = {}
+        self._per_source: Counter[str] = Counter()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        # Flows outlive us in the registrations that others keep; after a restart none may be taken
+        # for one of ours. Those of UDP sockets stay what they are.
+        self._next_flow = secrets.randbits(48) << 8
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are, made or being made."""
+        return len(self._connections)
+
+    # Listening
+
+    async def open(self, listener: Listener) -> Bound:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be resolved or bound.
+            ValueError: bound to every address, and none was given to advertise.
+        """
+        flow = len(self.bound) + 1
+        if listener.transport == "UDP":
+            udp = UdpSocket(lambda data, source: self._on_message(data, Hop(*source, "UDP", flow)))
+            local = await udp.open(listener.host, listener.port)
+            closable: Closable = udp
+            self._sockets[flow] = udp
+        else:
+            bound = await _bind(listener.host, listener.port)
+            local = bound.getsockname()[:2]
+            server = await asyncio.get_running_loop().create_server(
+                lambda: self._accepted(flow), sock=bound, ssl=self._tls(listener.transport)
+            )
+            closable = server
+        self._closables.append(closable)
+        try:
+            advertised = advertise(listener, local)
+        except ValueError:
+            closable.close()
+            raise
+        self.bound.append(Bound(listener.transport, flow, local, advertised))
+        return self.bound[-1]
+
+    async def open_together(
+        self, transports: tuple[Transport, ...], host: str, port: int, advertised: Address | None
+    ) -> list[Bound]:
+        """Listen at one address and port by several transports; port 0 takes one free for all.
+
+        Raises:
+            OSError: as `open`.
+            ValueError: as `open`.
+        """
+        for attempt in range(_TRIES):
+            before, opened = len(self.bound), list[Bound]()
+            try:
+                for transport in transports:
+                    wanted = opened[0].local[1] if opened else port
+                    opened.append(await self.open(Listener(transport, host, wanted, advertised)))
+            except OSError:
+                if port or attempt == _TRIES - 1:
+                    raise
+                for closable in self._closables[before:]:
+                    closable.close()
+                del self._closables[before:], self.bound[before:]
+            else:
+                return opened
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _tls(self, transport: Transport) -> ssl.SSLContext | None:
+        if transport in {"TLS", "WSS"}:
+            raise OSError("no certificate")
+        return None
+
+    def _accepted(self, listener: int) -> Connection:
+        bound = self.bound[listener - 1]
+        return self._connection(bound)
+
+    def _connection(self, bound: Bound, peer: Address | None = None) -> Connection:
+        self._next_flow += 1
+        return Connection(
+            flow=self._next_flow,
+            bound=bound,
+            codec=_codec(bound.transport),
+            user=self,
+            limits=self._limits,
+            peer=peer,
+        )
+
+    async def close(self) -> None:
+        """Stop listening; send what is still to be sent, then close every connection."""
+        for closable in self._closables:
+            closable.close()
+        self._closables.clear()
+        self._sockets.clear()
+        for task in list(self._connecting):
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for connection in list(self._connections.values()):
+            connection.close()
+        try:
+            await asyncio.wait_for(self._empty.wait(), _CLOSE_SECONDS)
+        except TimeoutError:
+            for connection in list(self._connections.values()):
+                connection.abort("closing")
+            await asyncio.wait_for(self._empty.wait(), _CLOSE_SECONDS)
+
+    # Sending
+
+    def listener_for(self, hop: Hop) -> Bound | None:
+        """Return the listener in whose name a message goes out on this way, None where none can."""
+        if hop.flow in self._connections:
+            return self._connections[hop.flow].bound
+        fitting = [
+            bound
+            for bound in self.bound
+            if bound.transport == hop.transport and bound.speaks(hop.host)
+        ]
+        named = (bound for bound in fitting if bound.flow == hop.flow)
+        return next(named, fitting[0] if fitting else None)
+
+    def alive(self, hop: Hop) -> bool:
+        """Tell whether the hop's flow is there."""
+        return hop.flow in self._connections or hop.flow in self._sockets
+
+    def certified(self, hop: Hop) -> bool:
+        """Tell whether the peer of the hop's connection showed a certificate that we trust."""
+        connection = self._connections.get(hop.flow or 0)
+        return connection is not None and connection.certified
+
+    def send(self, message: bytes, hop: Hop, on_failure: Callable[[], None]) -> None:
+        """Send a message, over a new connection if there is none.
+
+        Args:
+            message: a whole one.
+            hop: where, with a numeric host.
+            on_failure: called later, if a connection had to be made and could not.
+
+        Raises:
+            OSError: the system refuses it, or no way leads there.
+        """
+        bound = self.listener_for(hop)
+        if bound is None:
+            raise OSError(f"no {hop.transport} listener for {hop.host}")
+        if hop.transport == "UDP":
+            self._sockets[bound.flow].send(message, hop.address)
+            return
+        connection = self._connections.get(hop.flow or 0)
+        if connection is None and not hop.pinned:
+            connection = self._by_peer.get((hop.transport, hop.address))
+            connection = connection or self._connect(hop, bound)
+        if connection is None:
+            raise OSError("the connection is gone")
+        connection.send(message, on_failure)
+
+    def _connect(self, hop: Hop, bound: Bound) -> Connection:
+        if hop.transport in {"WS", "WSS"}:
+            raise OSError("browsers cannot be connected to")
+        connection = self._connection(bound, hop.address)
+        self._add(connection)
+        task = asyncio.get_running_loop().create_task(
+            self._make(connection), name=f"connect-{hop.host}"
+        )
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return connection
+
+    async def _make(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        made = False
+        try:
+            async with asyncio.timeout(self._limits.connect_seconds):
+                await loop.create_connection(
+                    lambda: connection,
+                    *connection.peer,
+                    ssl=self._tls(connection.transport),
+                    local_addr=connection.bound.source,
+                )
+            made = True
+        except (OSError, TimeoutError) as error:
+            log.info("sip.connect_failed", peer=connection.peer[0], error=str(error) or "timeout")
+        finally:
+            if not made:
+                connection.failed()
+
+    # What connections tell
+
+    def opened(self, connection: Connection) -> bool:
+        """See `ConnectionUser`."""
+        if connection.made_by_us:
+            return True
+        source = connection.peer[0]
+        if (
+            len(self._connections) >= self._limits.total
+            or self._per_source[source] >= self._limits.per_source
+        ):
+            self.refused += 1
+            log.debug("sip.connection_refused", source=source)
+            return False
+        self._add(connection)
+        return True
+
+    def received(self, connection: Connection, message: bytes) -> None:
+        """See `ConnectionUser`."""
+        self._on_message(message, connection.hop)
+
+    def closed(self, connection: Connection) -> None:
+        """See `ConnectionUser`."""
+        if self._connections.pop(connection.flow, None) is None:
+            return  # it was refused
+        if self._by_peer.get((connection.transport, connection.peer)) is connection:
+            del self._by_peer[connection.transport, connection.peer]
+        if not connection.made_by_us:
+            source = connection.peer[0]
+            self._per_source[source] -= 1
+            if not self._per_source[source]:
+                del self._per_source[source]
+        if not self._connections:
+            self._empty.set()
+        self._on_lost(connection.hop)
+
+    def _add(self, connection: Connection) -> None:
+        self._connections[connection.flow] = connection
+        self._by_peer[connection.transport, connection.peer] = connection
+        if not connection.made_by_us:
+            self._per_source[connection.peer[0]] += 1
+        self._empty.clear()
+
+
+def _codec(transport: Transport) -> Codec:
+    del transport
+    return SipStream()
+
+
+async def _bind(host: str, port: int) -> socket.socket:
+    """Return a bound stream socket.
+
+    Raises:
+        OSError: the name cannot be resolved or the address cannot be bound.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, address = found[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setblocking(False)  # noqa: FBT003 - the system's call
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        only_ipv6(bound)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
