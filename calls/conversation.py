@@ -23,6 +23,7 @@ from tickets.draft import TicketDraft, Utterance
 from tickets.fields import FieldChange
 from tickets.history import history_of
 from tickets.store import AlreadySubmitted, TicketStore
+from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Conversation:
         sessions: the media session of each side.
         wall_clock: Unix seconds.
         seconds: seconds since the answer.
+        writer: writes down what was recognised; without a city's names where it is left out.
 
     Attributes:
         submitted: the ticket is closed; what is said from then on is transcribed only.
@@ -71,7 +73,9 @@ class Conversation:
         bus: EventBus,
         wall_clock: Callable[[], float],
         seconds: Callable[[], float],
+        writer: Writer | None = None,
     ) -> None:
+        self._writer = writer or Writer()
         self.call_id = call_id
         self.agent_id = agent_id
         self.draft = draft
@@ -146,13 +150,16 @@ class Conversation:
             )
             return
         self._seq += 1
+        times = tuple((word.text, word.start, word.end) for word in result.words)
+        written = self._writer.write(result.text, times)
         self._records.utterance(
             self.call_id,
             self._seq,
             leg=side,
             start=result.start,
             end=result.end,
-            text=result.text,
+            text=written.text,
+            spoken=result.text,
             confidence=result.confidence,
         )
         self._bus.publish(
@@ -161,7 +168,8 @@ class Conversation:
                 agent_id=self.agent_id,
                 call_id=self.call_id,
                 leg=side,
-                text=result.text,
+                text=written.text,
+                spoken=result.text,
                 start=result.start,
                 end=result.end,
                 confidence=result.confidence,
@@ -173,10 +181,10 @@ class Conversation:
         changes = self.draft.hear(
             Utterance(
                 speaker=side,
-                text=result.text,
+                text=written.heard,
                 start=result.start,
                 end=result.end,
-                times=tuple((word.text, word.start, word.end) for word in result.words),
+                times=times,
                 confidence=result.confidence,
             )
         )

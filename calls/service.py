@@ -41,6 +41,7 @@ from tickets.life import Step
 from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
+from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class CallService:
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
         wall_clock: Unix seconds.
+        writer: writes down what was recognised.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
     """
 
@@ -106,7 +108,9 @@ class CallService:
         recordings: Path | None,
         wall_clock: Callable[[], float],
         sorting: SortingSource | None = None,
+        writer: Writer | None = None,
     ) -> None:
+        self._writer = writer or Writer()
         self._sorting = sorting or SortingSource()
         self._media = media
         self._recognizer = recognizer
@@ -236,6 +240,7 @@ class CallService:
             bus=self._bus,
             wall_clock=self._wall_clock,
             seconds=owner.seconds_since_answer,
+            writer=self._writer,
         )
         for side in SIDES:
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)

@@ -381,6 +381,8 @@ class TicketSettings(Section):
 
     categories: OptionalPath
     """The city's own category tree, TOML or CSV; None: the one that ships."""
+    gazetteer: OptionalPath
+    """The city's names (CSV), put right where they were misheard; None: none."""
     category_model: OptionalPath
     """The folder that ``python -m tickets train`` wrote; None: tickets are sorted by rules."""
 

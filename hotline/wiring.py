@@ -56,13 +56,16 @@ from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from telephony.trunks.service import TrunkStatus
 from tickets.dispatch import WebhookDispatcher, secret_key
+from tickets.gazetteer import read_gazetteer
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines
 from tickets.model import BadModel
 from tickets.sorting import SortingSource
 from tickets.store import TicketStore
+from tickets.table import BadTable
 from tickets.tree import BadTree, read_tree
 from tickets.working_days import Calendar
+from tickets.written import Writer
 from web.app import create_app
 from web.server import WebServer
 from web.sessions import RedisSessions
@@ -171,9 +174,9 @@ class Wiring:
                 model=wanted.category_model,
                 on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
             )
-        except (BadTree, BadModel, OSError) as error:
-            found = str(wanted.category_model if isinstance(error, BadModel) else wanted.categories)
-            raise ConfigError([Problem("tickets", found, "usable files", str(error))]) from error
+            self.writer = Writer(read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None)
+        except (BadTree, BadModel, BadTable, OSError) as error:
+            raise ConfigError([Problem("tickets", "", str(error), "")]) from error
         self.tickets = TicketStore(self.engine, sorting=self.sorting)
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
@@ -406,6 +409,7 @@ class Wiring:
             recordings=self._recordings(),
             wall_clock=time.time,
             sorting=self.sorting,
+            writer=self.writer,
         )
         self.floor.on_offer = self.calls.on_offer
 

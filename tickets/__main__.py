@@ -2,6 +2,7 @@
 
     python -m tickets fill CASES.jsonl --json     one JSON object a line
     python -m tickets score CASES.jsonl [-v]      compare with "expect"
+    python -m tickets gazetteer NAMES.csv         check a city's list of names
     python -m tickets train TICKETS.csv --text 标题 --text 内容 --label 类别 --out FOLDER
     python -m tickets classify --model FOLDER --json < TICKETS.jsonl
 
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets import cases, learning, model, table
+from tickets import cases, gazetteer, learning, model, table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "score":
                 tally, misses = cases.score(cases.read_cases(options.cases))
                 _print_scores(tally, misses, verbose=options.verbose)
+            case "gazetteer":
+                _check_gazetteer(gazetteer.read_gazetteer(options.names), options.text)
             case "train":
                 learning.train(options)
             case "classify":
@@ -50,8 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="compare with what the dialogues expect")
     score.add_argument("cases", type=Path, metavar="CASES.jsonl")
     score.add_argument("-v", "--verbose", action="store_true", help="list what was wrong")
+    check = commands.add_parser("gazetteer", help="check a city's list of names")
+    check.add_argument("names", type=Path, metavar="NAMES.csv", help="UTF-8 or GBK")
+    check.add_argument("--text", help="show what would be put right in this text")
     learning.add_commands(commands)
     return parser
+
+
+def _check_gazetteer(names: gazetteer.Gazetteer, text: str | None) -> None:
+    sys.stdout.write(f"{len(names)} names\n")
+    for alike in names.same_sounds():
+        sys.stdout.write(f"sound alike in some mouths: {'、'.join(alike)}\n")
+    for repair in names.repairs(text or ""):
+        sys.stdout.write(f"{repair.heard} → {repair.name} ({repair.distance:g})\n")
 
 
 def _print_filled(values: Mapping[str, Any], *, as_json: bool) -> None:

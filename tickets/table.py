@@ -107,7 +107,7 @@ def _check_labels(path: Path, label: str, examples: dict[int, Example], least: i
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield every row that is not blank with the number of its first line."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -120,7 +120,13 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield line, row
 
 
-def _text(path: Path) -> str:
+def decoded(path: Path) -> str:
+    """Return the text of a file in UTF-8 (with or without BOM) or GBK (GB 18030).
+
+    Raises:
+        BadTable: it is neither.
+        OSError: it cannot be read.
+    """
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")

@@ -171,7 +171,7 @@ async def what_he_wrote_is_stored(node: RunningNode) -> None:
     # What was said would have filled the same fields otherwise.
     untouched = TicketDraft("T", CALLER)
     for part in transcript:
-        untouched.hear(Utterance(part["leg"], part["text"], part["start"], part["end"]))
+        untouched.hear(Utterance(part["leg"], part["spoken"], part["start"], part["end"]))
     for name, value in CORRECTED.items():
         heard = untouched.fields[name].value
         assert heard

@@ -91,9 +91,9 @@ async def test_a_spoken_complaint_becomes_a_ticket(
     submitted = await agent.send("POST", f"/tickets/{record['ticket_id']}/submit")
     await until_state(agent, "ready")
 
-    heard = "".join(part["text"] for part in transcript if part["leg"] == "caller")
+    heard = "".join(part["spoken"] for part in transcript if part["leg"] == "caller")
     assert character_error_rate(said_in(speech), heard) <= WORST_CER, heard
-    greeting = "".join(part["text"] for part in transcript if part["leg"] == "agent")
+    greeting = "".join(part["spoken"] for part in transcript if part["leg"] == "agent")
     assert character_error_rate("您好一二三四五热线", greeting[:9]) <= 0.25, greeting
     times = [(part["start"], part["end"]) for part in transcript]
     assert all(0 <= start < end < seconds_of(SPEECH / speech) + 8 for start, end in times), times
@@ -145,5 +145,5 @@ async def test_the_command_line_places_a_wav_as_a_call(node: RunningNode, agent:
         "citizen",
         "13862311001",
     )
-    heard = "".join(part["text"] for part in transcript if part["leg"] == "caller")
+    heard = "".join(part["spoken"] for part in transcript if part["leg"] == "caller")
     assert character_error_rate(said_in("d01.wav"), heard) <= WORST_CER, heard

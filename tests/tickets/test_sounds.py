@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickets.sounds import (
+    Syllable,
+    character_distance,
+    distance,
+    readings,
+    syllables,
+    word_distance,
+)
+
+_CHARACTERS = "张章长场沙萨那拉林凌陈程福湖山三金阊津昌号浩路楼渡度东冬一二银应行乐"
+_SYLLABLES = st.sampled_from(sorted({s for c in _CHARACTERS for s in readings(c)}))
+_WORDS = st.lists(_SYLLABLES, min_size=3, max_size=3)
+
+
+@pytest.mark.parametrize(
+    "one,other",
+    [
+        ("那", "拉"),
+        ("张", "脏"),
+        ("车", "册"),
+        ("山", "三"),
+        ("林", "凌"),
+        ("陈", "程"),
+        ("福", "湖"),
+    ],
+)
+def test_what_accents_mix_up_is_nearer_than_anything_else(one: str, other: str) -> None:
+    (a,), (b,) = syllables(one), syllables(other)
+    assert a.folded == b.folded
+    assert 0 < distance(a, b) < distance(a, syllables("喝")[0])
+
+
+def test_a_tone_is_the_least_difference() -> None:
+    assert distance(*syllables("东冻")) == pytest.approx(0.1)
+
+
+def test_a_character_is_read_in_the_way_that_fits() -> None:
+    assert character_distance("行", "航") == 0.0
+    assert character_distance("行", "形") == 0.0
+
+
+@given(_SYLLABLES, _SYLLABLES, _SYLLABLES)
+def test_it_is_a_metric(a: Syllable, b: Syllable, c: Syllable) -> None:
+    assert distance(a, a) == 0
+    assert (distance(a, b) == 0) == (a == b)
+    assert distance(a, b) == distance(b, a) <= 1
+    assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12
+
+
+@given(_WORDS, _WORDS, _WORDS)
+def test_so_is_that_of_words(a: list[Syllable], b: list[Syllable], c: list[Syllable]) -> None:
+    assert word_distance(a, b) == word_distance(b, a)
+    assert word_distance(a, c) <= word_distance(a, b) + word_distance(b, c) + 1e-12
+
+
+@given(st.text(max_size=30))
+def test_every_character_has_one_sound(text: str) -> None:
+    assert len(syllables(text)) == len(text)
+
+
+def test_words_of_different_length_have_no_distance() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        word_distance(syllables("东"), syllables("东冬"))
