@@ -70,7 +70,7 @@ async def test_a_submitted_ticket_is_closed_though_the_talk_goes_on(house: House
     assert len([event for event in house.events if isinstance(event, TicketSubmitted)]) == 1
     assert await house.service.ticket(ticket_id) == submitted
     (view,) = house.service.live()
-    assert [said["text"] for said in await house.service.transcript(view.call_id)] == [
+    assert [said["spoken"] for said in await house.service.transcript(view.call_id)] == [
         "我要投诉",
         "我姓李，我要表扬",
     ]

@@ -13,7 +13,7 @@ from tickets.table import BadTable
 from tickets.written import Writer
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gazetteer.example.csv"
-NAMES = ("锦都花园", "南沙河路", "蓝天物流", "沙溪", "世代家园", "中兴小区", "中心小区")
+NAMES = ("锦都花园", "南沙河路", "蓝天物流", "沙溪", "世代家园", "中新小区", "中心小区")
 CITY = Gazetteer(Entry(name, "") for name in NAMES)
 
 
@@ -35,7 +35,7 @@ def test_what_sounds_like_a_name_becomes_it(heard: str, right: str) -> None:
     [
         "锦都花园在哪里",  # right as it is
         "我说杀西瓜",  # two syllables, and nothing says that it is a place
-        "在中星小区",  # 中兴小区 and 中心小区 sound alike: nobody can know
+        "在中辛小区",  # 中新小区 and 中心小区 sound alike: nobody can know
         "你好我想咨询医保",
     ],
 )
@@ -100,6 +100,7 @@ def test_lists_come_in_the_encodings_of_spreadsheets(tmp_path: Path, encoding: s
         ("路灯坏了但是没有人来修", "路灯坏了，但是没有人来修。"),
         ("", ""),
         ("好", "好。"),
+        ("好的，谢谢", "好的，谢谢"),
     ],
 )
 def test_set_words_ask_for_punctuation(said: str, written: str) -> None:
@@ -117,9 +118,7 @@ def test_all_forms_are_kept() -> None:
     written = Writer(CITY).write("我住在今度花园三幢四零一电话幺三九幺二三四五六七八")
     assert written.spoken.startswith("我住在今度花园")
     assert written.heard.startswith("我住在锦都花园三幢")
-    assert written.text == "我住在锦都花园3幢401，电话13912345678。" or (
-        written.text == "我住在锦都花园3幢401电话13912345678。"
-    )
+    assert written.text == "我住在锦都花园3幢401电话13912345678。"
 
 
 @given(st.text(max_size=30))
