@@ -53,7 +53,7 @@ calls = Table(
     Column("recognised", Boolean),
 )
 
-#: One row per agent whom the call was held out to.
+#: One row per agent or partner whom the call was held out to.
 segments = Table(
     "call_segments",
     metadata,
@@ -65,6 +65,11 @@ segments = Table(
     Column("answered_at", Float),
     Column("ended_at", Float),
     Column("outcome", String(16)),
+    # Where this participant is a partner: which, whether the call went there (out) or came from
+    # there (in), and why.
+    Column("partner", String(32)),
+    Column("direction", String(4)),
+    Column("reason", String(200)),
 )
 
 #: One row per final utterance; start and end in seconds since the answer;

@@ -33,7 +33,6 @@ from telephony.gateway import SipGateway
 from telephony.leg import Leg
 from telephony.media_client import MediaClient
 from telephony.sip.offer_answer import SdpError, parse_audio
-from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
 from tickets.history import brief
@@ -42,7 +41,6 @@ from tickets.life import Step
 from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
-from tickets.urgency import UrgencyRules
 from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
@@ -88,8 +86,6 @@ class CallService:
         recordings: where recordings go; None: calls are not recorded.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
-        urgency: the rules of what cannot wait; the shipped ones where they are left out.
-        burst: how many tickets of one kind and place make each of them urgent.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
     """
 
@@ -113,11 +109,7 @@ class CallService:
         wall_clock: Callable[[], float],
         sorting: SortingSource | None = None,
         writer: Writer | None = None,
-        urgency: UrgencyRules | None = None,
-        burst: BurstRule | None = None,
     ) -> None:
-        self._urgency = urgency
-        self._burst = burst
         self._writer = writer or Writer()
         self._sorting = sorting or SortingSource()
         self._media = media
@@ -238,11 +230,7 @@ class CallService:
             call_id=owner.call_id,
             agent_id=owner.call.agent_id or "",
             draft=TicketDraft(
-                owner.ticket_id,
-                owner.caller,
-                classifier=sorting.classifier,
-                tree=sorting.tree,
-                rules=self._urgency,
+                owner.ticket_id, owner.caller, classifier=sorting.classifier, tree=sorting.tree
             ),
             sessions=owner.audio.sessions,
             media=self._media,
@@ -253,7 +241,6 @@ class CallService:
             wall_clock=self._wall_clock,
             seconds=owner.seconds_since_answer,
             writer=self._writer,
-            burst=self._burst,
         )
         for side in SIDES:
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)

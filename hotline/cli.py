@@ -1,9 +1,11 @@
 """The command line: ``python -m hotline run | migrate | doctor | call | demo``."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,11 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from calls.reporting.figures import Reporter
+from calls.reporting.page import to_page
+from calls.reporting.period import Period, PeriodError
+from calls.reporting.report import Report
+from calls.reporting.tables import title, to_csv, to_xlsx
 from config.errors import ConfigError
 from config.settings import Settings, load
 from hotline import log
@@ -36,6 +43,13 @@ app = typer.Typer(
 )
 err = Console(stderr=True)
 out = Console()
+
+REPORT_WRITERS: Mapping[str, Callable[[Report], bytes]] = {
+    ".json": lambda made: json.dumps(made.to_dict(), ensure_ascii=False, indent=2).encode(),
+    ".csv": to_csv,
+    ".xlsx": to_xlsx,
+    ".html": to_page,
+}
 
 _AFTER_WORDS_SECONDS = 2.5
 _LAST_PORT = 65535
@@ -105,6 +119,40 @@ async def _run(settings: Settings, *, demonstration_model: bool) -> None:
             err.print("  stopping …", style="dim")
     finally:
         directory.close()
+
+
+@app.command()
+def report(
+    period: Annotated[str, typer.Argument(help="2026-11-22, 2026-W47 or 2026-11")],
+    out_file: Annotated[
+        Path, typer.Option("--out", help="Where to; .json, .csv, .xlsx or .html says which format.")
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Write the report of a day, week or month from the database, without a running node."""
+    settings = settings_from(config)
+    write = REPORT_WRITERS.get(out_file.suffix)
+    if write is None:
+        known = ", ".join(REPORT_WRITERS)
+        err.print(f"{out_file}: a report is one of {known}", style="red", markup=False)
+        raise typer.Exit(2)
+    url = settings.database.url or DataDirectory.database_url_in(settings.node.data_dir)
+    lines = {number: line.name for number, line in settings.lines.items()}
+    try:
+        made = asyncio.run(_report(url, lines, Period.parse(period)))
+        out_file.write_bytes(write(made))
+    except (PeriodError, SQLAlchemyError, OSError) as error:
+        err.print(f"No report: {_explained(error)}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    out.print(f"{title(made.period)}: {out_file}")
+
+
+async def _report(url: str, lines: Mapping[str, str], period: Period) -> Report:
+    engine = open_engine(url)
+    try:
+        return await Reporter(engine, lines=lines).report(period)
+    finally:
+        await engine.dispose()
 
 
 @app.command()

@@ -98,7 +98,12 @@ class DataDirectory:
     @property
     def database_url(self) -> str:
         """The SQLite database, as SQLAlchemy names it."""
-        return f"sqlite+aiosqlite:///{self.root / 'hotline.db'}"
+        return self.database_url_in(self.root)
+
+    @staticmethod
+    def database_url_in(root: Path) -> str:
+        """Return the URL of the SQLite database of a data directory that a node may be using."""
+        return f"sqlite+aiosqlite:///{root / 'hotline.db'}"
 
 
 def _socket_folder(run: Path) -> Path:

@@ -29,6 +29,7 @@ from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
 from calls.audit import AuditTrail
 from calls.records import CallRecords, RecordWriter
+from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
 from calls.service import CallService
 from config.errors import ConfigError, Problem
@@ -55,7 +56,6 @@ from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from telephony.trunks.service import TrunkStatus
-from tickets.burst import BurstRule
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
 from tickets.handling import TicketDesk
@@ -65,7 +65,6 @@ from tickets.sorting import SortingSource
 from tickets.store import TicketStore
 from tickets.table import BadTable
 from tickets.tree import BadTree, read_tree
-from tickets.urgency import BadRules, read_rules
 from tickets.working_days import Calendar
 from tickets.written import Writer
 from web.app import create_app
@@ -177,8 +176,7 @@ class Wiring:
                 on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
             )
             self.writer = Writer(read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None)
-            self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
-        except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
+        except (BadTree, BadModel, BadTable, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
         self.tickets = TicketStore(self.engine, sorting=self.sorting)
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
@@ -413,10 +411,6 @@ class Wiring:
             wall_clock=time.time,
             sorting=self.sorting,
             writer=self.writer,
-            urgency=self.urgency,
-            burst=BurstRule(
-                self._settings.tickets.burst_tickets, self._settings.tickets.burst_seconds
-            ),
         )
         self.floor.on_offer = self.calls.on_offer
 
@@ -455,6 +449,10 @@ class Wiring:
             floor=self.floor,
             accounts=self.accounts,
             audit=self.audit,
+            reports=Reporter(
+                self.engine,
+                lines={number: line.name for number, line in self._settings.lines.items()},
+            ),
             bus=self.bus,
             health=self.health.report,
             version=VERSION,

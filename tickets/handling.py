@@ -24,7 +24,18 @@ from tickets.store import (
 )
 from tickets.working_days import Calendar
 
-_COPIED = ("call_id", "phone", "name", "type", "category", "street", "urgency", "secret", "fields")
+_COPIED = (
+    "call_id",
+    "channel",
+    "phone",
+    "name",
+    "type",
+    "category",
+    "street",
+    "urgency",
+    "secret",
+    "fields",
+)
 """What a reopened matter's new ticket takes over from the old one."""
 
 

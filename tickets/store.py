@@ -27,8 +27,10 @@ tickets_table = sa.Table(
     sa.Column("status", sa.String(16), nullable=False, index=True),
     sa.Column("created_at", sa.Float, nullable=False, index=True),
     sa.Column("updated_at", sa.Float, nullable=False),
-    sa.Column("submitted_at", sa.Float, nullable=True),
+    sa.Column("submitted_at", sa.Float, nullable=True, index=True),
     sa.Column("submitted_by", sa.String(32), nullable=True),
+    # Which way it came in: 电话, 互转 (from a partner), 回访…
+    sa.Column("channel", sa.String(16), nullable=False, server_default="电话"),
     sa.Column("phone", sa.String(32), nullable=True, index=True),
     sa.Column("name", sa.String(64), nullable=True),
     sa.Column("type", sa.String(8), nullable=True),
@@ -266,16 +268,6 @@ class TicketStore:
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.limit(limit).offset(offset))
             return [as_ticket(row) for row in rows]
-
-    async def recent(self, category: str, *, since: float) -> list[dict[str, Any]]:
-        """Return the tickets of a category made since then, oldest first."""
-        query = (
-            sa.select(tickets_table)
-            .where(tickets_table.c.category == category, tickets_table.c.created_at >= since)
-            .order_by(tickets_table.c.id)
-        )
-        async with self._engine.connect() as connection:
-            return [as_ticket(row) for row in await connection.execute(query)]
 
     async def of_caller(
         self, number: str, *, before: str | None = None, limit: int = 5

@@ -14,11 +14,12 @@ from web import (
     routes_audit,
     routes_calls,
     routes_health,
+    routes_reports,
     routes_session,
     routes_tickets,
 )
 from web.feed import BUFFERED_EVENTS, FeedHub
-from web.ports import Accounts, Audit, Bus, Calls, Floor, Health, OnDesktop
+from web.ports import Accounts, Audit, Bus, Calls, Floor, Health, OnDesktop, Reports
 from web.services import Services
 from web.sessions import MemorySessions, SessionStore
 
@@ -39,6 +40,7 @@ _TAGS = [
     {"name": "me", "description": "The asker himself"},
     {"name": "calls", "description": "Calls, transcripts, recordings"},
     {"name": "tickets", "description": "Tickets"},
+    {"name": "reports", "description": "The day, week and month; for supervisors"},
     {"name": "audit", "description": "Views, exports and changes; for administrators"},
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
@@ -51,6 +53,7 @@ def create_app(
     floor: Floor,
     accounts: Accounts,
     audit: Audit,
+    reports: Reports,
     bus: Bus,
     health: Health,
     version: str,
@@ -65,6 +68,7 @@ def create_app(
         calls: calls and tickets.
         floor: agents' presence.
         accounts: who may sign in.
+        reports: makes reports.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
@@ -100,6 +104,7 @@ def create_app(
         floor=floor,
         accounts=accounts,
         audit=audit,
+        reports=reports,
         health=health,
         sessions=sessions or MemorySessions(),
         feed=hub,
@@ -115,6 +120,7 @@ def create_app(
         routes_calls,
         routes_tickets,
         routes_audit,
+        routes_reports,
         routes_health,
         feed_route,
     ):

@@ -20,6 +20,7 @@ from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
 from calls.errors import UnknownCall
 from calls.redaction import RedactionError
+from calls.reporting.period import PeriodError
 from tickets.fields import TicketError
 from tickets.life import LifeError
 from tickets.store import AlreadySubmitted, UnknownTicket
@@ -145,6 +146,9 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     LifeError: _from_life,
     RedactionError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_span", str(error), field="start"
+    ),
+    PeriodError: lambda error: ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_period", str(error), field="period"
     ),
     PresenceError: lambda error: conflict("presence", str(error)),
 }

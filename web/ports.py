@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calls.redaction import Span
+from calls.reporting.period import Period
+from calls.reporting.report import Report
 from eventbus.catalogue import Event
 from tickets.life import Step
 
@@ -191,6 +193,13 @@ class Audit(Protocol):
         offset: int = 0,
     ) -> list[dict[str, Any]]:
         """Return entries, newest first: id, at, who, action, subject, detail."""
+
+
+class Reports(Protocol):
+    """Reports of a day, week or month (``calls/reporting``)."""
+
+    async def report(self, period: Period) -> Report:
+        """Count everything of a period."""
 
 
 class Bus(Protocol):

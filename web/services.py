@@ -9,7 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from web.feed import FeedHub
-from web.ports import Accounts, Audit, Calls, Floor, Health
+from web.ports import Accounts, Audit, Calls, Floor, Health, Reports
 from web.sessions import SessionStore
 
 
@@ -21,6 +21,7 @@ class Services:
     floor: Floor
     accounts: Accounts
     audit: Audit
+    reports: Reports
     health: Health
     sessions: SessionStore
     feed: FeedHub

@@ -14,6 +14,17 @@ from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
 from calls.errors import UnknownCall
 from calls.redaction import Span, silence
+from calls.reporting.period import Period
+from calls.reporting.report import (
+    Exchange,
+    Frequent,
+    Hot,
+    Point,
+    Report,
+    Share,
+    Unit,
+    Volume,
+)
 from eventbus.bus import EventBus
 from eventbus.catalogue import (
     AgentPresence,
@@ -513,6 +524,26 @@ class FakeAudit:
             and (until is None or entry["at"] < until)
         ]
         return found[offset : offset + limit]
+
+
+class FakeReports:
+    """A report with a little of everything."""
+
+    async def report(self, period: Period) -> Report:
+        share, before = Share(9, 10, "来电"), Share(0, 0, "来电")
+        return Report(
+            period=period,
+            made_at=period.end,
+            counts={"calls": (10, 0)},
+            seconds={"waited": (7.5, None)},
+            shares={"connected": (share, before)},
+            course=(Point("00:00", 10, 9),),
+            volumes={"line": (Volume("便民<热线>", 10, 0, Share(10, 10, "来电")),)},
+            hot=(Hot("市容管理", "城厢镇", 3, 1),),
+            frequent=(Frequent("138****1001", 4),),
+            units=(Unit("=城管局", 3, 1, 2, Share(1, 1, "有期限的办结工单")),),
+            exchanges=(Exchange("110", "out", "警情", 2),),
+        )
 
 
 class FakeHealth:

@@ -15,6 +15,7 @@ from tests.web.fakes import (
     FakeCalls,
     FakeFloor,
     FakeHealth,
+    FakeReports,
 )
 from web.app import create_app
 from web.sessions import MemorySessions
@@ -44,6 +45,7 @@ class House:
             floor=self.floor,
             accounts=self.accounts,
             audit=self.audit,
+            reports=FakeReports(),
             bus=self.bus,
             health=self.health,
             version="0.1.0",

@@ -1,1 +1,0 @@
-"""What every packet path must do: see :mod:`telephony.media.path`."""
