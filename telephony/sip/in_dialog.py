@@ -151,6 +151,7 @@ class InviteDialog:
         self._allowed: frozenset[str] = frozenset()
         self._unacked: UnackedAnswer | None = None
         self._question: SipRequest | _Ack | _Prack | None = None  # the owner's to answer
+        self._answer_by: float | None = None
         self._wish: Reoffer | None = None
         self._asked: _Asked | None = None
         self._attempts = 0
@@ -167,7 +168,12 @@ class InviteDialog:
     @property
     def deadline(self) -> float | None:
         """When `handle` wants TimePassed."""
-        times = [self._retry_at, self.timer.deadline, self._referral.deadline]
+        times = [
+            self._retry_at,
+            self.timer.deadline,
+            self._referral.deadline,
+            self._answer_by if self._question else None,
+        ]
         if self._unacked is not None:
             times += [self._unacked.again_at, self._unacked.give_up_at]
         return min((at for at in times if at is not None), default=None)
@@ -218,7 +224,7 @@ class InviteDialog:
                 # §15.1.1: the session is over for us whether or not the peer heard of it
                 return self._end()
             case RequestFailed(to, cause) if self._asked and to == self._asked.request:
-                return self._nobody_there(408, cause)
+                return self._nobody_there(self._asked, 408, cause)
             case GotResponse() | RequestFailed():
                 return self._referral.answered(event, now)
             case TimePassed():
@@ -244,7 +250,7 @@ class InviteDialog:
                 # "If the UAC receives a reliable provisional response with an offer … it MUST
                 # generate an answer in the PRACK"
                 negotiation.propose(sdp, whose="theirs")
-                self._question = _Prack(rack)
+                self._question, self._answer_by = _Prack(rack), None
                 return [Tell(LegReoffered(sdp))]
         return [self._prack(rack, None), *self.hold_changes()]
 
@@ -269,7 +275,7 @@ class InviteDialog:
             return [*self._acknowledge(cseq), *self.end_with(ending)]
         if negotiation.local is None and negotiation.pending is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
-            self._question = _Ack(cseq)
+            self._question, self._answer_by = _Ack(cseq), None
             return [Tell(LegAnswered(sdp, offered=True))]
         if negotiation.local is None and negotiation.pending == "ours":
             # RFC 6337 §3.1: what came before unreliably was a preview of the answer
@@ -329,10 +335,13 @@ class InviteDialog:
         effects = self.let_go()
         return [*effects, Tell(ended or self._ending or LegEnded("local"))]
 
-    def _nobody_there(self, status: int, reason: str | None) -> list[LegEffect]:
+    def _nobody_there(self, asked: _Asked, status: int, reason: str | None) -> list[LegEffect]:
         """§12.2.1.2: 481, 408 or no response at all: "the UAC SHOULD terminate the dialog"."""
         self._asked = None
         self.negotiation.drop()
+        if not self.confirmed:
+            # an early dialog ends with its INVITE; nothing else could end it
+            return [Tell(LegReofferRefused(status, reason))] if asked.wish else []
         return self.end_with(LegEnded("failure", status, reason))
 
     # The owner's answer to an offer
@@ -353,7 +362,7 @@ class InviteDialog:
 
     def _accept(self, request: SipRequest, sdp: str | None, now: float) -> list[LegEffect]:
         headers: Headers = ()
-        if request.method in {"INVITE", "UPDATE"}:
+        if self.confirmed and request.method in {"INVITE", "UPDATE"}:
             headers = self.timer.response_headers(request, now)
         reply = Reply(request, 200, sdp=sdp, headers=headers)
         if request.method == "INVITE":
@@ -445,23 +454,27 @@ class InviteDialog:
         self.dialog.refresh_target(request)
         self.learn(request)
         if sdp is not None:
-            return self._put_to_owner(request, sdp)
+            return self._put_to_owner(request, sdp, now)
         if request.method == "UPDATE":
             return self._accept(request, None, now)
         local = self.negotiation.local or ""
         self.negotiation.propose(local, whose="ours")
         return self._accept(request, local, now)
 
-    def offered_in(self, prack: SipRequest, sdp: str) -> list[LegEffect]:
+    def offered_in(self, prack: SipRequest, sdp: str, now: float) -> list[LegEffect]:
         """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""
         status = 491 if self._question else self.negotiation.objection()
         if status is not None:
             return [Reply(prack, status, headers=RETRY_AFTER if status == 500 else ())]  # noqa: PLR2004 - SIP's statuses are words
-        return self._put_to_owner(prack, sdp)
+        return self._put_to_owner(prack, sdp, now)
 
-    def _put_to_owner(self, request: SipRequest, sdp: str) -> list[LegEffect]:
+    def _put_to_owner(self, request: SipRequest, sdp: str, now: float) -> list[LegEffect]:
         self.negotiation.propose(sdp, whose="theirs")
         self._question = request
+        # RFC 3311 §5.2: an UPDATE that a person would have to consent to gets 504; its transaction
+        # ends after 64*T1, and its sender must know by then
+        patience = self._terms.timers.give_up / 4
+        self._answer_by = None if request.method == "INVITE" else now + patience
         return [Tell(LegReoffered(sdp))]
 
     def _objection(self, request: SipRequest, sdp: str | None) -> Reply | None:
@@ -503,7 +516,9 @@ class InviteDialog:
         )
         request = self.dialog.request("UPDATE" if update else "INVITE", _IN_DIALOG)
         sdp = wish.sdp if wish else None if update else self.negotiation.local
-        request = replace(request, headers=request.headers + self.timer.request_headers(), sdp=sdp)
+        # before the answer there is no session yet that could expire
+        timer = self.timer.request_headers() if self.confirmed else ()
+        request = replace(request, headers=request.headers + timer, sdp=sdp)
         if sdp is not None:
             self.negotiation.propose(sdp, whose="ours")
         self._attempts += 1
@@ -536,12 +551,13 @@ class InviteDialog:
         self._asked, self._attempts = None, 0
         self.dialog.refresh_target(response)
         self.learn(response)
-        self.timer.agreed(response, now)
         sdp, request, negotiation = sdp_of(response), asked.request, self.negotiation
+        if any(name == "Session-Expires" for name, _ in request.headers):
+            self.timer.agreed(response, now)
         invited = request.method == "INVITE"
         if invited and request.sdp is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
-            self._question = _Ack(request.cseq)
+            self._question, self._answer_by = _Ack(request.cseq), None
             return [Tell(LegReoffered(sdp))]
         effects = self._acknowledge(request.cseq) if invited else []
         if request.sdp is not None and sdp is not None:
@@ -562,7 +578,7 @@ class InviteDialog:
         if again is not None:
             return self._ask(replace(asked, request=self._renumbered(again)))
         if status in {408, 481}:
-            return self._nobody_there(status, response.reason_phrase or None)
+            return self._nobody_there(asked, status, response.reason_phrase or None)
         self._asked = None
         self.negotiation.drop()
         wait = self._wait_before_asking_again(asked, response)
@@ -598,6 +614,8 @@ class InviteDialog:
     def _time_passed(self, now: float) -> list[LegEffect]:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
+        if self._question and self._answer_by is not None and now >= self._answer_by:
+            return self._decline(504, None)
         if self.timer.time_passed(now):
             # RFC 4028 §10: "the UAS … SHOULD send a BYE before the session expiration"
             return self.end_with(LegEnded("failure", 408, "session expired"))

@@ -185,7 +185,7 @@ class InboundLeg:
             # §3: "If a PRACK request is received … that does not match any unacknowledged reliable
             # provisional response, the UAS MUST respond … with a 481"
             return [Reply(prack, 481)]
-        effects = self._take_prack(prack, acknowledged)
+        effects = self._take_prack(prack, acknowledged, now)
         if self.over or self._usage.confirmed:
             return effects
         if self._answer_next is not None:
@@ -195,7 +195,7 @@ class InboundLeg:
             return effects + self._send_ring(self._ring_next, now)
         return effects
 
-    def _take_prack(self, prack: SipRequest, acknowledged: Reply) -> list[LegEffect]:
+    def _take_prack(self, prack: SipRequest, acknowledged: Reply, now: float) -> list[LegEffect]:
         sdp, negotiation = sdp_of(prack), self._usage.negotiation
         if acknowledged.sdp is not None and negotiation.pending == "ours":
             if sdp is None:
@@ -206,7 +206,7 @@ class InboundLeg:
             return [Reply(prack, 200), Tell(LegReanswered(sdp))]
         if sdp is None or self._usage.over:
             return [Reply(prack, 200)]
-        return self._usage.offered_in(prack, sdp)
+        return self._usage.offered_in(prack, sdp, now)
 
     # Final responses
 

@@ -166,8 +166,10 @@ class OutboundLeg:
                 return self._got_request(request, now)
             case TimePassed():
                 return self._time_passed(now)
-            case _:
+            case GotResponse() | RequestFailed():
                 return self._everywhere(event, now)
+            case _:
+                return []
 
     def _everywhere(self, event: LegInput, now: float) -> list[LegEffect]:
         """Let every fork look at an input; at most one of them knows the request in it."""
