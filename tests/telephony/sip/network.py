@@ -159,7 +159,9 @@ class Side:
                 case SendRequest(request):
                     self._start_client(self._write(request), request)
                 case SendAck(request):
-                    self._network.send(self, self._write(request), request.destination)
+                    self._network.send(
+                        self, self._write(request), self._network.peer_of(self).address
+                    )
                 case SendCancel(invite):
                     self._cancel(invite)
                 case Reply():
