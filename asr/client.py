@@ -15,8 +15,17 @@ from typing import Any, Literal
 import structlog
 
 from asr import control
-from asr.control import Answer, Codec, ControlError, ResultHeard, StatusChanged
-from asr.ports import Result
+from asr.control import (
+    Answer,
+    Codec,
+    ControlError,
+    LoadChanged,
+    Message,
+    ResultHeard,
+    StatusChanged,
+)
+from asr.load import Role
+from asr.ports import Heard
 
 log = structlog.get_logger(__name__)
 
@@ -34,30 +43,35 @@ class RecognizerClient:
 
     Args:
         socket_path: the Unix socket that ``python -m asr --socket`` listens on.
-        on_result: called with the stream's name and each result, in order; its times are on the
-            clock given as ``t0`` when the stream was opened.
+        on_result: called with the stream's name and each result or gap, in order; its times are
+            on the clock given as ``t0`` when the stream was opened.
         on_status: called with ``status`` and a reason each time ``status`` changes. Streams do not
             survive ``away``: open them again at the next ``ok``.
+        on_load: called when something is given up for the load, or taken up again.
 
     Attributes:
         status: ``ok``; ``no_model`` (the process runs, but has nothing to recognise with; the
             reason says what to do); ``away`` (also before the first connection, and while the
             model is being loaded).
         reason: why the status is what it is, or None.
+        load: what is given up at the moment.
     """
 
     def __init__(
         self,
         *,
         socket_path: Path,
-        on_result: Callable[[str, Result], None],
+        on_result: Callable[[str, Heard], None],
         on_status: Callable[[str, str | None], None],
+        on_load: Callable[[LoadChanged], None] = lambda _load: None,
     ) -> None:
         self.status: Status = "away"
         self.reason: str | None = None
+        self.load = LoadChanged()
         self._socket_path = socket_path
         self._on_result = on_result
         self._on_status = on_status
+        self._on_load = on_load
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -76,18 +90,24 @@ class RecognizerClient:
             self._task = None
 
     async def open_stream(
-        self, stream: str, *, t0: float = 0.0, payload_types: Mapping[int, Codec] | None = None
+        self,
+        stream: str,
+        *,
+        t0: float = 0.0,
+        role: Role = "caller",
+        payload_types: Mapping[int, Codec] | None = None,
     ) -> Address | None:
         """Return where to fork this leg's RTP, or None when it cannot be recognised now.
 
         Args:
             stream: a name, repeated with each result.
             t0: the call's clock at this moment, in seconds.
+            role: whose side it is: the agents' are given up first.
             payload_types: dynamic payload types of this leg, beyond PCMU 0 and PCMA 8.
         """
         if self.status != "ok":
             return None
-        command = control.OpenStream(next(self._ids), stream, t0, payload_types or {})
+        command = control.OpenStream(next(self._ids), stream, t0, payload_types or {}, role)
         answer = await self._ask(command, timeout=_OPEN_TIMEOUT)
         match answer:
             case Answer(ok=True, body={"host": str() as host, "port": int() as port}):
@@ -106,13 +126,45 @@ class RecognizerClient:
         if await self._ask(control.CloseStream(next(self._ids), stream), timeout=timeout) is None:
             log.warning("stream not closed in time", stream=stream)
 
-    async def counts(self) -> dict[str, int]:
-        """Return ``{"streams": n}``, as the process counts them; 0 when it is away."""
-        answer = await self._ask(control.Stats(next(self._ids)), timeout=_STATS_TIMEOUT)
-        streams = answer.body.get("streams") if answer else None
-        return {"streams": streams if isinstance(streams, int) else 0}
+    async def recognise_file(
+        self, stream: str, path: Path, *, channel: int, start: float, end: float
+    ) -> str | None:
+        """Hear one channel of a recording between two times, when there is time for it.
 
-    async def _ask(self, command: control.Command, *, timeout: float) -> Answer | None:  # noqa: ASYNC109 - as above
+        Its results come through ``on_result``, in the recording's times. However long it takes:
+        cancelling is the way to give it up.
+
+        Returns:
+            None when it was heard to its end, or why it was not.
+        """
+        if self.status != "ok":
+            return self.reason or "the recogniser is away"
+        command = control.RecogniseFile(
+            next(self._ids), stream, str(path), channel=channel, start=start, end=end
+        )
+        answer = await self._ask(command, timeout=None)
+        if answer is None:
+            return "the recogniser went away"
+        return None if answer.ok else str(answer.body.get("reason"))
+
+    async def counts(self) -> dict[str, int]:
+        """Return the process's figures (asr/control.py, ``stats``); no streams when it is away."""
+        answer = await self._ask(control.Stats(next(self._ids)), timeout=_STATS_TIMEOUT)
+        body = answer.body if answer is not None else {}
+        found = {
+            name: value
+            for name in ("streams", "shed_streams", "shed_partials", "lag_ms")
+            if isinstance(value := body.get(name), int)
+        }
+        return {"streams": 0, **found}
+
+    async def processes(self) -> list[int]:
+        """Return the ids of the processes that the engine runs in; empty when it is away."""
+        answer = await self._ask(control.Stats(next(self._ids)), timeout=_STATS_TIMEOUT)
+        found = answer.body.get("processes") if answer is not None else None
+        return [pid for pid in found if isinstance(pid, int)] if isinstance(found, list) else []
+
+    async def _ask(self, command: control.Command, *, timeout: float | None) -> Answer | None:  # noqa: ASYNC109 - as above
         if self._writer is None:
             return None
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -158,7 +210,7 @@ class RecognizerClient:
                     continue
                 self._dispatch(message)
 
-    def _dispatch(self, message: Answer | StatusChanged | ResultHeard) -> None:
+    def _dispatch(self, message: Message) -> None:
         match message:
             case Answer(id=number):
                 future = self._answers.get(number)
@@ -170,9 +222,13 @@ class RecognizerClient:
                 self._set_status(status, reason)
             case ResultHeard(stream=stream, result=result):
                 _call(self._on_result, stream, result)
+            case LoadChanged():
+                self.load = message
+                _call(self._on_load, message)
 
     async def _disconnected(self, writer: asyncio.StreamWriter) -> None:
         self._writer = None
+        self.load = LoadChanged()
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(ConnectionError("the recogniser process is away"))

@@ -5,7 +5,8 @@ is served; when it closes, the process ends (its node is gone, or wants it gone)
 
 Commands, node to recogniser; each carries an ``id`` (integer) that the answer repeats::
 
-    {"id": 1, "command": "open", "stream": "leg-7", "t0": 0.0, "payload_types": {"8": "PCMA"}}
+    {"id": 1, "command": "open", "stream": "leg-7", "role": "caller", "t0": 0.0,
+     "payload_types": {"8": "PCMA"}}
     {"id": 1, "ok": true, "host": "127.0.0.1", "port": 41234}           send the leg's RTP there
     {"id": 1, "ok": false, "error": "no_model", "reason": "..."}        or: no recognition now
 
@@ -13,10 +14,17 @@ Commands, node to recogniser; each carries an ``id`` (integer) that the answer r
     {"id": 2, "ok": true, "stats": {"packets": 550, ...}}               after its last final
 
     {"id": 3, "command": "stats"}
-    {"id": 3, "ok": true, "streams": 1, "shed_partials": 0, "shed_seconds": 0.0}
+    {"id": 3, "ok": true, "streams": 1, "shed_partials": 0, "shed_seconds": 0.0, "shed_streams": 0,
+     "lag_ms": 40, "processes": [4711, 4712]}
+
+    {"id": 4, "command": "recognise", "stream": "later-1", "path": "/var/a.wav", "channel": 0,
+     "start": 3.2, "end": 9.0}
+    {"id": 4, "ok": true}                            after its last final; live streams come first
 
 ``t0`` is what the call's clock shows (seconds) at the moment of opening: results carry times on
-that clock. ``payload_types`` adds to PCMU 0 and PCMA 8. Errors: ``no_model``, ``exists``,
+that clock. ``role``, ``caller`` or ``agent``, says who is listened to longer when not all can be.
+``payload_types`` adds to PCMU 0 and PCMA 8. ``recognise`` hears one channel of a recording between
+two times (seconds); its results carry the recording's times. Errors: ``no_model``, ``exists``,
 ``unknown_stream``, ``bad_command``, ``failed``.
 
 Events, recogniser to node, without an id::
@@ -25,15 +33,21 @@ Events, recogniser to node, without an id::
     {"event": "partial", "stream": "leg-7", "text": "你好", "start": 0.5, "end": 1.0}
     {"event": "final", "stream": "leg-7", "text": "你好", "start": 0.5, "end": 0.9,
      "confidence": 0.98, "words": [["你好", 0.5, 0.9, 0.98]]}
+    {"event": "gap", "stream": "leg-7", "start": 4.1, "end": 6.3, "reason": "load"}
+    {"event": "load", "lag": 0.7, "partials": true, "streams": 2, "trouble": null}
+
+A ``gap`` is speech that was not recognised. ``load`` says what is given up now (partial results, so
+many streams) and why (the lag in seconds, or what the engine complains of).
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
-from asr.ports import Final, Partial, Result, Word
+from asr.load import Role
+from asr.ports import Final, Gap, Heard, Partial, Result, Word
 
 Codec = Literal["PCMA", "PCMU"]
 ProcessStatus = Literal["loading", "ok", "no_model"]
@@ -66,6 +80,7 @@ class OpenStream:
     stream: str
     t0: float = 0.0
     payload_types: Mapping[int, Codec] = field(default_factory=dict)
+    role: Role = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,19 @@ class Stats:
     id: int
 
 
-Command = OpenStream | CloseStream | Stats
+@dataclass(frozen=True, slots=True)
+class RecogniseFile:
+    """Command ``recognise``."""
+
+    id: int
+    stream: str
+    path: str
+    channel: int
+    start: float
+    end: float
+
+
+Command = OpenStream | CloseStream | Stats | RecogniseFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +132,20 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True)
 class ResultHeard:
-    """Events ``partial`` and ``final``."""
+    """Events ``partial``, ``final`` and ``gap``."""
 
     stream: str
-    result: Result
+    result: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChanged:
+    """Event ``load``; all at rest when nothing is given up."""
+
+    lag: float = 0.0
+    partials: bool = False
+    streams: int = 0
+    trouble: str | None = None
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -121,19 +158,22 @@ def encode(message: Mapping[str, Any]) -> bytes:
 def encode_command(command: Command) -> bytes:
     """Return the command as one line."""
     match command:
-        case OpenStream(id, stream, t0, payload_types):
+        case OpenStream(id, stream, t0, payload_types, role):
             types = {str(number): codec for number, codec in payload_types.items()}
-            return encode(
-                {"id": id, "command": "open", "stream": stream, "t0": t0, "payload_types": types}
-            )
+            body = {"stream": stream, "role": role, "t0": t0, "payload_types": types}
+            return encode({"id": id, "command": "open", **body})
+        case RecogniseFile():
+            return encode({"command": "recognise", **asdict(command)})
         case CloseStream(id, stream):
             return encode({"id": id, "command": "close", "stream": stream})
         case Stats(id):
             return encode({"id": id, "command": "stats"})
 
 
-def encode_result(stream: str, result: Result) -> bytes:
+def encode_result(stream: str, result: Heard) -> bytes:
     """Return the event line that carries this result."""
+    if isinstance(result, Gap):
+        return encode({"event": "gap", "stream": stream, **asdict(result)})
     common = {"stream": stream, "text": result.text, "start": result.start, "end": result.end}
     if isinstance(result, Partial):
         return encode({"event": "partial", **common})
@@ -161,16 +201,29 @@ def _command(number: int, message: Mapping[str, Any]) -> Command:
                 _text(message, "stream"),
                 _number(message.get("t0", 0.0), "t0"),
                 _payload_types(message.get("payload_types", {})),
+                _role(message.get("role", "caller")),
             )
         case "close":
             return CloseStream(number, _text(message, "stream"))
         case "stats":
             return Stats(number)
+        case "recognise":
+            return RecogniseFile(
+                number,
+                _text(message, "stream"),
+                _text(message, "path"),
+                _whole(message.get("channel"), "channel"),
+                _number(message.get("start"), "start"),
+                _number(message.get("end"), "end"),
+            )
         case other:
             raise ControlError(f"unknown command {other!r}")
 
 
-def parse_message(line: bytes) -> Answer | StatusChanged | ResultHeard:
+Message = Answer | StatusChanged | ResultHeard | LoadChanged
+
+
+def parse_message(line: bytes) -> Message:
     """Read what the recogniser process sends. Raises ControlError."""
     message = _object(line)
     match message.get("event"):
@@ -186,6 +239,12 @@ def parse_message(line: bytes) -> Answer | StatusChanged | ResultHeard:
             return StatusChanged(cast("ProcessStatus", status), reason)
         case "partial" | "final" as kind:
             return ResultHeard(_text(message, "stream"), _result(kind, message))
+        case "gap":
+            start, end = _number(message.get("start"), "start"), _number(message.get("end"), "end")
+            gap = Gap(start, end, _text(message, "reason"))
+            return ResultHeard(_text(message, "stream"), gap)
+        case "load":
+            return _load(message)
         case other:
             raise ControlError(f"unknown event {other!r}")
 
@@ -247,6 +306,26 @@ def _number(value: Any, key: str) -> float:
     if not math.isfinite(number):
         raise ControlError(f"{key} must be finite")
     return number
+
+
+def _role(value: Any) -> Role:
+    if value not in {"caller", "agent"}:
+        raise ControlError(f"role {value!r} is not caller or agent")
+    return cast("Role", value)
+
+
+def _whole(value: Any, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ControlError(f"{key} must be a number, 0 or more")
+    return value
+
+
+def _load(message: Mapping[str, Any]) -> LoadChanged:
+    partials, trouble = message.get("partials"), message.get("trouble")
+    if not isinstance(partials, bool) or not isinstance(trouble, str | None):
+        raise ControlError("load needs partials and trouble")
+    lag, streams = _number(message.get("lag"), "lag"), _whole(message.get("streams"), "streams")
+    return LoadChanged(lag, partials, streams, trouble)
 
 
 def _payload_types(value: Any) -> dict[int, Codec]:

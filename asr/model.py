@@ -100,18 +100,47 @@ def sample_rate(path: Path) -> int:
     Raises:
         ModelError: neither 8 nor 16 kHz. (Kaldi would end the process at the first sample.)
     """
-    for name in ("conf/mfcc.conf", "mfcc.conf"):
-        if (path / name).is_file():
-            text = (path / name).read_text(encoding="utf-8", errors="replace")
-            break
-    else:
-        raise ModelError(f"the model at {path} lacks mfcc.conf. {_REMEDY}")
-    # Kaldi's default (feat/feature-window.h) is 16 kHz; ``#`` begins a comment.
+    text = _features(path)
+    # Kaldi's default (feat/feature-window.h) is 16 kHz.
     found = re.findall(r"^\s*--sample[-_]frequency=([\d.]+)", text, re.MULTILINE)
     rate = round(float(found[-1])) if found else 16000
     if rate not in _RATES:
         raise ModelError(f"the model at {path} is for {rate} Hz; 8000 and 16000 can be used")
     return rate
+
+
+def engine_rate(path: Path) -> int:
+    """Return the sample rate at which the engine shall be given telephone sound.
+
+    A model for 16 kHz takes 8 kHz as it is where its ``mfcc.conf`` says ``--allow-upsample=true``;
+    where it does not, Kaldi would end the process at the first 8 kHz sample, and we double.
+
+    Raises:
+        ModelError: as ``sample_rate``.
+    """
+    rate = sample_rate(path)
+    found = re.findall(r"^\s*--allow[-_]upsample(?:=(\w+))?", _features(path), re.MULTILINE)
+    # Kaldi's option parser takes a bare ``--name`` for true.
+    upsamples = bool(found) and found[-1].lower() in {"", "true", "t", "1"}
+    return 8000 if upsamples else rate
+
+
+def takes_grammar(path: Path) -> bool:
+    """Tell whether decoders of this model can be held to a list of phrases.
+
+    That needs the two halves of a graph that is composed at run time (Vosk's ``src/model.cc``).
+    """
+    graph = path if (path / "final.mdl").is_file() else path / "graph"
+    return not _filled(graph / "HCLG.fst") and _filled(graph / "HCLr.fst")
+
+
+def _features(path: Path) -> str:
+    """Return the text of ``mfcc.conf``, without comments."""
+    for name in ("conf/mfcc.conf", "mfcc.conf"):
+        if (path / name).is_file():
+            text = (path / name).read_text(encoding="utf-8", errors="replace")
+            return re.sub(r"#.*", "", text)
+    raise ModelError(f"the model at {path} lacks mfcc.conf. {_REMEDY}")
 
 
 def fetch(

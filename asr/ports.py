@@ -66,6 +66,23 @@ class Final:
 Result = Partial | Final
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Speech that was not recognised when it was said, on the call's time line.
+
+    ``reason``: ``load`` (there was more to hear than the machine could), ``engine`` (the engine
+    failed) or ``away`` (there was none).
+    """
+
+    start: float
+    end: float
+    reason: str
+
+
+Heard = Result | Gap
+"""What a leg's recognition amounts to."""
+
+
 class RecognitionStream(Protocol):
     """One speaker's audio, in order.
 

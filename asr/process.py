@@ -6,18 +6,30 @@ so; it looks for one again every few seconds, so that fetching it is all an oper
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import asdict
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import structlog
 
 from asr import control
-from asr.control import CloseStream, Command, ControlError, OpenStream, ProcessStatus, Stats
-from asr.ports import Partial, RecognitionStream, Recognizer, RecognizerError, Result
+from asr.control import (
+    CloseStream,
+    Command,
+    ControlError,
+    LoadChanged,
+    OpenStream,
+    ProcessStatus,
+    RecogniseFile,
+    Stats,
+)
+from asr.later import recognise_file
+from asr.load import LoadShedder, Role, Shedding, StreamLoad
+from asr.ports import Heard, Partial, Recognizer, RecognizerError
 from asr.rtp_source import Audio, RtpSource
-from asr.transcriber import BACKLOG, Transcriber
+from asr.transcriber import Listening, Transcriber
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +38,7 @@ _LOOK_AGAIN = 1.0
 _LOOK_AGAIN_LATEST = 10.0
 _CLOSE_WITHIN = 10.0
 _UNSENT_LIMIT = 1 << 20
+_LOOK_AT_LOAD_EVERY = 0.2
 
 
 class _Listener(asyncio.DatagramProtocol):
@@ -80,18 +93,22 @@ class _Stream:
     def __init__(
         self,
         command: OpenStream,
-        engine_stream: RecognitionStream,
-        on_result: Callable[[Result], None],
+        recognizer: Recognizer,
+        on_heard: Callable[[Heard], None],
         *,
-        backlog: float,
+        number: int,
+        listening: Listening,
     ) -> None:
+        self.name = command.stream
+        self.role: Role = command.role
+        self.number = number
         self.source = RtpSource(
             opened_at=asyncio.get_running_loop().time(),
             t0=command.t0,
             payload_types=command.payload_types,
         )
         self.transcriber = Transcriber(
-            command.stream, engine_stream, on_result=on_result, backlog=backlog
+            command.stream, recognizer, on_heard=on_heard, listening=listening
         )
         self.listener = _Listener(self.source, self.transcriber.put)
 
@@ -120,29 +137,42 @@ class _Opening:
     """The place of a stream that is being opened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An engine that is ready; ``note``: a reservation about it; ``pids``: its processes."""
+
+    recognizer: Recognizer
+    note: str | None = None
+    pids: Callable[[], Sequence[int]] = tuple
+
+
 class RecogniserProcess:
     """Serves one control connection, from its coming to its going.
 
     Args:
-        load: makes the engine; called in a thread. RecognizerError means there is no model (now).
+        load: makes the engine. RecognizerError means there is no model, or no server (now).
         host: the address on which streams' UDP ports are opened.
-        backlog: most seconds of audio of one stream that wait for the engine.
-        note: what to say beside status ``ok``, or None.
+        listening: how streams are listened to.
+        lag_budget: seconds of lag from which on streams are given up.
     """
 
     def __init__(
         self,
         *,
-        load: Callable[[], Recognizer],
+        load: Callable[[], Awaitable[Loaded]],
         host: str,
-        backlog: float = BACKLOG,
-        note: Callable[[], str | None] = lambda: None,
+        listening: Listening,
+        lag_budget: float,
     ) -> None:
         self._load = load
         self._host = host
-        self._backlog = backlog
-        self._note = note
-        self._engine: Recognizer | None = None
+        self._listening = listening
+        self._budget = lag_budget
+        self._shedder = LoadShedder(budget=lag_budget)
+        self._shedding = Shedding()
+        self._told_load = LoadChanged()
+        self._numbers = itertools.count()
+        self._loaded: Loaded | None = None
         self._status: tuple[ProcessStatus, str | None] = ("loading", "the model is being loaded")
         self._streams: dict[str, _Stream | _Opening] = {}
         self._shed_partials = 0
@@ -159,7 +189,10 @@ class RecogniserProcess:
         """
         server = await asyncio.start_unix_server(self._serve, socket_path, limit=control.LINE_LIMIT)
         socket_path.chmod(0o600)  # noqa: ASYNC240 - once, on a local disk
-        loader = asyncio.create_task(self._load_engine(), name="load-model")
+        tasks = (
+            asyncio.create_task(self._load_engine(), name="load-model"),
+            asyncio.create_task(self._watch_load(), name="load"),
+        )
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):
                 await self._connected.wait()
@@ -168,11 +201,12 @@ class RecogniserProcess:
             log.warning("nobody connected", socket=str(socket_path))
         finally:
             server.close()
-            loader.cancel()
-            await asyncio.gather(loader, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._abort_streams()
-            if self._engine is not None:
-                await self._engine.aclose()
+            if self._loaded is not None:
+                await self._loaded.recognizer.aclose()
             socket_path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, on a local disk
 
     def stop(self) -> None:
@@ -182,14 +216,43 @@ class RecogniserProcess:
 
     async def _load_engine(self) -> None:
         delay = _LOOK_AGAIN
-        while self._engine is None:
+        while self._loaded is None:
             try:
-                self._engine = await asyncio.to_thread(self._load)
+                self._loaded = await self._load()
             except RecognizerError as error:
                 self._set_status("no_model", str(error))
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LOOK_AGAIN_LATEST)
-        self._set_status("ok", self._note())
+        self._set_status("ok", self._loaded.note)
+
+    async def _watch_load(self) -> None:
+        """Give up and take up again what the load allows, a few times a second."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_AT_LOAD_EVERY)
+            streams = self._open_streams()
+            loads = [StreamLoad(s.name, s.role, s.number, s.transcriber.lag) for s in streams]
+            self._shedding = self._shedder.handle(loads, loop.time())
+            for stream in streams:
+                stream.transcriber.partials = not self._shedding.partials
+                stream.transcriber.shed(wanted=stream.name in self._shedding.streams)
+            self._tell_load(next((t for s in streams if (t := s.transcriber.trouble)), None))
+
+    def _tell_load(self, trouble: str | None) -> None:
+        now, told = self._shedding, self._told_load
+        new = LoadChanged(round(now.lag, 1), now.partials, len(now.streams), trouble)
+        # The lag alone is no news: it is never the same twice.
+        if (new.partials, new.streams, trouble) != (told.partials, told.streams, told.trouble):
+            self._told_load = new
+            log.info("load", **asdict(new))
+            self._send(control.encode({"event": "load", **asdict(new)}))
+
+    def _quiet(self) -> bool:
+        """Tell whether there is time for what was missed."""
+        return self._shedding.lag < self._budget / 4 and not self._shedding.streams
+
+    def _open_streams(self) -> list[_Stream]:
+        return [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
 
     def _set_status(self, status: ProcessStatus, reason: str | None) -> None:
         if (status, reason) == self._status:
@@ -258,10 +321,13 @@ class RecogniserProcess:
                 self._answer(number, stats=stats)
             case Stats(id=number):
                 self._answer(number, **self._counts())
+            case RecogniseFile(id=number):
+                await self._recognise(command)
+                self._answer(number)
 
     async def _open(self, command: OpenStream) -> None:
         name = command.stream
-        if self._engine is None:
+        if self._loaded is None:
             self._answer(command.id, error="no_model", reason=self._status[1])
             return
         if name in self._streams:
@@ -271,9 +337,10 @@ class RecogniserProcess:
         try:
             stream = _Stream(
                 command,
-                await self._engine.open(),
-                lambda result: self._tell(name, result),
-                backlog=self._backlog,
+                self._loaded.recognizer,
+                lambda heard: self._tell(name, heard),
+                number=next(self._numbers),
+                listening=self._listening,
             )
             try:
                 await asyncio.get_running_loop().create_datagram_endpoint(
@@ -294,27 +361,41 @@ class RecogniserProcess:
         host, port = stream.listener.address
         self._answer(command.id, host=host, port=port)
 
+    async def _recognise(self, command: RecogniseFile) -> None:
+        """Hear a part of a recording. Raises RecognizerError."""
+        if self._loaded is None:
+            raise RecognizerError(self._status[1] or "there is no model")
+        await recognise_file(
+            command,
+            self._loaded.recognizer,
+            on_result=lambda result: self._tell(command.stream, result),
+            listening=self._listening,
+            quiet=self._quiet,
+        )
+
     def _counts(self) -> dict[str, Any]:
-        streams = [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
+        transcribers = [stream.transcriber for stream in self._open_streams()]
+        seconds = self._shed_seconds + sum(t.shed_seconds for t in transcribers)
+        lag = max((t.lag for t in transcribers), default=0.0)
         return {
             "streams": len(self._streams),
-            "shed_partials": self._shed_partials
-            + sum(stream.transcriber.shed_partials for stream in streams),
-            "shed_seconds": round(
-                self._shed_seconds + sum(s.transcriber.shed_seconds for s in streams), 2
-            ),
+            "shed_partials": self._shed_partials + sum(t.shed_partials for t in transcribers),
+            "shed_seconds": round(seconds, 2),
+            "shed_streams": len(self._shedding.streams),
+            "lag_ms": round(1000 * lag),
+            "processes": list(self._loaded.pids()) if self._loaded is not None else [],
         }
 
-    def _tell(self, stream: str, result: Result) -> None:
+    def _tell(self, stream: str, heard: Heard) -> None:
         writer = self._writer
         if (
-            isinstance(result, Partial)
+            isinstance(heard, Partial)
             and writer is not None
             and writer.transport.get_write_buffer_size() > _UNSENT_LIMIT
         ):
             # The node does not read; it will want the finals when it does.
             return
-        self._send(control.encode_result(stream, result))
+        self._send(control.encode_result(stream, heard))
 
     def _answer(self, number: int, **body: Any) -> None:
         self._send(control.encode({"id": number, "ok": "error" not in body, **body}))
@@ -324,6 +405,6 @@ class RecogniserProcess:
             self._writer.write(line)
 
     async def _abort_streams(self) -> None:
-        streams = [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
+        streams = self._open_streams()
         self._streams.clear()
         await asyncio.gather(*(stream.abort() for stream in streams), return_exceptions=True)

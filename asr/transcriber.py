@@ -1,148 +1,352 @@
-"""One leg on its way from audio to results: backlog, voice gate, engine, the call's clock.
+"""One leg on its way from audio to results: voice gate, backlog, engine, the call's clock.
 
-The lag budget: audio that the engine has not come to yet waits here. From ``PARTIALS_UNTIL``
-seconds of it on, partials are not computed; beyond ``backlog`` seconds the oldest goes unheard.
-Both are counted. Nobody who brings audio ever waits.
+Nobody who brings audio ever waits: what the engine has not come to yet waits here, up to
+``backlog`` seconds. What goes unheard, because the load is shed or the engine fails, is not lost
+silently: it is told as a ``Gap``, from the beginning of the utterance that was interrupted to the
+end of the last one that was dropped, so that it can be recognised afterwards. Hearing is resumed
+between utterances only, never in the midst of a word.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from asr.ports import Final, Partial, RecognitionStream, RecognizerError, Result
+from asr.ports import (
+    BYTES_PER_SECOND,
+    Final,
+    Gap,
+    Heard,
+    Partial,
+    RecognitionStream,
+    Recognizer,
+    RecognizerError,
+    Result,
+)
 from asr.rtp_source import Audio
-from asr.vad import Pause, TimeLine, VoiceGate
+from asr.vad import Pause, TimeLine, VoiceGate, VoiceTimes
 
 log = structlog.get_logger(__name__)
 
-PARTIALS_UNTIL = 1.0
-BACKLOG = 8.0
+_CHUNK = BYTES_PER_SECOND // 10
+_JOIN = 0.005
+_PARTIALS_UNTIL = 1.0
+_LONGEST_BACK_OFF = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How legs are listened to.
+
+    Attributes:
+        voice: the gate that keeps silence away; None: the engine hears everything, and itself finds
+            where utterances end.
+        backlog: most seconds of a stream's audio that wait for the engine.
+    """
+
+    voice: VoiceTimes | None = field(default_factory=VoiceTimes)
+    backlog: float = 8.0
 
 
 class Transcriber:
-    """Feeds one engine stream and passes on what it hears.
+    """Feeds an engine and passes on what it hears.
 
     Args:
         name: the stream's, for the log.
-        stream: the engine's; closed by ``finish`` or ``abort``.
-        on_result: called with each result, its times on the audio's clock.
-        backlog: most seconds of audio that wait for the engine.
+        recognizer: the engine.
+        on_heard: called with each result and gap, its times on the audio's clock.
 
     Attributes:
+        partials: whether partial results are wanted.
         shed_partials: how many times partials were given up to catch up.
-        shed_seconds: seconds of audio that went unheard.
+        shed_seconds: seconds of voice that went unheard.
+        trouble: why the engine failed last, None after its next success.
     """
 
     def __init__(
         self,
         name: str,
-        stream: RecognitionStream,
+        recognizer: Recognizer,
         *,
-        on_result: Callable[[Result], None],
-        backlog: float = BACKLOG,
+        on_heard: Callable[[Heard], None],
+        listening: Listening,
     ) -> None:
+        self.partials = True
         self.shed_partials = 0
         self.shed_seconds = 0.0
+        self.trouble: str | None = None
         self._name = name
-        self._stream = stream
-        self._on_result = on_result
-        self._limit = backlog
-        self._backlog: deque[Audio] = deque()
+        self._recognizer = recognizer
+        self._on_heard = on_heard
+        self._limit = listening.backlog
+        self._gate = VoiceGate(listening.voice) if listening.voice is not None else None
+        self._loop = asyncio.get_running_loop()
+        # Audio of at most 100 ms, and pauses; the last piece grows until it is as long as that.
+        self._queue: deque[Audio | Pause] = deque()
+        self._piece: list[bytes] = []
+        self._piece_at = 0.0
+        self._piece_bytes = 0
         self._waiting = 0.0
+        self._busy_since: float | None = None
         self._wake = asyncio.Event()
         self._finishing = False
-        self._gate = VoiceGate()
+        self._shed = False
+        self._dropping: str | None = None
+        self._gap: tuple[float, float] | None = None
+        self._final_until = float("-inf")
+        self._between = True
+        self._failures = 0
+        self._retry_at = 0.0
+        self._abandon = False
+        self._engine: RecognitionStream | None = None
+        self._listener: asyncio.Task[None] | None = None
         self._line = TimeLine()
+        # The call's time from which on what the engine was given is not final.
+        self._open_from: float | None = None
         self._partial_pending = False
         self._final_since_pause = False
-        self._listener = asyncio.create_task(self._listen(), name=f"results-{name}")
         self._feeder = asyncio.create_task(self._feed(), name=f"audio-{name}")
+
+    # -- audio in ----------------------------------------------------------------------------------
+
+    @property
+    def lag(self) -> float:
+        """The age of the oldest sound that was not heard, in seconds."""
+        at_work = 0.0 if self._busy_since is None else self._loop.time() - self._busy_since
+        return self._waiting + at_work
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that wait for the engine."""
+        return self._waiting
 
     def put(self, audio: Audio) -> None:
         """Take the next audio; returns at once."""
-        if self._feeder.done():
-            return
-        self._backlog.append(audio)
-        self._waiting += audio.seconds
-        while self._waiting > self._limit:
-            if not self.shed_seconds:
-                log.warning("recognition cannot keep up, audio goes unheard", stream=self._name)
-            oldest = self._backlog.popleft()
-            self._waiting -= oldest.seconds
-            self.shed_seconds += oldest.seconds
-        self._wake.set()
+        for effect in self._gate.handle(audio) if self._gate is not None else (audio,):
+            self._take(effect)
+
+    def shed(self, *, wanted: bool) -> None:
+        """Stop listening, or listen again from the next utterance on."""
+        self._shed = wanted
+        if wanted:
+            self._drop("load")
 
     async def finish(self) -> None:
         """Return when everything put in has been heard and passed on."""
+        for effect in self._gate.drain() if self._gate is not None else ():
+            self._take(effect)
+        self._end_piece()
+        self._end_gap()
         self._finishing = True
         self._wake.set()
-        await asyncio.gather(self._feeder, self._listener)
+        await self._feeder
 
     async def abort(self) -> None:
         """Stop at once."""
-        for task in (self._feeder, self._listener):
-            task.cancel()
-        await asyncio.gather(self._feeder, self._listener, return_exceptions=True)
-        await self._stream.aclose()
+        self._feeder.cancel()
+        await asyncio.gather(self._feeder, return_exceptions=True)
+        await self._close_engine()
+
+    def _take(self, effect: Audio | Pause) -> None:
+        if isinstance(effect, Pause):
+            self._between = True
+            if self._dropping is not None:
+                self._end_gap()
+            else:
+                self._end_piece()
+                self._queue.append(effect)
+                self._wake.set()
+            return
+        if self._dropping is not None and not self._resume():
+            self._between = False
+            self._miss(effect.at, effect.at + effect.seconds)
+            return
+        self._between = False
+        self._grow_piece(effect)
+        if self._waiting > self._limit:
+            log.warning("recognition cannot keep up, speech goes unheard", stream=self._name)
+            self._drop("load")
+
+    def _grow_piece(self, audio: Audio) -> None:
+        end = self._piece_at + self._piece_bytes / BYTES_PER_SECOND
+        if self._piece and abs(end - audio.at) > _JOIN:
+            self._end_piece()
+        if not self._piece:
+            self._piece_at = audio.at
+        self._piece.append(audio.pcm)
+        self._piece_bytes += len(audio.pcm)
+        if self._piece_bytes >= _CHUNK:
+            self._end_piece()
+
+    def _end_piece(self) -> None:
+        if self._piece:
+            piece = Audio(self._piece_at, b"".join(self._piece))
+            self._piece.clear()
+            self._piece_bytes = 0
+            self._queue.append(piece)
+            self._waiting += piece.seconds
+            self._wake.set()
+
+    # -- what goes unheard -------------------------------------------------------------------------
+
+    def _drop(self, reason: str) -> None:
+        """Give up the utterances under way, and those to come until ``_resume``."""
+        if self._dropping is not None:
+            return
+        self._dropping = reason
+        self._end_piece()
+        waits = any(isinstance(item, Audio) for item in self._queue)
+        under_way = self._open_from is not None and not self._between
+        if waits or under_way:  # or else all was heard, or will be once its pause is come to
+            self._discard(self._open_from)
+
+    def _discard(self, start: float | None) -> None:
+        """Forget what waits, and what the engine has made of the utterance since ``start``."""
+        for item in self._queue:
+            if isinstance(item, Audio):
+                self._miss(item.at, item.at + item.seconds)
+        if start is not None:
+            self._miss(start, start)
+        self._queue.clear()
+        self._waiting = 0.0
+        self._abandon = True
+        self._wake.set()
+
+    def _miss(self, start: float, end: float) -> None:
+        begin, until = self._gap or (start, start)
+        self.shed_seconds += end - start
+        self._gap = (min(begin, start), max(until, end))
+
+    def _end_gap(self) -> None:
+        if self._gap is not None:
+            (start, end), self._gap = self._gap, None
+            start = max(start, self._final_until)
+            if end > start:
+                self._on_heard(Gap(round(start, 3), round(end, 3), self._dropping or "load"))
+
+    def _resume(self) -> bool:
+        """Listen again if that is wanted, and no utterance is under way."""
+        if self._shed or self._loop.time() < self._retry_at:
+            return False
+        if self._gate is not None and not self._between:
+            return False
+        self._end_gap()
+        self._dropping = None
+        return True
+
+    def _fail(self, error: RecognizerError, item: Audio | Pause) -> None:
+        log.warning("not_recognised", stream=self._name, error=str(error))
+        self.trouble = str(error)
+        self._failures += 1
+        self._retry_at = self._loop.time() + min(2.0**self._failures / 2, _LONGEST_BACK_OFF)
+        self._dropping = self._dropping or "engine"
+        self._end_piece()
+        if isinstance(item, Audio):
+            self._miss(item.at, item.at + item.seconds)
+        elif self._open_from is not None:
+            self._miss(self._open_from, self._line.now)
+        self._discard(self._open_from)
+        if self._between:
+            self._end_gap()
+
+    # -- to the engine -----------------------------------------------------------------------------
 
     async def _feed(self) -> None:
-        try:
-            while self._backlog or not self._finishing:
-                if not self._backlog:
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                audio = self._backlog.popleft()
-                self._waiting -= audio.seconds
-                for effect in self._gate.handle(audio):
-                    await self._perform(effect)
-                # An engine that never suspends must not keep the loop from its sockets.
-                await asyncio.sleep(0)
-            for effect in self._gate.drain():
-                await self._perform(effect)
-            await self._stream.flush()
-        except RecognizerError as error:
-            log.warning("stream is no longer recognised", stream=self._name, error=str(error))
-        await self._stream.aclose()
+        while True:
+            if self._abandon:
+                self._abandon = False
+                await self._close_engine()
+            if not self._queue:
+                if self._finishing:
+                    break
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            item = self._queue.popleft()
+            self._busy_since = self._loop.time()
+            try:
+                if isinstance(item, Audio):
+                    self._waiting = max(0.0, self._waiting - item.seconds)
+                    await self._push(item)
+                else:
+                    await self._pause()
+            except RecognizerError as error:
+                self._fail(error, item)
+            self._busy_since = None
+        await self._flush_last()
+        await self._close_engine()
+        self._end_gap()
 
-    async def _perform(self, effect: Audio | Pause) -> None:
-        if isinstance(effect, Audio):
-            self._shed_partials(wanted=self._waiting < PARTIALS_UNTIL)
-            self._line.append(effect)
-            await self._stream.push(effect.pcm)
-            return
-        # Flushing costs the engine what it has learnt of the speaker's voice, so not without need.
-        if self._partial_pending or not self._final_since_pause or not self._stream.partials:
-            await self._stream.flush()
-        self._final_since_pause = False
-
-    def _shed_partials(self, *, wanted: bool) -> None:
-        if self._stream.partials and not wanted:
+    async def _push(self, audio: Audio) -> None:
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = await self._recognizer.open()
+            self._line = TimeLine()
+            self._listener = asyncio.create_task(
+                self._listen(engine, self._line), name=f"results-{self._name}"
+            )
+        if self._open_from is None:
+            self._open_from = audio.at
+        wanted = self.partials and self._waiting < _PARTIALS_UNTIL
+        if engine.partials and not wanted:
             self.shed_partials += 1
-        self._stream.partials = wanted
+        engine.partials = wanted
+        self._line.append(audio)
+        await engine.push(audio.pcm)
+        self._failures, self.trouble = 0, None
 
-    async def _listen(self) -> None:
-        async for event in self._stream.events():
+    async def _pause(self) -> None:
+        # Flushing costs the engine what it has learnt of the speaker's voice, so not without need.
+        needed = self._partial_pending or not self._final_since_pause
+        if self._engine is not None and (needed or not self._engine.partials):
+            await self._engine.flush()
+        self._final_since_pause = False
+        self._open_from = None
+
+    async def _flush_last(self) -> None:
+        if self._engine is not None and self._open_from is not None:
+            try:
+                await self._engine.flush()
+            except RecognizerError as error:
+                self._fail(error, Pause())
+
+    async def _close_engine(self) -> None:
+        """End the engine's stream, after what it has said has been passed on."""
+        engine, self._engine = self._engine, None
+        listener, self._listener = self._listener, None
+        if engine is not None:
+            await engine.aclose()
+        if listener is not None:
+            await listener
+        self._open_from = None
+        self._partial_pending = self._final_since_pause = False
+
+    # -- results -----------------------------------------------------------------------------------
+
+    async def _listen(self, engine: RecognitionStream, line: TimeLine) -> None:
+        async for event in engine.events():
             self._partial_pending = isinstance(event, Partial)
-            self._on_result(self._place(event))
+            placed = _place(event, line)
+            self._on_heard(placed)
             if isinstance(event, Final):
                 self._final_since_pause = True
-                self._line.forget(event.end)
+                line.forget(event.end)
+                self._final_until = placed.end
+                if self._open_from is not None:
+                    self._open_from = max(self._open_from, placed.end)
 
-    def _place(self, event: Result) -> Result:
-        start, end = self._line.start, self._line.end
-        if isinstance(event, Partial):
-            return replace(event, start=round(start(event.start), 3), end=round(end(event.end), 3))
-        words = tuple(
-            replace(word, start=round(start(word.start), 3), end=round(end(word.end), 3))
-            for word in event.words
-        )
-        return replace(
-            event,
-            start=round(start(event.start), 3),
-            end=round(end(event.end), 3),
-            words=words,
-        )
+
+def _place(event: Result, line: TimeLine) -> Result:
+    """Move a result from the engine's clock to the call's."""
+    start, end = line.start, line.end
+    if isinstance(event, Partial):
+        return replace(event, start=round(start(event.start), 3), end=round(end(event.end), 3))
+    words = tuple(
+        replace(word, start=round(start(word.start), 3), end=round(end(word.end), 3))
+        for word in event.words
+    )
+    return replace(
+        event, start=round(start(event.start), 3), end=round(end(event.end), 3), words=words
+    )

@@ -1,10 +1,13 @@
-"""Keeps silence away from the engine, so that a quiet leg costs next to nothing. Pure.
+"""Keeps silence away from the engine, and tells it where an utterance ends. Pure.
 
 WebRTC's voice detector looks at each 20 ms. The gate opens on 60 ms of voice within 100 ms, and
-gives the engine what came in the 300 ms before as well (a first consonant is no voice yet). It
-stays open for 1 s of silence, which is what an engine needs to see that the utterance has ended,
-and then closes with ``Pause``. Closed, it passes nothing: the engine's clock stands still, and
-``TimeLine`` knows where.
+gives the engine what came in the pre-roll before as well (a first consonant is no voice yet). It
+stays open for a hang-over of silence and then closes with ``Pause``: the utterance has ended, long
+before the engine would notice by itself. Closed, it passes nothing: the engine's clock stands
+still, and ``TimeLine`` knows where.
+
+The detector itself hangs on to voice for about 0.1 s, so the end is told that much later than
+``VoiceTimes.hang_over`` says.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,8 +20,6 @@ from asr.ports import SAMPLE_RATE
 from asr.rtp_source import Audio
 
 FRAME_SECONDS = 0.02
-PRE_ROLL = 0.3
-TRAILING = 1.0
 
 _FRAME = int(2 * SAMPLE_RATE * FRAME_SECONDS)
 _ONSET_WINDOW = 5
@@ -28,21 +29,35 @@ _JOIN = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceTimes:
+    """How the gate behaves.
+
+    Attributes:
+        pre_roll: seconds before the voice that are passed as well.
+        hang_over: seconds of silence after which the utterance has ended.
+        aggressiveness: webrtcvad's mode, 0 to 3: how sure it must be to call a frame voice.
+    """
+
+    pre_roll: float = 0.3
+    hang_over: float = 0.16
+    aggressiveness: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """The gate has closed: what the engine has heard should become final."""
 
 
 class VoiceGate:
-    """Audio in; audio worth recognising out, and a ``Pause`` after each stretch of it.
+    """Audio in; audio worth recognising out, and a ``Pause`` after each stretch of it."""
 
-    Args:
-        aggressiveness: webrtcvad's mode, 0 to 3: how sure it must be to call a frame voice.
-    """
-
-    def __init__(self, *, aggressiveness: int = 1) -> None:
-        self._vad = webrtcvad.Vad(aggressiveness)
+    def __init__(self, times: VoiceTimes) -> None:
+        self._times = times
+        self._vad = webrtcvad.Vad(times.aggressiveness)
         self._rest = Audio(0.0, b"")
-        self._before: deque[Audio] = deque(maxlen=round(PRE_ROLL / FRAME_SECONDS))
+        self._before: deque[Audio] = deque(
+            maxlen=_ONSET_WINDOW + round(times.pre_roll / FRAME_SECONDS)
+        )
         self._recent: deque[bool] = deque(maxlen=_ONSET_WINDOW)
         self._open = False
         self._quiet = 0.0
@@ -50,6 +65,8 @@ class VoiceGate:
 
     def handle(self, audio: Audio) -> list[Audio | Pause]:
         """Take the next audio; its time may leap forward."""
+        if not self._rest.pcm and len(audio.pcm) == _FRAME:
+            return self._frame(audio)
         effects: list[Audio | Pause] = []
         if self._rest.pcm and abs(self._rest.at + self._rest.seconds - audio.at) > _JOIN:
             # A leap: half a frame from before it is not heard.
@@ -70,27 +87,30 @@ class VoiceGate:
     def _frame(self, frame: Audio) -> list[Audio | Pause]:
         effects: list[Audio | Pause] = []
         leap = frame.at - self._next_at
-        self._next_at = frame.at + frame.seconds
-        voiced = bool(self._vad.is_speech(frame.pcm, SAMPLE_RATE))
+        self._next_at = frame.at + FRAME_SECONDS
+        voiced = self._vad.is_speech(frame.pcm, SAMPLE_RATE)
         if leap > _JOIN:
             self._before.clear()
             self._recent.clear()
             self._quiet += leap
-            if self._open and self._quiet >= TRAILING:
+            if self._open and self._ended():
                 effects += self._close()
         if self._open:
-            self._quiet = 0.0 if voiced else self._quiet + frame.seconds
+            self._quiet = 0.0 if voiced else self._quiet + FRAME_SECONDS
             effects.append(frame)
-            if self._quiet >= TRAILING:
+            if self._ended():
                 effects += self._close()
             return effects
         self._before.append(frame)
         self._recent.append(voiced)
-        if sum(self._recent) >= _ONSET_VOICED:
+        if voiced and sum(self._recent) >= _ONSET_VOICED:
             self._open, self._quiet = True, 0.0
             effects += self._before
             self._before.clear()
         return effects
+
+    def _ended(self) -> bool:
+        return self._quiet >= self._times.hang_over - _JOIN
 
     def _close(self) -> list[Audio | Pause]:
         self._open = False
@@ -113,6 +133,11 @@ class TimeLine:
     def given(self) -> float:
         """What the engine's clock shows when it has heard everything."""
         return self._given / SAMPLE_RATE
+
+    @property
+    def now(self) -> float:
+        """The call's time at the end of what the engine was given."""
+        return self.end(self.given)
 
     def append(self, audio: Audio) -> None:
         """Note that the engine is given this audio next."""

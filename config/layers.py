@@ -47,6 +47,8 @@ class Layered:
                 continue
             if not at and key in REPLACED_WHOLE:
                 self._drop(path)
+            if not value:
+                self.put(path, {}, origin)
             self.put_table(value, origin, path)
 
     def origin(self, path: tuple[str, ...]) -> str:

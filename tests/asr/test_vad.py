@@ -6,7 +6,7 @@ import pytest
 
 from asr.ports import BYTES_PER_SECOND, SAMPLE_RATE
 from asr.rtp_source import Audio
-from asr.vad import PRE_ROLL, TRAILING, Pause, TimeLine, VoiceGate
+from asr.vad import Pause, TimeLine, VoiceGate, VoiceTimes
 from tests.asr import speech
 
 
@@ -29,27 +29,28 @@ def passed(effects: list[Audio | Pause]) -> list[Audio]:
     return [effect for effect in effects if isinstance(effect, Audio)]
 
 
+TIMES = VoiceTimes()
 VOICE = speech.pcm("d03")[8000:24000]  # half a second in: one second without a pause
 
 
 def test_silence_passes_nothing() -> None:
-    gate = VoiceGate()
+    gate = VoiceGate(TIMES)
     assert through(gate, pieces(silence(60), 320)) == []
     assert gate.drain() == []
 
 
 def test_line_noise_passes_nothing_once_the_detector_knows_it() -> None:
     noise = np.random.default_rng(1).normal(0, 20, 10 * SAMPLE_RATE).astype("<i2").tobytes()
-    audio = passed(through(VoiceGate(), pieces(noise, 320)))
+    audio = passed(through(VoiceGate(TIMES), pieces(noise, 320)))
     assert audio[-1].at < 1.5
 
 
-def test_speech_passes_with_what_was_before_and_one_second_after_then_pauses() -> None:
-    gate = VoiceGate()
+def test_speech_passes_with_what_was_before_and_a_little_after_then_pauses() -> None:
+    gate = VoiceGate(TIMES)
     effects = through(gate, pieces(silence(5) + VOICE + silence(5), 320))
     audio = passed(effects)
-    assert audio[0].at == pytest.approx(5.0 - PRE_ROLL, abs=0.11)
-    assert audio[-1].at == pytest.approx(6.0 + TRAILING, abs=0.15)  # webrtcvad hangs on
+    assert audio[0].at == pytest.approx(5.0 - TIMES.pre_roll, abs=0.11)
+    assert audio[-1].at == pytest.approx(6.0 + TIMES.hang_over, abs=0.15)  # webrtcvad hangs on
     assert effects[-1] == Pause()
     assert effects.count(Pause()) == 1
     # No hole, nothing twice.
@@ -64,12 +65,13 @@ def test_speech_passes_with_what_was_before_and_one_second_after_then_pauses() -
 @pytest.mark.parametrize("size", [2, 160, 320, 480, 1000])
 def test_the_size_of_pieces_does_not_matter(size: int) -> None:
     pcm = silence(0.5) + VOICE + silence(0.3)
-    reference = b"".join(a.pcm for a in passed(through(VoiceGate(), pieces(pcm, 320))))
-    assert b"".join(a.pcm for a in passed(through(VoiceGate(), pieces(pcm, size)))) == reference
+    reference = b"".join(a.pcm for a in passed(through(VoiceGate(TIMES), pieces(pcm, 320))))
+    heard = passed(through(VoiceGate(TIMES), pieces(pcm, size)))
+    assert b"".join(a.pcm for a in heard) == reference
 
 
 def test_a_leap_in_time_ends_the_utterance() -> None:
-    gate = VoiceGate()
+    gate = VoiceGate(TIMES)
     first = through(gate, pieces(silence(0.2) + VOICE, 320))
     effects = through(gate, pieces(VOICE, 320, at=30.0))
     assert Pause() not in first
@@ -78,7 +80,7 @@ def test_a_leap_in_time_ends_the_utterance() -> None:
 
 
 def test_drain_closes_an_open_gate_once() -> None:
-    gate = VoiceGate()
+    gate = VoiceGate(TIMES)
     through(gate, pieces(VOICE, 320))
     assert gate.drain() == [Pause()]
     assert gate.drain() == []
@@ -112,7 +114,7 @@ def test_times_survive_the_gate() -> None:
         pcm = pcm[: len(pcm) - len(pcm) % 2]
         starts.append(len(pcm) / BYTES_PER_SECOND)
         pcm += VOICE
-    gate, line, given = VoiceGate(), TimeLine(), b""
+    gate, line, given = VoiceGate(TIMES), TimeLine(), b""
     for audio in passed(through(gate, pieces(pcm, 320))):
         line.append(audio)
         given += audio.pcm
@@ -122,3 +124,20 @@ def test_times_survive_the_gate() -> None:
         found = [line.start(place / BYTES_PER_SECOND)]
         given = given[:place] + bytes(8000) + given[place + 8000 :]
         assert found == pytest.approx([start], abs=0.001)
+
+
+def test_an_utterance_ends_within_300_ms_of_its_last_sound() -> None:
+    # The last sample louder than line noise is where speech ends; the assets are clean.
+    samples = np.frombuffer(speech.pcm("d04"), "<i2")
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 200)
+    gate, pauses = VoiceGate(TIMES), list[float]()
+    for piece in pieces(speech.pcm("d04") + silence(1), 320):
+        if Pause() in gate.handle(piece):
+            pauses.append(piece.at + piece.seconds)
+    assert pauses[-1] - loud[-1] / SAMPLE_RATE <= 0.3
+
+
+def test_the_hang_over_can_be_longer() -> None:
+    gate = VoiceGate(VoiceTimes(hang_over=1.0))
+    audio = passed(through(gate, pieces(VOICE + silence(3), 320)))
+    assert audio[-1].at == pytest.approx(2.0, abs=0.15)

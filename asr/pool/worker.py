@@ -1,0 +1,82 @@
+"""The inside of a worker process: decoders, fed through one socket by as many threads as wanted.
+
+The pool has at most one request of a stream under way, so requests of one stream never meet, and
+whichever thread is free takes the next message: first come, first served among the streams.
+"""
+
+import os
+import socket
+import struct
+import threading
+
+from asr.pool import frames
+from asr.ports import RecognizerError, Result
+from asr.vosk_decoder import VoskDecoder, VoskModel
+
+
+def serve(model: VoskModel, channel: socket.socket, *, threads: int) -> None:
+    """Serve until the other end is closed."""
+    decoders: dict[int, VoskDecoder] = {}
+    others = [
+        threading.Thread(target=_serve, args=(model, channel, decoders), daemon=True)
+        for _ in range(threads - 1)
+    ]
+    for thread in others:
+        thread.start()
+    _serve(model, channel, decoders)
+
+
+def _serve(model: VoskModel, channel: socket.socket, decoders: dict[int, VoskDecoder]) -> None:
+    while message := _receive(channel):
+        try:
+            operation, stream, body = frames.unpack(message)
+        except struct.error:
+            continue
+        try:
+            answer = _obey(model, decoders, operation, stream, body)
+        except RecognizerError as error:
+            decoders.pop(stream, None)
+            answer = frames.pack(frames.FAILED, stream, str(error).encode())
+        if answer and not _send(channel, answer):
+            return
+
+
+def _obey(
+    model: VoskModel, decoders: dict[int, VoskDecoder], operation: bytes, stream: int, body: bytes
+) -> bytes:
+    """Do what the message says; return the answer, empty where there is none."""
+    if operation == frames.OPEN:
+        decoders[stream] = model.new_decoder()
+        return b""
+    if operation == frames.CLOSE:
+        decoders.pop(stream, None)
+        return b""
+    decoder = decoders.get(stream)
+    if decoder is None:
+        raise RecognizerError("the stream is not open")
+    result: Result | None
+    if operation == frames.FLUSH:
+        result = decoder.flush()
+    else:
+        result = decoder.push(body, partials=operation == frames.PUSH)
+    return frames.pack_result(stream, result)
+
+
+def _receive(channel: socket.socket) -> bytes:
+    try:
+        return channel.recv(frames.LONGEST)
+    except OSError:
+        return b""
+
+
+def _send(channel: socket.socket, message: bytes) -> bool:
+    try:
+        channel.send(message)
+    except OSError:
+        return False
+    return True
+
+
+def leave() -> None:
+    """End the process without Python's and Kaldi's tidying: decoders may be at work in threads."""
+    os._exit(0)

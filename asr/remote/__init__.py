@@ -1,0 +1,1 @@
+"""Recognition servers of others, over WebSocket, behind asr/ports.py."""
