@@ -13,7 +13,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from asr.client import RecognizerClient
+from asr.group import RecognizerGroup
 from asr.ports import Final, Partial
 from calls.records import CallRecords
 from eventbus.bus import EventBus
@@ -51,6 +51,7 @@ class Conversation:
         agent_id: who talks with the citizen.
         draft: the ticket to fill.
         sessions: the media session of each side.
+        recogniser: the name of the recogniser that hears it.
         wall_clock: Unix seconds.
         seconds: seconds since the answer.
         writer: writes down what was recognised; without a city's names where it is left out.
@@ -67,7 +68,8 @@ class Conversation:
         draft: TicketDraft,
         sessions: Mapping[Side, str],
         media: MediaClient,
-        recognizer: RecognizerClient,
+        recognizer: RecognizerGroup,
+        recogniser: str,
         records: CallRecords,
         tickets: TicketStore,
         bus: EventBus,
@@ -84,6 +86,7 @@ class Conversation:
         self._sessions = sessions
         self._media = media
         self._recognizer = recognizer
+        self._recogniser = recogniser
         self._records = records
         self._tickets = tickets
         self._bus = bus
@@ -124,7 +127,10 @@ class Conversation:
         """Fork both sides to the recogniser; also after it, or the media process, came back."""
         for side in SIDES:
             target = await self._recognizer.open_stream(
-                stream_id(self.call_id, side), t0=self._seconds()
+                stream_id(self.call_id, side),
+                t0=self._seconds(),
+                role=side,
+                recogniser=self._recogniser,
             )
             if target is None:
                 log.info("not_recognised", call_id=self.call_id, side=side)

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from agents.floor import Floor, Offer
-from asr.client import RecognizerClient
+from asr.group import USUAL, RecognizerGroup
 from asr.ports import Final, Partial
 from calls.call import CallState
 from calls.call_events import HangUpAsked, OfferRefused
@@ -86,6 +86,7 @@ class CallService:
         recordings: where recordings go; None: calls are not recorded.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
+        recogniser_by_line: which recogniser hears a line's calls, where it is not the usual one.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
     """
 
@@ -95,7 +96,7 @@ class CallService:
         gateway: SipGateway,
         bindings: BindingStore,
         media: MediaClient,
-        recognizer: RecognizerClient,
+        recognizer: RecognizerGroup,
         floor: Floor,
         records: CallRecords,
         tickets: TicketStore,
@@ -107,6 +108,7 @@ class CallService:
         media_host: str,
         recordings: Path | None,
         wall_clock: Callable[[], float],
+        recogniser_by_line: Mapping[str, str] | None = None,
         sorting: SortingSource | None = None,
         writer: Writer | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class CallService:
         self._sorting = sorting or SortingSource()
         self._media = media
         self._recognizer = recognizer
+        self._recogniser_by_line = recogniser_by_line or {}
         self._floor = floor
         self._records = records
         self._tickets = tickets
@@ -235,6 +238,7 @@ class CallService:
             sessions=owner.audio.sessions,
             media=self._media,
             recognizer=self._recognizer,
+            recogniser=self._recogniser_by_line.get(owner.line, USUAL),
             records=self._records,
             tickets=self._tickets,
             bus=self._bus,

@@ -47,7 +47,7 @@ class Layered:
                 continue
             if not at and key in REPLACED_WHOLE:
                 self._drop(path)
-            if not value:
+            if not value and not self._holds(path):
                 self.put(path, {}, origin)
             self.put_table(value, origin, path)
 
@@ -61,6 +61,12 @@ class Layered:
         return ", ".join(dict.fromkeys(o for o in origins if o != origins[0])) or "".join(
             origins[:1]
         )
+
+    def _holds(self, path: tuple[str, ...]) -> bool:
+        table: Any = self.values
+        for key in path:
+            table = table.get(key) if isinstance(table, dict) else None
+        return table is not None
 
     def _drop(self, path: tuple[str, ...]) -> None:
         self.values.pop(path[0], None)

@@ -27,6 +27,7 @@ from agents.floor import FloorTimes
 from agents.presence import Presence
 from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
+from asr.group import USUAL, RecognizerGroup
 from calls.audit import AuditTrail
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
@@ -50,6 +51,7 @@ from hotline.embedded import (
 )
 from hotline.health import HealthBoard
 from hotline.node import Node, Part, nothing
+from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
 from hotline.seed import Credentials, seed
 from hotline.trunks import trunks
 from telephony.bindings import RedisBindings
@@ -312,28 +314,26 @@ class Wiring:
 
     def _recogniser(self) -> None:
         settings = self._settings.asr
-        path = self._directory.socket("asr.sock")
-        self.recognizer = RecognizerClient(
-            socket_path=path,
-            on_result=self._on_result,
-            on_status=self._on_recogniser_status,
-        )
+        health = RecogniserHealth(partial(self.health.set, "recogniser"))
+        clients: dict[str, RecognizerClient] = {}
+        for name, recogniser in recognisers(settings).items():
+            path = self._directory.socket(f"asr-{len(clients)}.sock")
+            clients[name] = RecognizerClient(
+                socket_path=path,
+                on_result=self._on_result,
+                on_status=partial(self._on_recogniser_status, health, name),
+                on_load=partial(health.load, name),
+            )
+            if not settings.enabled:
+                continue
+            model = self._model(recogniser.model_path) if name == USUAL else recogniser.model_path
+            argv = command(settings, recogniser, socket=path, model=model)
+            self._child(ChildProcess(title(name), argv, on_state=self._child_state))
+        self.recognizer = RecognizerGroup(clients)
         self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:
             self.health.set("recogniser", "away", "switched off: asr.enabled is false")
             return
-        model = self._model(settings.model_path)
-        self._child(
-            ChildProcess(
-                "recogniser",
-                (
-                    *(sys.executable, "-m", "asr", "--socket", path, "--engine", settings.engine),
-                    *("--host", "127.0.0.1"),
-                    *(("--model", model) if model is not None else ()),
-                ),
-                on_state=self._child_state,
-            )
-        )
         self._parts.append(
             Part("recogniser connection", self.recognizer.start, self.recognizer.close)
         )
@@ -396,6 +396,7 @@ class Wiring:
             bindings=self.bindings,
             media=self.media,
             recognizer=self.recognizer,
+            recogniser_by_line=by_line(self._settings.asr, self._settings.lines),
             floor=self.floor,
             records=self.records,
             tickets=self.tickets,
@@ -495,12 +496,12 @@ class Wiring:
             # The alarm of a full disk: the calls go on, unrecorded.
             self.health.set("media", "degraded", f"a recording failed: {event.reason}")
 
-    def _on_recogniser_status(self, status: str, detail: str | None) -> None:
+    def _on_recogniser_status(
+        self, health: RecogniserHealth, name: str, status: str, detail: str | None
+    ) -> None:
         if status == "ok":
             self.calls.on_recognizer_back()
-            if detail is not None:  # the recogniser has a reservation about its model
-                status = "degraded"
-        self.health.set("recogniser", status, detail)
+        health.status(name, status, detail)
 
     def _on_presence(self, presence: Presence) -> None:
         self.bus.publish(

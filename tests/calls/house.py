@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
-from asr.client import RecognizerClient
+from asr.group import RecognizerGroup
 from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.service import CallService
@@ -169,7 +169,9 @@ class StandInRecognizer:
     def __init__(self) -> None:
         self.streams: set[str] = set()
 
-    async def open_stream(self, stream: str, *, t0: float) -> tuple[str, int] | None:
+    async def open_stream(
+        self, stream: str, *, t0: float, **_rest: object
+    ) -> tuple[str, int] | None:
         assert t0 >= 0
         if stream in self.streams:
             return None
@@ -285,7 +287,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         gateway=cast("SipGateway", gateway),
         bindings=bindings,
         media=cast("MediaClient", media),
-        recognizer=cast("RecognizerClient", recognizer),
+        recognizer=cast("RecognizerGroup", recognizer),
         floor=floor,
         records=records,
         tickets=tickets,
