@@ -185,8 +185,10 @@ def test_wrong_value_names_key_value_wish_and_origin(file: Path) -> None:
     file.write_text("[web]\nport = 70000\n")
     assert problems(file, {"HOTLINE_SIP__PORT": "fifty", "HOTLINE_ASR__ENGINE": "siri"}) == [
         "HOTLINE_SIP__PORT: sip.port = 'fifty': wanted a whole number",
-        "HOTLINE_ASR__ENGINE: asr.engine = 'siri': wanted 'vosk', 'vosk-server', 'funasr' or"
-        " 'scripted'",
+        (
+            "HOTLINE_ASR__ENGINE: asr.engine = 'siri': wanted 'vosk', 'vosk-server', 'funasr' or"
+            " 'scripted'"
+        ),
         f"{file}: web.port = 70000: wanted a number less than or equal to 65535",
     ]
 
