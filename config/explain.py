@@ -106,7 +106,7 @@ def _wanted(details: ErrorDetails) -> str:
 
 def _shown(path: Path, value: object) -> str:
     """Show a value without the secrets in it: logs and tickets are made of error messages."""
-    if "password" in path[-1]:
+    if "password" in path[-1] or "secret" in path[-1]:
         return "***"
     text = repr(value) if isinstance(value, str) else str(value)
     return re.sub(r"//[^/@]*@", "//***@", text)

@@ -97,6 +97,7 @@ def _url(*schemes: str) -> AfterValidator:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
@@ -149,6 +150,8 @@ class SipSettings(Section):
     """The address we give ourselves in Via and Contact; None: the node finds it."""
     realm: Text
     """The realm of digest authentication; stored passwords are bound to it."""
+    nonce_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+    """Key of the digest challenges, the same on all nodes; None: one of our own, new each start."""
     no_answer_seconds: Seconds
     """How long an agent's phone rings before the call is offered to the next agent."""
     min_expires: Annotated[int, Field(ge=1)]
@@ -221,6 +224,29 @@ class NumberSettings(Section):
     """Applied in order to every number that a trunk brings."""
     outbound: Rules
     """Applied in order to every number that goes out to a trunk."""
+
+
+class AbuseSettings(Section):
+    """What an open SIP port puts up with; rates in datagrams a second."""
+
+    stranger_rate: Positive
+    """From one source that is neither a trunk nor a registered phone's."""
+    strangers_rate: Positive
+    """From all of these together."""
+    answer_rate: Positive
+    """Answers to one of these."""
+    phone_rate: Positive
+    """From one source at which somebody has registered."""
+    trunk_rate: Positive
+    """From one address of a trunk."""
+    failures: Annotated[int, Field(ge=1)]
+    """So many wrong passwords ban a source."""
+    failure_seconds: Seconds
+    """Within so long."""
+    ban_seconds: Seconds
+    """For so long; twice as long each further time."""
+    scanners: Annotated[tuple[Text, ...], BeforeValidator(_split)]
+    """What the User-Agent of a scanner contains."""
 
 
 class LineSettings(Section):
@@ -487,6 +513,7 @@ class Settings(Section):
     sip: SipSettings
     trunks: dict[Name, TrunkSettings]
     numbers: NumberSettings
+    abuse: AbuseSettings
     lines: dict[Number, LineSettings]
     media: MediaSettings
     recording: RecordingSettings

@@ -1,6 +1,8 @@
-"""The trunks of the configuration, as telephony wants them."""
+"""The trunks and the limits of the configuration, as telephony wants them."""
 
-from config.settings import Settings, TrunkSettings
+from config.settings import AbuseSettings, Settings, SipSettings, TrunkSettings
+from telephony.abuse.bans import BanPolicy
+from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.sip.via import DEFAULT_PORT
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
@@ -46,3 +48,26 @@ def _account(settings: TrunkSettings) -> Account | None:
         register=settings.register_,
         expires=settings.register_expires,
     )
+
+
+def abuse_policy(settings: AbuseSettings) -> AbusePolicy:
+    """Return what strangers, users and trunks may do."""
+    return AbusePolicy(
+        strangers=settings.stranger_rate,
+        all_strangers=settings.strangers_rate,
+        answers=settings.answer_rate,
+        users=settings.phone_rate,
+        trunks=settings.trunk_rate,
+        bans=BanPolicy(
+            failures=settings.failures,
+            window=settings.failure_seconds,
+            seconds=settings.ban_seconds,
+        ),
+        scanners=settings.scanners,
+    )
+
+
+def nonce_secret(settings: SipSettings) -> bytes | None:
+    """Return the key that the nodes share, if they do."""
+    secret = settings.nonce_secret
+    return None if secret is None else secret.get_secret_value().encode()

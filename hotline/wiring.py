@@ -53,7 +53,7 @@ from hotline.health import HealthBoard
 from hotline.node import Node, Part, nothing
 from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
 from hotline.seed import Credentials, seed
-from hotline.trunks import trunks
+from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
@@ -382,6 +382,8 @@ class Wiring:
         self.gateway = SipGateway(
             trunks=trunks(self._settings),
             on_trunk=self._on_trunk,
+            abuse=abuse_policy(self._settings.abuse),
+            nonce_secret=nonce_secret(settings),
             realm=settings.realm,
             credentials=self.accounts,
             bindings=self.bindings,
@@ -438,7 +440,7 @@ class Wiring:
         return (settings.directory or self._directory.recordings).absolute()
 
     async def _count_sip(self) -> dict[str, int]:
-        return self.gateway.counts()
+        return {**self.gateway.counts(), **self.gateway.strangers()}
 
     async def _count_calls(self) -> dict[str, int]:
         return self.calls.counts()

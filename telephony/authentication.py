@@ -31,6 +31,19 @@ class CredentialStore(Protocol):
         ...
 
 
+class ProofListener(Protocol):
+    """Wants to know who can be trusted."""
+
+    def __call__(self, client: str, *, proved: bool) -> None:
+        """Take note that a host has answered a challenge of ours, and whether rightly."""
+        ...
+
+
+def _nobody(client: str, *, proved: bool) -> None:
+    """Take no note."""
+    del client, proved
+
+
 class Authenticator:
     """Finds out who sent a request, or says what to answer instead.
 
@@ -38,6 +51,7 @@ class Authenticator:
         guard: makes and judges.
         credentials: the secrets.
         wall_clock: Unix seconds; shared by the nodes, unlike a monotonic clock.
+        on_proof: told of a host that has answered a challenge of ours, and whether rightly.
     """
 
     def __init__(
@@ -46,13 +60,22 @@ class Authenticator:
         credentials: CredentialStore,
         *,
         wall_clock: Callable[[], float] = time.time,
+        on_proof: ProofListener | None = None,
     ) -> None:
         self._guard = guard
         self._credentials = credentials
         self._wall_clock = wall_clock
+        self._on_proof = on_proof or _nobody
 
-    async def username(self, request: SipRequest, *, as_proxy: bool = False) -> str | Reply:
+    async def username(
+        self, request: SipRequest, *, client: str = "", as_proxy: bool = False
+    ) -> str | Reply:
         """Return the proven user name, or the challenge to answer with: 401, or 407 as a proxy.
+
+        Args:
+            request: what is to be proved.
+            client: the host that it came from; a nonce is good for the host it was sent to.
+            as_proxy: look for Proxy-Authorization.
 
         Wrong credentials, an unknown user and unreadable credentials are challenged alike, so that
         nobody learns which user names exist.
@@ -66,11 +89,26 @@ class Authenticator:
                 method=request.method,
                 uri=request.uri,
                 now=self._wall_clock(),
+                client=client,
             )
             if verdict == "ok":
+                self._on_proof(client, proved=True)
                 return credentials.username
+            if verdict == "refused" and self._is_ours(credentials, client):
+                self._on_proof(client, proved=False)
             stale = stale or verdict == "stale"
-        return self._challenge(request, as_proxy=as_proxy, stale=stale)
+        return self._challenge(request, client, as_proxy=as_proxy, stale=stale)
+
+    def answers_challenge(self, request: SipRequest, client: str) -> bool:
+        """Tell whether a request carries a nonce that we have sent to this host, right or wrong."""
+        return any(
+            self._is_ours(credentials, client)
+            for as_proxy in (False, True)
+            for credentials in self._given(request, as_proxy=as_proxy)
+        )
+
+    def _is_ours(self, credentials: Credentials, client: str) -> bool:
+        return self._guard.is_ours(credentials.nonce, client=client, now=self._wall_clock())
 
     def _given(self, request: SipRequest, *, as_proxy: bool) -> list[Credentials]:
         """Return the credentials for our realm (§22.1: a request may carry several realms')."""
@@ -84,9 +122,12 @@ class Authenticator:
                 given.append(credentials)
         return given[:1]  # one realm, one proof: a list of guesses is not tried through
 
-    def _challenge(self, request: SipRequest, *, as_proxy: bool, stale: bool) -> Reply:
+    def _challenge(self, request: SipRequest, client: str, *, as_proxy: bool, stale: bool) -> Reply:
         values = self._guard.challenge(
-            self._wall_clock(), salt=secrets.token_bytes(_SALT_BYTES), stale=stale
+            self._wall_clock(),
+            salt=secrets.token_bytes(_SALT_BYTES),
+            stale=stale,
+            client=client,
         )
         if (request.get_header("User-Agent") or "").startswith(_MD5_ALONE):
             values = values[:1]

@@ -16,6 +16,8 @@ from typing import ParamSpec, TypeVar
 import structlog
 from aiosipua import SipRequest, SipResponse
 
+from telephony.abuse.door import Door, OpenDoor
+from telephony.abuse.gatekeeper import AMPLIFICATION
 from telephony.alarm import Alarm
 from telephony.requests import ClientTransactionHandle, IncomingRequest
 from telephony.sip.client_transaction import (
@@ -26,6 +28,7 @@ from telephony.sip.client_transaction import (
 from telephony.sip.errors import LocalProtocolError, MalformedMessage, TransactionFailure
 from telephony.sip.hop import Destination, Hop, Transport, as_hop, default_port
 from telephony.sip.message import (
+    FINAL,
     MAX_FORWARDS,
     build_cancel,
     copy_message,
@@ -73,6 +76,8 @@ COUNTERS = (
     "sent",
     "lost_on_purpose",
     "keep_alives",
+    "not_admitted",
+    "unanswered",
     "malformed",
     "malformed_answered",
     "stray_responses",
@@ -112,6 +117,7 @@ class SipEndpoint:
             0 stands for the bound port.
         timers: the transactions' base intervals.
         drop: asked for each datagram, in and out; True loses it. For tests.
+        door: says what is read, and who gets a transaction.
         limits: of connections.
         on_flow_lost: told of each connection that is gone.
 
@@ -128,6 +134,7 @@ class SipEndpoint:
         advertised: Address | None = None,
         timers: Timers = RFC_TIMERS,
         drop: Callable[[], bool] | None = None,
+        door: Door = OpenDoor(),  # noqa: B008 - without state
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         on_flow_lost: Callable[[Hop], None] | None = None,
     ) -> None:
@@ -137,6 +144,7 @@ class SipEndpoint:
         self._on_request = on_request
         self._timers = timers
         self._drop = drop
+        self._door = door
         self._on_flow_lost = on_flow_lost
         self._transports = TransportLayer(
             on_message=self.message_received, on_lost=self._flow_lost, limits=limits
@@ -350,6 +358,9 @@ class SipEndpoint:
         if self._lose(hop):
             return
         self.counters["received"] += 1
+        if not self._door.admits(data, hop, self._opened().now()):
+            self.counters["not_admitted"] += 1
+            return
         if not data.strip(_KEEP_ALIVE):
             self.counters["keep_alives"] += 1
             return
@@ -361,7 +372,7 @@ class SipEndpoint:
         if isinstance(message, SipResponse):
             self._receive_response(message)
         else:
-            self._receive_request(message, hop)
+            self._receive_request(message, hop, len(data))
 
     def _receive_response(self, response: SipResponse) -> None:
         """Give a response to the transaction that waits for it."""
@@ -372,7 +383,7 @@ class SipEndpoint:
             return
         self._feed(transaction, Received(response))
 
-    def _receive_request(self, request: SipRequest, hop: Hop) -> None:
+    def _receive_request(self, request: SipRequest, hop: Hop, size: int) -> None:
         """Give a request to its transaction, or begin one; an ACK of a 2xx has none."""
         stamp_source(request, hop.address)
         transaction = self._layer.server_for(request)
@@ -380,8 +391,30 @@ class SipEndpoint:
             self._feed(transaction, Received(request))
         elif request.method == "ACK":
             self._guard(self._on_request, IncomingRequest(request, hop, _refuse_to_answer))
+        elif self._door.is_stranger(request, hop, self._opened().now()):
+            self._answer_once(request, hop, size)
         else:
             self._start_server(request, hop)
+
+    def _answer_once(self, request: SipRequest, hop: Hop, size: int) -> None:
+        """Let a stranger's request be answered, and forget it (RFC 3261 §8.2.7).
+
+        "A stateless UAS … MUST NOT send provisional (1xx) responses. … MUST NOT retransmit
+        responses. … MUST ignore ACK requests. … MUST ignore CANCEL requests."
+        """
+        if request.method == "CANCEL" or not self._door.may_answer(hop, self._opened().now()):
+            self.counters["unanswered"] += 1
+            return
+
+        def respond(response: SipResponse) -> None:
+            if response.status_code < FINAL or self._alarm is None:
+                return
+            if len(bytes(response)) > AMPLIFICATION * size:
+                self.counters["unanswered"] += 1
+                return
+            self._transmit(response, _way_back(request, hop), _nothing)
+
+        self._guard(self._on_request, IncomingRequest(request, hop, respond))
 
     def _start_server(self, request: SipRequest, hop: Hop) -> None:
         """Begin a server transaction."""

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from aiosipua import SipRequest
 
+from telephony.abuse.door import GuardedDoor
+from telephony.abuse.gatekeeper import AbusePolicy, Gatekeeper
 from telephony.authentication import Authenticator, CredentialStore
 from telephony.bindings import Binding, BindingStore
 from telephony.endpoint import MAIN_TRANSPORTS, RFC_TIMERS, IncomingRequest, SipEndpoint
@@ -35,7 +37,7 @@ from telephony.sip.name_addr import (
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.registrar import Limits
-from telephony.sip.screening import called_number, objection
+from telephony.sip.screening import called_number, has_looped, objection
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
 from telephony.transport.listener import Listener
@@ -75,6 +77,7 @@ class SipGateway:
         user_agent: for the Server and User-Agent headers.
         nonce_secret: shared by the nodes of a cluster; default a random one.
         session: the session timers' intervals (RFC 4028).
+        abuse: what strangers, users and trunks may send, and when a source is banned.
         drop: asked for each datagram; True loses it. For tests.
 
     Attributes:
@@ -100,6 +103,7 @@ class SipGateway:
         user_agent: str = "hotline12345",
         nonce_secret: bytes | None = None,
         session: SessionPolicy = SessionPolicy(),  # noqa: B008 - frozen
+        abuse: AbusePolicy = AbusePolicy(),  # noqa: B008 - frozen
         drop: Callable[[], bool] | None = None,
     ) -> None:
         self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
@@ -109,7 +113,10 @@ class SipGateway:
         self._user_agent = user_agent
         self._session = session
         guard = DigestGuard(realm=realm, secret=nonce_secret or secrets.token_bytes(32))
-        self._authenticator = Authenticator(guard, credentials)
+        self._gatekeeper = Gatekeeper(
+            abuse, is_trunk=lambda host: self.trunks.find(host) is not None
+        )
+        self._authenticator = Authenticator(guard, credentials, on_proof=self._on_proof)
         self._registration = RegistrationService(
             authenticator=self._authenticator,
             bindings=bindings,
@@ -121,6 +128,11 @@ class SipGateway:
             advertised=advertised,
             timers=timers,
             drop=drop,
+            door=GuardedDoor(
+                self._gatekeeper,
+                in_call=self._is_in_call,
+                answers_challenge=self._authenticator.answers_challenge,
+            ),
             on_flow_lost=self._registration.flow_lost,
         )
         self._book = LegBook()
@@ -151,6 +163,7 @@ class SipGateway:
             on_attempt=self._on_attempt,
         )
         await self._registration.resume()
+        await self._trust_registered()
         await self.trunks.open(self.endpoint, product=self._user_agent)
         for bound in self.endpoint.listeners:
             log.info("sip_open", transport=bound.transport, local=host_port(bound.local))
@@ -173,6 +186,13 @@ class SipGateway:
         await self.trunks.close()
         await self.endpoint.close()
 
+    async def _trust_registered(self) -> None:
+        """Know the phones of an earlier life by the addresses they are registered from."""
+        now = asyncio.get_running_loop().time()
+        for aor in await self._bindings.aors():
+            for binding in await self._bindings.lookup(aor):
+                self._gatekeeper.succeeded(binding.hop.host, now)
+
     def counts(self) -> dict[str, int]:
         """Return how many ``legs``, ``dialogs`` and ``transactions`` are alive."""
         return {
@@ -180,6 +200,10 @@ class SipGateway:
             "dialogs": self._book.dialogs,
             "transactions": self.endpoint.transactions,
         }
+
+    def strangers(self) -> dict[str, int]:
+        """Return how many sources are banned, and how many datagrams were dropped, by reason."""
+        return {"banned_sources": self._gatekeeper.bans, **self._gatekeeper.counters}
 
     # Calls out
 
@@ -399,6 +423,23 @@ class SipGateway:
 
     # Requests in
 
+    @property
+    def _us(self) -> set[Address]:
+        return {bound.advertised for bound in self.endpoint.listeners}
+
+    def _is_in_call(self, request: SipRequest) -> bool:
+        try:
+            return self._book.find(dialog_id(request)) is not None
+        except AddressError:
+            return False
+
+    def _on_proof(self, client: str, *, proved: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        if proved:
+            self._gatekeeper.succeeded(client, now)
+        elif self._gatekeeper.failed(client, now):
+            log.warning("source_banned", source=client)
+
     def _on_request(self, incoming: IncomingRequest) -> None:
         request = incoming.request
         try:
@@ -417,6 +458,8 @@ class SipGateway:
             leg.receive(incoming)
         elif dialog.local_tag:
             self._reply(incoming, Reply(request, 481))
+        elif has_looped(request, self._us):
+            self._reply(incoming, Reply(request, 482))
         else:
             self._on_initial(incoming)
 
@@ -465,7 +508,9 @@ class SipGateway:
         if await self._is_phone(incoming):
             # An agent's own calls have no place to go yet; whether it is his is asked all the same,
             # so that a stranger learns nothing.
-            proven = await self._authenticator.username(request, as_proxy=True)
+            proven = await self._authenticator.username(
+                request, client=incoming.hop.host, as_proxy=True
+            )
             refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
         elif (trunk := self.trunks.find(incoming.source[0])) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
@@ -548,7 +593,8 @@ class SipGateway:
         incoming.respond(
             write_reply(
                 reply,
-                local_tag=secrets.token_hex(_ID_BYTES),
+                # §8.2.7: "generate the same tag … for the same request": by the request itself
+                local_tag="",
                 contact=self._contact(incoming.hop),
                 headers=(("Server", self._user_agent),),
             )

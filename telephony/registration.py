@@ -11,7 +11,7 @@ from aiosipua import SipRequest
 
 from telephony.authentication import Authenticator
 from telephony.bindings import BindingStore
-from telephony.sip.hop import Destination, Hop
+from telephony.sip.hop import Destination, Hop, as_hop
 from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
@@ -73,7 +73,8 @@ class RegistrationService:
         if aor is None:
             return Reply(request, 404)
         async with self._turns.setdefault(aor, asyncio.Lock()):
-            username = await self._authenticator.username(request)
+            client = as_hop(source).host
+            username = await self._authenticator.username(request, client=client)
             if isinstance(username, Reply):
                 return username
             if username != aor:

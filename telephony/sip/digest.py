@@ -155,7 +155,9 @@ class DigestGuard:
         self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()  # highest nc, bits below it
         self._forgotten = 0.0  # nonces made up to this time may have been used and forgotten
 
-    def challenge(self, now: float, *, salt: bytes, stale: bool = False) -> tuple[str, ...]:
+    def challenge(
+        self, now: float, *, salt: bytes, stale: bool = False, client: str = ""
+    ) -> tuple[str, ...]:
         """Return the values of the WWW-Authenticate (or Proxy-Authenticate) headers.
 
         MD5 stands first although RFC 8760 §2.4 wants the strongest first: SIPp 3.6 and baresip 1.0
@@ -167,9 +169,10 @@ class DigestGuard:
             now: Unix seconds.
             salt: random bytes, so that two challenges of one millisecond differ.
             stale: the proof was right, only its nonce was too old: the phone need not ask its user.
+            client: who is challenged; the nonce is good for him alone (RFC 7616 §5.4).
         """
         time = f"{int(now * 1000):0{_TIME_DIGITS}x}"
-        nonce = time + salt.hex() + self._mac(time + salt.hex())
+        nonce = time + salt.hex() + self._mac(time + salt.hex(), client)
         end = ", stale=true" if stale else ""
         return tuple(
             f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{end}'
@@ -177,7 +180,14 @@ class DigestGuard:
         )
 
     def judge(
-        self, credentials: Credentials, *, ha1: str | None, method: str, uri: str, now: float
+        self,
+        credentials: Credentials,
+        *,
+        ha1: str | None,
+        method: str,
+        uri: str,
+        now: float,
+        client: str = "",
     ) -> Verdict:
         """Judge credentials.
 
@@ -187,9 +197,10 @@ class DigestGuard:
             method: of the request.
             uri: the Request-URI.
             now: Unix seconds.
+            client: who has sent it, as in `challenge`.
 
         Returns:
-            ``stale`` when only the nonce is at fault: expired, used, or of another secret.
+            ``stale`` when only the nonce is at fault: expired, used, or not made for him.
         """
         expected = expected_response(credentials, ha1=ha1 or "", method=method)
         response = credentials.response.lower().encode(errors="replace")
@@ -201,21 +212,26 @@ class DigestGuard:
             or not same_target(credentials.uri, uri)
         ):
             return "refused"
-        made_at = self._made_at(credentials.nonce)
+        made_at = self._made_at(credentials.nonce, client)
         if made_at is None or not -_CLOCK_SKEW <= now - made_at <= self._nonce_seconds:
             return "stale"
         return "ok" if self._first_use(credentials, made_at) else "stale"
 
-    def _mac(self, text: str) -> str:
-        signed = f"{self.realm}:{text}".encode(errors="replace")
+    def is_ours(self, nonce: str, *, client: str, now: float) -> bool:
+        """Tell whether a nonce was made for this client lately: he receives what we send."""
+        made_at = self._made_at(nonce, client)
+        return made_at is not None and now - made_at <= self._nonce_seconds
+
+    def _mac(self, text: str, client: str) -> str:
+        signed = f"{self.realm}:{client}:{text}".encode(errors="replace")
         return hmac.new(self._secret, signed, hashlib.sha256).hexdigest()[:_MAC_DIGITS]
 
-    def _made_at(self, nonce: str) -> float | None:
+    def _made_at(self, nonce: str, client: str) -> float | None:
         """Return when we made a nonce, in Unix seconds; None when we did not."""
         text, mac = nonce[:-_MAC_DIGITS], nonce[-_MAC_DIGITS:]
-        if not hmac.compare_digest(self._mac(text).encode(), mac.encode(errors="replace")):
+        if not hmac.compare_digest(self._mac(text, client).encode(), mac.encode(errors="replace")):
             return None
-        return int(text[:_TIME_DIGITS], 16) / 1000
+        return _time_of(nonce)
 
     def _first_use(self, credentials: Credentials, made_at: float) -> bool:
         """Note the use of a nonce with its count; False when that was noted before.
@@ -243,8 +259,13 @@ class DigestGuard:
         self._used.move_to_end(nonce)
         while len(self._used) > self._most_nonces:
             oldest, _ = self._used.popitem(last=False)
-            self._forgotten = max(self._forgotten, self._made_at(oldest) or 0.0)
+            self._forgotten = max(self._forgotten, _time_of(oldest))
         return True
+
+
+def _time_of(nonce: str) -> float:
+    """Return when a nonce of ours was made, Unix seconds."""
+    return int(nonce[:_TIME_DIGITS], 16) / 1000
 
 
 def same_target(digest_uri: str, request_uri: str) -> bool:

@@ -77,6 +77,9 @@ REASONS: dict[int, str] = {
     606: "Not Acceptable",
 }
 
+LONGEST_HEAD = 32_768  # bytes; the longest of RFC 4475's torture messages has 3,000
+MOST_LINES = 256  # of start line and headers, folded ones counted one by one
+
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _REQUEST_LINE = re.compile(rf"({_WORD}) ([^\s<>\"]+) SIP/([0-9]+\.[0-9]+)", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: .*)?", re.IGNORECASE)
@@ -100,6 +103,9 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     # RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST
     # ignore any CRLF appearing before the start-line"; harmless, and seen, over UDP too.
     data = data.lstrip(b"\r\n")
+    head = data.partition(b"\r\n\r\n")[0]
+    if len(head) > LONGEST_HEAD or head.count(b"\n") > MOST_LINES:
+        raise MalformedMessage(REASONS[513], status=513)
     try:
         message = SipMessage.parse(data)
     except ValueError as error:

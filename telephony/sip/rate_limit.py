@@ -1,4 +1,4 @@
-"""How often a source may make us answer nonsense: a token bucket for each, in bounded memory."""
+"""How much a source may send, or make us answer: a token bucket for each, in bounded memory."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -40,18 +40,18 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._sources)
 
-    def allow(self, source: str, now: float) -> bool:
-        """Take one token of the source's and one of the common bucket; False if either is empty."""
+    def allow(self, source: str, now: float, cost: float = 1.0) -> bool:
+        """Take tokens of the source's and of the common bucket; False if either has too few."""
         bucket = self._sources.pop(source, None) or _Bucket(self._burst, now)
         self._sources[source] = bucket
         if len(self._sources) > self._capacity:
             self._sources.popitem(last=False)
         _refill(bucket, self._rate, self._burst, now)
         _refill(self._total, self._total_rate, self._total_rate, now)
-        if bucket.tokens < 1 or self._total.tokens < 1:
+        if bucket.tokens < cost or self._total.tokens < cost:
             return False
-        bucket.tokens -= 1
-        self._total.tokens -= 1
+        bucket.tokens -= cost
+        self._total.tokens -= cost
         return True
 
 

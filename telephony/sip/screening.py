@@ -1,5 +1,7 @@
 """What a request is looked at for before anybody is bothered with it (RFC 3261 §8.2)."""
 
+from collections.abc import Collection
+
 from aiosipua import SipRequest
 
 from telephony.sip.dialog import SDP, header_address, sdp_of
@@ -7,6 +9,7 @@ from telephony.sip.identity import split_list
 from telephony.sip.invite_usage import ALLOW, SUPPORTED, Reply
 from telephony.sip.message import tag_of
 from telephony.sip.name_addr import user_of
+from telephony.sip.via import Address, parse_via, sent_by
 
 METHODS = f"{ALLOW}, REGISTER"
 # the methods of IANA's registry that we have no use for
@@ -58,6 +61,16 @@ def _takes_sdp(request: SipRequest) -> bool:
     accepted = request.headers.get("Accept")
     ranges = {value.partition(";")[0].strip().lower() for value in accepted}
     return not accepted or not ranges.isdisjoint({SDP, "application/*", "*/*"})
+
+
+def has_looped(request: SipRequest, us: Collection[Address]) -> bool:
+    """Tell whether a request that we have sent has come back to us (§16.3 step 4: 482).
+
+    Every hop puts its Via on top of those before it, so one of ours can only be in a request that
+    was ours. A Via is not checked for its branch: no proxy stands between us and ourselves.
+    """
+    vias = (parse_via(value) for value in request.headers.get("Via"))
+    return any(via is not None and sent_by(via) in us for via in vias)
 
 
 def called_number(request: SipRequest, account: str | None = None) -> str:

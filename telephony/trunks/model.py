@@ -11,6 +11,7 @@ from telephony.trunks.numbers import NumberRules
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NO_RULES = NumberRules()
+_REMEMBERED = 4096  # addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,23 @@ class TrunkDirectory:
         if len(self.by_name) < len(trunks):
             raise ValueError("two trunks of one name")
         self._learnt: dict[str, Trunk] = {}
+        self._found: dict[str, Trunk | None] = {}  # asked for with every datagram
 
     def learn(self, trunk: Trunk, hosts: Iterable[str]) -> None:
         """Take these numeric addresses for a trunk's, in place of what was learnt for it before."""
         kept = {host: other for host, other in self._learnt.items() if other is not trunk}
         self._learnt = kept | {str(_plain(host)): trunk for host in hosts}
+        self._found.clear()
 
     def find(self, host: str) -> Trunk | None:
         """Return whose a numeric address is, None for a stranger."""
+        if host in self._found:
+            return self._found[host]
+        if len(self._found) >= _REMEMBERED:
+            self._found.clear()
+        return self._found.setdefault(host, self._look_up(host))
+
+    def _look_up(self, host: str) -> Trunk | None:
         address = _plain(host)
         for trunk in self.by_name.values():
             if any(address in network for network in trunk.networks):

@@ -8,6 +8,7 @@ from typing import TypeVar
 from aiosipua import SipDigestAuth, SipRequest, build_credentials, stringify_auth
 from aiosipua.headers import parse_auth
 
+from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.bindings import BindingStore, MemoryBindings
 from telephony.endpoint import RFC_TIMERS
 from telephony.gateway import SipGateway
@@ -95,6 +96,7 @@ async def a_gateway(
     on_registered: Callable[[str, int], None] | None = None,
     timers: Timers = RFC_TIMERS,
     limits: Limits | None = None,
+    abuse: AbusePolicy | None = None,
     drop: Callable[[], bool] | None = None,
 ) -> AsyncIterator[SipGateway]:
     """Open a gateway; close it at the end."""
@@ -107,6 +109,7 @@ async def a_gateway(
         on_registered=on_registered,
         timers=timers,
         limits=limits or Limits(),
+        abuse=abuse or AbusePolicy(),
         drop=drop,
     )
     await gateway.open(HOST, 0)
