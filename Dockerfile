@@ -9,7 +9,7 @@
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
+ && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/hotline
 # First what changes seldom, so that a change to the code does not install the packages again.
@@ -17,6 +17,7 @@ COPY requirements/runtime.txt requirements/
 COPY scripts/setup.sh scripts/
 RUN scripts/setup.sh --no-model
 COPY . .
+RUN .venv/bin/python -m telephony.media.native.build --strict
 ARG MODEL=yes
 RUN mkdir -p var/models \
  && if [ "$MODEL" = yes ]; then scripts/setup.sh; fi \

@@ -46,6 +46,7 @@ from bench.media_servers import (
 WARM_UP_SECONDS = 1.0
 BARE = "bare C relay"
 RTPENGINE = "rtpengine"
+ENGINES = ("native", "python")
 ADDITIONS = ("", " + fork", " + fork + record")
 
 Server = BareRelay | Rtpengine | MediaProcess
@@ -129,21 +130,24 @@ async def measure(name: str, calls: int, load: Phones, server: Server, seconds: 
     return row
 
 
-def contestants(core: int, bare: Path) -> list[Contestant]:
+def contestants(core: int, bare: Path, engines: Sequence[str]) -> list[Contestant]:
     """Name everybody who can run here."""
     found: list[Contestant] = [(BARE, partial(bare_relay, core, bare))]
     if shutil.which("rtpengine"):
         found.append((RTPENGINE, partial(rtpengine, core)))
-    found += [(f"ours{addition}", partial(media_process, core)) for addition in ADDITIONS]
+    for engine in engines:
+        found += [
+            (engine + addition, partial(media_process, core, engine)) for addition in ADDITIONS
+        ]
     return found
 
 
 async def measure_all(
-    calls: int, cores: tuple[int, int], folder: Path, seconds: float
+    calls: int, cores: tuple[int, int], folder: Path, seconds: float, engines: Sequence[str]
 ) -> list[Row]:
     """Measure everybody with so many calls, and set them in relation."""
     rows: list[Row] = []
-    for name, start in contestants(cores[0], folder / "bare_relay"):
+    for name, start in contestants(cores[0], folder / "bare_relay", engines):
         async with phones(cores[1], folder / "load", 2 * calls) as load, start() as server:
             if isinstance(server, MediaProcess):
                 server.fork_to = load.sink if "fork" in name else None
@@ -164,14 +168,18 @@ async def measure_all(
     ]
 
 
-async def run(calls_list: Sequence[int], cores: tuple[int, int], seconds: float) -> list[Row]:
+async def run(
+    calls_list: Sequence[int], cores: tuple[int, int], seconds: float, engines: Sequence[str]
+) -> list[Row]:
     """Measure at every size."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for program in ("bare_relay", "load"):
             await compile_program(program, folder)
         return [
-            row for calls in calls_list for row in await measure_all(calls, cores, folder, seconds)
+            row
+            for calls in calls_list
+            for row in await measure_all(calls, cores, folder, seconds, engines)
         ]
 
 
@@ -196,6 +204,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[10, 100, 300, 500], metavar="N")
     parser.add_argument("--seconds", type=float, default=5.0, help="load per row, 1-60")
     parser.add_argument("--cores", type=int, nargs=2, default=[0, 1], metavar=("SERVER", "PHONES"))
+    parser.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args()
     if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):
@@ -206,7 +215,9 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    rows = uvloop.run(run(arguments.calls, tuple(arguments.cores), arguments.seconds))
+    rows = uvloop.run(
+        run(arguments.calls, tuple(arguments.cores), arguments.seconds, arguments.engines)
+    )
     if arguments.json:
         print(json.dumps({"bench": "media", "rows": [asdict(row) for row in rows]}))
     else:

@@ -232,14 +232,14 @@ class MediaProcess:
 
 
 @asynccontextmanager
-async def media_process(core: int) -> AsyncIterator[MediaProcess]:
+async def media_process(core: int, engine: str) -> AsyncIterator[MediaProcess]:
     """Start the media process and connect to it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "media.sock"
         command = (
             *(sys.executable, "-m", "telephony.media", "--socket", str(path), "--host", HOST),
-            *("--ports", f"{PORTS[0]}-{PORTS[1]}", "--log-level", "error"),
+            *("--ports", f"{PORTS[0]}-{PORTS[1]}", "--engine", engine, "--log-level", "error"),
         )
         async with process(core, *command) as running:
             client = MediaClient(socket_path=path, on_lost=lambda _: None)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this folder ready to run: Python, virtual environment, locked packages, recognition model,
-# database. Safe to repeat: what is already there is left alone, so a second time takes seconds.
+# Makes this folder ready to run: Python, virtual environment, locked packages, media engine,
+# recognition model, database. Safe to repeat: what is already there is left alone, so a second time takes seconds.
 #
 #   scripts/setup.sh               what running needs
 #   scripts/setup.sh --database    … and the database's schema
@@ -20,7 +20,7 @@ for option in "$@"; do
     *) echo "usage: scripts/setup.sh [--dev] [--no-model] [--database]" >&2; exit 2 ;;
   esac
 done
-steps=3 step=0
+steps=4 step=0
 [ "$model" = no ] || steps=$((steps + 1))
 [ "$database" = no ] || steps=$((steps + 1))
 
@@ -102,6 +102,16 @@ else
   }
   sha256sum "requirements/$lock.txt" >"$(stamp "$lock")"
   note "installed"
+fi
+
+say "Media engine"
+# In the image the packages come before the code; the code's layer builds this itself.
+if [ ! -f telephony/media/native/build.py ]; then
+  note "left for later"
+elif built=$(.venv/bin/python -m telephony.media.native.build 2>&1); then
+  note "$built"
+else
+  note "the one in Python is used: ${built##*$'\n'}"
 fi
 
 if [ "$model" = yes ]; then

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from telephony.media.engines import ENGINES, EngineMissing, make_path
 from telephony.media.ports import PortPool
 from telephony.media.server import serve
 
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--socket", type=Path, required=True, help="control socket to listen on")
     parser.add_argument("--host", type=_ip_address, required=True, help="address for RTP")
     parser.add_argument("--ports", type=_port_pool, required=True, help="UDP ports, first-last")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what carries packets")
     parser.add_argument("--log-level", choices=_LEVELS, default="info")
     arguments = parser.parse_args()
     structlog.configure(
@@ -48,7 +50,16 @@ def main() -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        uvloop.run(serve(socket_path=arguments.socket, host=arguments.host, ports=arguments.ports))
+        uvloop.run(
+            serve(
+                socket_path=arguments.socket,
+                host=arguments.host,
+                ports=arguments.ports,
+                make_path=make_path(arguments.engine),
+            )
+        )
+    except EngineMissing as error:
+        parser.exit(1, f"{error}\n")
     except OSError as error:
         parser.exit(1, f"cannot listen on {arguments.socket}: {error}\n")
     return 0

@@ -22,9 +22,8 @@ from telephony.media.control import (
     encode_error,
     parse_command,
 )
-from telephony.media.engine import Engine, Result
+from telephony.media.engine import Engine, MakePath, Result
 from telephony.media.ports import PortPool
-from telephony.media.python_path import PythonPath
 
 log = structlog.get_logger(__name__)
 
@@ -109,14 +108,16 @@ class _Refused(asyncio.Protocol):
         transport.close()
 
 
-async def serve(*, socket_path: Path, host: str, ports: PortPool) -> None:
+async def serve(*, socket_path: Path, host: str, ports: PortPool, make_path: MakePath) -> None:
     """Run one engine from its client's connecting to its leaving.
+
+    ``make_path`` makes what carries the packets.
 
     Raises:
         OSError: the socket cannot be made.
     """
     connection = ControlConnection()
-    connection.engine = Engine(host=host, ports=ports, emit=connection.write, make_path=PythonPath)
+    connection.engine = Engine(host=host, ports=ports, emit=connection.write, make_path=make_path)
     connection.engine.start()
     clients: Iterator[asyncio.Protocol] = iter([connection])
     loop = asyncio.get_running_loop()

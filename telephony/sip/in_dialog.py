@@ -350,10 +350,7 @@ class InviteDialog:
         question, self._question = self._question, None
         if question is None:
             return []
-        if self.negotiation.pending == "theirs":
-            self.negotiation.accept(sdp)
-        else:  # the question was a re-INVITE without an offer: this is ours
-            self.negotiation.propose(sdp, whose="ours")
+        self.negotiation.accept(sdp)
         match question:
             case _Ack(cseq):
                 effects = self._acknowledge(cseq, sdp)
@@ -460,9 +457,9 @@ class InviteDialog:
             return self._put_to_owner(request, sdp, now)
         if request.method == "UPDATE":
             return self._accept(request, None, now)
-        # our last description may mirror the peer's hold: what we offer now is the owner's to say
-        self._question, self._answer_by = request, None
-        return [Tell(LegReoffered(None))]
+        local = self.negotiation.local or ""
+        self.negotiation.propose(local, whose="ours")
+        return self._accept(request, local, now)
 
     def offered_in(self, prack: SipRequest, sdp: str, now: float) -> list[LegEffect]:
         """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""

@@ -11,6 +11,7 @@ import pytest
 
 from telephony.media import server
 from telephony.media.ports import PortPool
+from telephony.media.python_path import PythonPath
 from tests.support.waiting import until
 
 
@@ -25,7 +26,9 @@ async def test_it_ends_when_nobody_connects(
 ) -> None:
     monkeypatch.setattr(server, "CONNECT_SECONDS", 0.05)
     path = tmp_path / "m.sock"
-    await server.serve(socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001))
+    await server.serve(
+        socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001), make_path=PythonPath
+    )
     assert not path.exists()
 
 
@@ -35,7 +38,9 @@ async def test_a_dead_processs_socket_is_replaced_by_a_private_one(tmp_path: Pat
         dead.bind(str(path))
     path.chmod(0o755)
     serving = create_task(
-        server.serve(socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001))
+        server.serve(
+            socket_path=path, host="127.0.0.1", ports=PortPool(20000, 20001), make_path=PythonPath
+        )
     )
     await until(lambda: stat.S_IMODE(path.stat().st_mode) == 0o700)
     _, writer = await open_unix_connection(path)

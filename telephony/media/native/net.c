@@ -1,0 +1,226 @@
+/* Sockets, time, and the thread that drives a core. */
+#include "core.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 128 /* datagrams of one round */
+#define WAKE 0    /* in place of a session's handle */
+#define TIMER UINT32_MAX
+
+/* While packets come in so fast that this is shorter than what several take to come, the thread
+ * sleeps so long and then takes them all: to be woken up for each costs more than the packet. */
+#define NAP_NS 400000L
+#define BUSY 2 /* datagrams of a round from which on it pays */
+
+double clock_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+bool net_open(struct core *core) {
+    core->epoll = epoll_create1(EPOLL_CLOEXEC);
+    core->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    core->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    core->report_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    core->arena = malloc(BATCH * sizeof *core->arena);
+    struct epoll_event wake = {.events = EPOLLIN, .data.u32 = WAKE};
+    struct epoll_event timer = {.events = EPOLLIN, .data.u32 = TIMER};
+    return core->epoll >= 0 && core->timer >= 0 && core->wake >= 0 && core->report_fd >= 0 &&
+           core->arena && epoll_ctl(core->epoll, EPOLL_CTL_ADD, core->wake, &wake) == 0 &&
+           epoll_ctl(core->epoll, EPOLL_CTL_ADD, core->timer, &timer) == 0;
+}
+
+void net_close(struct core *core) {
+    fork_close(core);
+    free(core->arena);
+    close(core->epoll);
+    close(core->timer);
+    close(core->wake);
+    close(core->report_fd);
+}
+
+bool net_watch(struct core *core, struct session *session) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = session->object.handle};
+    return epoll_ctl(core->epoll, EPOLL_CTL_ADD, session->fd, &event) == 0;
+}
+
+bool net_send(int fd, const uint8_t *data, size_t length, const struct address *to) {
+    struct sockaddr_storage socket_address;
+    socklen_t size = address_to_socket(to, &socket_address);
+    return sendto(fd, data, length, MSG_DONTWAIT, (struct sockaddr *)&socket_address, size) ==
+           (ssize_t)length;
+}
+
+/* Take one datagram of a session's socket; false: there was none. */
+static bool receive_one(struct core *core, struct session *session) {
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    struct address source;
+    if (core->arena_used == BATCH) { /* copies point into it */
+        fork_flush(core);
+        core->arena_used = 0;
+    }
+    uint8_t *data = core->arena[core->arena_used];
+    ssize_t length = recvfrom(session->fd, data, MAX_DATAGRAM, MSG_DONTWAIT,
+                              (struct sockaddr *)&from, &size);
+    if (length < 0)
+        return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF;
+    core->arena_used++;
+    address_from_socket(&from, &source);
+    session_receive(core, session, data, (size_t)length, &source);
+    return true;
+}
+
+static void finish_round(struct core *core) {
+    fork_flush(core);
+    core->arena_used = 0;
+}
+
+/* Take one datagram from each ready socket: no peer can keep the others waiting by flooding one. */
+static unsigned receive_ready(struct core *core, const struct epoll_event *ready, int count) {
+    unsigned received = 0;
+    for (int i = 0; i < count; i++) {
+        struct session *session = object_find(core, ready[i].data.u32, KIND_SESSION);
+        if (session && receive_one(core, session))
+            received++;
+    }
+    finish_round(core);
+    return received;
+}
+
+/* Without the thread: take everything that waits. */
+void net_receive_all(struct core *core) {
+    for (struct session *session = core->sessions; session; session = session->following)
+        while (receive_one(core, session)) {
+        }
+    finish_round(core);
+}
+
+/* -- time --------------------------------------------------------------------------------------- */
+
+/* The next of the moments that lie on a grid. */
+double following(double now, double period) {
+    return (floor(now / period + 1e-6) + 1) * period;
+}
+
+/* Somebody begins to need the 20 ms clock, which may have stood still. */
+void clock_wanted(struct core *core) {
+    if (!core->ticking && !core->players)
+        core->next_frame = following(core->now, FRAME_SECONDS);
+}
+
+/* When do_due() wants to be called. */
+double due_at(const struct core *core) {
+    bool frames = core->ticking || core->players;
+    return frames && core->next_frame < core->next_sweep ? core->next_frame : core->next_sweep;
+}
+
+static void sweep(struct core *core) {
+    for (struct session *session = core->sessions; session; session = session->following) {
+        keys_sweep(core, session);
+        watch_sweep(core, session);
+    }
+    struct recording *recording = core->recordings;
+    for (; recording; recording = recording_following(recording))
+        recording_sweep(core, recording);
+}
+
+/* Do what is due at one moment. */
+void do_due(struct core *core, double at) {
+    core->now = at;
+    if ((core->ticking || core->players) && at >= core->next_frame - 1e-9)
+        mix_frame(core, at);
+    core->next_frame = following(at, FRAME_SECONDS);
+    if (at >= core->next_sweep - 1e-9) {
+        sweep(core);
+        core->next_sweep = following(at, SWEEP_SECONDS);
+    }
+}
+
+/* -- the thread --------------------------------------------------------------------------------- */
+
+/* Let the timer go off when something is due. */
+void net_rearm(struct core *core) {
+    double due = due_at(core);
+    if (!core->driven || due == core->armed)
+        return;
+    core->armed = due;
+    double seconds = floor(due);
+    struct itimerspec when = {.it_value = {(time_t)seconds, (long)((due - seconds) * 1e9)}};
+    timerfd_settime(core->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void catch_up(struct core *core, double now) {
+    /* After a stall the frames that were missed are made up for, but not for ever. */
+    for (int frames = 0; due_at(core) <= now && frames < 10; frames++)
+        do_due(core, due_at(core));
+    if (due_at(core) <= now)
+        do_due(core, now);
+    core->now = now;
+}
+
+static void let_others_in(struct core *core) {
+    while (atomic_load(&core->waiting))
+        sched_yield();
+}
+
+static unsigned round_of(struct core *core, int timeout) {
+    struct epoll_event ready[BATCH];
+    int count = epoll_wait(core->epoll, ready, BATCH, timeout);
+    pthread_mutex_lock(&core->lock);
+    core->now = clock_now();
+    unsigned received = receive_ready(core, ready, count);
+    catch_up(core, core->now);
+    net_rearm(core);
+    pthread_mutex_unlock(&core->lock);
+    return received;
+}
+
+static void *run(void *argument) {
+    struct core *core = argument;
+    const struct timespec nap = {0, NAP_NS};
+    bool busy = false;
+    prctl(PR_SET_NAME, "media");
+    prctl(PR_SET_TIMERSLACK, 50000UL);
+    while (!atomic_load(&core->stopping)) {
+        busy = round_of(core, busy ? 0 : -1) >= BUSY;
+        if (busy)
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        let_others_in(core);
+    }
+    return NULL;
+}
+
+bool net_start(struct core *core) {
+    core->driven = true;
+    core->now = clock_now();
+    core->next_frame = following(core->now, FRAME_SECONDS);
+    core->next_sweep = following(core->now, SWEEP_SECONDS);
+    net_rearm(core);
+    if (pthread_create(&core->thread, NULL, run, core) == 0)
+        return true;
+    core->driven = false;
+    return false;
+}
+
+void net_stop(struct core *core) {
+    uint64_t one = 1;
+    if (!core->driven)
+        return;
+    atomic_store(&core->stopping, true);
+    while (write(core->wake, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    pthread_join(core->thread, NULL);
+    core->driven = false;
+}
