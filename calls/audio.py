@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 #: legs share one codec and packets are relayed untouched wherever the phone allows it.
 G711: tuple[AudioFormat, ...] = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
 
+#: Where a party hears nothing, to the media process.
+NOWHERE = "0.0.0.0"
+
 
 class CallAudio:
     """Both parties' sessions.
@@ -119,6 +122,11 @@ class CallAudio:
             preferred=(in_use, *(entry.name for entry in G711)),
         )
 
+    def reoffer(self, side: Side) -> str:
+        """Offer all that we can do, to a party that asks for it; what is in use stands first."""
+        formats = _in_order(self._codecs.get(side, "PCMA"))
+        return self._described[side].offer(host=self._host, port=self._ports[side], formats=formats)
+
     def is_open(self, side: Side) -> bool:
         """Whether this party has a session."""
         return side in self._sessions
@@ -142,7 +150,8 @@ class CallAudio:
         self._codecs[side] = chosen.name
         await self._media.set_remote(
             session,
-            host=audio.host,
+            # on hold nothing is sent to it (RFC 3264 §8.4); what it sends, music perhaps, is heard
+            host=audio.host if audio.is_listening else NOWHERE,
             port=audio.port,
             payload_type=chosen.payload_type,
             codec=chosen.name,

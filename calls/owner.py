@@ -66,6 +66,7 @@ from telephony.leg import (
     LegConfirmed,
     LegEnded,
     LegEvent,
+    LegReanswered,
     LegReoffered,
     LegRinging,
 )
@@ -199,8 +200,8 @@ class CallOwner:
         match event:
             case LegEnded():
                 self.feed(CallerEnded(failed=event.by == "failure"))
-            case LegConfirmed() if event.sdp is not None:
-                self._move("caller", event.sdp)
+            case LegConfirmed(str(sdp)) | LegReanswered(sdp):
+                self._move("caller", sdp)
             case LegReoffered():
                 self._reanswer(self.leg, "caller", event.sdp)
             case _:
@@ -217,8 +218,8 @@ class CallOwner:
                 self.feed(AgentLegEnded(leg_id, event.status))
             case LegReoffered():
                 self._reanswer(self._agent_legs[leg_id], "agent", event.sdp)
-            case LegConfirmed() if event.sdp is not None:
-                self._move("agent", event.sdp)
+            case LegConfirmed(str(sdp)) | LegReanswered(sdp):
+                self._move("agent", sdp)
             case _:
                 pass
 
@@ -371,9 +372,12 @@ class CallOwner:
         except (SdpError, MediaError) as error:
             log.warning("remote_not_moved", call_id=self.call_id, side=side, error=str(error))
 
-    def _reanswer(self, leg: Leg, side: Side, sdp: str) -> None:
+    def _reanswer(self, leg: Leg, side: Side, sdp: str | None) -> None:
         if not self.audio.is_open(side):
             leg.refuse(488)
+            return
+        if sdp is None:
+            leg.answer(self.audio.reoffer(side))
             return
         try:
             answer, chosen = self.audio.reanswer(side, sdp)

@@ -160,11 +160,17 @@ class SipSettings(Section):
     """Longest life of a registration, seconds."""
     default_expires: Annotated[int, Field(ge=1)]
     """Life of a registration that asks for none, seconds."""
+    session_seconds: Annotated[int, Field(ge=90)]
+    """After so long without a sign of the other side a call ends (RFC 4028); proposed to it."""
+    min_session_seconds: Annotated[int, Field(ge=90)]
+    """A caller who proposes less is answered 422."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.min_expires <= self.default_expires <= self.max_expires:
             raise ValueError("min_expires <= default_expires <= max_expires")
+        if self.session_seconds < self.min_session_seconds:
+            raise ValueError("min_session_seconds <= session_seconds")
         return self
 
 

@@ -57,6 +57,7 @@ from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
+from telephony.sip.session_timer import SessionPolicy
 from telephony.trunks.service import TrunkStatus
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
@@ -391,6 +392,7 @@ class Wiring:
             on_call=self._on_call,
             on_registered=self._on_registered,
             advertised=reached,
+            session=SessionPolicy(settings.session_seconds, settings.min_session_seconds),
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1

@@ -99,7 +99,7 @@ class NameEar:
             self._asked = False
         elif _ASKED.search(text):
             self._asked = True
-        heard = _addressed(text)
+        heard = _addressed(text) or self._known(text)
         if heard is None or heard.name is None:
             return None
         if self.name is None:
@@ -108,6 +108,13 @@ class NameEar:
         if self.name.startswith(heard.name) or heard.name.startswith(self.name):
             return NameHeard(None, heard.title, heard.start, heard.end)
         return None
+
+    def _known(self, text: str) -> NameHeard | None:
+        """Find a rare name, known already, with a title: 由先生请核对一下."""
+        match = self.name and re.search(rf"{re.escape(self.name[0])}(先生|女士)", text)
+        if not match:
+            return None
+        return NameHeard(self.name, _TITLES[match[1]], match.start(), match.end())
 
     def caller(self, text: str) -> NameHeard | None:
         """Hear the citizen; return what was learnt about his name, or None."""
@@ -179,7 +186,9 @@ def _introduced(text: str) -> NameHeard | None:
         if name and not _OTHERS.search(text[: match.start()]):
             found = NameHeard(name, None, match.start(), match.end() + len(name))
     for match in _FAMILY.finditer(text):
-        heard = _after_family(text, match)
+        if _is_others(text, match):
+            continue
+        heard = _spelled_family(text, match) or _after_family(text, match)
         if heard and heard.name and not (found and (found.name or "").startswith(heard.name)):
             found = heard
     if found is None:
@@ -187,11 +196,15 @@ def _introduced(text: str) -> NameHeard | None:
     return found
 
 
-def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
-    before, after = text[: match.start()], text[match.end() :]
+def _is_others(text: str, match: re.Match[str]) -> bool:
+    """Tell whether 姓 is said of somebody else, or denied."""
+    before = text[: match.start()]
     others = _OTHERS.search(before) and not _MYSELF.search(before)
-    if match["no"] or _NOT_FAMILY.search(before) or others:
-        return None
+    return bool(match["no"] or _NOT_FAMILY.search(before) or others)
+
+
+def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
+    after = text[match.end() :]
     family = family_of(after)
     if family is None:
         # A rare name, or one the recogniser misheard, is believed of himself (我姓…) or when
@@ -216,6 +229,15 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     if given:
         return NameHeard(family + given[1], None, match.start(), end + given.end())
     return NameHeard(family, None, match.start(), end)
+
+
+def _spelled_family(text: str, match: re.Match[str]) -> NameHeard | None:
+    """Find the family name of 姓弓长张."""
+    spelling, parts = _parts()
+    spelled = spelling.match(text, match.end())
+    if spelled is None or not _sounds_like(parts[spelled[1]], spelled[2]):
+        return None
+    return NameHeard(parts[spelled[1]], None, match.start(), spelled.end())
 
 
 def _nicknamed(text: str) -> NameHeard | None:

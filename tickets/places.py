@@ -40,7 +40,7 @@ _TAILS: dict[Kind, re.Pattern[str]] = {
     "estate": re.compile(_BUILDING),
     "village": re.compile(r"(?:村委会)?(?:\d+(?:组|队))?(?:\d+号(?!线))?"),
     "landmark": re.compile(
-        r"(?:[东南西北]门|[东南西北]区)?(?:[A-Za-z\d]+座|\d+号?楼(?!下)|\d+层)?(?:\d{3,4}室?)?"
+        r"(?:第?[\d一二三四五六七八九]期)?(?:[东南西北]门|[东南西北]区)?(?:[A-Za-z\d]+座|\d+号?楼(?!下)|\d+层)?(?:\d{3,4}室?)?"
     ),
     "town": re.compile(r"(?:办事处)?"),
     "district": re.compile(""),
@@ -64,6 +64,10 @@ _FROM_TO = re.compile(
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
+_NATURE = frozenset("湖河江山港塘桥浜")
+_ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
+_DATES = frozenset({"五一", "五四", "七一", "八一"})
+_BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
 _DIRECTION = "东南西北中上下前后新老"
 # Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
 _COMMON_WORDS = frozenset({"n", "v", "vn", "d", "i", "l"})
@@ -73,6 +77,7 @@ _PLAIN = "大小老新旧好全本该此每各某整上下里外前后左右马�
 _AFTER_THIS = ("里", "边", "个", "儿", "些", "条", "家", "座", "位", "块", "片")
 _MEASURES = ("个", "家", "条", "座", "位")
 _LONGEST_NAME = 10
+_SHORT_NAME = 3
 _CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
 
 
@@ -211,12 +216,14 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         kind = kinds[ending]
         position = match.end()
         begin = name_start(text, match.start(), floor)
+        if 0 < floor < match.start() and kind == "town" and match.start() - floor <= _SHORT_NAME:
+            begin = floor  # 金州区 + 向应街道: after a district all of it is the name
         if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end):
             continue
-        if kind == "weak" or ending in _needs_context():
+        if kind == "weak" or (ending in _needs_context() and not _is_on_the_map(name)):
             if not _is_there(text, begin, end, asked=asked or 0 < floor == begin) or _GOES_ON.match(
                 text, end
             ):
@@ -229,6 +236,12 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         if building and (place := _plain(text, floor, building.end())):
             yield place
             floor = position = place.end
+
+
+def _is_on_the_map(name: str) -> bool:
+    """Tell whether the dictionary knows the whole name as a district: 甘井子区."""
+    words = cut(name)
+    return len(words) == 1 and words[0].kind == "ns" and name[-1] in "区县市"
 
 
 def _noun_start(text: str, end: int, floor: int) -> int:
@@ -253,7 +266,8 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
                 following = None
         if following is None or _is_followed_badly(text, following[0], following.end()):
             return ending, end
-        if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end:
+        natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
+        if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
             return ending, end
         ending, end = following[0], following.end()
         if end - start > 2 * _LONGEST_NAME:
@@ -268,10 +282,15 @@ def _is_followed_badly(text: str, ending: str, end: int) -> bool:
 def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
     """Tell whether a candidate names a place: 长庆街, not 逛街, 这条街 or 两层楼高 + 路."""
     stem = name.removesuffix(ending)
-    if not stem or name in _never() or _is_followed_badly(text, ending, end):
-        return False
+    if not stem:
+        return re.match(r"第?[\d一二三四五六]期", text[end:]) is not None  # 软件园三期
     tails = rules.load("places")["not_a_place"]["tails"]
-    if stem.endswith(tuple(tails)) or text[max(0, begin - 1) : begin] + stem in tails:
+    if (
+        name in _never()
+        or _is_followed_badly(text, ending, end)
+        or stem.endswith(tuple(tails))
+        or text[max(0, begin - 1) : begin] + stem in tails
+    ):
         return False
     numbered = re.match(r"\d+号", text[end:]) is not None
     if stem == "院" or _MEASURED.search(stem) or (not numbered and _is_common_word(name, ending)):
@@ -279,7 +298,10 @@ def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
     at = _AT.search(text[:begin]) is not None
     if ending in {"路", "街"} and re.fullmatch(r"[\d一二三四五六七八九十百]+", stem):
         # 十三路 is a bus, 五一路 a street: it takes a house number or a preposition to tell.
-        return numbered or (len(stem) > 1 and at)
+        joined = text[max(0, begin - 1) : begin] in {"和", "与", "跟", "到"}
+        placed = at or joined or _ROADS_MEET.match(text, end)
+        dated = stem in _DATES and not _BUS.match(text, end)
+        return numbered or dated or (len(stem) > 1 and bool(placed))
     if len(stem) == 1 and stem in _PLAIN:
         placed = at or re.match(r"\d", text[end:]) or NEAR.match(text, end)
         return bool(placed) and ending not in _needs_context()
@@ -298,8 +320,13 @@ def _is_common_word(name: str, ending: str) -> bool:
 
 def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
     """Tell whether the talk says that something is at this place."""
-    return asked or bool(
-        _AT.search(text[:begin]) or NEAR.match(text, end) or re.match(r"\d", text[end:])
+    on_it = text[end - 1] in "桥架速" and text[end : end + 1] in {"上", "下"}
+    return bool(
+        asked
+        or on_it
+        or _AT.search(text[:begin])
+        or NEAR.match(text, end)
+        or re.match(r"\d", text[end:])
     )
 
 

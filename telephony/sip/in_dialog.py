@@ -350,7 +350,10 @@ class InviteDialog:
         question, self._question = self._question, None
         if question is None:
             return []
-        self.negotiation.accept(sdp)
+        if self.negotiation.pending == "theirs":
+            self.negotiation.accept(sdp)
+        else:  # the question was a re-INVITE without an offer: this is ours
+            self.negotiation.propose(sdp, whose="ours")
         match question:
             case _Ack(cseq):
                 effects = self._acknowledge(cseq, sdp)
@@ -457,9 +460,9 @@ class InviteDialog:
             return self._put_to_owner(request, sdp, now)
         if request.method == "UPDATE":
             return self._accept(request, None, now)
-        local = self.negotiation.local or ""
-        self.negotiation.propose(local, whose="ours")
-        return self._accept(request, local, now)
+        # our last description may mirror the peer's hold: what we offer now is the owner's to say
+        self._question, self._answer_by = request, None
+        return [Tell(LegReoffered(None))]
 
     def offered_in(self, prack: SipRequest, sdp: str, now: float) -> list[LegEffect]:
         """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""

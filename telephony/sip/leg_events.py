@@ -52,9 +52,14 @@ class LegConfirmed:
 
 @dataclass(frozen=True, slots=True)
 class LegReoffered:
-    """The peer offers another session description; the owner answers it, or refuses with 488."""
+    """The peer offers another session description; the owner answers it, or refuses with 488.
 
-    sdp: str
+    Attributes:
+        sdp: the offer; None: a re-INVITE without one (§14.2). Then the owner's answer is an offer,
+            of everything that he can do, and what the peer says to it comes as LegConfirmed.
+    """
+
+    sdp: str | None
 
 
 @dataclass(frozen=True, slots=True)

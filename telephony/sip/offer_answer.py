@@ -74,6 +74,11 @@ class RemoteAudio:
     direction: Direction
     ptime: int
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it wants to be sent anything: it is not holding us."""
+        return self.direction in {"sendrecv", "recvonly"}
+
 
 def parse_audio(sdp: str) -> RemoteAudio:
     """Read the first audio stream that we can take part in.
@@ -90,7 +95,7 @@ def is_listening(sdp: str) -> bool:
     if not any(sign in sdp for sign in _SIGNS_OF_HOLD):
         return True  # nearly always: the description need not be read
     try:
-        return parse_audio(sdp).direction in {"sendrecv", "recvonly"}
+        return parse_audio(sdp).is_listening
     except SdpError:
         return True
 

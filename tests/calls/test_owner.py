@@ -159,6 +159,35 @@ async def test_a_reinvite_keeps_the_codec_that_its_answer_names(house: House) ->
 
 
 @pytest.mark.parametrize("side", ["caller", "agent"])
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+async def test_who_holds_is_sent_nothing_until_he_resumes(
+    house: House, side: str, direction: str
+) -> None:
+    """RFC 3264 §8.4; §6.1: what answers sendonly is recvonly."""
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    phone = await house.phone()
+    phone.pick_up()
+    await house.until_talking()
+    leg = citizen if side == "caller" else phone
+    (session,) = (name for name in house.media.sessions if f".{side}" in name)
+
+    async def is_sent_to(host: str) -> None:
+        async with asyncio.timeout(1):
+            while house.media.sessions[session]["host"] != host:  # noqa: ASYNC110 - a stand-in's books
+                await asyncio.sleep(0)
+
+    leg.on_event(LegReoffered(sdp().replace("a=sendrecv", f"a={direction}")))
+    await is_sent_to("0.0.0.0")
+    mirrored = {"sendonly": "recvonly", "inactive": "inactive"}[direction]
+    assert f"a={mirrored}" in leg.answers[-1]
+    leg.on_event(LegReoffered(None))  # he asks what we can do
+    assert "a=sendrecv" in leg.answers[-1]
+    leg.on_event(LegConfirmed(sdp(port=4408)))
+    await is_sent_to("127.0.0.1")
+
+
+@pytest.mark.parametrize("side", ["caller", "agent"])
 async def test_each_side_sees_one_session_whose_version_counts_up(house: House, side: str) -> None:
     """RFC 3264 §8: same origin, version one more when something has changed."""
     await house.ready_agent("1001")

@@ -228,6 +228,10 @@ def test_unknown_option_like_no_other_has_no_suggestion() -> None:
             "HOTLINE_SIP__MIN_EXPIRES: sip: wanted min_expires <= default_expires <= max_expires",
         ),
         (
+            {"HOTLINE_SIP__MIN_SESSION_SECONDS": "3600"},
+            "HOTLINE_SIP__MIN_SESSION_SECONDS: sip: wanted min_session_seconds <= session_seconds",
+        ),
+        (
             {"HOTLINE_MEDIA__PORT_LAST": "20001"},
             "HOTLINE_MEDIA__PORT_LAST: media: wanted port_last at least 3 above port_first",
         ),

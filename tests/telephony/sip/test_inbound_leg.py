@@ -404,13 +404,14 @@ def test_a_reoffer_moves_the_target() -> None:
 def test_a_reinvite_without_an_offer_gets_our_description_and_the_ack_brings_theirs() -> None:
     called = talking()
     theirs = request("INVITE", cseq=2)
-    assert called.do(GotRequest(theirs)) == [Reply(theirs, 200, sdp=ANSWER)]
+    assert called.do(GotRequest(theirs)) == [Tell(LegReoffered(None))]
+    assert called.do(Answer(ANSWER)) == [Reply(theirs, 200, sdp=ANSWER)]
     assert called.do(GotRequest(request("ACK", cseq=2, body=OTHER))) == [Tell(LegConfirmed(OTHER))]
 
 
 def test_a_reinvite_without_an_offer_whose_ack_brings_nothing_changes_nothing() -> None:
     called = talking()
-    called.do(GotRequest(request("INVITE", cseq=2)))
+    called.do(GotRequest(request("INVITE", cseq=2)), Answer(ANSWER))
     assert called.do(GotRequest(request("ACK", cseq=2))) == []
     assert not called.leg.over
 
