@@ -241,6 +241,8 @@ class AbuseSettings(Section):
     """From all of these together."""
     answer_rate: Positive
     """Answers to one of these."""
+    answers_rate: Positive
+    """Answers to all of them together."""
     phone_rate: Positive
     """From one source at which somebody has registered."""
     trunk_rate: Positive

@@ -56,6 +56,7 @@ def abuse_policy(settings: AbuseSettings) -> AbusePolicy:
         strangers=settings.stranger_rate,
         all_strangers=settings.strangers_rate,
         answers=settings.answer_rate,
+        all_answers=settings.answers_rate,
         users=settings.phone_rate,
         trunks=settings.trunk_rate,
         bans=BanPolicy(

@@ -13,6 +13,7 @@ from tests.support.node import PASSWORD, Api, RunningNode, running_node, until
 
 AGENTS = [str(number) for number in range(1001, 1017)]
 NO_ANSWER_SECONDS = 3
+GENEROUS = [f"abuse__{rate}_rate" for rate in ("stranger", "strangers", "answer", "answers")]
 #: What the log never holds, whatever is sent to us.
 TROUBLE = ("Traceback", "call_step_failed", "exception")
 #: The only trunk; 127.0.0.2 and the like are strangers.
@@ -26,7 +27,9 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         "agents__seed": ",".join(AGENTS),
         "asr__enabled": "false",
         "sip__no_answer_seconds": NO_ANSWER_SECONDS,
-        "trunks__allow": f"{TRUNK}/32",
+        "trunks__local__networks": f"{TRUNK}/32",
+        # Everything that these tests' strangers send is to be read; test_abuse.py has the limits.
+        **dict.fromkeys(GENEROUS, 100_000),
     }
     async with running_node(tmp_path_factory.mktemp("sip") / "node", settings) as node:
         yield node

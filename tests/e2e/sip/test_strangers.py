@@ -65,7 +65,7 @@ async def test_a_dialogs_name_without_its_tags_moves_nothing(
                 await stranger.response(f"481 {method}")
             forged.branch = talk.citizen.branch
             forged.cancel()  # §9.2: another sender's branch is another transaction's
-            await stranger.response("481 CANCEL")
+            await _has_read_everything(stranger, sip)
         await talk.is_heard()
         await talk.citizen_hangs_up()
 
@@ -170,8 +170,13 @@ async def _pour(
         for number, datagram in enumerate(datagrams):
             source.sendto(datagram, targets[number % len(targets)])
             if number % BURST == 0:
-                asker.ask("OPTIONS")
-                await stranger.response("200 OPTIONS")
+                await _has_read_everything(stranger, sip, asker)
+
+
+async def _has_read_everything(stranger: RawSip, sip: Address, asker: Caller | None = None) -> None:
+    """Wait until the node has answered what was sent after everything else."""
+    (asker or Caller(stranger, sip)).ask("OPTIONS")
+    await stranger.response("200 OPTIONS")
 
 
 def _resident_kb(pid: int) -> int:
