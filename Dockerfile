@@ -1,7 +1,7 @@
 # One node in a container: the same set-up as `make run`, in an image of its own user.
 #
 #   docker build -t hotline .
-#   docker run --rm --init -p 8080:8080 -p 5060:5060/udp -p 20000-20199:20000-20199/udp \
+#   docker run --rm --init -p 8080:8080 -p 5060:5060/udp -p 5060:5060 -p 20000-20199:20000-20199/udp \
 #     -e HOTLINE_SIP__ADVERTISED_HOST=<address of this machine> \
 #     -e HOTLINE_TRUNKS__LOCAL__NETWORKS=<network of the trunk> -v hotline:/var/lib/hotline hotline
 #
@@ -44,7 +44,7 @@ ENV HOTLINE_NODE__DATA_DIR=/var/lib/hotline \
     PATH=/srv/hotline/.venv/bin:$PATH
 USER hotline
 VOLUME /var/lib/hotline
-EXPOSE 8080/tcp 5060/udp 20000-20199/udp
+EXPOSE 8080/tcp 5060/udp 5060/tcp 20000-20199/udp
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/api/v1/health', timeout=4)"]
 STOPSIGNAL SIGTERM

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from aiosipua import SipRequest, SipResponse
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 
 from telephony.sip.client_transaction import (
     ClientTransaction,
@@ -70,6 +72,8 @@ from telephony.sip.transaction import (
 )
 from telephony.sip.transaction_layer import TransactionLayer
 from telephony.sip.via import push_via, response_destination, stamp_source, top_via
+from telephony.transport.framing import Frame, Message, SipStream
+from telephony.transport.websocket import SipWebSocket
 
 TORTURE = Path(__file__).parent.parent / "tests" / "telephony" / "sip" / "torture"
 SOURCE = ("192.0.2.7", 5071)
@@ -94,6 +98,11 @@ HEADERS = (
     ("Expires", "3"),
     ("Reason", 'Q.850;cause=16;text="done"'),
     ("WWW-Authenticate", 'Digest realm="x", nonce="y", qop="auth"'),
+)
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: sip\r\n\r\n"
 )
 GUARD = DigestGuard(realm="hotline", secret=b"fuzz")
 SECRET = hash_secret("1001", "hotline", "pw", "MD5")
@@ -224,6 +233,31 @@ def fuzz_digest(data: bytes) -> None:
         verdict = GUARD.judge(given, ha1=SECRET, method="REGISTER", uri="sip:h", now=1000.0)
         if verdict == "ok":
             raise AssertionError("a guess has opened the door")
+
+
+def fuzz_stream(data: bytes) -> None:
+    """Read a stream whole and in pieces; whatever is a message goes on."""
+    whole = SipStream().feed(data)
+    script, at, reader, pieces = Script(data), 0, SipStream(), list[Frame]()
+    while at < len(data):
+        size = 1 + script.number(40)
+        pieces += reader.feed(data[at : at + size])
+        at += size
+    if pieces != whole:
+        raise AssertionError("the pieces say something else than the whole")
+    for frame in whole:
+        if isinstance(frame, Message):
+            fuzz_message(frame.data)
+
+
+def fuzz_websocket(data: bytes) -> None:
+    """Read a WebSocket connection, from its first byte and after a good handshake."""
+    SipWebSocket().feed(data)
+    codec = SipWebSocket()
+    codec.feed(HANDSHAKE)
+    for frame in codec.feed(data):
+        if isinstance(frame, Message):
+            fuzz_message(frame.data)
 
 
 # Transactions
@@ -462,6 +496,8 @@ def _leg_input(script: Script, party: Party) -> LegInput | None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "message": fuzz_message,
+    "stream": fuzz_stream,
+    "websocket": fuzz_websocket,
     "sdp": fuzz_sdp,
     "digest": fuzz_digest,
     "transactions": fuzz_transactions,
@@ -473,6 +509,15 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 def seeds(target: str) -> Iterator[bytes]:
     """Give a target something to begin with."""
     match target:
+        case "stream":
+            messages = [path.read_bytes() for path in sorted(TORTURE.glob("*.dat"))]
+            yield from messages
+            yield b"\r\n\r\n".join(messages)
+        case "websocket":
+            yield HANDSHAKE
+            for path in sorted(TORTURE.glob("*.dat")):
+                frame = WebSocketFrame(Opcode.BINARY, path.read_bytes())
+                yield frame.serialize(mask=True)
         case "message":
             yield from (path.read_bytes() for path in sorted(TORTURE.glob("*.dat")))
         case "sdp":

@@ -28,6 +28,7 @@ from pydantic import (
 from config.errors import ConfigError
 from config.explain import explain
 from config.layers import read_layers
+from config.listeners import read_listener
 
 __all__ = ["ConfigError", "Settings", "load"]
 
@@ -139,6 +140,44 @@ class NodeSettings(Section):
     """How long stopping waits for calls to be hung up and results to be written."""
 
 
+class ListenerSettings(Section):
+    """One more address to be reached at."""
+
+    transport: Literal["UDP", "TCP", "TLS", "WS", "WSS"]
+    """What is spoken there."""
+    host: Text
+    """An address of this machine; 0.0.0.0 and :: are all of a family."""
+    port: Port
+    """The port."""
+    advertised: HostPort = None
+    """What we say about it in Via and Contact; None: the node finds it."""
+
+
+Listener = Annotated[ListenerSettings, BeforeValidator(read_listener)]
+Listeners = Annotated[tuple[Listener, ...], BeforeValidator(_split)]
+
+
+class TlsSettings(Section):
+    """Certificates for SIP over TLS and secure WebSocket."""
+
+    certificate: OptionalPath
+    """Ours, with its chain, PEM; None: the node makes one that proves nothing."""
+    key: OptionalPath
+    """Its private key, PEM, not encrypted."""
+    ca: OptionalPath
+    """Those who sign our peers' certificates, PEM; None: clients are not asked for one."""
+    trunks_need_certificate: bool
+    """Whether a trunk's calls are taken only with a certificate that ``ca`` has signed."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together")
+        if self.trunks_need_certificate and self.ca is None:
+            raise ValueError("trunks_need_certificate with ca")
+        return self
+
+
 class SipSettings(Section):
     """Signalling."""
 
@@ -148,6 +187,14 @@ class SipSettings(Section):
     """UDP and TCP port there."""
     advertised_host: OptionalText
     """The address we give ourselves in Via and Contact; None: the node finds it."""
+    listeners: Listeners
+    """Further addresses to be reached at."""
+    max_connections_per_source: Annotated[int, Field(ge=1)]
+    """TCP, TLS and WebSocket connections from one address at once."""
+    connection_idle_seconds: Seconds
+    """A connection on which nothing comes and goes for so long is closed."""
+    qualify_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """How often a registered phone is asked by OPTIONS whether it is there; 0: never."""
     realm: Text
     """The realm of digest authentication; stored passwords are bound to it."""
     nonce_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
@@ -185,6 +232,8 @@ class TrunkSettings(Section):
     """Networks from which its calls are taken."""
     address: HostPort = None
     """Where calls to it are sent, ``host`` or ``host:port``; None: it only brings calls."""
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    """By what it is called."""
     domain: OptionalText = None
     """The host part of the addresses at it; None: as ``address``."""
     priority: Rank = 0
@@ -521,6 +570,7 @@ class Settings(Section):
 
     node: NodeSettings
     sip: SipSettings
+    tls: TlsSettings
     trunks: dict[Name, TrunkSettings]
     numbers: NumberSettings
     abuse: AbuseSettings

@@ -14,7 +14,8 @@ def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool
     addresses = Table.grid(padding=(0, 2))
     addresses.add_row("Agent desktop 坐席桌面", f"[bold cyan]{web}[/]")
     addresses.add_row("API", f"{web}api/docs")
-    addresses.add_row("SIP (UDP, TCP)", f"[bold cyan]{host}:{port}[/]")
+    for transports, address in _listeners(running):
+        addresses.add_row(f"SIP ({transports})", f"[bold cyan]{address}[/]")
     addresses.add_row(
         "Lines 号码", ", ".join(f"[bold]{number}[/] {name}" for number, name in lines.items())
     )
@@ -52,6 +53,15 @@ def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool
             )
         )
     return Group(*parts)
+
+
+def _listeners(running: Running) -> list[tuple[str, str]]:
+    """Return what is spoken where: transports with one address stand together."""
+    spoken: dict[str, list[str]] = {}
+    for transport, (host, port) in running.sip_listeners:
+        shown = f"\\[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        spoken.setdefault(shown, []).append(transport)
+    return [(", ".join(transports), address) for address, transports in spoken.items()]
 
 
 def _accounts(running: Running) -> Table:

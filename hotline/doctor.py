@@ -213,6 +213,10 @@ def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
     sip, web, media = settings.sip, settings.web, settings.media
     yield _port("SIP", "sip.port", sip.host, sip.port, socket.SOCK_DGRAM)
     yield _port("SIP over TCP", "sip.port", sip.host, sip.port, socket.SOCK_STREAM)
+    for one in sip.listeners:
+        kind = socket.SOCK_DGRAM if one.transport == "UDP" else socket.SOCK_STREAM
+        name = f"SIP over {one.transport} on {one.port}"
+        yield _port(name, "sip.listeners", one.host, one.port, kind)
     yield _port("web", "web.port", web.host, web.port, socket.SOCK_STREAM)
     yield _port("RTP", "media.port_first", media.host, media.port_first, socket.SOCK_DGRAM)
     host = advertised_host(sip.host, sip.advertised_host)

@@ -3,9 +3,11 @@
 from config.settings import AbuseSettings, Settings, SipSettings, TrunkSettings
 from telephony.abuse.bans import BanPolicy
 from telephony.abuse.gatekeeper import AbusePolicy
-from telephony.sip.via import DEFAULT_PORT
+from telephony.sip.hop import Transport, default_port
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
+
+_TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 
 def trunks(settings: Settings) -> list[Trunk]:
@@ -22,11 +24,13 @@ def _trunk(
     name: str, settings: TrunkSettings, *, inbound: NumberRules, outbound: NumberRules
 ) -> Trunk:
     host, port = settings.address or (None, None)
+    transport = _TRANSPORTS[settings.transport]
     return Trunk(
         name=name,
         networks=settings.networks,
         host=host,
-        port=port or DEFAULT_PORT,
+        port=port or default_port(transport),
+        transport=transport,
         domain=settings.domain,
         priority=settings.priority,
         weight=settings.weight,

@@ -53,11 +53,13 @@ from hotline.health import HealthBoard
 from hotline.node import Node, Part, nothing
 from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
 from hotline.seed import Credentials, seed
+from hotline.sip_listeners import further_listeners, tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from telephony.sip.session_timer import SessionPolicy
+from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
@@ -91,6 +93,7 @@ class Running:
 
     web: tuple[str, int] = ("", 0)
     sip: tuple[str, int] = ("", 0)
+    sip_listeners: Sequence[tuple[str, tuple[str, int]]] = ()
     mqtt: tuple[str, int] = ("", 0)
     credentials: Sequence[Credentials] = ()
     model: str = ""
@@ -393,6 +396,13 @@ class Wiring:
             on_registered=self._on_registered,
             advertised=reached,
             session=SessionPolicy(settings.session_seconds, settings.min_session_seconds),
+            connections=ConnectionLimits(
+                per_source=settings.max_connections_per_source,
+                idle_seconds=settings.connection_idle_seconds,
+            ),
+            tls=tls(self._settings, self._directory.root / "tls"),
+            certified_trunks=self._settings.tls.trunks_need_certificate,
+            qualify_seconds=settings.qualify_seconds or None,
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1
@@ -421,8 +431,12 @@ class Wiring:
         self.floor.on_offer = self.calls.on_offer
 
         async def start() -> None:
-            await self.gateway.open(settings.host, settings.port)
+            further = further_listeners(self._settings)
+            await self.gateway.open(settings.host, settings.port, further=further)
             self.running.sip = reached
+            self.running.sip_listeners = [
+                (bound.transport, bound.advertised) for bound in self.gateway.endpoint.listeners
+            ]
             self._show_trunks()
             self.health.count("sip", self._count_sip)
             self.health.count("calls", self._count_calls)

@@ -36,6 +36,7 @@ from telephony.sip.message import (
     parse_message,
     tag_of,
 )
+from telephony.sip.name_addr import sip_uri
 from telephony.sip.rate_limit import RateLimiter
 from telephony.sip.server_transaction import ServerTransaction, server_transaction
 from telephony.sip.transaction import (
@@ -67,6 +68,7 @@ from telephony.sip.via import (
 from telephony.transport.connection import ConnectionLimits
 from telephony.transport.layer import TransportLayer
 from telephony.transport.listener import Bound, Listener
+from telephony.transport.tls import Tls
 
 __all__ = ["ClientTransactionHandle", "IncomingRequest", "SipEndpoint"]
 
@@ -120,6 +122,7 @@ class SipEndpoint:
         door: says what is read, and who gets a transaction.
         limits: of connections.
         on_flow_lost: told of each connection that is gone.
+        tls: for TLS and WSS listeners.
 
     Attributes:
         local: the bound address of the first listener, once open.
@@ -137,6 +140,7 @@ class SipEndpoint:
         door: Door = OpenDoor(),  # noqa: B008 - without state
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         on_flow_lost: Callable[[Hop], None] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.local: Address = ("", 0)
         self.advertised: Address = advertised or ("", 0)
@@ -147,7 +151,7 @@ class SipEndpoint:
         self._door = door
         self._on_flow_lost = on_flow_lost
         self._transports = TransportLayer(
-            on_message=self.message_received, on_lost=self._flow_lost, limits=limits
+            on_message=self.message_received, on_lost=self._flow_lost, limits=limits, tls=tls
         )
         self._layer = TransactionLayer()
         self._users: dict[_Transaction, _User] = {}
@@ -209,11 +213,30 @@ class SipEndpoint:
         self._layer = TransactionLayer()
         await self._transports.close()
 
+    def is_alive(self, hop: Hop) -> bool:
+        """Tell whether the flow of a hop is there."""
+        return self._transports.alive(hop)
+
     def reached_at(self, destination: Destination) -> tuple[Transport, Address]:
         """Return how a peer there reaches us: what stands in Via and Contact."""
         hop = as_hop(destination)
         bound = self._transports.listener_for(hop)
         return hop.transport, self.advertised if bound is None else bound.advertised
+
+    def contact(self, user: str, destination: Destination, *, like: str = "sip:") -> str:
+        """Return our URI, for Contact, as a peer there reaches us.
+
+        Args:
+            user: its user part.
+            destination: the peer.
+            like: the Request-URI of the message. RFC 3261 §12.1.1: where it is a sips URI, "the
+                Contact … MUST be a SIPS URI".
+        """
+        transport, us = self.reached_at(destination)
+        uri = sip_uri(user, us)
+        if like[:5].lower() == "sips:":
+            return f"sips{uri[3:]}" + (";transport=ws" if transport == "WSS" else "")
+        return uri if transport == "UDP" else f"{uri};transport={transport.lower()}"
 
     # What a user asks for
 

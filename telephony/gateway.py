@@ -16,6 +16,7 @@ from telephony.bindings import Binding, BindingStore
 from telephony.endpoint import MAIN_TRANSPORTS, RFC_TIMERS, IncomingRequest, SipEndpoint
 from telephony.leg import Address, Leg, LegEvent, LegWire
 from telephony.leg_book import LegBook
+from telephony.qualify import Qualifier
 from telephony.registration import RegistrationService
 from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
 from telephony.sip.digest import DigestGuard
@@ -40,7 +41,9 @@ from telephony.sip.registrar import Limits
 from telephony.sip.screening import called_number, has_looped, objection
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
+from telephony.transport.connection import ConnectionLimits
 from telephony.transport.listener import Listener
+from telephony.transport.tls import Tls
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Trunk
 from telephony.trunks.service import TrunkService, TrunkStatus
@@ -78,6 +81,12 @@ class SipGateway:
         nonce_secret: shared by the nodes of a cluster; default a random one.
         session: the session timers' intervals (RFC 4028).
         abuse: what strangers, users and trunks may send, and when a source is banned.
+        connections: limits of TCP, TLS and WebSocket connections.
+        tls: our certificate, for TLS and WSS listeners.
+        certified_trunks: a trunk's calls are taken over TLS only, from whoever shows a certificate
+            that we trust.
+        qualify_seconds: how often registered phones are asked by OPTIONS whether they are there;
+            None: never.
         drop: asked for each datagram; True loses it. For tests.
 
     Attributes:
@@ -105,6 +114,10 @@ class SipGateway:
         session: SessionPolicy = SessionPolicy(),  # noqa: B008 - frozen
         abuse: AbusePolicy = AbusePolicy(),  # noqa: B008 - frozen
         drop: Callable[[], bool] | None = None,
+        connections: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+        tls: Tls | None = None,
+        certified_trunks: bool = False,
+        qualify_seconds: float | None = None,
     ) -> None:
         self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
         self._bindings = bindings
@@ -122,6 +135,7 @@ class SipGateway:
             bindings=bindings,
             limits=limits,
             on_registered=on_registered or (lambda _aor, _count: None),
+            is_alive=lambda hop: self.endpoint.is_alive(hop),  # noqa: PLW0108 - it is made below
         )
         self.endpoint = SipEndpoint(
             on_request=self._on_request,
@@ -133,8 +147,12 @@ class SipGateway:
                 in_call=self._is_in_call,
                 answers_challenge=self._authenticator.answers_challenge,
             ),
+            limits=connections,
             on_flow_lost=self._registration.flow_lost,
+            tls=tls,
         )
+        self._certified_trunks = certified_trunks
+        self._qualify_seconds = qualify_seconds
         self._book = LegBook()
         self.legs: Mapping[str, Leg] = MappingProxyType(self._book.legs)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -162,6 +180,13 @@ class SipGateway:
             on_change=self._note,
             on_attempt=self._on_attempt,
         )
+        if self._qualify_seconds is not None:
+            self._registration.qualifier = Qualifier(
+                self.endpoint,
+                every=self._qualify_seconds,
+                product=self._user_agent,
+                on_gone=self._registration.drop,
+            )
         await self._registration.resume()
         await self._trust_registered()
         await self.trunks.open(self.endpoint, product=self._user_agent)
@@ -329,7 +354,7 @@ class SipGateway:
                 to=route.uri,
                 caller=route.caller,
                 display=display,
-                us=self.endpoint.advertised,
+                us=self._reached_at(route.destination),
                 domain=route.domain,
                 tag=tag,
                 call_id=call_id,
@@ -515,6 +540,9 @@ class SipGateway:
         elif (trunk := self.trunks.find(incoming.source[0])) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
+        elif self._certified_trunks and not incoming.certified:
+            log.warning("trunk_without_certificate", trunk=trunk.name, source=incoming.source[0])
+            refusal = Reply(request, 403)
         elif self._book.is_merged(request):
             refusal = Reply(request, 482)
         else:
@@ -583,11 +611,8 @@ class SipGateway:
     def _reached_at(self, destination: Destination) -> Address:
         return self.endpoint.reached_at(destination)[1]
 
-    def _contact(self, destination: Destination) -> str:
-        """Return our URI as a peer there reaches us (RFC 3261 §19.1.1: transport=)."""
-        transport, us = self.endpoint.reached_at(destination)
-        uri = sip_uri("hotline", us)
-        return uri if transport == "UDP" else f"{uri};transport={transport.lower()}"
+    def _contact(self, destination: Destination, like: str) -> str:
+        return self.endpoint.contact("hotline", destination, like=like)
 
     def _reply(self, incoming: IncomingRequest, reply: Reply) -> None:
         incoming.respond(
@@ -595,7 +620,7 @@ class SipGateway:
                 reply,
                 # §8.2.7: "generate the same tag … for the same request": by the request itself
                 local_tag="",
-                contact=self._contact(incoming.hop),
+                contact=self._contact(incoming.hop, incoming.request.uri),
                 headers=(("Server", self._user_agent),),
             )
         )

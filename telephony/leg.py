@@ -93,14 +93,14 @@ class LegWire:
 
     Attributes:
         endpoint: sends and receives.
-        contact: our URI, for Contact, as a peer there reaches us.
+        contact: our URI, for Contact, as a peer there reaches us, by the Request-URI it goes with.
         product: our name, for User-Agent and Server.
         on_change: told after every step: the leg's dialogs or its being over may have changed.
         on_attempt: told which trunk a call of ours tries, and what came of it.
     """
 
     endpoint: SipEndpoint
-    contact: Callable[[Destination], str]
+    contact: Callable[[Destination, str], str]
     product: str
     on_change: Callable[["Leg"], None]
     on_attempt: Callable[["Leg", Attempt], None] = lambda _leg, _attempt: None
@@ -325,13 +325,13 @@ class Leg:
             write_reply(
                 reply,
                 local_tag=tag,
-                contact=self.wire.contact(incoming.hop),
+                contact=self.wire.contact(incoming.hop, reply.to.uri),
                 headers=(("Server", self.wire.product),),
             )
         )
 
     def _write(self, request: OutgoingRequest) -> SipRequest:
-        message = request.to_message(contact=self.wire.contact(request.destination))
+        message = request.to_message(contact=self.wire.contact(request.destination, request.uri))
         message.headers.append("User-Agent", self.wire.product)
         return message
 

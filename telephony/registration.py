@@ -10,7 +10,8 @@ import structlog
 from aiosipua import SipRequest
 
 from telephony.authentication import Authenticator
-from telephony.bindings import BindingStore
+from telephony.bindings import Binding, BindingStore
+from telephony.qualify import Qualifier
 from telephony.sip.hop import Destination, Hop, as_hop
 from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
@@ -31,6 +32,10 @@ class RegistrationService:
         limits: expiry and number of bindings.
         on_registered: (aor, number of phones) after every change, also by expiry.
         wall_clock: Unix seconds.
+        is_alive: tells whether the connection that a REGISTER came over is still there.
+
+    Attributes:
+        qualifier: told which phones to ask whether they are there; None: nobody asks.
     """
 
     def __init__(
@@ -41,12 +46,15 @@ class RegistrationService:
         limits: Limits,
         on_registered: Callable[[str, int], None],
         wall_clock: Callable[[], float] = time.time,
+        is_alive: Callable[[Hop], bool] = lambda _hop: True,
     ) -> None:
         self._authenticator = authenticator
         self._bindings = bindings
         self._limits = limits
         self._on_registered = on_registered
         self._wall_clock = wall_clock
+        self._is_alive = is_alive
+        self.qualifier: Qualifier | None = None
         # Two REGISTERs of one phone must not overtake each other between reading and writing.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._expiries: dict[str, asyncio.TimerHandle] = {}
@@ -93,14 +101,26 @@ class RegistrationService:
             limits=self._limits,
         )
         for contact in decision.remove:
-            await self._bindings.remove(aor, contact)
+            await self._remove(aor, contact)
         for binding in decision.save:
-            if binding.hop.reliable:
-                self._on_flow.setdefault(binding.flow, {})[aor, binding.contact_uri] = None
-            await self._bindings.save(aor, binding)
+            await self._save(aor, binding)
         if decision.save or decision.remove:
             await self._tell(aor)
         return Reply(request, decision.status, decision.reason, headers=decision.headers)
+
+    async def _save(self, aor: str, binding: Binding) -> None:
+        await self._bindings.save(aor, binding)
+        if binding.hop.reliable:
+            self._on_flow.setdefault(binding.flow, {})[aor, binding.contact_uri] = None
+            if not self._is_alive(binding.hop):  # it went while its user was authenticated
+                self.flow_lost(binding.hop)
+        if self.qualifier is not None:
+            self.qualifier.watch(binding)
+
+    async def _remove(self, aor: str, contact: str) -> None:
+        await self._bindings.remove(aor, contact)
+        if self.qualifier is not None:
+            self.qualifier.forget((aor, contact))
 
     async def _tell(self, aor: str) -> None:
         """Tell how many phones there are now, and look again when the first of them expires."""
@@ -123,12 +143,16 @@ class RegistrationService:
         for aor, contact in self._on_flow.pop(hop.flow, ()):
             self._do(self._drop(aor, contact, hop.flow), f"flow-{aor}")
 
+    def drop(self, binding: Binding) -> None:
+        """Forget a phone that is silent, unless it has registered from elsewhere meanwhile."""
+        self._do(self._drop(binding.aor, binding.contact_uri, binding.flow), f"drop-{binding.aor}")
+
     async def _drop(self, aor: str, contact: str, flow: int | None) -> None:
         async with self._turns.setdefault(aor, asyncio.Lock()):
             for binding in await self._bindings.lookup(aor):
                 # it may have come back over another connection meanwhile
                 if binding.contact_uri == contact and binding.flow == flow:
-                    await self._bindings.remove(aor, contact)
+                    await self._remove(aor, contact)
                     await self._tell(aor)
 
     def _check(self, aor: str) -> None:
@@ -142,6 +166,8 @@ class RegistrationService:
 
     async def close(self) -> None:
         """Stop watching for expiries; the bindings stay."""
+        if self.qualifier is not None:
+            self.qualifier.close()
         for timer in self._expiries.values():
             timer.cancel()
         self._expiries.clear()

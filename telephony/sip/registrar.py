@@ -211,9 +211,13 @@ def _apply(
     current = [*kept.values(), *saved.values()]
     if len(current) > limits.bindings:
         return Decision(503, "Too Many Bindings")
+    contacts = tuple(("Contact", _write(binding, now)) for binding in current)
+    # RFC 5626 §6: the registrar says so when it will use the flows
+    flows = any(binding.reg_id is not None for binding in saved.values())
+    outbound = (("Require", "outbound"),) if flows and _lists(request, "outbound") else ()
     return Decision(
         200,
-        headers=tuple(("Contact", _write(binding, now)) for binding in current),
+        headers=contacts + outbound,
         save=tuple(saved.values()),
         remove=tuple(removed),
     )
@@ -231,6 +235,11 @@ def _same_phone(one: Binding, other: Binding) -> bool:
     # several flows at once numbers them.
     same = one.instance is not None and one.instance == other.instance
     return same and one.reg_id == other.reg_id
+
+
+def _lists(request: SipRequest, option: str) -> bool:
+    values = request.headers.get("Supported") + request.headers.get("Require")
+    return any(option == name.strip().lower() for value in values for name in value.split(","))
 
 
 def _reg_id(contact: NameAddr) -> int | None:

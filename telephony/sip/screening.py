@@ -14,6 +14,7 @@ from telephony.sip.via import Address, parse_via, sent_by
 METHODS = f"{ALLOW}, REGISTER"
 # the methods of IANA's registry that we have no use for
 _RECOGNIZED = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
+OUTBOUND = "outbound"  # RFC 5626 §11.1: of registrations
 _SCHEMES = ("sip", "sips", "tel")
 _EVENT_METHODS = ("SUBSCRIBE", "NOTIFY", "PUBLISH")
 
@@ -29,7 +30,8 @@ def objection(request: SipRequest) -> Reply | None:  # noqa: PLR0911 - one line 
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(request, 416)
     required = [name for value in request.headers.get("Require") for name in split_list(value)]
-    unknown = [name for name in required if name.lower() not in SUPPORTED]
+    known = (*SUPPORTED, OUTBOUND) if request.method == "REGISTER" else SUPPORTED
+    unknown = [name for name in required if name.lower() not in known]
     if unknown:
         return Reply(request, 420, headers=tuple(("Unsupported", name) for name in unknown))
     encoding = (request.headers.get_first("Content-Encoding") or "identity").lower()

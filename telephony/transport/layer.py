@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from typing import Literal
 
 import structlog
 
@@ -14,7 +15,11 @@ from telephony.sip.via import Address
 from telephony.transport.connection import Codec, Connection, ConnectionLimits
 from telephony.transport.framing import SipStream
 from telephony.transport.listener import Bound, Closable, Listener, advertise, only_ipv6
+from telephony.transport.tls import Tls
 from telephony.transport.udp import UdpSocket
+from telephony.transport.websocket import SipWebSocket
+
+CERTIFICATE_SECONDS = 2.0  # between two looks at the certificate's files
 
 _BACKLOG = 1024
 _CLOSE_SECONDS = 1.0  # for what is still to be written when the layer closes
@@ -30,6 +35,7 @@ class TransportLayer:
         on_message: given each message and the way back to its sender.
         on_lost: told of each connection that is gone.
         limits: of connections.
+        tls: for TLS and WSS; None: neither can be spoken.
 
     Attributes:
         bound: the listeners, in the order in which they were opened.
@@ -42,18 +48,21 @@ class TransportLayer:
         on_message: Callable[[bytes, Hop], None],
         on_lost: Callable[[Hop], None],
         limits: ConnectionLimits,
+        tls: Tls | None = None,
     ) -> None:
         self.bound: list[Bound] = []
         self.refused = 0
         self._on_message = on_message
         self._on_lost = on_lost
         self._limits = limits
+        self._tls = tls
         self._closables: list[Closable] = []
         self._sockets: dict[int, UdpSocket] = {}
         self._connections: dict[int, Connection] = {}
         self._by_peer: dict[tuple[Transport, Address], Connection] = {}
         self._per_source: Counter[str] = Counter()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         # Flows outlive us in the registrations that others keep; after a restart none may be taken
@@ -81,10 +90,11 @@ class TransportLayer:
             closable: Closable = udp
             self._sockets[flow] = udp
         else:
+            context = self._context("server", listener.transport)
             bound = await _bind(listener.host, listener.port)
             local = bound.getsockname()[:2]
             server = await asyncio.get_running_loop().create_server(
-                lambda: self._accepted(flow), sock=bound, ssl=self._tls(listener.transport)
+                lambda: self._accepted(flow), sock=bound, ssl=context
             )
             closable = server
         self._closables.append(closable)
@@ -121,10 +131,21 @@ class TransportLayer:
                 return opened
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _tls(self, transport: Transport) -> ssl.SSLContext | None:
-        if transport in {"TLS", "WSS"}:
-            raise OSError("no certificate")
-        return None
+    def _context(self, side: Literal["server", "client"], of: Transport) -> ssl.SSLContext | None:
+        if of not in {"TLS", "WSS"}:
+            return None
+        if self._tls is None:
+            raise OSError(f"{of} needs a certificate")
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(
+                self._watch_certificate(self._tls), name="tls-files"
+            )
+        return self._tls.server if side == "server" else self._tls.client
+
+    async def _watch_certificate(self, tls: Tls) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+            tls.reload_if_changed()
 
     def _accepted(self, listener: int) -> Connection:
         bound = self.bound[listener - 1]
@@ -150,6 +171,10 @@ class TransportLayer:
         for task in list(self._connecting):
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
         for connection in list(self._connections.values()):
             connection.close()
         try:
@@ -227,7 +252,7 @@ class TransportLayer:
                 await loop.create_connection(
                     lambda: connection,
                     *connection.peer,
-                    ssl=self._tls(connection.transport),
+                    ssl=self._context("client", connection.transport),
                     local_addr=connection.bound.source,
                 )
             made = True
@@ -282,8 +307,7 @@ class TransportLayer:
 
 
 def _codec(transport: Transport) -> Codec:
-    del transport
-    return SipStream()
+    return SipWebSocket() if transport in {"WS", "WSS"} else SipStream()
 
 
 async def _bind(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from telephony.sip.hop import Transport
 from telephony.sip.via import DEFAULT_PORT
 from telephony.trunks.numbers import NumberRules
 
@@ -40,6 +41,7 @@ class Trunk:
         networks: its calls come from here.
         host: name or address that calls to it are sent to; None: it only brings calls.
         port: there.
+        transport: by which calls to it are sent.
         domain: the host part of the URIs that it is addressed with; None: as ``host``.
         priority: the lowest that works is taken first (RFC 2782).
         weight: the share of calls among trunks of one priority; 0: hardly any.
@@ -55,6 +57,7 @@ class Trunk:
     networks: tuple[Network, ...] = ()
     host: str | None = None
     port: int = DEFAULT_PORT
+    transport: Transport = "UDP"
     domain: str | None = None
     priority: int = 0
     weight: int = 1

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from telephony.sip.hop import Destination, default_port
 from telephony.sip.name_addr import bracketed, escaped
-from telephony.sip.via import DEFAULT_PORT, Address
 from telephony.trunks.model import Trunk
 
 
@@ -21,20 +21,23 @@ class Route:
     """
 
     trunk: str
-    destination: Address
+    destination: Destination
     uri: str
     caller: str | None
     domain: str | None
     credentials: tuple[str, str] | None = field(default=None, repr=False)
 
 
-def route_to(trunk: Trunk, destination: Address, *, number: str, caller: str | None) -> Route:
+def route_to(trunk: Trunk, destination: Destination, *, number: str, caller: str | None) -> Route:
     """Return the way to a number through a trunk, both numbers as our own side writes them."""
     account = trunk.account
     dialled = trunk.outbound.apply(number)
     domain = bracketed(trunk.uri_host)
     # A domain of its own is written as it is; else the address is, with its port.
-    host = domain if trunk.domain or trunk.port == DEFAULT_PORT else f"{domain}:{trunk.port}"
+    usual = trunk.domain or trunk.port == default_port(trunk.transport)
+    host = domain if usual else f"{domain}:{trunk.port}"
+    if trunk.transport != "UDP":
+        host += f";transport={trunk.transport.lower()}"
     return Route(
         trunk=trunk.name,
         destination=destination,

@@ -22,9 +22,10 @@ from telephony.endpoint import SipEndpoint
 from telephony.sip import register_client as registering
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.errors import TransactionFailure
+from telephony.sip.hop import Destination, Hop, Transport, default_port
 from telephony.sip.message import FINAL, UNAVAILABLE, retry_after
 from telephony.sip.name_addr import bracketed, sip_uri
-from telephony.sip.via import DEFAULT_PORT, Address
+from telephony.sip.via import Address
 from telephony.trunks import health as watching
 from telephony.trunks.choice import in_order
 from telephony.trunks.limits import CallLimit
@@ -71,7 +72,7 @@ class _Line:
     trunk: Trunk
     health: watching.TrunkHealth
     limit: CallLimit
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Destination, ...] = ()
     register: registering.RegisterClient | None = None
     registered: bool = False
     told_up: bool | None = None
@@ -248,7 +249,7 @@ class TrunkService:
             reason = f"{line.trunk.host} cannot be resolved"
             self._feed_health(line, watching.Failed(reason, probe=True))
             return
-        us = self._endpoint.advertised
+        us = self._endpoint.reached_at(line.addresses[0])[1]
         target = f"sip:{bracketed(line.trunk.uri_host)}"
         request = OutgoingRequest(
             method="OPTIONS",
@@ -280,13 +281,14 @@ class TrunkService:
     def _new_registration(self, line: _Line) -> registering.RegisterClient:
         account = line.trunk.account
         assert account is not None  # noqa: S101 - the caller has looked
-        us = self._endpoint.advertised
+        home = line.addresses[0] if line.addresses else Hop("", 0, line.trunk.transport)
+        us = self._endpoint.reached_at(home)[1]
         domain = bracketed(line.trunk.uri_host)
         address = f"<sip:{account.user}@{domain}>"
         request = OutgoingRequest(
             method="REGISTER",
             uri=f"sip:{domain}",
-            destination=line.addresses[0] if line.addresses else ("", 0),
+            destination=home,
             from_=f"{address};tag={secrets.token_hex(_ID_BYTES)}",
             to=address,
             call_id=f"{secrets.token_hex(_ID_BYTES * 2)}@{us[0]}",
@@ -294,7 +296,7 @@ class TrunkService:
         )
         return registering.RegisterClient(
             request,
-            contact=sip_uri(account.user, us),
+            contact=self._endpoint.contact(account.user, home),
             user=account.user,
             password=account.password,
             expires=account.expires,
@@ -326,7 +328,9 @@ class TrunkService:
         addresses = line.addresses
         target = parse_uri(request.uri)
         if target.host != parse_uri(f"sip:{bracketed(line.trunk.uri_host)}").host:
-            addresses = await _addresses(target.host.strip("[]"), target.port or DEFAULT_PORT)
+            transport = line.trunk.transport
+            port = target.port or default_port(transport)
+            addresses = await _addresses(target.host.strip("[]"), port, transport)
         if not addresses:
             event = registering.RequestFailed("transport", self._chance())
             self._feed_registration(line, event)
@@ -361,10 +365,10 @@ class TrunkService:
         host = line.trunk.host
         if host is None:
             return
-        found = await _addresses(host, line.trunk.port)
+        found = await _addresses(host, line.trunk.port, line.trunk.transport)
         if found:
             line.addresses = found
-            self._directory.learn(line.trunk, [address for address, _ in found])
+            self._directory.learn(line.trunk, [address for address, *_ in found])
 
     def _note(self, line: _Line, reason: str | None) -> None:
         """Tell what has changed, once."""
@@ -396,15 +400,21 @@ def _status(line: _Line) -> TrunkStatus:
     )
 
 
-async def _addresses(host: str, port: int) -> tuple[Address, ...]:
-    """Return the numeric addresses of a host, the name server's order kept; none if unknown."""
+async def _addresses(host: str, port: int, transport: Transport) -> tuple[Destination, ...]:
+    """Return the ways to a host, the name server's order kept; none if it is unknown."""
     try:
-        return ((str(ipaddress.ip_address(host)), port),)
+        addresses = [(str(ipaddress.ip_address(host)), port)]
     except ValueError:
-        pass
+        addresses = await _looked_up(host, port)
+    if transport == "UDP":
+        return tuple(addresses)
+    return tuple(Hop(*address, transport) for address in addresses)
+
+
+async def _looked_up(host: str, port: int) -> list[Address]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:
         log.warning("trunk_not_resolved", host=host, error=str(error))
-        return ()
-    return tuple(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
+        return []
+    return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))

@@ -243,6 +243,21 @@ def test_unknown_option_like_no_other_has_no_suggestion() -> None:
             ),
         ),
         (
+            {"HOTLINE_SIP__LISTENERS": "tls://0.0.0.0,sctp://::1"},
+            (
+                "HOTLINE_SIP__LISTENERS: sip.listeners = 'sctp://::1': wanted a listener, "
+                "as tls://0.0.0.0:5061 or udp://[::1]:5060?advertised=HOST"
+            ),
+        ),
+        (
+            {"HOTLINE_TLS__KEY": "a.pem"},
+            "HOTLINE_TLS__KEY: tls: wanted certificate and key together",
+        ),
+        (
+            {"HOTLINE_TLS__TRUNKS_NEED_CERTIFICATE": "true"},
+            "HOTLINE_TLS__TRUNKS_NEED_CERTIFICATE: tls: wanted trunks_need_certificate with ca",
+        ),
+        (
             {"HOTLINE_TRUNKS__LOCAL__ADDRESS": "sip:sbc"},
             (
                 "HOTLINE_TRUNKS__LOCAL__ADDRESS: trunks.local.address = 'sip:sbc': "
@@ -324,3 +339,12 @@ def test_days_by_name_are_read_and_checked() -> None:
     for wrong in ("咨询", "=3", "咨询=soon"):
         variables = {"HOTLINE_HANDLING__WORKING_DAYS_BY_TYPE": wrong}
         assert "HOTLINE_HANDLING__WORKING_DAYS_BY_TYPE" in problems(None, variables)[0]
+
+
+def test_listeners_are_read() -> None:
+    wanted = "tls://0.0.0.0?advertised=city.example:443,UDP://[::1]:5070,wss://127.0.0.1"
+    tls, udp, wss = load(None, {"HOTLINE_SIP__LISTENERS": wanted}).sip.listeners
+    assert (tls.transport, tls.host, tls.port) == ("TLS", "0.0.0.0", 5061)
+    assert tls.advertised == ("city.example", 443)
+    assert (udp.transport, udp.host, udp.port, udp.advertised) == ("UDP", "::1", 5070, None)
+    assert (wss.transport, wss.port) == ("WSS", 5067)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiosipua import SipDigestAuth, SipRequest, build_credentials, stringify_auth
 from aiosipua.headers import parse_auth
@@ -18,6 +18,7 @@ from telephony.sip.message import make_response
 from telephony.sip.offer_answer import AudioFormat, build_answer, build_offer
 from telephony.sip.registrar import Limits
 from telephony.sip.transaction import Timers
+from telephony.transport.listener import Listener
 from telephony.trunks.model import Trunk
 from tests.telephony.peers import Peer
 
@@ -98,6 +99,8 @@ async def a_gateway(
     limits: Limits | None = None,
     abuse: AbusePolicy | None = None,
     drop: Callable[[], bool] | None = None,
+    further: Sequence[Listener] = (),
+    **more: Any,
 ) -> AsyncIterator[SipGateway]:
     """Open a gateway; close it at the end."""
     gateway = SipGateway(
@@ -111,8 +114,9 @@ async def a_gateway(
         limits=limits or Limits(),
         abuse=abuse or AbusePolicy(),
         drop=drop,
+        **more,
     )
-    await gateway.open(HOST, 0)
+    await gateway.open(HOST, 0, further=further)
     try:
         yield gateway
     finally:

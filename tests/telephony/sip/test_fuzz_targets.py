@@ -39,6 +39,16 @@ def test_messages(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
     TARGETS["message"](spoilt(data, cuts))
 
 
+@given(st.sampled_from(list(seeds("stream"))), CUTS)
+def test_streams(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    TARGETS["stream"](spoilt(data, cuts))
+
+
+@given(st.sampled_from(list(seeds("websocket"))), CUTS)
+def test_websockets(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    TARGETS["websocket"](spoilt(data, cuts))
+
+
 @given(DESCRIPTIONS, CUTS)
 def test_session_descriptions(data: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
     TARGETS["sdp"](spoilt(data, cuts))
