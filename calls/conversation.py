@@ -14,10 +14,11 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from asr.group import RecognizerGroup
-from asr.ports import Final, Partial
+from asr.ports import Gap, Heard, Partial
+from calls.gaps import MISSING, GapStore
 from calls.records import CallRecords
 from eventbus.bus import EventBus
-from eventbus.catalogue import TicketField, TranscriptFinal, TranscriptPartial
+from eventbus.catalogue import TicketField, TranscriptFinal, TranscriptGap, TranscriptPartial
 from telephony.media_client import MediaClient, MediaError
 from tickets.draft import TicketDraft, Utterance
 from tickets.fields import FieldChange
@@ -71,6 +72,7 @@ class Conversation:
         recognizer: RecognizerGroup,
         recogniser: str,
         records: CallRecords,
+        gaps: GapStore,
         tickets: TicketStore,
         bus: EventBus,
         wall_clock: Callable[[], float],
@@ -88,6 +90,10 @@ class Conversation:
         self._recognizer = recognizer
         self._recogniser = recogniser
         self._records = records
+        self._gaps = gaps
+        # Until where each side is final, and which sides are not listened to just now.
+        self._final_until: dict[Side, float] = dict.fromkeys(SIDES, 0.0)
+        self._unheard: set[Side] = set()
         self._tickets = tickets
         self._bus = bus
         self._wall_clock = wall_clock
@@ -134,15 +140,65 @@ class Conversation:
             )
             if target is None:
                 log.info("not_recognised", call_id=self.call_id, side=side)
+                self._begin_gap(side)
                 continue
             self.recognised = True
             try:
                 await self._media.fork(self._sessions[side], target)
             except MediaError:
                 log.warning("fork_failed", call_id=self.call_id, side=side)
+                self._begin_gap(side)
+            else:
+                self._end_gap(side)
 
-    def hear(self, side: Side, result: Partial | Final) -> None:
-        """Take a result of one side's recognition."""
+    def unheard(self) -> None:
+        """The recogniser went away: what comes now, and was not final, is missing."""
+        if self._recognizer.client(self._recogniser).status == "ok":
+            return  # it was another one
+        for side in SIDES:
+            self._begin_gap(side)
+
+    def _begin_gap(self, side: Side) -> None:
+        if side not in self._unheard:
+            self._unheard.add(side)
+            self._note_gap(side, Gap(self._final_until[side], 0.0, "away"), end=None)
+
+    def _end_gap(self, side: Side) -> None:
+        if side in self._unheard:
+            self._unheard.discard(side)
+            self._final_until[side] = now = self._seconds()
+            self._gaps.end(self.call_id, leg=side, end=now)
+
+    def _note_gap(self, side: Side, gap: Gap, *, end: float | None) -> None:
+        self._gaps.add(
+            self.call_id,
+            leg=side,
+            start=gap.start,
+            end=end,
+            reason=gap.reason,
+            recogniser=self._recogniser,
+        )
+        self._bus.publish(
+            TranscriptGap(
+                at=self._wall_clock(),
+                agent_id=self.agent_id,
+                call_id=self.call_id,
+                leg=side,
+                start=gap.start,
+                end=end,
+                reason=gap.reason,
+                state=MISSING,
+            )
+        )
+
+    def hear(self, side: Side, result: Heard) -> None:
+        """Take a result, or a gap, of one side's recognition."""
+        self._final_until[side] = max(
+            self._final_until[side], 0.0 if isinstance(result, Partial) else result.end
+        )
+        if isinstance(result, Gap):
+            self._note_gap(side, result, end=result.end)
+            return
         if isinstance(result, Partial):
             self._bus.publish(
                 TranscriptPartial(
@@ -215,6 +271,8 @@ class Conversation:
         await asyncio.gather(
             *(self._recognizer.close_stream(stream_id(self.call_id, side)) for side in SIDES)
         )
+        for side in SIDES:
+            self._end_gap(side)
         if self._remembering is not None:
             await self._remembering
         self._closing = True

@@ -427,6 +427,11 @@ class CallOwner:
         if self.conversation is not None and self.call.state is CallState.TALKING:
             self._enqueue_work(self.conversation.listen)
 
+    def recognizer_away(self) -> None:
+        """A recogniser is away: note what is missed from now on."""
+        if self.conversation is not None and self.call.state is CallState.TALKING:
+            self.conversation.unheard()
+
     async def _finish(self) -> None:
         """Give everything back and complete the record, the one even if the other fails."""
         recorded_seconds = None

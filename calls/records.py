@@ -73,7 +73,7 @@ segments = Table(
 )
 
 #: One row per final utterance; start and end in seconds since the answer;
-#: text as it is shown, spoken as it was recognised.
+#: text as it is shown, spoken as it was recognised; later: after the call, from the recording.
 utterances = Table(
     "utterances",
     metadata,
@@ -84,6 +84,7 @@ utterances = Table(
     Column("end", Float, nullable=False),
     Column("text", Text, nullable=False),
     Column("spoken", Text),
+    Column("later", Boolean),
     Column("confidence", Float),
     Index("ix_utterances_call", "call_id", "start"),
 )

@@ -18,11 +18,12 @@ import structlog
 
 from agents.floor import Floor, Offer
 from asr.group import USUAL, RecognizerGroup
-from asr.ports import Final, Partial
+from asr.ports import Heard
 from calls.call import CallState
 from calls.call_events import HangUpAsked, OfferRefused
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.errors import UnknownCall
+from calls.gaps import GapStore
 from calls.owner import LONGEST_NUMBER, CallOwner, Facilities
 from calls.records import CallRecords
 from calls.redaction import BLACKENED, Span, silence
@@ -99,6 +100,7 @@ class CallService:
         recognizer: RecognizerGroup,
         floor: Floor,
         records: CallRecords,
+        gaps: GapStore,
         tickets: TicketStore,
         desk: TicketDesk,
         bus: EventBus,
@@ -119,6 +121,7 @@ class CallService:
         self._recogniser_by_line = recogniser_by_line or {}
         self._floor = floor
         self._records = records
+        self._gaps = gaps
         self._tickets = tickets
         self._desk = desk
         self._bus = bus
@@ -209,7 +212,7 @@ class CallService:
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
 
-    def on_result(self, stream: str, result: Partial | Final) -> None:
+    def on_result(self, stream: str, result: Heard) -> None:
         """Take a recognition result."""
         if talk := self._talks.get(stream):
             conversation, side = talk
@@ -219,6 +222,11 @@ class CallService:
         """Fork every talking call to the recogniser again."""
         for owner in self._owners.values():
             owner.recognizer_back()
+
+    def on_recognizer_away(self) -> None:
+        """A recogniser went away, and with it whatever it had not told yet."""
+        for owner in self._owners.values():
+            owner.recognizer_away()
 
     def on_media_lost(self, sessions: Sequence[str]) -> None:
         """The media process died with these sessions: end or re-offer their calls."""
@@ -240,6 +248,7 @@ class CallService:
             recognizer=self._recognizer,
             recogniser=self._recogniser_by_line.get(owner.line, USUAL),
             records=self._records,
+            gaps=self._gaps,
             tickets=self._tickets,
             bus=self._bus,
             wall_clock=self._wall_clock,
@@ -442,7 +451,9 @@ class CallService:
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """Return a call's record with its segments, or None."""
         row = await self._records.get(call_id)
-        return None if row is None else _public(row)
+        if row is None:
+            return None
+        return {**_public(row), "gaps": await self._gaps.of_call(call_id)}
 
     async def calls(
         self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0

@@ -121,7 +121,8 @@ class TranscriptPartial(Event):
 class TranscriptFinal(Event):
     """One utterance, as it will stay. ``start`` and ``end`` are seconds since the answer.
 
-    ``text`` has figures, punctuation and names put right; ``spoken`` is what was recognised.
+    ``text`` has figures, punctuation and names put right; ``spoken`` is what was recognised;
+    ``later``: after the call, from its recording, as it could not be during it.
     """
 
     name: ClassVar[str] = "transcript.final"
@@ -132,6 +133,22 @@ class TranscriptFinal(Event):
     confidence: float | None = None
     seq: int
     spoken: str | None = None
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptGap(Event):
+    """Speech was not recognised (``missing``), or has now been from the recording (``recognised``).
+
+    reason: load, engine, away. ``end`` is null while the gap goes on, or reaches to the call's end.
+    """
+
+    name: ClassVar[str] = "transcript.gap"
+    leg: str
+    start: float
+    end: float | None
+    reason: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +252,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallEnded,
     TranscriptPartial,
     TranscriptFinal,
+    TranscriptGap,
     TicketField,
     TicketUrgent,
     TicketSubmitted,

@@ -58,6 +58,10 @@ _FIELDS: Mapping[str, str] = {
     "transfer": "the partner to call, or null",
     "ticket.field:confidence": "how sure the value is, 0 to 1; null when nothing was said of it",
     "start": "seconds since the answer",
+    "later": "whether it was recognised after the call, from the recording",
+    "transcript.gap:end": "seconds since the answer; null while it goes on",
+    "transcript.gap:reason": "`load`, `engine` (it failed) or `away` (there was none)",
+    "transcript.gap:state": "`missing` or `recognised`",
     "state": ("`signed_out`, `ready`, `reserved`, `ringing`, `talking`, `wrap_up` or `not_ready`"),
     "status": "`ok`, `degraded`, `away` or `no_model`",
     "talked": "seconds that agent and citizen heard each other",
@@ -105,6 +109,9 @@ EXAMPLES: tuple[Event, ...] = (
         end=7.6,
         confidence=0.97,
         seq=3,
+    ),
+    catalogue.TranscriptGap(
+        **_AGENT_CALL, leg="caller", start=7.9, end=10.4, reason="load", state="missing"
     ),
     catalogue.TicketField(
         **_AGENT_CALL,

@@ -29,6 +29,8 @@ from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
 from asr.group import USUAL, RecognizerGroup
 from calls.audit import AuditTrail
+from calls.catch_up import CatchUp
+from calls.gaps import GapStore
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -162,6 +164,7 @@ class Wiring:
         self.engine = open_engine(self._settings.database.url or self._directory.database_url)
         self._writer = RecordWriter(self.engine, on_status=partial(self.health.set, "database"))
         self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
+        self.gaps = GapStore(self.engine, self._writer, node=self._settings.node.id)
         self.audit = AuditTrail(self.engine, self._writer)
         handling = self._settings.handling
         self.desk = TicketDesk(
@@ -235,6 +238,7 @@ class Wiring:
             },
             password=wanted.seed_password.get_secret_value() if wanted.seed_password else None,
         )
+        await self.gaps.note_orphans()
         if orphans := await self.records.close_orphans(now=time.time()):
             log.warning("calls_of_an_earlier_life", ended=orphans)
 
@@ -335,6 +339,9 @@ class Wiring:
             argv = command(settings, recogniser, socket=path, model=model)
             self._child(ChildProcess(title(name), argv, on_state=self._child_state))
         self.recognizer = RecognizerGroup(clients)
+        self.catch_up = CatchUp(
+            gaps=self.gaps, recognizer=self.recognizer, writer=self.writer, bus=self.bus
+        )
         self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:
             self.health.set("recogniser", "away", "switched off: asr.enabled is false")
@@ -342,6 +349,8 @@ class Wiring:
         self._parts.append(
             Part("recogniser connection", self.recognizer.start, self.recognizer.close)
         )
+        self.health.count("missed", self.catch_up.counts)
+        self._parts.append(Part("catching up", self.catch_up.start, self.catch_up.close))
 
     def _model(self, configured: Path | None) -> Path | None:
         """Return the model's folder; without a whole one the recogniser looks for it again."""
@@ -414,6 +423,7 @@ class Wiring:
             recogniser_by_line=by_line(self._settings.asr, self._settings.lines),
             floor=self.floor,
             records=self.records,
+            gaps=self.gaps,
             tickets=self.tickets,
             desk=self.desk,
             bus=self.bus,
@@ -505,7 +515,8 @@ class Wiring:
         self.calls.on_call(leg)
 
     def _on_result(self, stream: str, result: Any) -> None:
-        self.calls.on_result(stream, result)
+        if not self.catch_up.on_result(stream, result):
+            self.calls.on_result(stream, result)
 
     def _on_media_lost(self, sessions: Sequence[str]) -> None:
         self.calls.on_media_lost(sessions)
@@ -520,6 +531,8 @@ class Wiring:
     ) -> None:
         if status == "ok":
             self.calls.on_recognizer_back()
+        else:
+            self.calls.on_recognizer_away()
         health.status(name, status, detail)
 
     def _on_presence(self, presence: Presence) -> None:

@@ -226,6 +226,7 @@ class CallOut(BaseModel):
     ticket_id: str | None = None
     recording: bool = False
     segments: list[SegmentOut] = []
+    gaps: list["GapOut"] = []
 
 
 class UtteranceOut(BaseModel):
@@ -241,6 +242,21 @@ class UtteranceOut(BaseModel):
     text: str
     spoken: str | None = None
     confidence: float | None = None
+    later: bool | None = None
+    """Recognised after the call, from its recording."""
+
+
+class GapOut(BaseModel):
+    """Speech that was not recognised during the call; seconds since the answer.
+
+    reason: load, engine, away; state: missing, recognised (later) or failed.
+    """
+
+    leg: str
+    start: float
+    end: float | None = None
+    reason: str
+    state: str
 
 
 class PassageOut(BaseModel):

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from asr.group import RecognizerGroup
+from calls.gaps import GapStore
 from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.service import CallService
@@ -168,6 +169,10 @@ class StandInRecognizer:
 
     def __init__(self) -> None:
         self.streams: set[str] = set()
+        self.status = "ok"
+
+    def client(self, _name: str) -> "StandInRecognizer":
+        return self
 
     async def open_stream(
         self, stream: str, *, t0: float, **_rest: object
@@ -290,6 +295,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         recognizer=cast("RecognizerGroup", recognizer),
         floor=floor,
         records=records,
+        gaps=GapStore(engine, writer, node="n1"),
         tickets=tickets,
         desk=TicketDesk(engine, calendar=Calendar(), deadlines=Deadlines()),
         bus=bus,

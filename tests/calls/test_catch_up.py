@@ -1,0 +1,241 @@
+"""What was not recognised during a call is written down, survives a restart, and is recognised."""
+
+import asyncio
+import wave
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from asr.group import RecognizerGroup
+from asr.ports import Final, Gap
+from calls.catch_up import CatchUp
+from calls.conversation import stream_id
+from calls.gaps import GapStore
+from calls.records import CallRecords, RecordWriter, metadata
+from eventbus.bus import EventBus
+from eventbus.catalogue import Event, TranscriptFinal, TranscriptGap
+from tests.calls.house import open_house
+from tests.support.node import until
+from tickets.written import Writer
+
+CALL = "20260322T101500000-aaaaaaaa"
+
+
+@dataclass
+class StandInRecognizer:
+    """Hears in every recording what it is told to; ``faults`` come first."""
+
+    says: list[Final]
+    faults: list[str] = field(default_factory=list)
+    status: str = "ok"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    on_result: Callable[[str, Final], bool] = lambda _stream, _final: False
+
+    def client(self, _name: str) -> SimpleNamespace:
+        return SimpleNamespace(status=self.status)
+
+    async def recognise_file(self, stream: str, path: Path, **what: Any) -> str | None:
+        self.asked.append({"path": path, **what})
+        for final in self.says:
+            self.on_result(stream, final)
+        return self.faults.pop(0) if self.faults else None
+
+
+@dataclass
+class Archive:
+    """The database of a node, and what its bus has carried."""
+
+    engine: AsyncEngine
+    writer: RecordWriter
+    records: CallRecords
+    gaps: GapStore
+    bus: EventBus
+    events: list[Event]
+    recording: Path
+
+    def call(self, *, ended: bool = True, recording: bool = True) -> None:
+        self.records.arrived(CALL, line="12345", caller=None, sip_call_id="s", arrived_at=1.0)
+        self.records.change(CALL, answered_at=2.0, agent_id="1001")
+        if recording:
+            self.records.change(CALL, recording=str(self.recording), recorded_seconds=9.5)
+        if ended:
+            self.records.change(CALL, ended_at=12.0, outcome="answered")
+
+    def gap(self, *, leg: str = "caller", end: float | None = 6.0) -> None:
+        self.gaps.add(CALL, leg=leg, start=4.0, end=end, reason="load", recogniser="")
+
+    async def state(self) -> list[str]:
+        return [gap["state"] for gap in await self.gaps.of_call(CALL)]
+
+    def catch_up(self, recognizer: StandInRecognizer) -> CatchUp:
+        job = CatchUp(
+            gaps=self.gaps,
+            recognizer=cast("RecognizerGroup", recognizer),
+            writer=Writer(),
+            bus=self.bus,
+            clock=lambda: 100.0,
+            look_every=0.01,
+        )
+        recognizer.on_result = job.on_result
+        return job
+
+    async def until_state(self, wanted: list[str]) -> None:
+        async def reached() -> bool:
+            return await self.state() == wanted
+
+        await until(reached, seconds=5, every=0.01)
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'db'}", pool_size=1)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    writer = RecordWriter(engine, on_status=lambda _status, _detail: None)
+    writer.start()
+    recording = tmp_path / "call.wav"
+    with wave.open(str(recording), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+    bus, events = EventBus(), list[Event]()
+    bus.subscribe(events.append)
+    records, gaps = CallRecords(engine, writer, node="n1"), GapStore(engine, writer, node="n1")
+    yield Archive(engine, writer, records, gaps, bus, events, recording)
+    await writer.close()
+    await engine.dispose()
+
+
+def said(text: str, start: float, end: float) -> Final:
+    return Final(text, start, end, (), 0.9)
+
+
+async def test_a_gap_is_filled_in_order_and_marked(archive: Archive) -> None:
+    archive.call()
+    archive.records.utterance(CALL, 1, leg="caller", start=1.0, end=4.0, text="前", spoken="前")
+    archive.records.utterance(CALL, 2, leg="caller", start=6.5, end=7.0, text="后", spoken="后")
+    archive.gap()
+    recognizer = StandInRecognizer([said("前", 3.7, 4.0), said("中间", 4.5, 5.5)])
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    transcript = await archive.records.transcript(CALL)
+    assert [(part["seq"], part["later"]) for part in transcript] == [
+        (1, None),
+        (3, True),
+        (2, None),
+    ]
+    assert transcript[1]["spoken"] == "中间"
+    (asked,) = recognizer.asked
+    assert (asked["path"], asked["channel"]) == (archive.recording, 0)
+    assert (asked["start"], asked["end"]) == (pytest.approx(3.6), 6.0)
+    final, gap = archive.events
+    assert isinstance(final, TranscriptFinal)
+    assert (final.later, final.seq, final.agent_id) == (True, 3, "1001")
+    assert isinstance(gap, TranscriptGap)
+    assert gap.state == "recognised"
+
+
+async def test_a_gap_without_end_reaches_to_the_recordings_end(archive: Archive) -> None:
+    archive.call()
+    archive.gap(leg="agent", end=None)
+    recognizer = StandInRecognizer([said("尾", 8.0, 9.0)])
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    assert (recognizer.asked[0]["channel"], recognizer.asked[0]["end"]) == (1, 9.5)
+
+
+async def test_what_fails_is_tried_again_and_given_up_in_the_end(archive: Archive) -> None:
+    archive.call()
+    archive.gap()
+    recognizer = StandInRecognizer([said("中间", 4.5, 5.5)], faults=["engine failed"])
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    assert [part["seq"] for part in await archive.records.transcript(CALL)] == [1], "once"
+    recognizer.faults = ["engine failed"] * 9
+    archive.gap()
+    await archive.until_state(["recognised", "failed"])
+    await job.close()
+    assert len(recognizer.asked) == 2 + 3
+
+
+async def test_without_a_recording_a_gap_stays_one(archive: Archive) -> None:
+    archive.call(recording=False)
+    archive.gap()
+    job = archive.catch_up(StandInRecognizer([]))
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["failed"])
+    await job.close()
+
+
+async def test_calls_in_progress_and_an_absent_recogniser_are_waited_for(archive: Archive) -> None:
+    archive.call(ended=False)
+    archive.gap()
+    await archive.writer.flush()
+    assert await archive.gaps.next() is None
+    archive.records.change(CALL, ended_at=12.0)
+    await archive.writer.flush()
+    recognizer = StandInRecognizer([], status="away")
+    job = archive.catch_up(recognizer)
+    await job.start()
+    await asyncio.sleep(0)
+    assert await archive.state() == ["missing"]
+    assert recognizer.asked == []
+    recognizer.status = "ok"
+    await archive.until_state(["recognised"])
+    await job.close()
+
+
+async def test_what_a_dead_node_had_not_recognised_is_a_gap(archive: Archive) -> None:
+    archive.call(ended=False)
+    archive.records.utterance(CALL, 1, leg="caller", start=1.0, end=5.0, text="前", spoken="前")
+    archive.gap(leg="agent", end=None)
+    await archive.writer.flush()
+    assert await archive.gaps.note_orphans() == 1
+    assert await archive.records.close_orphans(now=50.0) == 1
+    gaps = await archive.gaps.of_call(CALL)
+    assert [(gap["leg"], gap["start"], gap["end"]) for gap in gaps] == [
+        ("agent", 4.0, None),
+        ("caller", 5.0, None),
+    ]
+    assert await archive.gaps.note_orphans() == 0
+    assert await archive.gaps.missing() == 2
+
+
+async def test_a_live_call_writes_its_gaps_down(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.ready_agent("1001")
+        house.arrives()
+        (await house.phone()).pick_up()
+        await house.until_talking()
+        (view,) = house.service.live()
+        caller = stream_id(view.call_id, "caller")
+        house.service.on_result(caller, said("我要投诉", 0.5, 1.5))
+        house.service.on_result(caller, Gap(2.0, 3.0, "load"))
+        house.recognizer.status = "away"
+        house.service.on_recognizer_away()
+        house.recognizer.streams.clear()
+        house.recognizer.status = "ok"
+        house.service.on_recognizer_back()
+        house.gateway.phones[0].end()
+        record = await house.record()
+    gaps = record["gaps"]
+    assert [(gap["leg"], gap["start"], gap["reason"]) for gap in gaps] == [
+        ("agent", 0.0, "away"),
+        ("caller", 2.0, "load"),
+        ("caller", 3.0, "away"),
+    ]
+    assert all(gap["end"] is not None for gap in gaps)
+    told = [event for event in house.events if isinstance(event, TranscriptGap)]
+    assert [event.state for event in told] == ["missing"] * 3
