@@ -51,6 +51,9 @@ Source = tuple[str, int] | tuple[str, int, int, int]
 FRAME_SAMPLES = 160
 """Samples of one frame of the mixing clock: 20 ms at 8 kHz."""
 FRAME_SECONDS = 0.02
+LONGEST_RESENT_KEY = 1.0
+"""Seconds that a key lasts at most when it is sent anew to the listeners of a mix: the audio pauses
+for it, and whoever pressed it says how long it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from telephony.media.mixer import Plan, Row
 from telephony.media.path import (
     FRAME_SAMPLES,
     FRAME_SECONDS,
+    LONGEST_RESENT_KEY,
     Description,
     Edge,
     Handle,
@@ -271,7 +272,8 @@ class PythonPath:
         for press in presses:
             for listener, row in self._mixed.items():
                 if row.get(leg.handle, 0.0) > 0:
-                    self.send_keys(listener, press.key, seconds=press.seconds)
+                    seconds = min(press.seconds, LONGEST_RESENT_KEY)
+                    self.send_keys(listener, press.key, seconds=seconds)
             self._on_event(KeyPressed(leg.handle, press.key, press.seconds))
 
     # -- who hears whom ----------------------------------------------------------------------------

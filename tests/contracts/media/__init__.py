@@ -1,0 +1,1 @@
+"""What every packet path must do: see :mod:`telephony.media.path`."""
