@@ -125,6 +125,7 @@ class JitterBuffer:
             clock: what they count, per second.
         """
         place = self._place(timestamp, run, clock, now)
+        self._note_transit(now * RATE - place)
         if self._position is not None and place < self._position:
             # It may still be heard in part if it is longer than what was passed over.
             length = len(payload) if clock == RATE else 0
@@ -132,7 +133,6 @@ class JitterBuffer:
                 self.late += 1
                 return
         self._packets[place] = _Packet(payload, decoder)
-        self._note_transit(now * RATE - place)
 
     def put_noise(self, level: int) -> None:
         """Take a comfort noise packet: the sender is silent; level in -dBov (0…127)."""

@@ -50,7 +50,9 @@ def test_a_player_may_be_heard_by_many_and_beside_others(lab: Lab) -> None:
     player = lab.path.play([clip(2000, 1.0)], loop=True)
     rows: dict[Phone, dict[Phone | int, float]] = {phone: {player: 0.5} for phone in phones}
     for phone, row in rows.items():
-        row.update({other: 1.0 for other in phones if other is not phone})
+        for other in phones:
+            if other is not phone:
+                row[other] = 1.0
     lab.hear(rows)
     begin = lab.run(0.8)
     for phone in phones:
@@ -66,7 +68,8 @@ def test_a_player_that_ended_or_is_stopped_twice_disturbs_nobody(lab: Lab) -> No
     player = lab.path.play([clip(600, 0.04)])
     lab.run(0.2)
     assert PlayEnded(player) in lab.events
-    lab.hear({phone: {player: 1.0, other: 1.0}})  # the engine may not have heard yet
+    row: dict[Phone | int, float] = {player: 1.0, other: 1.0}  # the engine may not know yet
+    lab.hear({phone: row})
     lab.path.stop_play(player)
     lab.path.stop_play(player)
     begin = lab.run(0.5)
