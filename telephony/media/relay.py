@@ -15,8 +15,9 @@ from telephony.media.path import Description
 from telephony.media.rtp import FIXED_HEADER, RtpPacket, sequence_delta, timestamp_delta
 
 _PACKET_SECONDS: Final = 0.02
-_LATE_TICK_SECONDS: Final = 0.03
-"""A mixed frame that is at most so late follows the one before without a hole."""
+_LATE_SECONDS: Final = 0.02
+"""Whoever speaks next, at most so late, follows the one before without a hole: the peer's jitter
+buffer has room for that, and would otherwise have to make up what nobody said."""
 _MIX: Final = object()
 
 
@@ -136,9 +137,9 @@ class OutgoingStream:
         """Return the datagram for the next frame of a mix, which lasts so long."""
         timestamp, marker = self._timestamp, True
         if self._stamped_at is not None:
-            elapsed = now - self._stamped_at
-            marker = elapsed > self._duration / self._clock + _LATE_TICK_SECONDS
-            timestamp += max(self._duration, round(elapsed * self._clock) if marker else 0)
+            moved = self._moved(now)
+            marker = moved != self._duration
+            timestamp += moved
         self._run = _MIX
         self._timestamp, self._stamped_at = timestamp & 0xFFFFFFFF, now
         self._duration = round(seconds * self._clock)
@@ -148,8 +149,7 @@ class OutgoingStream:
         """Return the timestamp of a key that is pressed now (RFC 4733 §2.3.1)."""
         if self._stamped_at is None:
             return self._timestamp
-        elapsed = round((now - self._stamped_at) * self._clock)
-        return (self._timestamp + max(elapsed, self._duration)) & 0xFFFFFFFF
+        return (self._timestamp + self._moved(now)) & 0xFFFFFFFF
 
     def event(self, payload: bytes, payload_type: int, timestamp: int, *, begins: bool) -> bytes:
         """Return the datagram of one telephone-event packet of our own."""
@@ -161,12 +161,16 @@ class OutgoingStream:
         second = payload_type | 0x80 if marker else payload_type
         return FIXED_HEADER.pack(0x80, second, self._sequence, timestamp, self.ssrc) + payload
 
+    def _moved(self, now: float) -> int:
+        """Return by how much the timestamp moves from the newest to whatever comes now."""
+        elapsed = 0 if self._stamped_at is None else round((now - self._stamped_at) * self._clock)
+        return elapsed if elapsed > self._duration + _LATE_SECONDS * self._clock else self._duration
+
     def _attach(self, packet: RtpPacket, run: object, now: float) -> None:
         """Lay the numbers of a new run so that they continue those already sent."""
         timestamp = self._timestamp
         if self._stamped_at is not None:
-            elapsed = round((now - self._stamped_at) * self._clock)
-            timestamp += max(elapsed, self._duration)
+            timestamp += self._moved(now)
         self._run = run
         self._sequence_offset = self._sequence + 1 - packet.sequence
         self._timestamp_offset = timestamp - packet.timestamp

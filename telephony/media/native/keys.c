@@ -13,6 +13,7 @@
 #define PAUSE_TICKS 4
 #define ENDS 3 /* §2.5.1.4: the last packet is sent three times */
 #define MOST_WAITING 64
+#define LONGEST_RESENT 1.0 /* seconds; whoever pressed the key says how long it was */
 
 /* -- received ----------------------------------------------------------------------------------- */
 
@@ -24,7 +25,7 @@ void key_pressed(struct core *core, struct session *session, char key, double se
         for (unsigned i = 0; listener->mode == MODE_MIXED && i < listener->row.count; i++)
             if (listener->row.items[i].source == &session->object &&
                 listener->row.items[i].target > 0)
-                keys_send(core, listener, keys, seconds);
+                keys_send(core, listener, keys, fmin(seconds, LONGEST_RESENT));
 }
 
 static void finish(struct core *core, struct session *session) {

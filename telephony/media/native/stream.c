@@ -11,7 +11,7 @@
 #define STRAGGLER_SECONDS 0.2 /* for so long packets of the former SSRC are leftovers */
 #define LEAP_FORWARD_SECONDS 10
 #define LEAP_BACK_SECONDS 1
-#define LATE_TICK_SECONDS 0.03 /* a mixed frame that late follows the one before without a hole */
+#define LATE_SECONDS 0.02   /* who speaks next and is that late follows without a hole */
 #define OWN_RUN UINT64_MAX
 
 static uint64_t lost_now(const struct incoming *in) {
@@ -134,12 +134,16 @@ int64_t incoming_position(struct incoming *in, uint32_t timestamp) {
 /* Take the next packet for the first of another source, whatever its numbers say. */
 void outgoing_switch(struct outgoing *out) { out->run = 0; }
 
+/* By how much the timestamp moves from the newest to whatever comes now. */
+static uint32_t moved(const struct outgoing *out, double now) {
+    double elapsed = rint((now - out->stamped_at) * out->clock);
+    bool late = elapsed > out->duration + LATE_SECONDS * out->clock;
+    return late ? (uint32_t)elapsed : out->duration;
+}
+
 /* The timestamp with which something new continues what was sent: the clock has gone on. */
 static uint32_t continued(const struct outgoing *out, double now) {
-    if (out->stamped_at < 0)
-        return out->timestamp;
-    double elapsed = rint((now - out->stamped_at) * out->clock);
-    return out->timestamp + (elapsed > out->duration ? (uint32_t)elapsed : out->duration);
+    return out->stamped_at < 0 ? out->timestamp : out->timestamp + moved(out, now);
 }
 
 /* Number a packet of another stream. */
@@ -176,10 +180,9 @@ static uint16_t next_sequence(struct outgoing *out) {
 void outgoing_emit(struct outgoing *out, uint32_t samples, double now, struct numbers *numbers) {
     numbers->marker = true;
     if (out->stamped_at >= 0) {
-        double elapsed = now - out->stamped_at, due = (double)out->duration / out->clock;
-        numbers->marker = elapsed > due + LATE_TICK_SECONDS;
-        uint32_t passed = numbers->marker ? (uint32_t)rint(elapsed * out->clock) : 0;
-        out->timestamp += passed > out->duration ? passed : out->duration;
+        uint32_t passed = moved(out, now);
+        numbers->marker = passed != out->duration;
+        out->timestamp += passed;
     }
     out->run = OWN_RUN;
     out->stamped_at = now;

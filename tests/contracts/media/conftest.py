@@ -1,16 +1,31 @@
 """The paths that the contract is tested with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
+from telephony.media.native.build import BuildFailed, build
+from telephony.media.native.path import NativePath
 from telephony.media.python_path import PythonPath
 from tests.contracts.media.lab import Lab, MakePath
 
-PATHS: dict[str, MakePath] = {"python": PythonPath}
+
+def _python() -> MakePath:
+    return PythonPath
+
+
+def _native() -> MakePath:
+    try:
+        return partial(NativePath, build())
+    except BuildFailed as failure:
+        pytest.skip(str(failure))
+
+
+PATHS: dict[str, Callable[[], MakePath]] = {"python": _python, "native": _native}
 
 
 @pytest.fixture(params=list(PATHS))
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab(PATHS[request.param]) as lab:
+    with Lab(PATHS[request.param]()) as lab:
         yield lab
