@@ -32,6 +32,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     train.add_argument(
         "--repeats", type=_positive, default=5, help="cross-validations to average (default 5)"
     )
+    train.add_argument(
+        "--skip-rare",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="leave out labels with fewer than N different texts",
+    )
     train.add_argument("--json", action="store_true", help="print one JSON object")
     classify = commands.add_parser("classify", help="classify tickets from standard input")
     classify.add_argument("--model", type=Path, required=True, metavar="FOLDER")
@@ -49,7 +56,11 @@ def train(options: argparse.Namespace) -> None:
     from tickets import training  # noqa: PLC0415
 
     examples = read_tickets(
-        options.tickets, texts=options.text, label=options.label, least=training.FOLDS
+        options.tickets,
+        texts=options.text,
+        label=options.label,
+        least=training.FOLDS,
+        skip_rare=options.skip_rare,
     )
     labels = {example.label for example in examples}
     names = read_names(options.taxonomy, labels) if options.taxonomy else ()
@@ -111,6 +122,7 @@ def classify(options: argparse.Namespace, lines: Iterable[bytes]) -> int:
         else:
             text = f"{name}\t{top[0]['label']}\t{top[0]['confidence']}"
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()  # whoever sends a line and waits for its answer gets it
     return status
 
 

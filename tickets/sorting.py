@@ -24,8 +24,7 @@ class Sorting:
 class TrainedClassifier:
     """A trained model in the rules' place.
 
-    A sentence takes about a tenth of a millisecond per label, so it runs on the event loop
-    (``bench/tickets.py`` prints the figure).
+    It costs less than the rules do (``bench/tickets_sorting.py``), so it runs on the event loop.
 
     Args:
         model: the model.

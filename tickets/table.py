@@ -23,7 +23,7 @@ class Example:
 
 
 def read_tickets(
-    path: Path, *, texts: Sequence[str], label: str, least: int
+    path: Path, *, texts: Sequence[str], label: str, least: int, skip_rare: int = 0
 ) -> tuple[Example, ...]:
     """Read tickets with their labels; blank lines are skipped.
 
@@ -32,6 +32,7 @@ def read_tickets(
         texts: the columns to learn from.
         label: the column of the right answers.
         least: how many different texts each label needs.
+        skip_rare: leave out labels with fewer different texts than this.
 
     Raises:
         BadTable: the table cannot be learnt from.
@@ -57,6 +58,9 @@ def read_tickets(
             columns = " and ".join(map(repr, texts))
             raise BadTable(f"{path}:{line}: column {columns} is empty")
         examples[line] = Example(said, answer)
+    examples = _without_rare(examples, skip_rare)
+    if not examples:
+        raise BadTable(f"{path}: holds no ticket to learn from")
     _check_labels(path, label, examples, least)
     return tuple(examples.values())
 
@@ -89,17 +93,29 @@ def read_names(path: Path, labels: Iterable[str]) -> tuple[Example, ...]:
     return tuple(names)
 
 
-def _check_labels(path: Path, label: str, examples: dict[int, Example], least: int) -> None:
+def _different_texts(examples: dict[int, Example]) -> dict[str, set[str]]:
     different: dict[str, set[str]] = defaultdict(set)
+    for example in examples.values():
+        different[example.label].add(folded(" ".join(example.texts)))
+    return different
+
+
+def _without_rare(examples: dict[int, Example], least: int) -> dict[int, Example]:
+    different = _different_texts(examples)
+    return {n: e for n, e in examples.items() if len(different[e.label]) >= least}
+
+
+def _check_labels(path: Path, label: str, examples: dict[int, Example], least: int) -> None:
+    different = _different_texts(examples)
     first: dict[str, int] = {}
     for line, example in examples.items():
-        different[example.label].add(folded(" ".join(example.texts)))
         first.setdefault(example.label, line)
     for name, seen in different.items():
         if len(seen) < least:
             raise BadTable(
                 f"{path}:{first[name]}: label {name!r} of column {label!r} has {len(seen)} "
-                f"different texts in the whole table; at least {least} are needed"
+                f"different texts in the whole table; at least {least} are needed "
+                f"(--skip-rare {least} leaves such labels out)"
             )
     if len(different) < 2:  # noqa: PLR2004 -- between one there is nothing to choose
         raise BadTable(f"{path}: column {label!r} needs at least two labels, has {len(different)}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tickets import rules
+from tickets.table import BadTable, decoded
 
 LONGEST_NAME = 100
 """Characters that the database holds of a category."""
@@ -72,9 +73,9 @@ def read_tree(path: Path) -> CategoryTree:
         OSError: it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadTree(f"{path}: not UTF-8 text: {error}") from error
+        text = decoded(path)
+    except BadTable as error:
+        raise BadTree(str(error)) from error
     topics = _from_toml(path, text) if path.suffix == ".toml" else _from_csv(path, text)
     if not topics:
         raise BadTree(f"{path}: holds no category")

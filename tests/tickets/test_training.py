@@ -319,3 +319,17 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "t.csv:1: no column '类别'" in capsys.readouterr().err
     assert main(["classify", "--model", str(tmp_path)]) == 2
     assert "model.json" in capsys.readouterr().err
+
+
+def test_rare_labels_are_left_out_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tickets.csv"
+    path.write_text(table([*tickets(), ("路灯坏了", "没有亮", "设施")]), encoding="utf-8")
+    assert main(train(path)) == 2
+    assert f"--skip-rare {FOLDS}" in capsys.readouterr().err
+    assert main(train(path, "--skip-rare", str(FOLDS), "--repeats", "1", "--json")) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert {label["label"] for label in shown["labels"]} == set(MATTERS)
+    assert main(train(path, "--skip-rare", "1000")) == 2
+    assert "holds no ticket to learn from" in capsys.readouterr().err
