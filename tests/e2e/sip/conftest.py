@@ -105,7 +105,7 @@ def duty(node: RunningNode, sip: Address) -> Duty:
                 # The next test's call is not his.
                 await api.send("PUT", "/me/presence", {"state": "not_ready"})
                 await api.send("DELETE", "/session")
-                async with RawSip() as anywhere:
+                async with RawSip((hosts or (HOST,))[0]) as anywhere:
                     everything = Registration(anywhere, sip, agent_id, PASSWORD)
                     await everything.register(("Expires", "0"), contact="*")
 
