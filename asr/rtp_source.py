@@ -54,6 +54,23 @@ class Audio:
         return len(self.pcm) / (2 * SAMPLE_RATE)
 
 
+def packets_in(datagram: bytes) -> list[bytes]:
+    """Return the packets of a datagram: one, or several each behind its length in 16 bits.
+
+    RFC 4571's framing, as the media process gathers them. An RTP packet starts with its version, 2
+    in the upper bits, which no length below 32768 has. A last one that is cut off is returned so.
+    """
+    if not datagram or datagram[0] >> 6 == 2:  # noqa: PLR2004 - the version
+        return [datagram]
+    packets: list[bytes] = []
+    start = 0
+    while start < len(datagram):
+        end = start + 2 + int.from_bytes(datagram[start : start + 2])
+        packets.append(datagram[start + 2 : end])
+        start = end
+    return packets
+
+
 def parse_rtp(datagram: bytes) -> RtpPacket | None:
     """Read a packet; None for anything that is not RTP version 2 in one piece."""
     if len(datagram) < _HEADER or datagram[0] >> 6 != 2:  # noqa: PLR2004 - the version
@@ -128,7 +145,8 @@ class RtpSource:
     def handle(self, datagram: bytes | None, now: float) -> list[Audio]:
         """Take a datagram, or None at the deadline; return the audio that is now in order."""
         if datagram is not None:
-            self._take(datagram, now)
+            for packet in packets_in(datagram):
+                self._take(packet, now)
         return self._release(now)
 
     def drain(self) -> list[Audio]:
@@ -140,8 +158,8 @@ class RtpSource:
         self.deadline = None
         return audio
 
-    def _take(self, datagram: bytes, now: float) -> None:
-        packet = parse_rtp(datagram)
+    def _take(self, data: bytes, now: float) -> None:
+        packet = parse_rtp(data)
         if packet is None:
             self.stats.malformed += 1
             return

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr import g711
-from asr.rtp_source import LONGEST_FILL, Audio, RtpSource, parse_rtp
+from asr.rtp_source import LONGEST_FILL, Audio, RtpSource, packets_in, parse_rtp
 from tests.asr.speech import FRAME, rtp
 
 LOUD, QUIET = bytes([0xAA]), bytes([0xD5])
@@ -191,6 +191,30 @@ def test_any_shuffling_and_loss_gives_ordered_audio(
         clock = piece.at + piece.seconds
     played = [n for n in heard([a for a in audio if len(a.pcm) == 2 * FRAME]) if n is not None]
     assert len(played) == len(set(played)) or leg.stats.ignored
+
+
+def gathered(*packets: bytes) -> bytes:
+    return b"".join(len(packet).to_bytes(2) + packet for packet in packets)
+
+
+def test_several_packets_may_come_in_one_datagram() -> None:
+    leg = source()
+    audio = []
+    for n in range(0, 20, 5):
+        audio += leg.handle(gathered(*(frame(n + k) for k in range(5))), 101.0 + n * 0.02)
+    assert heard(audio) == list(range(20))
+    assert (leg.stats.packets, leg.stats.malformed) == (20, 0)
+
+
+@given(st.lists(st.binary(min_size=12, max_size=60), min_size=1, max_size=8), st.integers(0, 30))
+def test_a_gathered_datagram_comes_apart_and_a_cut_one_loses_its_last(
+    packets: list[bytes], cut: int
+) -> None:
+    whole = gathered(*packets)
+    assert packets_in(whole) == packets
+    apart = packets_in(whole[: len(whole) - min(cut, len(packets[-1]))])
+    assert apart[: len(packets) - 1] == packets[:-1]
+    assert packets[-1].startswith(b"".join(apart[len(packets) - 1 :]))
 
 
 @settings(deadline=None)
