@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   sip-tester     # SIPp: trunks and phones by the hundred
   baresip-core   # a softphone: citizen and agent
+  sipvicious     # scans ports and guesses passwords, as strangers do
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker
   postgresql     # the other database
