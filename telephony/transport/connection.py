@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -163,14 +163,13 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"not a stream: {transport}")
-        self._wire = transport
+        # uvloop's TLS transports are none by their class
+        self._wire = wire = cast("asyncio.Transport", transport)
         if not self.made_by_us:
             self.peer = tuple((transport.get_extra_info("peername") or ("", 0))[:2])
         self.certified = bool(transport.get_extra_info("peercert"))
         if not self._user.opened(self):
-            transport.abort()
+            wire.abort()
             return
         self._heard = self.made_by_us
         self._began = self._last = self._loop.time()

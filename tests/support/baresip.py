@@ -84,6 +84,7 @@ class Baresip:
         auto_answer: answers by itself.
         expires: life of its registration, seconds.
         local_port: where it is reached; None: any.
+        transport: by which it registers.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Baresip:
         auto_answer: bool = False,
         expires: int = 300,
         local_port: int | None = None,
+        transport: Literal["udp", "tcp", "tls"] = "udp",
     ) -> None:
         self.user = user
         self.address: Address = (HOST, local_port or free_sip_port())
@@ -117,7 +119,11 @@ class Baresip:
         if isinstance(source, int):  # baresip's own generator (ausine) works at 48 kHz only
             source = write_tone(directory / f"tone-{source}.wav", source, seconds=60)
         self._write_config(source)
-        self._write_account(registrar, password, codec, expires, auto_answer=auto_answer)
+        at = registrar or (HOST, self.address[1])
+        where = f"{at[0]}:{at[1]}" + ("" if transport == "udp" else f";transport={transport}")
+        self._write_account(
+            where, password, codec, expires if registrar else 0, auto_answer=auto_answer
+        )
 
     @property
     def uri(self) -> str:
@@ -251,25 +257,24 @@ class Baresip:
 
     def _write_account(
         self,
-        registrar: Address | None,
+        where: str,
         password: str,
         codec: str,
         expires: int,
         *,
         auto_answer: bool,
     ) -> None:
-        host, port = registrar or (HOST, self.address[1])
         parameters = [
-            f"<sip:{self.user}@{host}:{port}>",
+            f"<sip:{self.user}@{where}>",
             f"auth_user={self.user}",
             f"auth_pass={password or '-'}",  # an empty one makes it ask the terminal
-            f"regint={expires if registrar else 0}",
+            f"regint={expires}",
             f"answermode={'auto' if auto_answer else 'manual'}",
             f"audio_codecs={codec.lower()}",
             "ptime=20",
         ]
-        if registrar:
-            parameters.append(f'outbound="sip:{host}:{port}"')
+        if expires:
+            parameters.append(f'outbound="sip:{where}"')
         (self._directory / "accounts").write_text(";".join(parameters) + "\n")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -43,10 +43,10 @@ def free_rtp_port() -> int:
         return port
 
 
-def is_taken(port: int) -> bool:
-    """Whether somebody has this UDP port: how a program that says nothing shows that it listens."""
+def is_taken(port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
+    """Whether somebody has this port: how a program that says nothing shows that it listens."""
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET, kind) as probe:
             probe.bind(("127.0.0.1", port))
     except OSError:
         return True

@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
-from typing import Self
+from socket import SOCK_DGRAM, SOCK_STREAM
+from typing import Literal, Self
 
-from tests.support.ports import free_rtp_port, free_tcp_port, free_udp_port, is_taken
+from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port, is_taken
 from tests.support.programs import Program
 from tests.support.waiting import until
 from tests.support.waveforms import read_mono
@@ -69,6 +70,7 @@ class SippRun:
         speech: a WAV file (8 kHz, 16 bit, mono) that is played once the call stands; A-law.
         echo: what it hears it sends back, whatever the codec.
         local_port: where it is reached; None: any.
+        transport: UDP or TCP, on one socket.
     """
 
     def __init__(
@@ -87,17 +89,20 @@ class SippRun:
         speech: Path | None = None,
         echo: bool = False,
         local_port: int | None = None,
+        transport: Literal["UDP", "TCP"] = "UDP",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # How long a call stays to absorb what is sent again: RFC 3261's 64 × T1 would be 32 s.
         keys = {"linger": "4000" if lost else "200", **(keys or {})}
         if echo:
             keys["rtpstream_audio_port"] = "[media_port]"
-        self.address: Address = (HOST, local_port or free_udp_port())
+        self.address: Address = (HOST, local_port or free_sip_port())
+        self._kind = SOCK_DGRAM if transport == "UDP" else SOCK_STREAM
         self._directory = directory
         self._statistics = directory / "statistics.csv"
         options = {
             "-sf": self._scenario(scenario, speech, keys),
+            "-t": "u1" if transport == "UDP" else "t1",
             "-i": HOST,
             "-p": self.address[1],
             "-mi": HOST,
@@ -131,7 +136,7 @@ class SippRun:
         """Start it; it listens when this returns."""
         await self._program.start()
         try:
-            await until(lambda: is_taken(self.address[1]) or not self._program.running)
+            await until(lambda: is_taken(self.address[1], self._kind) or not self._program.running)
             assert self._program.running, self._program.said()[-2000:]
         except BaseException:
             await self._program.stop()

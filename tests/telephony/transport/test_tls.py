@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 import telephony.transport.layer
 from telephony.endpoint import SipEndpoint
@@ -79,6 +80,20 @@ async def test_a_request_over_tls_and_one_back(authority: Authority) -> None:
         reached = f"{address[0]}:{address[1]}"
         assert ours.contact("hotline", hop) == f"sip:hotline@{reached};transport=tls"
         assert ours.contact("hotline", hop, like="sips:a@b") == f"sips:hotline@{reached}"
+
+
+def test_the_same_on_uvloop(authority: Authority) -> None:
+    """The node's loop has transports of its own for TLS, which are none of asyncio's by class."""
+
+    async def asked_and_answered() -> None:
+        async with (
+            secure(Tls(files(authority))) as (_, address),
+            connected(address, context=trusting(authority)) as stream,
+        ):
+            stream.send(options(stream.address))
+            assert (await stream.response()).status_code == 200
+
+    uvloop.run(asked_and_answered())
 
 
 async def test_an_old_version_of_tls_is_refused(authority: Authority) -> None:
