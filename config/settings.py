@@ -552,6 +552,8 @@ class TicketSettings(Section):
     """The city's own category tree, TOML or CSV; None: the one that ships."""
     gazetteer: OptionalPath
     """The city's names (CSV), put right where they were misheard; None: none."""
+    knowledge: OptionalPath
+    """The folder of the knowledge base, imported at each start; None: what was imported stays."""
     category_model: OptionalPath
     """The folder that ``python -m tickets train`` wrote; None: tickets are sorted by rules."""
 

@@ -4,7 +4,7 @@ This is the one list: ``docs/events.md`` is generated from it; the WebSocket fee
 exactly these. Times are Unix seconds (float, UTC); phone numbers are as dialled; text is UTF-8.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -201,6 +201,19 @@ class TicketSubmitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallHelp(Event):
+    """What may help the agent now; replaces what was said before of this call."""
+
+    name: ClassVar[str] = "call.help"
+    ticket_id: str
+    topic: str | None
+    questions: Sequence[str]
+    knowledge: Sequence[Mapping[str, Any]]
+    similar: Sequence[Mapping[str, Any]]
+    summary: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TicketStep(Event):
     """Something was done with a submitted ticket.
 
@@ -257,6 +270,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TicketUrgent,
     TicketSubmitted,
     TicketStep,
+    CallHelp,
     ServiceStatus,
     TrunkChanged,
 )

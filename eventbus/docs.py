@@ -37,16 +37,25 @@ _FIELDS: Mapping[str, str] = {
     "evidence": "the words from which the value was taken",
     "field": "the field's name, as in the ticket's `fields`",
     "fields": "every field's value, by name",
+    "knowledge": (
+        "matching entries, best first: `id`, `version`, `title`, `category`, `source`, `snippet` "
+        "and `experts` on duty (`id`, `name`, `unit`, `phone`)"
+    ),
     "leg": "who speaks: `caller` or `agent`",
     "line": "the number that was dialled, by the same rules",
     "part": "`media`, `recogniser`, `redis`, `mqtt`, `database` or `trunks`",
     "phones": "how many registered phones the agent has",
     "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
     "pending": "the state he asked for during a call and will be in after it, or null",
+    "questions": "what should still be asked, in order",
     "reason": "why he is not ready, or null",
     "reopens": "the ticket that this one takes up again, or null",
     "seq": "the utterance's number within the call; it grows",
     "since": "when the state began, Unix seconds",
+    "similar": (
+        "open tickets like this one: `ticket_id`, `status`, `category`, `address`, `unit`, "
+        "`submitted_at`, `likeness` (0 to 1)"
+    ),
     "source": "`heard`, `caller_id`, `history` or `agent`",
     "spoken": "what was recognised, as it was spoken",
     "category": "what the matter is about",
@@ -64,11 +73,13 @@ _FIELDS: Mapping[str, str] = {
     "transcript.gap:state": "`missing` or `recognised`",
     "state": ("`signed_out`, `ready`, `reserved`, `ringing`, `talking`, `wrap_up` or `not_ready`"),
     "status": "`ok`, `degraded`, `away` or `no_model`",
+    "summary": "up to three of the citizen's sentences, word for word",
     "talked": "seconds that agent and citizen heard each other",
     "text": "what was said, without blanks between Chinese characters",
     "transcript.final:text": "what was said, as it is written: figures, punctuation, names",
     "ticket_id": "the ticket of this call",
     "trunk": "its name in the configuration",
+    "topic": "the prepared topic that fits, or null",
     "unit": "the unit that handles the ticket, or null",
     "up": "whether calls go there now",
     "value": "the new value, of the field's own type",
@@ -146,6 +157,25 @@ EXAMPLES: tuple[Event, ...] = (
         by="1001",
         unit="城管局",
         deadline_at=_AT + 432000,
+    ),
+    catalogue.CallHelp(
+        **_AGENT_CALL,
+        ticket_id="t-5d10c7",
+        topic="垃圾与环境卫生",
+        questions=("有多久没有清理了？",),
+        knowledge=(
+            {
+                "id": "rubbish",
+                "version": 2,
+                "title": "生活垃圾清运",
+                "category": "市容管理",
+                "source": "《城市生活垃圾管理办法》第十八条",
+                "snippet": "生活垃圾日产日清……",
+                "experts": [],
+            },
+        ),
+        similar=(),
+        summary=("西北街218号边上垃圾没人清。",),
     ),
     catalogue.ServiceStatus(
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,8 @@ from hotline.softphone import CallFailed, SoftPhone
 from hotline.wav import WavError, read_wav
 from hotline.wiring import Wiring
 from telephony.media.g711 import RATE, Pcm
+from tickets.help.knowledge import BadKnowledge, Entry, Expert, read_folder
+from tickets.help.library import Imported, Library
 
 app = typer.Typer(
     help="The city hotline's contact centre.", no_args_is_help=True, add_completion=False
@@ -119,6 +121,35 @@ async def _run(settings: Settings, *, demonstration_model: bool) -> None:
             err.print("  stopping …", style="dim")
     finally:
         directory.close()
+
+
+@app.command()
+def knowledge(
+    folder: Annotated[Path, typer.Argument(help="Markdown files with front matter, experts.toml")],
+    config: ConfigFile = None,
+) -> None:
+    """Make a folder's entries the knowledge base; what is missing there is retired."""
+    settings = settings_from(config)
+    url = settings.database.url or DataDirectory.database_url_in(settings.node.data_dir)
+    try:
+        entries, experts = read_folder(folder)
+        done = asyncio.run(_import(url, entries, experts))
+    except (BadKnowledge, SQLAlchemyError, OSError) as error:
+        err.print(f"Not imported: {_explained(error)}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    out.print(
+        f"{len(done.added)} added, {len(done.changed)} changed, {len(done.retired)} retired, "
+        f"{done.unchanged} unchanged"
+    )
+
+
+async def _import(url: str, entries: Sequence[Entry], experts: Sequence[Expert]) -> Imported:
+    engine = open_engine(url)
+    try:
+        await migrate_database(engine)
+        return await Library(engine).import_(entries, experts=experts, who="system")
+    finally:
+        await engine.dispose()
 
 
 @app.command()

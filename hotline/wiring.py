@@ -5,6 +5,7 @@ constructors, what depends on what in the order of ``parts``.
 """
 
 import asyncio
+import contextlib
 import ssl
 import sys
 import time
@@ -19,6 +20,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from sqlalchemy.exc import IntegrityError
 
 import asr.model
 import tickets
@@ -31,6 +33,7 @@ from asr.group import USUAL, RecognizerGroup
 from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
 from calls.gaps import GapStore
+from calls.help import CallHelper
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -66,6 +69,9 @@ from telephony.trunks.service import TrunkStatus
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
 from tickets.handling import TicketDesk
+from tickets.help.knowledge import read_folder
+from tickets.help.library import Library
+from tickets.help.similar import SimilarTickets
 from tickets.life import Deadlines
 from tickets.model import BadModel
 from tickets.sorting import SortingSource
@@ -81,6 +87,9 @@ from web.sessions import RedisSessions
 log = structlog.get_logger(__name__)
 
 VERSION = "0.1.0"
+
+#: Entries that a new system begins with.
+EXAMPLES = Path(__file__).parents[1] / "config" / "knowledge"
 
 #: A lease outlives the ringing by this much: what signalling may take on a bad day.
 LEASE_MARGIN = 8.0
@@ -194,7 +203,30 @@ class Wiring:
         self._parts.append(
             Part("ticket rules", partial(asyncio.to_thread, tickets.warm_up), nothing)
         )
+        self._knowledge()
         self._after_the_call()
+
+    def _knowledge(self) -> None:
+        """What helps the agent while the citizen speaks."""
+        self.library = Library(self.engine)
+        self.helper = CallHelper(
+            bus=self.bus,
+            library=self.library,
+            similar=SimilarTickets(self.engine),
+            wall_clock=time.time,
+        )
+        wanted = self._settings.tickets.knowledge
+
+        async def start() -> None:
+            folder = wanted or (EXAMPLES if await self.library.is_new() else None)
+            if folder is not None:
+                entries, experts = await asyncio.to_thread(read_folder, folder)
+                # Another node that starts with us may be importing the same.
+                with contextlib.suppress(IntegrityError):
+                    await self.library.import_(entries, experts=experts, who="system")
+            await self.helper.start()
+
+        self._parts.append(Part("knowledge base", start, self.helper.close))
 
     def _after_the_call(self) -> None:
         """What goes on with records and tickets in the background."""
@@ -479,6 +511,8 @@ class Wiring:
             floor=self.floor,
             accounts=self.accounts,
             audit=self.audit,
+            helper=self.helper,
+            library=self.library,
             reports=Reporter(
                 self.engine,
                 lines={number: line.name for number, line in self._settings.lines.items()},

@@ -14,12 +14,24 @@ from web import (
     routes_audit,
     routes_calls,
     routes_health,
+    routes_knowledge,
     routes_reports,
     routes_session,
     routes_tickets,
 )
 from web.feed import BUFFERED_EVENTS, FeedHub
-from web.ports import Accounts, Audit, Bus, Calls, Floor, Health, OnDesktop, Reports
+from web.ports import (
+    Accounts,
+    Audit,
+    Bus,
+    Calls,
+    Floor,
+    Health,
+    Helper,
+    KnowledgeBase,
+    OnDesktop,
+    Reports,
+)
 from web.services import Services
 from web.sessions import MemorySessions, SessionStore
 
@@ -40,6 +52,7 @@ _TAGS = [
     {"name": "me", "description": "The asker himself"},
     {"name": "calls", "description": "Calls, transcripts, recordings"},
     {"name": "tickets", "description": "Tickets"},
+    {"name": "knowledge", "description": "Help while talking"},
     {"name": "reports", "description": "The day, week and month; for supervisors"},
     {"name": "audit", "description": "Views, exports and changes; for administrators"},
     {"name": "agents", "description": "For supervisors and administrators"},
@@ -54,6 +67,8 @@ def create_app(
     accounts: Accounts,
     audit: Audit,
     reports: Reports,
+    helper: Helper,
+    library: KnowledgeBase,
     bus: Bus,
     health: Health,
     version: str,
@@ -69,6 +84,8 @@ def create_app(
         floor: agents' presence.
         accounts: who may sign in.
         reports: makes reports.
+        helper: help for live calls.
+        library: the knowledge base.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
@@ -105,6 +122,8 @@ def create_app(
         accounts=accounts,
         audit=audit,
         reports=reports,
+        helper=helper,
+        library=library,
         health=health,
         sessions=sessions or MemorySessions(),
         feed=hub,
@@ -121,6 +140,7 @@ def create_app(
         routes_tickets,
         routes_audit,
         routes_reports,
+        routes_knowledge,
         routes_health,
         feed_route,
     ):

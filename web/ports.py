@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from calls.redaction import Span
 from calls.reporting.period import Period
 from calls.reporting.report import Report
-from eventbus.catalogue import Event
+from eventbus.catalogue import CallHelp, Event
+from tickets.help.knowledge import Entry
+from tickets.help.library import Found
 from tickets.life import Step
 
 
@@ -193,6 +195,29 @@ class Audit(Protocol):
         offset: int = 0,
     ) -> list[dict[str, Any]]:
         """Return entries, newest first: id, at, who, action, subject, detail."""
+
+
+class Helper(Protocol):
+    """Help for live calls (``calls/help.py``)."""
+
+    def latest(self, call_id: str) -> CallHelp | None:
+        """Return what was last said of a live call, or None."""
+
+
+class KnowledgeBase(Protocol):
+    """The knowledge base (``tickets/help/library.py``)."""
+
+    async def search(self, said: str, *, limit: int = 5) -> list[Found]:
+        """Return matching entries, best first."""
+
+    async def get(self, entry_id: str, version: int | None = None) -> tuple[Entry, int] | None:
+        """Return an entry and its version, or None."""
+
+    async def put(self, entry: Entry, *, who: str) -> int:
+        """Add an entry or a new version of it; return the version."""
+
+    async def retire(self, entry_id: str) -> bool:
+        """Take an entry out of the search; False when it is not in it."""
 
 
 class Reports(Protocol):

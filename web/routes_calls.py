@@ -56,7 +56,7 @@ def live_call(view: LiveCall, who: Viewer) -> LiveCallOut:
     return LiveCallOut.model_validate(masked(shown.model_dump()))
 
 
-async def _find(served: Services, who: Viewer, call_id: str) -> dict[str, Any]:
+async def find_call(served: Services, who: Viewer, call_id: str) -> dict[str, Any]:
     """Return a call's record as stored; 404 when there is none, or it is somebody else's."""
     record = await served.calls.call(call_id)
     if record is None:
@@ -90,13 +90,13 @@ async def live(who: Asker, served: Served) -> list[LiveCallOut]:
 @router.get("/{call_id}", summary="One call", responses=_ONE)
 async def call(call_id: CallId, who: Asker, served: Served) -> CallOut:
     """Return a call's record, with a segment for each agent who took part."""
-    return _shown(await _find(served, who, call_id), who)
+    return _shown(await find_call(served, who, call_id), who)
 
 
 @router.get("/{call_id}/transcript", summary="What was said", responses=_ONE)
 async def transcript(call_id: CallId, who: Asker, served: Served) -> list[UtteranceOut]:
     """Return the utterances of both sides in order."""
-    record = await _find(served, who, call_id)
+    record = await find_call(served, who, call_id)
     said = await served.calls.transcript(call_id)
     served.audit.note(who.id, "transcript.view", call_id)
     shown = said if owner_of(record, who) else masked(said)
@@ -116,7 +116,7 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
 )
 async def recording(call_id: CallId, who: Asker, served: Served) -> FileResponse:
     """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges."""
-    await _find(served, who, call_id)
+    await find_call(served, who, call_id)
     path = await served.calls.recording(call_id)
     if path is None or not await anyio.Path(path).is_file():
         raise not_found("recording")
@@ -150,7 +150,7 @@ async def redact(
     call_id: CallId, body: RedactionIn, who: Supervisor, served: Served
 ) -> RedactionOut:
     """Silence a span for good and blacken its words in the transcript; for supervisors."""
-    await _find(served, who, call_id)
+    await find_call(served, who, call_id)
     seconds = await served.calls.redact(call_id, Span(body.start, body.end, body.side))
     served.audit.note(who.id, "recording.redact", call_id, body.model_dump())
     return RedactionOut(seconds=seconds)

@@ -48,11 +48,12 @@ async def _find(served: Services, who: Viewer, ticket_id: str) -> dict[str, Any]
     return ticket
 
 
-async def _own(served: Services, who: Viewer, ticket_id: str) -> None:
-    """Refuse to change others' tickets: the answers for them would be in somebody else's name."""
+async def own_ticket(served: Services, who: Viewer, ticket_id: str) -> dict[str, Any]:
+    """Return a ticket to its agent; others would give answers in somebody else's name."""
     ticket = await _find(served, who, ticket_id)
     if ticket.get("agent_id") != who.id:
         raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "only its agent changes a ticket")
+    return ticket
 
 
 @router.get("", summary="Tickets", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -99,7 +100,7 @@ async def ticket(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
 @router.patch("/{ticket_id}", summary="Correct a ticket", responses=_CHANGES)
 async def correct(ticket_id: TicketId, body: TicketChange, who: Asker, served: Served) -> TicketOut:
     """Set fields by hand; from then on nothing heard overwrites them."""
-    await _own(served, who, ticket_id)
+    await own_ticket(served, who, ticket_id)
     changes = body.fields.model_dump(exclude_unset=True)
     changed = await served.calls.correct(ticket_id, changes, agent_id=who.id)
     return shown_ticket(changed, who)
@@ -108,7 +109,7 @@ async def correct(ticket_id: TicketId, body: TicketChange, who: Asker, served: S
 @router.post("/{ticket_id}/submit", summary="Submit a ticket", responses=_CHANGES)
 async def submit(ticket_id: TicketId, who: Asker, served: Served) -> TicketOut:
     """Submit the ticket and end the wrap-up; 409 when it has been submitted before."""
-    await _own(served, who, ticket_id)
+    await own_ticket(served, who, ticket_id)
     return shown_ticket(await served.calls.submit(ticket_id, agent_id=who.id), who)
 
 

@@ -9,7 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from web.feed import FeedHub
-from web.ports import Accounts, Audit, Calls, Floor, Health, Reports
+from web.ports import Accounts, Audit, Calls, Floor, Health, Helper, KnowledgeBase, Reports
 from web.sessions import SessionStore
 
 
@@ -22,6 +22,8 @@ class Services:
     accounts: Accounts
     audit: Audit
     reports: Reports
+    helper: Helper
+    library: KnowledgeBase
     health: Health
     sessions: SessionStore
     feed: FeedHub

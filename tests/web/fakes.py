@@ -31,6 +31,7 @@ from eventbus.catalogue import (
     CallAnswered,
     CallArrived,
     CallEnded,
+    CallHelp,
     CallOffered,
     Event,
     TicketField,
@@ -40,6 +41,8 @@ from eventbus.catalogue import (
 )
 from tickets.draft import TicketDraft
 from tickets.fields import FieldValue, check
+from tickets.help.knowledge import Entry
+from tickets.help.library import Found
 from tickets.history import brief
 from tickets.life import Handling, Step, take
 from tickets.store import AlreadySubmitted, UnknownTicket
@@ -524,6 +527,49 @@ class FakeAudit:
             and (until is None or entry["at"] < until)
         ]
         return found[offset : offset + limit]
+
+
+@dataclass
+class FakeHelper:
+    """What a test puts in."""
+
+    told: dict[str, CallHelp] = field(default_factory=dict)
+
+    def latest(self, call_id: str) -> CallHelp | None:
+        return self.told.get(call_id)
+
+
+class FakeLibrary:
+    """A few entries and their versions, found by words of their titles."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[Entry]] = {}
+        self.retired: set[str] = set()
+
+    async def search(self, said: str, *, limit: int = 5) -> list[Found]:
+        current = [(name, len(kept), kept[-1]) for name, kept in self.versions.items()]
+        return [
+            Found(entry, version, 1.0, entry.body[:20], ())
+            for name, version, entry in current
+            if name not in self.retired and any(word in said for word in entry.keywords)
+        ][:limit]
+
+    async def get(self, entry_id: str, version: int | None = None) -> tuple[Entry, int] | None:
+        kept = self.versions.get(entry_id, [])
+        number = len(kept) if version is None else version
+        return (kept[number - 1], number) if 0 < number <= len(kept) else None
+
+    async def put(self, entry: Entry, *, who: str) -> int:  # noqa: ARG002 - the port's
+        kept = self.versions.setdefault(entry.id, [])
+        if not kept or kept[-1] != entry:
+            kept.append(entry)
+        self.retired.discard(entry.id)
+        return len(kept)
+
+    async def retire(self, entry_id: str) -> bool:
+        there = entry_id in self.versions and entry_id not in self.retired
+        self.retired.add(entry_id)
+        return there
 
 
 class FakeReports:

@@ -15,6 +15,8 @@ from tests.web.fakes import (
     FakeCalls,
     FakeFloor,
     FakeHealth,
+    FakeHelper,
+    FakeLibrary,
     FakeReports,
 )
 from web.app import create_app
@@ -32,6 +34,8 @@ class House:
     bus: EventBus = field(default_factory=EventBus)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     health: FakeHealth = field(default_factory=FakeHealth)
+    helper: FakeHelper = field(default_factory=FakeHelper)
+    library: FakeLibrary = field(default_factory=FakeLibrary)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
 
@@ -46,6 +50,8 @@ class House:
             accounts=self.accounts,
             audit=self.audit,
             reports=FakeReports(),
+            helper=self.helper,
+            library=self.library,
             bus=self.bus,
             health=self.health,
             version="0.1.0",
