@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-import calls.audit  # noqa: F401 - registers its table
+import calls.audit
+import calls.gaps  # noqa: F401 - both register their tables
 from agents.accounts import metadata as agents_metadata
 from calls.records import metadata as calls_metadata
 from tickets.help.library import INDEX

@@ -1,6 +1,7 @@
 """The lists of dependencies say what the code imports: no more, no less."""
 
 import ast
+import gc
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -17,10 +18,19 @@ NOT_IMPORTED = {
 }
 
 
+def parsed(path: Path) -> ast.Module:
+    # CPython before 3.11.5 fails when a collection runs other Python code meanwhile (gh-106905).
+    gc.disable()
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    finally:
+        gc.enable()
+
+
 def imported(folders: tuple[str, ...]) -> Iterator[str]:
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Import):
                     yield from (alias.name.split(".")[0] for alias in node.names)
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
