@@ -242,6 +242,7 @@ struct core {
 
     uint8_t (*arena)[MAX_DATAGRAM]; /* datagrams of one round */
     unsigned arena_used;
+    VECTOR(uint32_t) unfinished; /* sessions whose sockets may hold more */
     struct copies *copies;
 
     uint8_t *reports;

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH 128 /* datagrams of one round */
+#define BATCH 128 /* datagrams that are in memory at once */
+#define AT_ONCE 8 /* datagrams of one socket in one round */
 #define WAKE 0    /* in place of a session's handle */
 #define TIMER UINT32_MAX
 
@@ -43,6 +44,7 @@ bool net_open(struct core *core) {
 
 void net_close(struct core *core) {
     fork_close(core);
+    free(core->unfinished.items);
     free(core->arena);
     close(core->epoll);
     close(core->timer);
@@ -51,7 +53,7 @@ void net_close(struct core *core) {
 }
 
 bool net_watch(struct core *core, struct session *session) {
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = session->object.handle};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = session->object.handle};
     return epoll_ctl(core->epoll, EPOLL_CTL_ADD, session->fd, &event) == 0;
 }
 
@@ -62,24 +64,16 @@ bool net_send(int fd, const uint8_t *data, size_t length, const struct address *
            (ssize_t)length;
 }
 
-/* Take one datagram of a session's socket; false: there was none. */
-static bool receive_one(struct core *core, struct session *session) {
-    struct sockaddr_storage from;
-    socklen_t size = sizeof from;
-    struct address source;
-    if (core->arena_used == BATCH) { /* copies point into it */
-        fork_flush(core);
-        core->arena_used = 0;
+/* What recvmmsg() fills: a slot of the arena for each datagram, and who sent it. */
+static void prepare(struct core *core, struct mmsghdr *headers, struct iovec *parts,
+                    struct sockaddr_storage *from) {
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        parts[i] = (struct iovec){core->arena[core->arena_used + i], MAX_DATAGRAM};
+        headers[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                             .msg_namelen = sizeof from[i],
+                                             .msg_iov = &parts[i],
+                                             .msg_iovlen = 1};
     }
-    uint8_t *data = core->arena[core->arena_used];
-    ssize_t length = recvfrom(session->fd, data, MAX_DATAGRAM, MSG_DONTWAIT,
-                              (struct sockaddr *)&from, &size);
-    if (length < 0)
-        return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF;
-    core->arena_used++;
-    address_from_socket(&from, &source);
-    session_receive(core, session, data, (size_t)length, &source);
-    return true;
 }
 
 static void finish_round(struct core *core) {
@@ -87,14 +81,51 @@ static void finish_round(struct core *core) {
     core->arena_used = 0;
 }
 
-/* Take one datagram from each ready socket: no peer can keep the others waiting by flooding one. */
-static unsigned receive_ready(struct core *core, const struct epoll_event *ready, int count) {
-    unsigned received = 0;
+/* Take up to AT_ONCE datagrams of a session's socket; return how many, -1: an error lay in front.
+ *
+ * A session may be closed by what its own packet leads to only by its owner, which has to wait. */
+static int receive_some(struct core *core, struct session *session) {
+    struct mmsghdr headers[AT_ONCE];
+    struct iovec parts[AT_ONCE];
+    struct sockaddr_storage from[AT_ONCE];
+    if (core->arena_used + AT_ONCE > BATCH)
+        finish_round(core); /* copies point into it */
+    prepare(core, headers, parts, from);
+    int count = recvmmsg(session->fd, headers, AT_ONCE, MSG_DONTWAIT, NULL);
+    if (count < 0) /* the report that an earlier packet did not arrive is no end of the queue */
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EBADF ? 0 : -1;
     for (int i = 0; i < count; i++) {
-        struct session *session = object_find(core, ready[i].data.u32, KIND_SESSION);
-        if (session && receive_one(core, session))
-            received++;
+        struct address source;
+        address_from_socket(&from[i], &source);
+        session_receive(core, session, core->arena[core->arena_used++], headers[i].msg_len,
+                        &source);
     }
+    return count;
+}
+
+/* Take what one socket has, but not so much that the others have to wait: the rest comes in the
+ * next round. Sockets are watched for new datagrams (EPOLLET), so what is left must be kept in
+ * mind. */
+static unsigned receive_from(struct core *core, uint32_t handle) {
+    struct session *session = object_find(core, handle, KIND_SESSION);
+    if (!session)
+        return 0;
+    int count = receive_some(core, session);
+    if (count < 0 || count == AT_ONCE)
+        APPEND(core->unfinished, handle);
+    return count > 0 ? (unsigned)count : 0;
+}
+
+static unsigned receive_ready(struct core *core, const struct epoll_event *ready, int count) {
+    unsigned received = 0, left = core->unfinished.count;
+    for (unsigned i = 0; i < left; i++)
+        received += receive_from(core, core->unfinished.items[i]);
+    core->unfinished.count -= left;
+    if (core->unfinished.count)
+        memmove(core->unfinished.items, core->unfinished.items + left,
+                core->unfinished.count * sizeof *core->unfinished.items);
+    for (int i = 0; i < count; i++)
+        received += receive_from(core, ready[i].data.u32);
     finish_round(core);
     return received;
 }
@@ -102,7 +133,7 @@ static unsigned receive_ready(struct core *core, const struct epoll_event *ready
 /* Without the thread: take everything that waits. */
 void net_receive_all(struct core *core) {
     for (struct session *session = core->sessions; session; session = session->following)
-        while (receive_one(core, session)) {
+        while (receive_some(core, session) != 0) {
         }
     finish_round(core);
 }
@@ -177,7 +208,7 @@ static void let_others_in(struct core *core) {
 
 static unsigned round_of(struct core *core, int timeout) {
     struct epoll_event ready[BATCH];
-    int count = epoll_wait(core->epoll, ready, BATCH, timeout);
+    int count = epoll_wait(core->epoll, ready, BATCH, core->unfinished.count ? 0 : timeout);
     pthread_mutex_lock(&core->lock);
     core->now = clock_now();
     unsigned received = receive_ready(core, ready, count);
