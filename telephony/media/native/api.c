@@ -255,7 +255,7 @@ EXPORT uint32_t media_record(struct core *core, uint32_t handle, const uint32_t 
 }
 
 /* Give out what is complete, or with `finish` everything; return how many octets, 0: none. */
-EXPORT size_t media_drain(struct core *core, uint32_t handle, bool finish, uint8_t *out,
+EXPORT size_t media_drain(struct core *core, uint32_t handle, bool finish, int16_t *out,
                           size_t room) {
     enter(core);
     struct recording *recording = object_find(core, handle, KIND_RECORDING);

@@ -20,6 +20,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "recordings are written as they lie in memory: little-endian"
+#endif
+
 #define RATE 8000
 #define FRAME 160 /* samples of one frame of the mixing clock: 20 ms */
 #define FRAME_SECONDS 0.02
@@ -415,7 +419,7 @@ uint32_t recording_change(struct core *, struct recording *, const uint32_t *lef
 void recording_hear(struct recording *, unsigned channel, uint64_t run, int64_t position,
                     const int16_t *, unsigned count, double at);
 void recording_forget_source(struct recording *, const struct object *);
-size_t recording_drain(struct core *, struct recording *, bool finish, uint8_t *out, size_t room);
+size_t recording_drain(struct core *, struct recording *, bool finish, int16_t *out, size_t room);
 void recording_sweep(struct core *, struct recording *);
 struct recording *recording_following(const struct recording *);
 void recording_free(struct core *, struct recording *);

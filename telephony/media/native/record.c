@@ -198,36 +198,45 @@ static int64_t last_frame(const struct recording *recording, double now) {
     return last;
 }
 
-/* Put the next frame of the sum of all channels at `out`: left, right, little-endian. */
-static void put_frame(struct recording *recording, int64_t frame, uint8_t *out) {
-    int32_t sums[2] = {0, 0};
-    for (unsigned i = 0; i < recording->channels.count; i++) {
-        struct channel *channel = &recording->channels.items[i];
-        int16_t *sample = frame_of(channel, frame);
-        sums[0] += channel->sides & 1 ? *sample : 0;
-        sums[1] += channel->sides & 2 ? *sample : 0;
-        *sample = 0;
-    }
-    for (unsigned side = 0; side < 2; side++) {
-        uint16_t value = (uint16_t)saturated(sums[side]);
-        out[2 * side] = (uint8_t)value;
-        out[2 * side + 1] = (uint8_t)(value >> 8);
+/* Add a channel's next `count` frames to one side of `out`, which are not wrapped in its ring. */
+static void add_side(const int16_t *frames, int16_t *out, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        out[2 * i] = saturated(out[2 * i] + frames[i]);
+}
+
+/* Take a channel's frames out of its ring, and add them to its sides. */
+static void take(struct channel *channel, int64_t from, int16_t *out, size_t count) {
+    for (size_t done = 0; done < count;) {
+        int16_t *frames = frame_of(channel, from + (int64_t)done);
+        size_t whole = (size_t)(channel->frames + channel->room - frames);
+        size_t part = whole < count - done ? whole : count - done;
+        for (unsigned side = 0; side < 2; side++)
+            if (channel->sides >> side & 1)
+                add_side(frames, out + 2 * done + side, part);
+        memset(frames, 0, part * sizeof *frames);
+        done += part;
     }
 }
 
-/* Give out what no packet can change any more, or everything; return how many octets. */
-size_t recording_drain(struct core *core, struct recording *recording, bool finish, uint8_t *out,
+/* Give out what no packet can change any more, or everything; return how many octets of
+ * interleaved samples. */
+size_t recording_drain(struct core *core, struct recording *recording, bool finish, int16_t *out,
                        size_t room) {
     int64_t until = finish ? last_frame(recording, core->now)
                            : frame_at(recording, core->now) - WINDOW;
-    size_t length = 0;
-    while (recording->horizon < until && length + 4 <= room) {
-        int64_t frame = recording->horizon++;
-        put_frame(recording, frame, out + length);
-        length += 4;
-    }
     recording->reported = false;
-    return length;
+    if (until <= recording->horizon)
+        return 0;
+    size_t count = (size_t)(until - recording->horizon), most = room / (2 * sizeof *out);
+    count = count < most ? count : most;
+    memset(out, 0, count * 2 * sizeof *out);
+    for (unsigned i = 0; i < recording->channels.count; i++) {
+        struct channel *channel = &recording->channels.items[i];
+        /* What lies beyond the ring has not been written to. */
+        take(channel, recording->horizon, out, count < channel->room ? count : channel->room);
+    }
+    recording->horizon += (int64_t)count;
+    return count * 2 * sizeof *out;
 }
 
 void recording_sweep(struct core *core, struct recording *recording) {
