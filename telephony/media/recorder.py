@@ -1,7 +1,7 @@
 """A recording on disk: takes blocks of samples and writes them off the packet path.
 
 The header's sizes are written after every batch, samples first, so the file is playable whatever
-happens to the process: at most :data:`FLUSH_SECONDS` and the path's blocks are missing.
+happens to the process: what the path had not yet given out is missing, less than a second.
 
 While a recording is paused its time line goes on, so that transcript and sound stay together; what
 is said is not written. The gap is silent but for a beep at its beginning, and its times are told.
@@ -16,8 +16,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import structlog
@@ -27,9 +28,7 @@ from telephony.media.recording import CHANNELS, FRAME_BYTES, WAV_HEADER_BYTES, w
 from telephony.media.tones import tone
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
-FLUSH_SECONDS: Final = 0.5
 MAX_PENDING: Final = 60 * RATE * FRAME_BYTES
 """Bytes that wait for a slow disk: a minute, 2 MB."""
 
@@ -138,6 +137,9 @@ def _mark(frames: Pcm, first: int, last: int) -> None:
 class Recorder:
     """One recording in progress; it begins, and its time starts, when the object is made.
 
+    At most one thread is at the file at a time, and only while there is something to write: nothing
+    of the event loop is woken up for a block.
+
     Args:
         path: the file to make; it must not exist. Missing folders are made.
         executor: threads for the file.
@@ -150,24 +152,32 @@ class Recorder:
         self._on_failed = on_failed
         self._started_at = monotonic()
         self._gaps = Gaps()
+        self._loop = asyncio.get_running_loop()
+        self._lock = Lock()  # for the next three, which the thread changes too
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._stopping = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._writing = True  # a thread will look at what is pending: the one that opens the file
+        self._at_file = Lock()
+        self._file: WavFile | None = None
+        self._error: Exception | None = None
         self._failed = False
-        self._task = asyncio.create_task(self._run(), name=f"record {path.name}")
-        self._task.add_done_callback(self._done)
+        self._stopping = False
+        self._opening = self._loop.run_in_executor(executor, self._open)
 
     def write(self, block: bytes) -> None:
         """Take the next samples, interleaved stereo; never blocks."""
         if self._failed:
             return
-        if self._pending_bytes + len(block) > MAX_PENDING:
+        cut = self._gaps.cut(block)
+        with self._lock:
+            self._pending.append(cut)
+            self._pending_bytes += len(cut)
+            too_slow = self._pending_bytes > MAX_PENDING
+            idle, self._writing = not self._writing, True
+        if too_slow:
             self._fail("the disk is too slow")
-            self._stopping.set()
-            return
-        self._pending.append(self._gaps.cut(block))
-        self._pending_bytes += len(block)
+        if idle:
+            self._executor.submit(self._write_pending)
 
     def pause(self) -> None:
         """Write nothing that is said from now on; harmless while paused."""
@@ -186,11 +196,7 @@ class Recorder:
         Raises:
             OSError: it cannot be made.
         """
-        opened = asyncio.create_task(self._opened.wait())
-        await asyncio.wait({opened, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        opened.cancel()
-        if not self._opened.is_set():
-            await self._task
+        await asyncio.shield(self._opening)
 
     async def stop(self) -> Written:
         """Write what was heard until now and close the file.
@@ -198,53 +204,69 @@ class Recorder:
         Raises:
             OSError: the disk failed.
         """
-        self._stopping.set()
-        return await self._task
+        self._stopping = True
+        await asyncio.shield(self._opening)
+        return await self._loop.run_in_executor(self._executor, self._complete)
 
-    async def _run(self) -> Written:
-        file = await self._in_thread(WavFile, self._path)
-        self._opened.set()
-        try:
-            while not self._stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(FLUSH_SECONDS):
-                        await self._stopping.wait()
-                await self._flush(file)
-            await self._flush(file)
-        finally:
-            await self._in_thread(file.close)
+    # -- in a thread -------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._file = WavFile(self._path)
+        self._write_pending()
+
+    def _write_pending(self) -> None:
+        """Write until nothing is left; the outermost boundary of its thread."""
+        with self._at_file:
+            while self._error is None and self._file is not None and (batch := self._batch()):
+                try:
+                    self._file.append(batch)
+                except OSError as error:
+                    self._break(error, error.strerror or str(error))
+                except Exception as error:
+                    log.exception("recording broke", path=str(self._path))
+                    self._break(error, repr(error))
+
+    def _batch(self) -> bytes:
+        """Take what is pending; nothing: the next block needs another thread."""
+        with self._lock:
+            batch = b"".join(self._pending)
+            self._pending.clear()
+            self._pending_bytes = 0
+            self._writing = bool(batch)
+        return batch
+
+    def _break(self, error: Exception, reason: str) -> None:
+        self._error = error
+        if not self._stopping:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before the disk failed
+                self._loop.call_soon_threadsafe(self._fail, reason)
+
+    def _complete(self) -> Written:
+        self._write_pending()
+        file = self._file
+        if file is None:
+            raise FileNotFoundError(self._path)
+        file.close()
+        if self._error is not None:
+            raise self._error
         size = file.data_bytes
         return Written(
             self._path,
             size / FRAME_BYTES / RATE,
             size + WAV_HEADER_BYTES,
-            await self._in_thread(_checksum, self._path),
+            _checksum(self._path),
             self._gaps.pauses(size // FRAME_BYTES),
         )
 
-    async def _flush(self, file: WavFile) -> None:
-        batch = b"".join(self._pending)
-        self._pending.clear()
-        self._pending_bytes = 0
-        if batch:
-            await self._in_thread(file.append, batch)
-
-    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
-
-    def _done(self, task: asyncio.Task[Written]) -> None:
-        """Tell of a failure that nobody is waiting for."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        if not isinstance(error, OSError):
-            log.error("recording broke", path=str(self._path), exc_info=error)
-        if self._opened.is_set() and not self._stopping.is_set():
-            self._fail(error.strerror or str(error) if isinstance(error, OSError) else repr(error))
+    # -- in the loop -------------------------------------------------------------------------------
 
     def _fail(self, reason: str) -> None:
+        if self._failed:
+            return
         self._failed = True
-        self._pending.clear()
+        with self._lock:
+            self._pending.clear()
+            self._pending_bytes = 0
         self._on_failed(reason)
 
 

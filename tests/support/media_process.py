@@ -7,13 +7,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from telephony.media.native.build import BuildFailed, build
 from telephony.media_client import MediaClient
 
 PAIRS = 40
 
 
+def engines() -> list[str]:
+    """Return the engines that can be tested here; the native one is built for it."""
+    try:
+        build()
+    except BuildFailed:
+        return ["python"]
+    return ["python", "native"]
+
+
 async def start_media(
-    socket_path: Path, *, ports: str | None = None, log_level: str = "warning"
+    socket_path: Path,
+    *,
+    ports: str | None = None,
+    log_level: str = "warning",
+    engine: str = "auto",
 ) -> asyncio.subprocess.Process:
     """Start the process on a port range that is probably free; it skips pairs that are not."""
     if ports is None:
@@ -24,7 +38,7 @@ async def start_media(
         "-m",
         "telephony.media",
         *("--socket", str(socket_path), "--host", "127.0.0.1"),
-        *("--ports", ports, "--log-level", log_level),
+        *("--ports", ports, "--engine", engine, "--log-level", log_level),
     )
 
 

@@ -21,7 +21,7 @@ from telephony.media_client import (
     RtpTimedOut,
     SilenceChanged,
 )
-from tests.support.media_process import end, start_media
+from tests.support.media_process import end, engines, start_media
 from tests.support.rtp_phone import Address, RtpPhone
 from tests.support.tones import read_stereo, sine, tone_level
 from tests.support.waiting import until
@@ -78,13 +78,14 @@ class House:
         phone.transport.sendto(build(packet), self.legs[name])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=engines())
 async def process(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[MediaClient, list[MediaEvent]]]:
     socket_path = tmp_path_factory.mktemp("media") / "media.sock"
     events: list[MediaEvent] = []
-    running = await start_media(socket_path)
+    running = await start_media(socket_path, engine=request.param)
     client = MediaClient(socket_path=socket_path, on_lost=lambda _: None, on_event=events.append)
     await client.start()
     try:

@@ -25,7 +25,7 @@ from telephony.media_client import (
     MediaRefused,
     RecordingFailed,
 )
-from tests.support.media_process import end, media, start_media
+from tests.support.media_process import end, engines, media, start_media
 from tests.support.rtp_phone import Address, RtpPhone
 from tests.support.tones import dominant, level_dbfs, read_stereo, sine, tone_level
 from tests.support.waiting import until
@@ -38,9 +38,12 @@ NOTHING = {"sessions": 0, "ports": 0, "bridges": 0, "forks": 0, "recordings": 0,
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MediaClient]:
-    async with media(tmp_path_factory.mktemp("media") / "media.sock") as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=engines())
+async def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[MediaClient]:
+    path = tmp_path_factory.mktemp("media") / "media.sock"
+    async with media(path, engine=request.param) as client:
         yield client
 
 

@@ -52,9 +52,8 @@ async def test_a_recording_is_complete_after_stop(tmp_path: Path, disk: ThreadPo
 
 
 async def test_the_file_is_playable_while_it_grows(
-    tmp_path: Path, disk: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, disk: ThreadPoolExecutor
 ) -> None:
-    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.02)
     path = tmp_path / "call.wav"
     taken = Recorder(path, executor=disk, on_failed=pytest.fail)
     await taken.open()
@@ -82,9 +81,8 @@ async def test_an_existing_file_is_never_overwritten(
 
 
 async def test_a_full_disk_is_reported_once_and_hearing_goes_on(
-    tmp_path: Path, disk: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, disk: ThreadPoolExecutor
 ) -> None:
-    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.02)
     reasons: list[str] = []
     # A limit on the size of files fails like a full disk: in the middle of a write.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
