@@ -29,6 +29,7 @@ from hotline.embedded import (
     advertised_host,
     find_redis_server,
 )
+from telephony.transport.udp import BUFFER
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -218,11 +219,25 @@ def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
         name = f"SIP over {one.transport} on {one.port}"
         yield _port(name, "sip.listeners", one.host, one.port, kind)
     yield _port("web", "web.port", web.host, web.port, socket.SOCK_STREAM)
+    yield _receive_buffer()
     yield _port("RTP", "media.port_first", media.host, media.port_first, socket.SOCK_DGRAM)
     host = advertised_host(sip.host, sip.advertised_host)
     if sip.host in {"0.0.0.0", "::"} and sip.advertised_host is None:
         remedy = "if trunks reach this machine at another address, set sip.advertised_host"
         yield Finding("warn", "SIP address", f"will say it is at {host}", remedy)
+
+
+def _receive_buffer() -> Finding:
+    """Compare what the system allows a socket to hold with what the SIP port asks for."""
+    try:
+        allowed = int(Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return _ok("SIP buffer", "this system does not tell")
+    detail = f"{allowed // 1024} KiB allowed, {BUFFER // 1024} KiB wanted"
+    if allowed < BUFFER:
+        remedy = f"sysctl -w net.core.rmem_max={BUFFER}, or calls get lost in a flood"
+        return Finding("warn", "SIP buffer", detail, remedy)
+    return _ok("SIP buffer", detail)
 
 
 def _port(what: str, key: str, host: str, port: int, kind: socket.SocketKind) -> Finding:

@@ -44,6 +44,7 @@ async def test_machine_that_has_everything(tmp_path: Path) -> None:
             "SIP port",
             "SIP over TCP port",
             "web port",
+            "SIP buffer",
             "RTP port",
         ),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from aiosipua import SipRequest, SipResponse
@@ -11,6 +12,7 @@ from telephony.abuse.gatekeeper import AMPLIFICATION, AbusePolicy
 from telephony.gateway import SipGateway
 from telephony.sip.hop import Hop
 from telephony.trunks.model import Trunk
+from tests.support.programs import Program
 from tests.support.waiting import until
 from tests.telephony.gateways import (
     OFFER,
@@ -182,3 +184,27 @@ async def test_our_own_request_that_comes_back_is_a_loop() -> None:
             while (answer := await peer.response()).status_code == 100:
                 pass
             assert answer.status_code == 482
+
+
+@pytest.mark.e2e
+async def test_svcrack_does_not_get_to_the_password(tmp_path: Path) -> None:
+    guesses = [f"guess{number}" for number in range(20)]
+    passwords = tmp_path / "passwords"
+    passwords.write_text("\n".join([*guesses, "pw1001", ""]), encoding="utf-8")
+    unsigned = AbusePolicy(scanners=(), bans=BanPolicy(failures=5))
+    async with a_gateway(Desk(), trunks=ELSEWHERE, abuse=unsigned) as node:
+        host, port = node.endpoint.local
+        cracker = Program(
+            "svcrack",
+            ("svcrack", f"-p{port}", "-u1001", f"-d{passwords}", "--maximumtime=2", host),
+            directory=tmp_path,
+            env={"HOME": str(tmp_path)},
+        )
+        await cracker.start()
+        try:
+            await cracker.wait(30)
+        finally:
+            await cracker.stop()
+        assert "pw1001" not in cracker.said()
+        assert node.strangers()["banned_sources"] == 1
+        assert node.strangers()["banned"] > 0

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -129,6 +130,14 @@ class RawSip(asyncio.DatagramProtocol):
         """Send a datagram."""
         assert self._transport is not None
         self._transport.sendto(data, destination)
+
+    async def insist(self, data: bytes, destination: Address, name: str) -> SipResponse:
+        """Send again and again, as RFC 3261 §17.1 wants it, until a response of this name comes."""
+        for _ in range(16):
+            self.send(data, destination)
+            with suppress(AssertionError):
+                return await self.response(name, seconds=0.5)
+        raise AssertionError(f"no {name}, but {self._names}")
 
     async def take(self, name: str, *, seconds: float = 8.0) -> Message:
         """Return the first message not taken yet that a name (a pattern) fits; wait for it."""
