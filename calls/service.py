@@ -413,7 +413,7 @@ class CallService:
         seconds = await asyncio.to_thread(silence, path, span)
         for said in await self._records.transcript(call_id):
             if span.touches(said["start"], said["end"], said["leg"]):
-                self._records.rewrite(call_id, said["seq"], text=BLACKENED)
+                self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
         return seconds
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
