@@ -48,9 +48,12 @@ class SipWebSocket:
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Request):
-                self._protocol.send_response(self._protocol.accept(event))
+                frames += self._shake_hands(event)
             elif isinstance(event, WebSocketFrame) and event.opcode in _DATA:
                 frames += self._data(event)
+            if frames and isinstance(frames[-1], Broken):
+                self._broken = True
+                return frames
         frames += self._written()
         if reason := self._problem():
             self._broken = True
@@ -69,6 +72,14 @@ class SipWebSocket:
         else:
             self._protocol.send_text(message)
         return b"".join(self._protocol.data_to_send())
+
+    def _shake_hands(self, request: Request) -> list[Frame]:
+        try:
+            self._protocol.send_response(self._protocol.accept(request))
+        except UnicodeEncodeError:
+            # The library (15.0) quotes a header that it refuses, and cannot write what is no text.
+            return [Broken("WebSocket handshake: not text")]
+        return []
 
     def _data(self, frame: WebSocketFrame) -> list[Frame]:
         self._parts += frame.data

@@ -112,6 +112,14 @@ async def test_a_message_too_long_ends_the_connection(
         assert closed.value.rcvd.code == 1009
 
 
+def test_a_handshake_that_is_no_text_is_refused() -> None:
+    """The fuzzer's finding."""
+    [broken] = SipWebSocket().feed(
+        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: w\xfe\xff\r\n\r\n"
+    )
+    assert broken == Broken("WebSocket handshake: not text")
+
+
 def test_nothing_is_written_before_the_handshake() -> None:
     codec = SipWebSocket()
     assert codec.write(b"x") == b""
