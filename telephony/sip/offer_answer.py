@@ -7,7 +7,7 @@ broken ``c=`` line reads as 0.0.0.0, the sign of hold. Here the lines that matte
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from aiosipua.sdp import Codec, MediaDescription, SdpMessage, parse_sdp
@@ -25,7 +25,11 @@ _PROTOCOL = "RTP/AVP"
 _HIGHEST_PAYLOAD_TYPE = 127
 _EVENTS = "telephone-event"  # RFC 4733
 _EVENTS_FMTP = "0-15"
-_CODECS: dict[str, CodecName] = {"PCMA": "PCMA", "PCMU": "PCMU"}
+#: What we can take part in: by name in capitals, what `AudioFormat` calls it, clock rate, channels.
+_CODECS: dict[str, tuple[CodecName, int, int]] = {
+    "PCMA": ("PCMA", CLOCK_RATE, 1),
+    "PCMU": ("PCMU", CLOCK_RATE, 1),
+}
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 # RFC 3264 §6.1: what an answer may say to an offer
 _ANSWERED: dict[Direction, Direction] = {
@@ -48,10 +52,29 @@ class SdpError(SipError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """G.711, A-law or µ-law, under a payload type."""
+    """A codec under a payload type.
+
+    Attributes:
+        name: as in ``a=rtpmap``.
+        payload_type: 0-127.
+        clock_rate: of its RTP timestamps, Hz (G.722 says 8000 and means 16000: RFC 3551 §4.5.2).
+        channels: 1 or 2; 2 is written into ``a=rtpmap``.
+        parameters: ``a=fmtp``, as written; "" for none. Two formats are equal without them.
+    """
 
     name: CodecName
     payload_type: int
+    clock_rate: int = CLOCK_RATE
+    channels: int = 1
+    parameters: str = field(default="", compare=False)
+
+    def to_lines(self) -> list[str]:
+        """Write ``a=rtpmap`` and, where there are parameters, ``a=fmtp``."""
+        channels = f"/{self.channels}" if self.channels > 1 else ""
+        lines = [f"a=rtpmap:{self.payload_type} {self.name}/{self.clock_rate}{channels}"]
+        if self.parameters:
+            lines.append(f"a=fmtp:{self.payload_type} {self.parameters}")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,9 @@ class RemoteAudio:
         telephone_event: payload type of its key presses (RFC 4733), or None.
         direction: as the peer sees it: ``sendonly`` means that it doesn't listen.
         ptime: milliseconds of audio it wants in a packet.
+        protocol: of the ``m=`` line.
+        attributes: every attribute of the stream as written (``crypto``, ``fingerprint`` …), then
+            those of the session.
     """
 
     host: str
@@ -73,6 +99,8 @@ class RemoteAudio:
     telephone_event: int | None
     direction: Direction
     ptime: int
+    protocol: str = _PROTOCOL
+    attributes: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_listening(self) -> bool:
@@ -122,17 +150,22 @@ def _usable_audio(message: SdpMessage) -> MediaDescription:
 
 
 def _formats(media: MediaDescription) -> tuple[AudioFormat, ...]:
-    found = {
-        AudioFormat(_CODECS[codec.encoding_name.upper()], codec.payload_type): None
-        for codec in media.codecs
-        if codec.encoding_name.upper() in _CODECS and _is_mono_8k(codec)
-    }
-    return tuple(found)
+    read = (_format(codec) for codec in media.codecs)
+    return tuple(dict.fromkeys(format_ for format_ in read if format_ is not None))
 
 
-def _is_mono_8k(codec: Codec) -> bool:
+def _format(codec: Codec) -> AudioFormat | None:
+    """Return a codec as we know it, None when we know none by its name, clock rate and channels."""
+    known = _CODECS.get(codec.encoding_name.upper())
+    if known is None or not _is_like(codec, *known[1:]):
+        return None
+    name, clock_rate, channels = known
+    return AudioFormat(name, codec.payload_type, clock_rate, channels, codec.fmtp or "")
+
+
+def _is_like(codec: Codec, clock_rate: int, channels: int) -> bool:
     valid = 0 <= codec.payload_type <= _HIGHEST_PAYLOAD_TYPE
-    return valid and codec.clock_rate == CLOCK_RATE and codec.channels in {None, 1}
+    return valid and (codec.clock_rate, codec.channels or 1) == (clock_rate, channels)
 
 
 def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
@@ -156,6 +189,13 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
         telephone_event=_telephone_event(media),
         direction=direction,
         ptime=_ptime(media),
+        protocol=media.proto,
+        attributes=tuple(
+            (name, value)
+            for owner in (media.attributes, message.attributes)
+            for name, values in owner.items()
+            for value in values
+        ),
     )
 
 
@@ -173,7 +213,7 @@ def _telephone_event(media: MediaDescription) -> int | None:
         (
             codec.payload_type
             for codec in media.codecs
-            if codec.encoding_name.lower() == _EVENTS and _is_mono_8k(codec)
+            if codec.encoding_name.lower() == _EVENTS and _is_like(codec, CLOCK_RATE, 1)
         ),
         None,
     )
@@ -261,7 +301,7 @@ def _audio(
     port: int, formats: Sequence[AudioFormat], telephone_event: int | None, direction: Direction
 ) -> list[str]:
     types = [str(format_.payload_type) for format_ in formats]
-    maps = [f"a=rtpmap:{format_.payload_type} {format_.name}/{CLOCK_RATE}" for format_ in formats]
+    maps = [line for format_ in formats for line in format_.to_lines()]
     if telephone_event is not None:
         types.append(str(telephone_event))
         maps.append(f"a=rtpmap:{telephone_event} {_EVENTS}/{CLOCK_RATE}")
