@@ -1,7 +1,7 @@
 """Dialogs: what two user agents remember of each other (RFC 3261 §12)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
@@ -176,6 +176,11 @@ class Dialog:
         """Make the next request in this dialog (§12.2.1.1)."""
         self.local_cseq += 1
         return self._build(method, self.local_cseq, headers, body)
+
+    def renumbered(self, request: OutgoingRequest) -> OutgoingRequest:
+        """Return a request that goes out once more, with the next CSeq number (§8.1.3.5)."""
+        self.local_cseq += 1
+        return replace(request, cseq=self.local_cseq)
 
     def ack(self, invite_cseq: int) -> OutgoingRequest:
         """Make the ACK of a 2xx to our INVITE with that CSeq number (§13.2.2.4)."""

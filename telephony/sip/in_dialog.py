@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
-from telephony.sip.client_auth import DigestClient
 from telephony.sip.dialog import SDP, Dialog, OutgoingRequest, sdp_of
-from telephony.sip.dice import Dice
 from telephony.sip.identity import reason_header, reason_of
 from telephony.sip.invite_usage import (
-    ALLOW,
     Answer,
     AnswerRefer,
     GotCancel,
@@ -43,62 +40,18 @@ from telephony.sip.leg_events import (
     LegReofferRefused,
     LegResumed,
 )
-from telephony.sip.message import FAILED, FINAL, cseq_of, retry_after
+from telephony.sip.message import FAILED, FINAL, cseq_of
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import is_listening
 from telephony.sip.referral import Referral
-from telephony.sip.session_timer import Headers, SessionPolicy, SessionTimer
-from telephony.sip.transaction import Timers
+from telephony.sip.reoffering import Asked, Reoffering, Terms
+from telephony.sip.session_timer import Headers, SessionTimer
+from telephony.sip.unacked import UnackedAnswer
 
 # Seconds after which the peer may try again (§14.2 wants "a randomly chosen value of between 0 and
 # 10"; the spread matters among many clients of one server, not between the two ends of a dialog).
 RETRY_AFTER = (("Retry-After", "1"),)
-MOST_ATTEMPTS = 8  # of one re-offer that is refused for the moment only
-LONGEST_RETRY_AFTER = 30  # a re-offer that has to wait longer is refused
-_IN_DIALOG = (("Allow", ALLOW), ("Supported", "timer"))
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What every dialog of a leg has in common.
-
-    Attributes:
-        timers: the transactions' base intervals.
-        session: the session timer's policy; None: there is none.
-        dice: a generator seeded by the caller, so that the same inputs have the same effects.
-        digest: our credentials with the peer.
-        calls: we called: the Call-ID is ours (§14.1).
-    """
-
-    timers: Timers
-    session: SessionPolicy | None
-    dice: Dice
-    digest: DigestClient
-    calls: bool
-
-
-@dataclass(slots=True)
-class UnackedAnswer:
-    """A 2xx of ours that the peer has not acknowledged, and its retransmission.
-
-    Attributes:
-        reply: the 2xx.
-        first: it answers the INVITE that made the dialog.
-        again_at: when to send it once more.
-        interval: the wait after that, doubled up to T2.
-        give_up_at: when to stop waiting.
-    """
-
-    reply: Reply
-    first: bool
-    again_at: float
-    interval: float
-    give_up_at: float
-
-    @classmethod
-    def sent(cls, reply: Reply, *, first: bool, timers: Timers, now: float) -> "UnackedAnswer":
-        """Start waiting for the ACK of a 2xx sent just now."""
-        return cls(reply, first, now + timers.t1, timers.t1, now + timers.give_up)
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +66,6 @@ class _Prack:
     """The PRACK of a provisional response with an offer; it waits alike."""
 
     rack: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A re-INVITE or UPDATE of ours under way; ``wish`` None: it only refreshes the session."""
-
-    request: OutgoingRequest
-    wish: Reoffer | None
-    attempts: int
 
 
 class InviteDialog:
@@ -148,14 +92,10 @@ class InviteDialog:
         self.timer = SessionTimer(terms.session)
         self.preview: str | None = None
         self._terms = terms
-        self._allowed: frozenset[str] = frozenset()
+        self._reoffering = Reoffering(dialog, self.negotiation, self.timer, terms)
         self._unacked: UnackedAnswer | None = None
         self._question: SipRequest | _Ack | _Prack | None = None  # the owner's to answer
         self._answer_by: float | None = None
-        self._wish: Reoffer | None = None
-        self._asked: _Asked | None = None
-        self._attempts = 0
-        self._retry_at: float | None = None
         self._acks: dict[int, OutgoingRequest] = {}  # of our INVITEs' 2xx, by CSeq
         self._held = False
         self._referral = Referral(dialog)
@@ -169,13 +109,12 @@ class InviteDialog:
     def deadline(self) -> float | None:
         """When `handle` wants TimePassed."""
         times = [
-            self._retry_at,
+            self._reoffering.retry_at,
             self.timer.deadline,
             self._referral.deadline,
             self._answer_by if self._question else None,
+            self._unacked.deadline if self._unacked else None,
         ]
-        if self._unacked is not None:
-            times += [self._unacked.again_at, self._unacked.give_up_at]
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -186,18 +125,19 @@ class InviteDialog:
     def handle(self, event: LegInput, now: float) -> list[LegEffect]:
         """Take one input, return what is to be done."""
         effects = self._handle(event, now)
-        if not self.over:
-            effects += self._ask_if_possible(now)
+        if not (self.over or self._unacked or self._question or self._ending):
+            effects += self._reoffering.next(confirmed=self.confirmed)
         return effects
 
     def _handle(  # noqa: C901, PLR0911, PLR0912 - a table: one line for each input
         self, event: LegInput, now: float
     ) -> list[LegEffect]:
+        asked = self._reoffering.asked
         match event:
             case GotResponse(to, response) if to.method == "INVITE" and to.cseq in self._acks:
                 return self._acknowledge_again(to, response)
-            case GotResponse(to, response) if self._asked and to == self._asked.request:
-                return self._got_response(self._asked, response, now)
+            case GotResponse(to, response) if asked and to == asked.request:
+                return self._got_response(asked, response, now)
             case _ if self.over:
                 return []
             case HangUp(reason, cause):
@@ -212,7 +152,7 @@ class InviteDialog:
             case Refuse(status, reason):
                 return self._decline(status, reason)
             case Reoffer() if self._ending is None:
-                self._wish, self._attempts = event, 0
+                self._reoffering.want(event)
                 return []
             case GotCancel(invite) if self._question is invite:
                 return self._decline(487, None)
@@ -223,8 +163,8 @@ class InviteDialog:
             case RequestFailed(to, _) if to == self._bye:
                 # §15.1.1: the session is over for us whether or not the peer heard of it
                 return self._end()
-            case RequestFailed(to, cause) if self._asked and to == self._asked.request:
-                return self._nobody_there(self._asked, 408, cause)
+            case RequestFailed(to, cause) if asked and to == asked.request:
+                return self._nobody_there(asked, 408, cause)
             case GotResponse() | RequestFailed():
                 return self._referral.answered(event, now)
             case TimePassed():
@@ -236,9 +176,7 @@ class InviteDialog:
 
     def learn(self, message: SipMessage) -> None:
         """Note what the peer says that it allows."""
-        if message.headers.get("Allow"):
-            methods = ",".join(message.headers.get("Allow")).split(",")
-            self._allowed = frozenset(method.strip().upper() for method in methods)
+        self._reoffering.learn(message)
 
     def got_reliable(self, response: SipResponse, rack: str) -> list[LegEffect]:
         """Take a provisional response that wants a PRACK (RFC 3262 §5)."""
@@ -260,7 +198,7 @@ class InviteDialog:
     def answered(self, reply: Reply, now: float) -> None:
         """Note that we have accepted the INVITE with this 2xx, sent just now."""
         self.confirmed = True
-        self._unacked = UnackedAnswer.sent(reply, first=True, timers=self._terms.timers, now=now)
+        self._unacked = UnackedAnswer(reply, first=True, timers=self._terms.timers, now=now)
 
     def accepted(
         self, response: SipResponse, *, ending: LegEnded | None, now: float
@@ -314,7 +252,7 @@ class InviteDialog:
 
     def let_go(self) -> list[LegEffect]:
         """Want nothing more of the peer, and leave none of its requests without an answer."""
-        self._wish = self._retry_at = None
+        self._reoffering.forget()
         self.timer.stop()
         return self._decline(487, None)
 
@@ -326,7 +264,7 @@ class InviteDialog:
         again = self._bye and self._terms.digest.answer(self._bye, response)
         if not again:
             return self._end()
-        self._bye = self._renumbered(again)
+        self._bye = self.dialog.renumbered(again)
         return [SendRequest(self._bye)]
 
     def _end(self, ended: LegEnded | None = None) -> list[LegEffect]:
@@ -335,10 +273,9 @@ class InviteDialog:
         effects = self.let_go()
         return [*effects, Tell(ended or self._ending or LegEnded("local"))]
 
-    def _nobody_there(self, asked: _Asked, status: int, reason: str | None) -> list[LegEffect]:
+    def _nobody_there(self, asked: Asked, status: int, reason: str | None) -> list[LegEffect]:
         """§12.2.1.2: 481, 408 or no response at all: "the UAC SHOULD terminate the dialog"."""
-        self._asked = None
-        self.negotiation.drop()
+        self._reoffering.failed()
         if not self.confirmed:
             # an early dialog ends with its INVITE; nothing else could end it
             return [Tell(LegReofferRefused(status, reason))] if asked.wish else []
@@ -370,7 +307,7 @@ class InviteDialog:
         reply = Reply(request, 200, sdp=sdp, headers=headers)
         if request.method == "INVITE":
             timers = self._terms.timers
-            self._unacked = UnackedAnswer.sent(reply, first=False, timers=timers, now=now)
+            self._unacked = UnackedAnswer(reply, first=False, timers=timers, now=now)
         return [reply]
 
     def _decline(self, status: int, reason: str | None) -> list[LegEffect]:
@@ -426,10 +363,10 @@ class InviteDialog:
 
     def _got_ack(self, ack: SipRequest) -> list[LegEffect]:
         waiting = self._unacked
-        if waiting is None or cseq_of(ack)[0] != cseq_of(waiting.reply.to)[0]:
+        if waiting is None or not waiting.is_acknowledged_by(ack):
             return []
         self._unacked = None
-        offered = self.negotiation.pending == "ours" and self._asked is None
+        offered = self.negotiation.pending == "ours" and self._reoffering.asked is None
         sdp = sdp_of(ack) if offered else None
         if sdp is not None:
             self.negotiation.accept(sdp)
@@ -468,7 +405,7 @@ class InviteDialog:
         """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""
         status = 491 if self._question else self.negotiation.objection()
         if status is not None:
-            return [Reply(prack, status, headers=RETRY_AFTER if status == 500 else ())]  # noqa: PLR2004 - SIP's statuses are words
+            return [_not_now(prack, status)]
         return self._put_to_owner(prack, sdp, now)
 
     def _put_to_owner(self, request: SipRequest, sdp: str, now: float) -> list[LegEffect]:
@@ -486,77 +423,41 @@ class InviteDialog:
             return Reply(request, 481)
         if isinstance(self._question, SipRequest) and (invite or sdp is not None):
             # §14.2: "a second INVITE before it sends the final response to a first" gets 500
-            return Reply(request, 500, headers=RETRY_AFTER)
-        if invite and (self._unacked or self._question or self._is_inviting or self._ending):
+            return _not_now(request, _SERVER_ERROR)
+        if invite and (
+            self._unacked or self._question or self._reoffering.is_inviting or self._ending
+        ):
             return Reply(request, 491)  # §14.2: "while an INVITE … that it had sent is in progress"
         if sdp is not None or invite:
             status = 491 if self._ending else self.negotiation.objection()
             if status is not None:
-                return Reply(request, status, headers=RETRY_AFTER if status == 500 else ())  # noqa: PLR2004 - SIP's statuses are words
+                return _not_now(request, status)
         if sdp is None and request.body:
             return Reply(request, 415, headers=(("Accept", SDP),))
         return self.timer.objection(request)
 
-    @property
-    def _is_inviting(self) -> bool:
-        return self._asked is not None and self._asked.request.method == "INVITE"
+    # Answers to our requests
 
-    # Our requests
-
-    def _ask_if_possible(self, now: float) -> list[LegEffect]:
-        """Send what we want of the peer, if it is the moment for it."""
-        if self._wish is None and not self.timer.due:
-            return []
-        busy = self._asked or self._unacked or self._question or self._ending or self._retry_at
-        if busy or not self.negotiation.agreed:
-            return []
-        wish, may_update = self._wish, "UPDATE" in self._allowed
-        if not self.confirmed and (wish is None or wish.sdp is None or not may_update):
-            return []  # §14.1: no INVITE while another one is in progress
-        self._wish, self.timer.due = None, False
-        update = may_update and (
-            not self.confirmed or wish is None or (wish.method == "UPDATE" and wish.sdp is not None)
-        )
-        request = self.dialog.request("UPDATE" if update else "INVITE", _IN_DIALOG)
-        sdp = wish.sdp if wish else None if update else self.negotiation.local
-        # before the answer there is no session yet that could expire
-        timer = self.timer.request_headers() if self.confirmed else ()
-        request = replace(request, headers=request.headers + timer, sdp=sdp)
-        if sdp is not None:
-            self.negotiation.propose(sdp, whose="ours")
-        self._attempts += 1
-        del now
-        return self._ask(_Asked(request, wish, self._attempts))
-
-    def _ask(self, asked: _Asked) -> list[LegEffect]:
-        self._asked = asked
-        return [SendRequest(asked.request)]
-
-    def _renumbered(self, request: OutgoingRequest) -> OutgoingRequest:
-        """Return a request with the dialog's next CSeq number."""
-        self.dialog.local_cseq += 1
-        return replace(request, cseq=self.dialog.local_cseq)
-
-    def _got_response(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
+    def _got_response(self, asked: Asked, response: SipResponse, now: float) -> list[LegEffect]:
         status = response.status_code
         if status < FINAL:
             return []
         success = status < FAILED
         if self.over or self._ending:
-            self._asked = None
+            self._reoffering.failed()
             invited = asked.request.method == "INVITE"
             return self._acknowledge(asked.request.cseq) if success and invited else []
-        return (
-            self._agreed(asked, response, now) if success else self._refused(asked, response, now)
-        )
+        if success:
+            return self._agreed(asked, response, now)
+        if status in {408, 481}:
+            return self._nobody_there(asked, status, response.reason_phrase or None)
+        return self._reoffering.refused(asked, response, now)
 
-    def _agreed(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
-        self._asked, self._attempts = None, 0
+    def _agreed(self, asked: Asked, response: SipResponse, now: float) -> list[LegEffect]:
+        self._reoffering.agreed(response, now)
         self.dialog.refresh_target(response)
         self.learn(response)
         sdp, request, negotiation = sdp_of(response), asked.request, self.negotiation
-        if any(name == "Session-Expires" for name, _ in request.headers):
-            self.timer.agreed(response, now)
         invited = request.method == "INVITE"
         if invited and request.sdp is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
@@ -575,69 +476,32 @@ class InviteDialog:
             negotiation.drop()
         return effects + self.hold_changes()
 
-    def _refused(self, asked: _Asked, response: SipResponse, now: float) -> list[LegEffect]:
-        status = response.status_code
-        again = self._terms.digest.answer(asked.request, response)
-        if again is not None:
-            return self._ask(replace(asked, request=self._renumbered(again)))
-        if status in {408, 481}:
-            return self._nobody_there(asked, status, response.reason_phrase or None)
-        self._asked = None
-        self.negotiation.drop()
-        wait = self._wait_before_asking_again(asked, response)
-        if wait is None:
-            self.timer.refusal(now)
-            refused = LegReofferRefused(status, response.reason_phrase or None)
-            return [Tell(refused)] if asked.wish else []
-        self._retry_at = now + wait if wait else None
-        self._wish = self._wish or asked.wish
-        self.timer.due = asked.wish is None or self.timer.due
-        return []
-
-    def _wait_before_asking_again(self, asked: _Asked, response: SipResponse) -> float | None:
-        """Return the seconds, None when it is of no use."""
-        status = response.status_code
-        if asked.attempts >= MOST_ATTEMPTS:
-            return None
-        if status == 491:  # noqa: PLR2004 - SIP's statuses are words
-            # §14.1: the owner of the Call-ID "between 2.1 and 4 seconds in units of 10 ms", the
-            # other "between 0 and 2"
-            low, high = (210, 400) if self._terms.calls else (1, 200)
-            return self._terms.dice.between(low, high) / 100
-        if status == 422 and self.timer.refused(response):  # noqa: PLR2004
-            return 0.0
-        if status in {405, 501} and asked.request.method == "UPDATE":
-            self._allowed -= {"UPDATE"}
-            return 0.0
-        wait = retry_after(response)
-        return wait if wait is not None and wait <= LONGEST_RETRY_AFTER else None
-
     # Time
 
     def _time_passed(self, now: float) -> list[LegEffect]:
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
+        retry_at = self._reoffering.retry_at
+        if retry_at is not None and now >= retry_at:
+            self._reoffering.retry_at = None
         if self._question and self._answer_by is not None and now >= self._answer_by:
             return self._decline(504, None)
         if self.timer.time_passed(now):
             # RFC 4028 §10: "the UAS … SHOULD send a BYE before the session expiration"
             return self.end_with(LegEnded("failure", 408, "session expired"))
-        waiting = self._unacked
-        if waiting is None or now < min(waiting.again_at, waiting.give_up_at):
+        if self._unacked is None:
             return []
-        if now >= waiting.give_up_at:
-            # §13.3.1.4: "the dialog is confirmed, but the session SHOULD be terminated. This is
-            # accomplished with a BYE". Nobody is there to answer it, so the end is told at once.
-            self._unacked = None
-            if self._ending is not None:
-                return self._send_bye()
-            return [
-                *self.end_with(LegEnded("failure", 408, "no ACK")),
-                *self._end(),
-            ]
-        waiting.interval = min(2 * waiting.interval, self._terms.timers.t2)
-        waiting.again_at = now + waiting.interval
-        return [waiting.reply]
+        if not self._unacked.is_given_up(now):
+            return [*self._unacked.time_passed(now)]
+        # §13.3.1.4: "the dialog is confirmed, but the session SHOULD be terminated. This is
+        # accomplished with a BYE". Nobody is there to answer it, so the end is told at once.
+        self._unacked = None
+        if self._ending is not None:
+            return self._send_bye()
+        return [*self.end_with(LegEnded("failure", 408, "no ACK")), *self._end()]
+
+
+def _not_now(request: SipRequest, status: int) -> Reply:
+    """Refuse an offer for the moment; a 500 says when it may come again."""
+    return Reply(request, status, headers=RETRY_AFTER if status == _SERVER_ERROR else ())
 
 
 def _is_sending(sdp: str) -> bool:

@@ -8,7 +8,7 @@ from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError
 from telephony.sip.hop import Destination
 from telephony.sip.identity import reason_of
-from telephony.sip.in_dialog import RETRY_AFTER, InviteDialog, Terms
+from telephony.sip.in_dialog import RETRY_AFTER, InviteDialog
 from telephony.sip.invite_usage import (
     HIGHEST_STATUS,
     LOWEST_REFUSAL,
@@ -29,6 +29,7 @@ from telephony.sip.leg_events import LegEnded, LegReanswered
 from telephony.sip.message import TRYING
 from telephony.sip.reliability import TAG as RELIABLE
 from telephony.sip.reliability import ReliableResponses, lists
+from telephony.sip.reoffering import Terms
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
 

@@ -9,7 +9,7 @@ from telephony.sip.dialog import Dialog, OutgoingRequest, dialog_id, peer_tag, s
 from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.identity import reason_header
-from telephony.sip.in_dialog import InviteDialog, Terms
+from telephony.sip.in_dialog import InviteDialog
 from telephony.sip.invite_usage import (
     Answer,
     GotRequest,
@@ -32,6 +32,7 @@ from telephony.sip.leg_events import LegEnded, LegRinging
 from telephony.sip.message import FAILED, FINAL, TRYING, retry_after
 from telephony.sip.redirection import Redirections, RedirectPolicy
 from telephony.sip.reliability import ReliableSequence, is_reliable
+from telephony.sip.reoffering import Terms
 from telephony.sip.session_timer import SessionPolicy, SessionTimer
 from telephony.sip.transaction import Timers
 
