@@ -20,6 +20,7 @@ from tests.support.sipp import SippRun
 from tests.support.tones import tone_level
 from tests.support.waveforms import read_mono, write_speech
 from tickets.draft import TicketDraft, Utterance
+from tickets.numerals import figures
 
 pytestmark = pytest.mark.e2e
 
@@ -155,10 +156,11 @@ async def both_are_listed(desktop: Desktop) -> None:
     await expect(tickets).to_have_text([re.compile("已提交"), re.compile("已提交")])
     await tickets.last.click()
     await desktop.holds("title", "先生", "听写")
-    assert character_error_rate(said_in("d01.wav"), await desktop.said("caller")) <= WORST_CER
-    assert await desktop.part("recording").evaluate(SECONDS_OF_RECORDING) > seconds_of(
-        SPEECH / "d01.wav"
-    )
+    written = figures(said_in("d01.wav")).text
+    assert character_error_rate(written, await desktop.said("caller")) <= WORST_CER
+    # The agent hung up when the last words were recognised: the silence after them is not in it.
+    recorded = await desktop.part("recording").evaluate(SECONDS_OF_RECORDING)
+    assert recorded > 0.8 * seconds_of(SPEECH / "d01.wav")
 
 
 async def what_he_wrote_is_stored(node: RunningNode) -> None:
