@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 import calls.audit
 import calls.gaps  # noqa: F401 - both register their tables
 from agents.accounts import metadata as agents_metadata
+from calls.audit import audit_entries
+from calls.gaps import transcript_gaps
 from calls.records import metadata as calls_metadata
 from tickets.help.library import INDEX
 from tickets.store import metadata as tickets_metadata
@@ -93,7 +95,9 @@ def _compare(connection: Connection) -> list[Any]:
         connection, opts={"compare_type": True, "include_name": _is_ours}
     )
     everything = MetaData()
-    for metadata in (agents_metadata, calls_metadata, tickets_metadata):
+    # These two are imported so that their tables are known; their metadata is that of the calls.
+    known = {agents_metadata, calls_metadata, tickets_metadata}
+    for metadata in known | {audit_entries.metadata, transcript_gaps.metadata}:
         for table in metadata.tables.values():
             table.to_metadata(everything)
     return list(compare_metadata(context, everything))
