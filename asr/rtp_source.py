@@ -11,6 +11,7 @@ did not count on). So audio may come faster than real time, in bursts, or late: 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from struct import Struct
 
 from asr import g711
 from asr.control import Codec
@@ -28,6 +29,11 @@ _DRIFT = 2.0
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _HEADER = 12
+_PLAIN = 0x80
+"""The first octet of a header without padding, extension and contributing sources."""
+
+_FIELDS = Struct(">BHII")
+"""Marker and payload type, sequence number, timestamp, SSRC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +151,42 @@ class RtpSource:
     def handle(self, datagram: bytes | None, now: float) -> list[Audio]:
         """Take a datagram, or None at the deadline; return the audio that is now in order."""
         if datagram is not None:
+            audio: list[Audio] = []
             for packet in packets_in(datagram):
-                self._take(packet, now)
+                if (expected := self._expected_one(packet, now)) is not None:
+                    audio.append(expected)
+                else:
+                    self._take(packet, now)
+                    audio += self._release(now)
+            return audio
         return self._release(now)
+
+    def _expected_one(self, datagram: bytes, now: float) -> Audio | None:
+        """Return the audio of the packet that nearly every one is: the next, in its time.
+
+        It does what ``_take``, ``_release`` and ``_decode`` would, for a third of the time; None
+        leaves it to them.
+        """
+        if self._held or len(datagram) <= _HEADER or datagram[0] != _PLAIN:
+            return None
+        kind, sequence, timestamp, ssrc = _FIELDS.unpack_from(datagram, 1)
+        codec = self._types.get(kind & 0x7F)
+        if (
+            codec is None
+            or sequence != self._expected & 0xFFFF
+            or timestamp != self._next_timestamp
+            or ssrc != self._ssrc
+            or self._clock_start + now - self._next_at > _DRIFT
+        ):
+            return None
+        payload = datagram[_HEADER:]
+        audio = Audio(self._next_at, g711.decode(payload, codec))
+        self.stats.packets += 1
+        self._restart = None
+        self._expected += 1
+        self._next_timestamp = (timestamp + len(payload)) & 0xFFFFFFFF
+        self._next_at += len(payload) / SAMPLE_RATE
+        return audio
 
     def drain(self) -> list[Audio]:
         """Return what is still held back, in order: nothing further will come."""

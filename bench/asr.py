@@ -369,6 +369,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse_args()
+    options.model = options.model.absolute()  # a node runs elsewhere
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     rows = asyncio.run(run(options))
     if options.json:

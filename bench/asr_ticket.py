@@ -24,7 +24,11 @@ async def measure_ticket(model: Path, wavs: Sequence[Path]) -> list[FIGURES]:
     delays: list[float] = []
     with tempfile.TemporaryDirectory(prefix="tk-") as name:
         folder = Path(name)
-        settings = {"asr__model_path": model, "agents__wrap_up_seconds": 1, "log__level": "warning"}
+        settings = {
+            "asr__model_path": model.absolute(),
+            "agents__wrap_up_seconds": 1,
+            "log__level": "warning",
+        }
         async with (
             running_node(folder / "node", settings) as node,
             Baresip(

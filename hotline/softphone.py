@@ -71,6 +71,13 @@ class Voice(asyncio.DatagramProtocol):
             raise RuntimeError("the voice is not open")
         return int(self._transport.get_extra_info("sockname")[1])
 
+    @property
+    def transport(self) -> asyncio.DatagramTransport:
+        """What it sends through, once open."""
+        if self._transport is None:
+            raise RuntimeError("the voice is not open")
+        return self._transport
+
     async def open(self, host: str) -> None:
         """Bind a port."""
         loop = asyncio.get_running_loop()

@@ -27,7 +27,8 @@ def serve(model: VoskModel, channel: socket.socket, *, threads: int) -> None:
 
 
 def _serve(model: VoskModel, channel: socket.socket, decoders: dict[int, VoskDecoder]) -> None:
-    while message := _receive(channel):
+    buffer = memoryview(bytearray(frames.LONGEST))
+    while message := _receive(channel, buffer):
         try:
             operation, stream, body = frames.unpack(message)
         except struct.error:
@@ -62,9 +63,9 @@ def _obey(
     return frames.pack_result(stream, result)
 
 
-def _receive(channel: socket.socket) -> bytes:
+def _receive(channel: socket.socket, buffer: memoryview) -> bytes:
     try:
-        return channel.recv(frames.LONGEST)
+        return bytes(buffer[: channel.recv_into(buffer)])
     except OSError:
         return b""
 

@@ -77,6 +77,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._asked: dict[int, tuple[float, asyncio.Future[bytes]]] = {}
         self._unsent: deque[bytes] = deque()
+        # recv() would have the kernel map and unmap memory for each message's longest size.
+        self._buffer = memoryview(bytearray(frames.LONGEST))
         self._loop.add_reader(channel, self._read)
 
     def tell(self, operation: bytes, stream: int) -> None:
@@ -151,7 +153,7 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            message = self._channel.recv(frames.LONGEST)
+            message = bytes(self._buffer[: self._channel.recv_into(self._buffer)])
         except BlockingIOError:
             return
         except OSError:
