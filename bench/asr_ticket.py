@@ -25,7 +25,7 @@ async def measure_ticket(model: Path, wavs: Sequence[Path]) -> list[FIGURES]:
     with tempfile.TemporaryDirectory(prefix="tk-") as name:
         folder = Path(name)
         settings = {
-            "asr__model_path": model.absolute(),
+            "asr__model_path": model,
             "agents__wrap_up_seconds": 1,
             "log__level": "warning",
         }
