@@ -18,10 +18,17 @@ from asr.ports import Gap, Heard, Partial
 from calls.gaps import MISSING, GapStore
 from calls.records import CallRecords
 from eventbus.bus import EventBus
-from eventbus.catalogue import TicketField, TranscriptFinal, TranscriptGap, TranscriptPartial
+from eventbus.catalogue import (
+    TicketField,
+    TicketUrgent,
+    TranscriptFinal,
+    TranscriptGap,
+    TranscriptPartial,
+)
 from telephony.media_client import MediaClient, MediaError
+from tickets.burst import BurstRule, find_burst
 from tickets.draft import TicketDraft, Utterance
-from tickets.fields import FieldChange
+from tickets.fields import URGENCIES, FieldChange
 from tickets.history import history_of
 from tickets.store import AlreadySubmitted, TicketStore
 from tickets.written import Writer
@@ -55,6 +62,7 @@ class Conversation:
         recogniser: the name of the recogniser that hears it.
         wall_clock: Unix seconds.
         seconds: seconds since the answer.
+        burst: how many tickets of one kind and place make each of them urgent.
         writer: writes down what was recognised; without a city's names where it is left out.
 
     Attributes:
@@ -78,7 +86,11 @@ class Conversation:
         wall_clock: Callable[[], float],
         seconds: Callable[[], float],
         writer: Writer | None = None,
+        burst: BurstRule | None = None,
     ) -> None:
+        self._burst = burst or BurstRule()
+        self._watching: asyncio.Task[None] | None = None
+        self._alarmed = 0
         self._writer = writer or Writer()
         self.call_id = call_id
         self.agent_id = agent_id
@@ -273,8 +285,9 @@ class Conversation:
         )
         for side in SIDES:
             self._end_gap(side)
-        if self._remembering is not None:
-            await self._remembering
+        for task in (self._remembering, self._watching):
+            if task is not None:
+                await task
         self._closing = True
         self._dirty.set()
         if self._saver is not None:
@@ -299,6 +312,59 @@ class Conversation:
                     passage=asdict(change.now.passage) if change.now.passage else None,
                 )
             )
+        self._tell_duty_desk()
+        if {"category", "address"} & {change.field for change in changes}:
+            self._watch_for_burst()
+
+    def _tell_duty_desk(self, tickets: tuple[str, ...] = ()) -> None:
+        """Publish that the matter became urgent, or more so; once for each level."""
+        values = self.draft.values()
+        level = URGENCIES.index(values["urgency"])
+        if not values["urgent"] or (level <= self._alarmed and not tickets):
+            return
+        self._alarmed = level
+        self._bus.publish(
+            TicketUrgent(
+                at=self._wall_clock(),
+                agent_id=self.agent_id,
+                call_id=self.call_id,
+                ticket_id=self.draft.ticket_id,
+                level=values["urgency"],
+                rule=values["urgency_reason"] or "坐席判定",
+                transfer=values["transfer"],
+                category=values["category"],
+                place=values["address"],
+                evidence=self.draft.fields["urgency"].evidence,
+                tickets=tickets,
+            )
+        )
+
+    def _watch_for_burst(self) -> None:
+        """Look for tickets of the same kind and place, unless that is being done already."""
+        known = all(self.draft.fields[name].value for name in ("category", "address"))
+        if known and (self._watching is None or self._watching.done()):
+            self._watching = asyncio.create_task(self._find_burst(), name=f"burst-{self.call_id}")
+
+    async def _find_burst(self) -> None:
+        values = None
+        while values != (values := self._kind_and_place()):
+            category, address = values
+            since = self._wall_clock() - self._burst.seconds
+            try:
+                others = await self._tickets.recent(category, since=since)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("no_burst_watch", call_id=self.call_id, error=str(error))
+                return
+            found = find_burst(address, category, self.draft.ticket_id, others, self._burst)
+            if found is not None and not self.submitted:
+                changes = self.draft.alarm(found.urgency)
+                self._alarmed = max(self._alarmed, URGENCIES.index(found.urgency.level))
+                self._publish_fields(changes)
+                self._tell_duty_desk(found.tickets)
+                return
+
+    def _kind_and_place(self) -> tuple[str, str]:
+        return self.draft.values()["category"], self.draft.values()["address"]
 
     async def _keep_saved(self) -> None:
         """Store the draft soon after each change; the last time when closing."""

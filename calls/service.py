@@ -34,6 +34,7 @@ from telephony.gateway import SipGateway
 from telephony.leg import Leg
 from telephony.media_client import MediaClient
 from telephony.sip.offer_answer import SdpError, parse_audio
+from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
 from tickets.history import brief
@@ -42,6 +43,7 @@ from tickets.life import Step
 from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
+from tickets.urgency import UrgencyRules
 from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
@@ -88,6 +90,8 @@ class CallService:
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
         recogniser_by_line: which recogniser hears a line's calls, where it is not the usual one.
+        urgency: the rules of what cannot wait; the shipped ones where they are left out.
+        burst: how many tickets of one kind and place make each of them urgent.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
     """
 
@@ -113,7 +117,11 @@ class CallService:
         recogniser_by_line: Mapping[str, str] | None = None,
         sorting: SortingSource | None = None,
         writer: Writer | None = None,
+        urgency: UrgencyRules | None = None,
+        burst: BurstRule | None = None,
     ) -> None:
+        self._urgency = urgency
+        self._burst = burst
         self._writer = writer or Writer()
         self._sorting = sorting or SortingSource()
         self._media = media
@@ -241,7 +249,11 @@ class CallService:
             call_id=owner.call_id,
             agent_id=owner.call.agent_id or "",
             draft=TicketDraft(
-                owner.ticket_id, owner.caller, classifier=sorting.classifier, tree=sorting.tree
+                owner.ticket_id,
+                owner.caller,
+                classifier=sorting.classifier,
+                tree=sorting.tree,
+                rules=self._urgency,
             ),
             sessions=owner.audio.sessions,
             media=self._media,
@@ -254,6 +266,7 @@ class CallService:
             wall_clock=self._wall_clock,
             seconds=owner.seconds_since_answer,
             writer=self._writer,
+            burst=self._burst,
         )
         for side in SIDES:
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)

@@ -550,6 +550,12 @@ class TicketSettings(Section):
 
     categories: OptionalPath
     """The city's own category tree, TOML or CSV; None: the one that ships."""
+    urgency_rules: OptionalPath
+    """The city's own rules of what cannot wait (TOML); None: those that ship."""
+    burst_tickets: Annotated[int, Field(ge=2)]
+    """So many tickets of one category and place, of different callers, make each urgent."""
+    burst_seconds: Seconds
+    """Within so long."""
     gazetteer: OptionalPath
     """The city's names (CSV), put right where they were misheard; None: none."""
     knowledge: OptionalPath

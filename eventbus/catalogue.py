@@ -173,7 +173,7 @@ class TicketField(Event):
 class TicketUrgent(Event):
     """A matter became urgent, or more so: for the duty desk, at once.
 
-    level: 一般, 紧急, 特急; rule: which fired, its kind (突发, 敏感, 集中, 重要) first; transfer:
+    level: 紧急, 特急; rule: which fired, its kind (突发, 敏感, 集中, 重要) first; transfer:
     the partner to call, or None; tickets: those that a burst (集中) consists of.
     """
 

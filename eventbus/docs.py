@@ -59,7 +59,7 @@ _FIELDS: Mapping[str, str] = {
     "source": "`heard`, `caller_id`, `history` or `agent`",
     "spoken": "what was recognised, as it was spoken",
     "category": "what the matter is about",
-    "level": "`一般`, `紧急` or `特急`",
+    "level": "`紧急` or `特急`",
     "passage": "where in the recording it was said: `leg`, `start`, `end` (seconds); or null",
     "place": "where the matter is",
     "rule": "the rule that fired, its kind first: `突发`, `敏感`, `集中` or `重要`",

@@ -66,6 +66,7 @@ from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus
+from tickets.burst import BurstRule
 from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
 from tickets.handling import TicketDesk
@@ -78,6 +79,7 @@ from tickets.sorting import SortingSource
 from tickets.store import TicketStore
 from tickets.table import BadTable
 from tickets.tree import BadTree, read_tree
+from tickets.urgency import BadRules, read_rules
 from tickets.working_days import Calendar
 from tickets.written import Writer
 from web.app import create_app
@@ -194,7 +196,8 @@ class Wiring:
                 on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
             )
             self.writer = Writer(read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None)
-        except (BadTree, BadModel, BadTable, OSError) as error:
+            self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
+        except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
         self.tickets = TicketStore(self.engine, sorting=self.sorting)
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
@@ -469,6 +472,10 @@ class Wiring:
             wall_clock=time.time,
             sorting=self.sorting,
             writer=self.writer,
+            urgency=self.urgency,
+            burst=BurstRule(
+                self._settings.tickets.burst_tickets, self._settings.tickets.burst_seconds
+            ),
         )
         self.floor.on_offer = self.calls.on_offer
 

@@ -6,7 +6,7 @@ agent corrected belongs to the agent and is never overwritten by what is heard l
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from tickets.category import Classifier, classify
@@ -14,6 +14,7 @@ from tickets.ear import Ear
 from tickets.fields import FIELDS, FieldChange, FieldValue, Passage, check
 from tickets.heard import REMEMBERED, SURE, Heard
 from tickets.tree import SHIPPED, CategoryTree
+from tickets.urgency import Urgency, UrgencyRules
 
 Speaker = Literal["caller", "agent"]
 
@@ -90,6 +91,7 @@ class TicketDraft:
             complete one; None when withheld.
         classifier: ranks categories for what was said.
         tree: the categories there are.
+        rules: tell what cannot wait; the shipped ones when None.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class TicketDraft:
         *,
         classifier: Classifier = classify,
         tree: CategoryTree = SHIPPED,
+        rules: UrgencyRules | None = None,
     ) -> None:
         self.ticket_id = ticket_id
         self.caller_id = caller_id
@@ -109,7 +112,8 @@ class TicketDraft:
             self.fields["phone"] = FieldValue(caller_id, "caller_id", confidence=SURE)
         self._tree = tree
         self._heard: list[Utterance] = []
-        self._ear = Ear(classifier, tree)
+        self._ear = Ear(classifier, tree, rules)
+        self._alarms: list[tuple[int, Urgency]] = []
 
     def hear(self, utterance: Utterance) -> list[FieldChange]:
         """Take in what one party said; return the fields that changed. Never raises."""
@@ -130,6 +134,11 @@ class TicketDraft:
             if value and not old.value and old.source != "agent":
                 changes += self._put(field, FieldValue(value, "history", None, REMEMBERED))
         return changes
+
+    def alarm(self, urgency: Urgency) -> list[FieldChange]:
+        """Raise the urgency for what lies outside this talk; return what changed."""
+        self._alarms.append((len(self._heard), urgency))
+        return [change for heard in self._ear.alarm(urgency) for change in self._take(heard)]
 
     def check(self, field: str, value: object) -> str | bool | None:
         """Return ``value`` as the field would store it.
@@ -222,13 +231,21 @@ class TicketDraft:
                 [s.speaker, s.text, s.start, s.end, [[*word] for word in s.times], s.confidence]
                 for s in self._heard
             ],
+            "alarms": [[after, asdict(urgency)] for after, urgency in self._alarms],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make the draft again that ``to_dict`` wrote down; it goes on hearing where it was."""
         draft = cls(data["ticket_id"], data["caller_id"])
-        for speaker, text, start, end, times, confidence in data["heard"]:
+        alarms = [(after, Urgency(**urgency)) for after, urgency in data.get("alarms", ())]
+        for number, said in enumerate([*data["heard"], None]):
+            for after, urgency in alarms:
+                if after == number:
+                    draft.alarm(urgency)
+            if said is None:
+                break
+            speaker, text, start, end, times, confidence = said
             words = tuple((word, begin, finish) for word, begin, finish in times)
             draft.hear(Utterance(speaker, text, start, end, words, confidence))
         draft.fields = {name: FieldValue.from_dict(field) for name, field in data["fields"].items()}

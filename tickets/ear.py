@@ -19,7 +19,7 @@ from tickets.party import PartyEar
 from tickets.phones import PhoneEar, find_number
 from tickets.repairs import repaired
 from tickets.tree import SHIPPED, CategoryTree
-from tickets.urgency import CALM, Urgency, judge
+from tickets.urgency import CALM, Urgency, UrgencyRules, shipped_rules
 
 _QUESTION = re.compile(r"(?:吗|对吧|是吧|对么|是么|对不对|是不是|没错吧|可以吧)(?:啊|呀)?$")
 _YES = re.compile(r"^(?:嗯+|啊|哎)?(?:对|是|没错|就是|可以|正确)(?!不对|不起|不是|面|门|了好)")
@@ -27,6 +27,8 @@ _DAY_CORRECTED = re.compile(
     r"^(?:哦|啊|噢|诶|哎|嗯)*(?:不对|不是|说错了?|错了|搞错了|记错了|口误)+(?:了|啊|呀|哦)?"
     r"(?:我说错了|应该)?(?:是|应该是)?(?P<number>\d{1,2})[号日]"
 )
+_THERE_IS = re.compile(r"^(?:嗯+|啊|哎)?(?:有(?!没有)|对|是(?!不是)|是的|没错)(?!的?没)")
+_ASKS_WHETHER = re.compile(r"(?:有没有|是不是|是否|有无)|(?:吗|么|对吧|是吧|没有)(?:啊|呀)?$")
 _SHORTEST_MATTER = 6
 
 
@@ -36,10 +38,17 @@ class Ear:
     Args:
         classifier: ranks categories for a text.
         tree: names the topics below them.
+        rules: tell what cannot wait; the shipped ones when None.
     """
 
-    def __init__(self, classifier: Classifier = classify, tree: CategoryTree = SHIPPED) -> None:
+    def __init__(
+        self,
+        classifier: Classifier = classify,
+        tree: CategoryTree = SHIPPED,
+        rules: UrgencyRules | None = None,
+    ) -> None:
         self._classifier = classifier
+        self._judge = (rules or shipped_rules()).judge
         self._tree = tree
         self._name = NameEar()
         self._phone = PhoneEar()
@@ -50,6 +59,7 @@ class Ear:
         self._said: list[str] = []
         self._content: list[str] = []
         self._question: str | None = None
+        self._danger: str | None = None
         self._last_number: str | None = None  # time or address: what 不对是27号 corrects
 
     def hear(self, speaker: str, text: str) -> Iterator[Heard]:
@@ -60,6 +70,7 @@ class Ear:
 
     def _agent(self, text: str) -> Iterator[Heard]:
         self._question = text if _QUESTION.search(text) else None
+        self._danger = _as_told(text) if _QUESTION.search(text) else None
         self._phone.agent(text)
         self._address.agent(text)
         self._time.agent(text)
@@ -74,6 +85,9 @@ class Ear:
     def _caller(self, text: str) -> Iterator[Heard]:
         if self._question and _YES.match(text):
             yield from self._confirmed(self._question)
+        if self._danger and _THERE_IS.match(text):
+            self._raise(self._judge(self._danger))  # 有人受伤吗 - 有
+        self._danger = None
         self._question = None
         name = self._name.caller(text)
         yield from _named(name, text, LIKELY)
@@ -84,12 +98,21 @@ class Ear:
         said = repaired(figures(_blanked(text, spans)))
         yield from self._numbered(said)
         self._party.caller(said.text)
-        urgency = judge(text)
-        if urgency.rank > self._urgency.rank:
-            self._urgency = urgency
+        self._raise(self._judge(text))
         self._said.append(text)
         self._content.append(content.readable(said.text))
         yield from self._matter()
+
+    def alarm(self, urgency: Urgency) -> Iterator[Heard]:
+        """Raise the urgency for what lies outside this talk (a burst); return what follows."""
+        return self._matter() if self._raise(urgency) else iter(())
+
+    def _raise(self, urgency: Urgency) -> bool:
+        """Take a higher urgency; a slow case that worsens is raised, none is lowered."""
+        higher = urgency.rank > self._urgency.rank
+        if higher:
+            self._urgency = urgency
+        return higher
 
     def _numbered(self, said: Figured) -> Iterator[Heard]:
         """Hear time and place, whose numbers look alike: 27号 is a day or a house."""
@@ -144,6 +167,11 @@ class Ear:
         party_name = party.name if party else None
         yield Heard("party", party_name, party_name, PERHAPS)
         yield Heard("content", content.join(self._content), None)
+
+
+def _as_told(question: str) -> str:
+    """Return what a question asks about as if it were told: 有没有人受伤 → 人受伤."""
+    return _ASKS_WHETHER.sub("", question)
 
 
 def _named(heard: NameHeard | None, text: str, confidence: float) -> Iterator[Heard]:

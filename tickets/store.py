@@ -269,6 +269,16 @@ class TicketStore:
             rows = await connection.execute(query.limit(limit).offset(offset))
             return [as_ticket(row) for row in rows]
 
+    async def recent(self, category: str, *, since: float) -> list[dict[str, Any]]:
+        """Return the tickets of a category made since then, oldest first."""
+        query = (
+            sa.select(tickets_table)
+            .where(tickets_table.c.category == category, tickets_table.c.created_at >= since)
+            .order_by(tickets_table.c.id)
+        )
+        async with self._engine.connect() as connection:
+            return [as_ticket(row) for row in await connection.execute(query)]
+
     async def of_caller(
         self, number: str, *, before: str | None = None, limit: int = 5
     ) -> list[dict[str, Any]]:

@@ -1,18 +1,30 @@
-"""What cannot wait, and who takes it: rules from ``tickets/data/urgency.toml``.
+"""What cannot wait, and who takes it: rules of ``tickets/data/urgency.toml`` or a city's own file.
 
 A word of danger counts when it is told as happening: not when it is denied (没有着火), feared
-(怕着火), past (去年着过火) or asked about (打架怎么处罚).
+(怕着火), past (去年着过火), supposed (要是着火了怎么办) or asked about (打架怎么处罚). What is only
+hearsay (听说那边着火了) is marked, and nobody is called for it yet.
 """
 
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tickets import rules
-from tickets.fields import URGENCIES
+from tickets.fields import PARTNERS, URGENCIES
+from tickets.guards import Guards, Reading
 
-_PAST_WINDOW = 16
+KINDS = ("突发", "敏感", "集中", "重要")
+_HEARSAY = "（传闻，待核实）"
+_EXPRESSIONS = ("any", "all", "not")
+_KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
+
+
+class BadRules(ValueError):
+    """A file that holds no rules of urgency; the message names file, rule, key and fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,61 +70,132 @@ class _Rule:
     none: tuple[re.Pattern[str], ...]
 
 
-def judge(utterance: str) -> Urgency:
-    """Return how pressing one utterance of the citizen makes the matter."""
-    best = CALM
-    if _guard("asked").search(utterance):
-        return best
-    for rule in _rules():
-        match = _match(rule, utterance)
-        if match is None:
-            continue
-        found = Urgency(rule.level, rule.reason, rule.transfer, match, rule.category)
-        if found.rank > best.rank:
-            best = found
-    return best
+class UrgencyRules:
+    """Judges what a citizen says.
 
+    Args:
+        data: the parsed file: ``guards`` and ``rule``.
+        where: the file's name, for messages.
 
-def _match(rule: _Rule, utterance: str) -> str | None:
-    if any(p.search(utterance) for p in rule.none) or not all(
-        p.search(utterance) for p in rule.all
-    ):
-        return None
-    for pattern in rule.any:
-        for match in pattern.finditer(utterance):
-            if rule.level == "一般" or _happening(utterance, match):
-                return match[0]
-    return None
+    Raises:
+        BadRules: the data are not such rules.
+    """
 
-
-def _happening(utterance: str, match: re.Match[str]) -> bool:
-    before = utterance[: match.start()]
-    return not (
-        _guard("denied").search(before)
-        or _guard("past").search(before[-_PAST_WINDOW:])
-        or _guard("past_after").match(utterance[match.end() :])
-    )
-
-
-@cache
-def _guard(name: str) -> re.Pattern[str]:
-    return re.compile(rules.load("urgency")["guards"][name])
-
-
-@cache
-def _rules() -> tuple[_Rule, ...]:
-    def compiled(rule: dict[str, Any], key: str) -> tuple[re.Pattern[str], ...]:
-        return tuple(re.compile(expression) for expression in rule.get(key, ()))
-
-    return tuple(
-        _Rule(
-            rule["level"],
-            f"{rule['kind']}：{rule['reason']}",
-            rule.get("transfer"),
-            rule.get("category"),
-            compiled(rule, "any"),
-            compiled(rule, "all"),
-            compiled(rule, "not"),
+    def __init__(self, data: Mapping[str, Any], where: str) -> None:
+        guards, listed = data.get("guards", {}), data.get("rule", [])
+        if not isinstance(guards, dict) or not isinstance(listed, list) or not listed:
+            raise BadRules(f"{where}: wants a table [guards] and at least one [[rule]]")
+        shipped = rules.load("urgency")["guards"]
+        if unknown := set(guards) - set(shipped):
+            raise BadRules(f"{where}: guards: unknown {', '.join(sorted(unknown))}")
+        compiled = {
+            name: _compiled(f"{where}: guards.{name}", expression)
+            for name, expression in {**shipped, **guards}.items()
+        }
+        self._guards = Guards(compiled)
+        self._rules = tuple(
+            _rule(f"{where}: rule {number}", rule) for number, rule in enumerate(listed, start=1)
         )
-        for rule in rules.load("urgency")["rule"]
+
+    def judge(self, utterance: str) -> Urgency:
+        """Return how pressing one utterance of the citizen makes the matter."""
+        best = CALM
+        if self._guards.asks(utterance):
+            return best
+        for rule in self._rules:
+            found = self._judge(rule, utterance)
+            if found is not None and found.rank > best.rank:
+                best = found
+        return best
+
+    def _judge(self, rule: _Rule, utterance: str) -> Urgency | None:
+        if any(p.search(utterance) for p in rule.none) or not all(
+            p.search(utterance) for p in rule.all
+        ):
+            return None
+        told: Urgency | None = None
+        for pattern in rule.any:
+            for match in pattern.finditer(utterance):
+                found = Urgency(rule.level, rule.reason, rule.transfer, match[0], rule.category)
+                if rule.level == "一般":
+                    return found
+                match self._guards.reading(utterance, match.start(), match.end()):
+                    case Reading.HAPPENING:
+                        return found
+                    case Reading.HEARSAY:
+                        told = replace(
+                            found, level="一般", reason=rule.reason + _HEARSAY, transfer=None
+                        )
+        return told
+
+
+def judge(utterance: str) -> Urgency:
+    """Judge an utterance by the rules that ship with the product."""
+    return shipped_rules().judge(utterance)
+
+
+@cache
+def shipped_rules() -> UrgencyRules:
+    """Return the rules that ship with the product."""
+    return UrgencyRules(rules.load("urgency"), "urgency.toml")
+
+
+def read_rules(path: Path) -> UrgencyRules:
+    """Read a city's own rules, in the form of ``tickets/data/urgency.toml``.
+
+    Guards that the file leaves out are the shipped ones.
+
+    Raises:
+        BadRules: the file holds none.
+        OSError: it cannot be read.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRules(f"{path}: {error}") from error
+    return UrgencyRules(data, str(path))
+
+
+def _rule(where: str, rule: Any) -> _Rule:
+    if not isinstance(rule, dict):
+        raise BadRules(f"{where}: must be a table")
+    if unknown := set(rule) - _KEYS:
+        raise BadRules(f"{where}: unknown {', '.join(sorted(unknown))}")
+    choices = {"level": URGENCIES[1:], "kind": KINDS, "transfer": (None, *PARTNERS)}
+    for key, allowed in choices.items():
+        if rule.get(key) not in allowed:
+            names = ", ".join(filter(None, allowed))
+            raise BadRules(f"{where}: {key} is one of {names}; not {rule.get(key)!r}")
+    for key in ("reason", "category"):
+        value = rule.get(key)
+        if not (isinstance(value, str) and value.strip()) and not (
+            key == "category" and value is None
+        ):
+            raise BadRules(f"{where}: {key} must be text, not {value!r}")
+    if not rule.get("any"):
+        raise BadRules(f"{where}: any must name at least one expression")
+    expressions = {key: _expressions(f"{where}: {key}", rule.get(key, [])) for key in _EXPRESSIONS}
+    return _Rule(
+        rule["level"],
+        f"{rule['kind']}：{rule['reason']}",
+        rule.get("transfer"),
+        rule.get("category"),
+        expressions["any"],
+        expressions["all"],
+        expressions["not"],
     )
+
+
+def _expressions(where: str, value: Any) -> tuple[re.Pattern[str], ...]:
+    if not isinstance(value, list):
+        raise BadRules(f"{where} must be a list of regular expressions")
+    return tuple(_compiled(where, expression) for expression in value)
+
+
+def _compiled(where: str, expression: Any) -> re.Pattern[str]:
+    if not isinstance(expression, str):
+        raise BadRules(f"{where}: {expression!r} is not text")
+    try:
+        return re.compile(expression)
+    except re.error as error:
+        raise BadRules(f"{where}: {expression!r}: {error}") from error

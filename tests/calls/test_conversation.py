@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from asr.ports import Final
 from calls.conversation import stream_id
-from eventbus.catalogue import TicketField, TicketSubmitted
+from eventbus.catalogue import TicketField, TicketSubmitted, TicketUrgent
 from tests.calls.house import House, open_house
+from tickets.draft import TicketDraft, Utterance
 from tickets.store import AlreadySubmitted, tickets_table
 
 
@@ -117,3 +118,51 @@ async def test_a_ticket_that_vanished_does_not_keep_the_call_from_ending(house: 
     house.gateway.phones[0].end()
     assert (await house.record())["outcome"] == "answered"
     await house.nothing_is_left()
+
+
+async def test_the_duty_desk_is_told_at_once_and_once(house: House) -> None:
+    citizen_says(house, "我家着火了在人民路五号")
+    citizen_says(house, "火很大")
+    (told,) = [event for event in house.events if isinstance(event, TicketUrgent)]
+    assert (told.level, told.rule, told.transfer) == ("特急", "突发：火情或爆炸", "119")
+    assert told.evidence == "着火"
+
+
+async def test_a_burst_makes_the_ticket_urgent(house: House) -> None:
+    for number in range(4):
+        draft = TicketDraft(f"earlier-{number}", f"1390000000{number}")
+        draft.hear(Utterance("caller", "自来水停了在荣文村"))
+        await house.tickets.create(draft, call_id=f"c{number}", agent_id="1002")
+    citizen_says(house, "我们荣文村停水了")
+    async with asyncio.timeout(5):
+        while True:
+            told = [event for event in house.events if isinstance(event, TicketUrgent)]
+            if told:
+                break
+            await asyncio.sleep(0.02)
+    assert told[0].rule == "集中：60分钟内荣文村公用事业5件"
+    assert len(told[0].tickets) == 5
+    assert len(told) == 1
+
+
+async def test_a_caller_is_known_by_his_earlier_tickets(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.ready_agent("1001")
+        for number in range(2):
+            draft = TicketDraft(f"0-{number}", "13862311001")
+            draft.hear(Utterance("caller", "我叫张桂芳在文昌路六十六号"))
+            await house.tickets.create(draft, call_id=f"c{number}", agent_id="1002")
+        house.arrives()
+        (await house.phone()).pick_up()
+        await house.until_talking()
+        async with asyncio.timeout(5):
+            while True:
+                ticket = await house.service.ticket(ticket_of(house))
+                if ticket and ticket["fields"]["name"]["value"]:
+                    break
+                await asyncio.sleep(0.02)
+        name = ticket["fields"]["name"]
+        assert (name["value"], name["source"], name["confidence"]) == ("张桂芳", "history", 0.5)
+        assert ticket["fields"]["address"]["value"] == "文昌路66号"
+        history = await house.service.history(ticket_of(house))
+        assert [earlier["id"] for earlier in history] == ["0-1", "0-0"]

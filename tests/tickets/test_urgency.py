@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from tickets.urgency import judge
+from tickets.draft import TicketDraft, Utterance
+from tickets.urgency import BadRules, Urgency, judge, read_rules
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,12 @@ def test_danger_goes_to_a_partner(said: str, partner: str) -> None:
         "饭店的油烟冒到我家",
         "我在公司受伤了公司不给报工伤医药费",
         "我的狗走丢了",
+        "要是广告牌掉下来砸到人谁负责",
+        "万一哪天线路老化着火了怎么办",
+        "如果老人在楼道里摔伤了怎么办",
+        "昨天楼下着火了消防来过",
+        "听说前面商场着火了是不是真的",
+        "网上说那边爆炸了",
     ],
 )
 def test_what_can_wait(said: str) -> None:
@@ -57,3 +66,92 @@ def test_a_hidden_danger_is_marked_and_stays_here() -> None:
 
 def test_the_most_pressing_danger_decides() -> None:
     assert judge("车祸有人昏迷了").transfer == "120"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "昨天晚上着火了现在还在冒烟",
+        "本来以为没有着火现在烧起来了",
+        "要是平时也就算了现在着火了",
+        "他说要杀了我",
+        "如果你们再不来人就要打起来了我被人拿刀砍人了",
+    ],
+)
+def test_what_goes_on_is_pressing_whatever_else_is_said(said: str) -> None:
+    assert judge(said).urgent
+
+
+def test_hearsay_is_marked_and_calls_nobody() -> None:
+    urgency = judge("听说前面商场着火了")
+    assert (urgency.level, urgency.transfer) == ("一般", None)
+    assert urgency.reason == "突发：火情或爆炸（传闻，待核实）"
+
+
+def test_a_slow_case_that_worsens_is_raised_and_none_is_lowered() -> None:
+    draft = TicketDraft("t", None)
+    levels = []
+    for said in ("消防通道堵了很危险", "现在着火了", "没有人受伤"):
+        draft.hear(Utterance("caller", said))
+        levels.append(draft.values()["urgency"])
+    assert levels == ["一般", "特急", "特急"]
+
+
+def test_what_the_agent_asks_and_the_citizen_affirms_is_told() -> None:
+    draft = TicketDraft("t", None)
+    draft.hear(Utterance("caller", "前面两辆车撞了"))
+    assert draft.values()["urgency"] == "紧急"
+    draft.hear(Utterance("agent", "有没有人昏迷"))
+    draft.hear(Utterance("caller", "没有"))
+    assert draft.values()["urgency"] == "紧急"
+    draft.hear(Utterance("agent", "是有人昏迷了吗"))
+    draft.hear(Utterance("caller", "对"))
+    assert (draft.values()["urgency"], draft.values()["transfer"]) == ("特急", "120")
+
+
+def test_an_alarm_from_outside_stays_and_is_written_down() -> None:
+    draft = TicketDraft("t", None)
+    draft.hear(Utterance("caller", "我们村停水了"))
+    draft.alarm(Urgency("紧急", "集中：60分钟内荣文村公用事业5件", None, "荣文村"))
+    again = TicketDraft.from_dict(draft.to_dict())
+    draft.hear(Utterance("caller", "已经一天了"))
+    again.hear(Utterance("caller", "已经一天了"))
+    assert draft.values()["urgency_reason"].startswith("集中")
+    assert again.to_dict() == draft.to_dict()
+
+
+_RULE = '[[rule]]\nlevel = "紧急"\nkind = "突发"\nreason = "漏水"\nany = ["漏水"]\n'
+
+
+def test_a_city_has_its_own_rules(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(_RULE, encoding="utf-8")
+    rules = read_rules(path)
+    assert rules.judge("楼上漏水").reason == "突发：漏水"
+    assert not rules.judge("没有漏水").urgent
+    assert not rules.judge("着火了").urgent
+
+
+@pytest.mark.parametrize(
+    "content,wrong",
+    [
+        ("", "at least one"),
+        ("[guards]\nfoo = 'x'\n" + _RULE, "guards: unknown foo"),
+        ("[guards]\npast = '('\n" + _RULE, "guards.past: '\\('"),
+        (_RULE.replace("紧急", "火急"), "rule 1: level is one of 一般, 紧急, 特急; not '火急'"),
+        (_RULE.replace("突发", "突然"), "rule 1: kind is one of 突发, 敏感, 集中, 重要"),
+        (_RULE + "transfer = '999'\n", "rule 1: transfer is one of 110"),
+        (_RULE + "colour = 'red'\n", "rule 1: unknown colour"),
+        (_RULE.replace('reason = "漏水"', "reason = 5"), "rule 1: reason must be text, not 5"),
+        (_RULE.replace('["漏水"]', '["("]'), "rule 1: any: '\\('"),
+        (_RULE.replace('["漏水"]', "[]"), "rule 1: any must name at least one"),
+        (_RULE + _RULE.replace('["漏水"]', "[5]"), "rule 2: any: 5 is not text"),
+        ("[[rule", "Expected"),
+    ],
+)
+def test_wrong_rules_are_refused_with_their_place(tmp_path: Path, content: str, wrong: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(BadRules, match=wrong) as error:
+        read_rules(path)
+    assert str(path) in str(error.value)

@@ -1,0 +1,193 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.hunting_leg import ANSWER_SECONDS, HuntingLeg, next_invite
+from telephony.sip.invite_usage import (
+    Attempt,
+    GotRequest,
+    GotResponse,
+    HangUp,
+    LegEffect,
+    LegInput,
+    Report,
+    RequestFailed,
+    SendAck,
+    SendCancel,
+    SendRequest,
+    Tell,
+    TimePassed,
+)
+from telephony.sip.leg_events import LegAnswered, LegEnded, LegRinging
+from telephony.sip.outbound_leg import OutboundLeg
+from tests.telephony.sip.usage import (
+    ANSWER,
+    OURS,
+    THEIRS,
+    TIMERS,
+    our_invite,
+    request,
+    response,
+    told,
+)
+
+WAYS = ("telecom", "unicom", "mobile")
+
+
+def hunting(ways: int = 3) -> HuntingLeg:
+    legs = []
+    for place, name in enumerate(WAYS[:ways]):
+        invite = replace(our_invite(), destination=("10.0.0.1", 5060 + place))
+        legs.append((name, OutboundLeg(next_invite(invite, place), timers=TIMERS)))
+    return HuntingLeg(legs)
+
+
+def sent(effects: list[LegEffect], method: str = "INVITE") -> list[OutgoingRequest]:
+    return [
+        effect.request
+        for effect in effects
+        if isinstance(effect, SendRequest) and effect.request.method == method
+    ]
+
+
+def reports(effects: list[LegEffect]) -> list[tuple[str, str]]:
+    return [
+        (effect.attempt.way, effect.attempt.outcome)
+        for effect in effects
+        if isinstance(effect, Report)
+    ]
+
+
+def started(ways: int = 3) -> tuple[HuntingLeg, OutgoingRequest]:
+    leg = hunting(ways)
+    (invite,) = sent(leg.start(0.0))
+    return leg, invite
+
+
+def test_one_call_id_and_tag_for_all_ways_but_a_number_for_each() -> None:
+    leg, first = started()
+    (second,) = sent(leg.handle(GotResponse(first, response(first, 503)), 0.1))
+    assert (second.call_id, second.from_) == (first.call_id, first.from_)
+    assert second.cseq > first.cseq
+    assert second.destination != first.destination
+
+
+def test_a_way_that_works_is_like_a_plain_leg() -> None:
+    leg, invite = started()
+    effects = leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
+    assert effects == [Report(Attempt("telecom", "answers")), Tell(LegRinging(180, None, THEIRS))]
+    assert leg.deadline is None
+    effects = leg.handle(GotResponse(invite, response(invite, 200, sdp=ANSWER)), 5.0)
+    assert [type(effect) for effect in effects] == [SendAck, Tell]
+    assert told(effects) == [LegAnswered(ANSWER)]
+    bye = request("BYE", to_tag=OURS, cseq=2)
+    effects = leg.handle(GotRequest(bye), 9.0)
+    assert leg.over
+    assert reports(effects) == [("telecom", "left")]
+
+
+def test_the_next_way_after_a_refusal_of_the_trunks() -> None:
+    leg, invite = started()
+    busy = response(invite, 503, headers=[("Retry-After", "30")])
+    effects = leg.handle(GotResponse(invite, busy), 0.1)
+    assert effects[:2] == [
+        Report(Attempt("telecom", "overloaded", retry_after=30)),
+        Report(Attempt("telecom", "left")),
+    ]
+    assert reports(effects)[2:] == [("unicom", "trying")]
+    assert told(effects) == []
+
+
+def test_a_refusal_by_whom_we_called_is_final() -> None:
+    for status in (403, 404, 480, 486, 603):
+        leg, invite = started()
+        (ended,) = told(leg.handle(GotResponse(invite, response(invite, status)), 0.1))
+        assert isinstance(ended, LegEnded)
+        assert (ended.status, leg.over) == (status, True)
+
+
+def test_silence_is_given_up_long_before_the_transaction() -> None:
+    leg, invite = started()
+    assert leg.deadline == ANSWER_SECONDS
+    effects = leg.handle(TimePassed(), ANSWER_SECONDS)
+    assert reports(effects) == [("telecom", "silent"), ("telecom", "left"), ("unicom", "trying")]
+    # the transaction ends later, and nobody is told twice
+    assert leg.handle(RequestFailed(invite, "timeout"), 32.0) == []
+
+
+def test_who_answers_after_he_was_given_up_is_hung_up() -> None:
+    leg, first = started()
+    (second,) = sent(leg.handle(TimePassed(), ANSWER_SECONDS))
+    effects = leg.handle(GotResponse(first, response(first, 180)), 4.5)
+    assert effects == [SendCancel(first)]
+    late = leg.handle(GotResponse(first, response(first, 200, sdp=ANSWER)), 4.6)
+    assert [type(effect) for effect in late] == [SendAck, SendRequest]
+    assert len(sent(late, "BYE")) == 1
+    effects = leg.handle(GotResponse(second, response(second, 200, sdp=ANSWER)), 5.0)
+    assert told(effects) == [LegAnswered(ANSWER)]
+    assert leg.dialog is not None
+
+
+def test_the_last_way_is_waited_for_and_its_outcome_is_the_calls() -> None:
+    leg, invite = started(ways=1)
+    assert reports(leg.handle(TimePassed(), ANSWER_SECONDS)) == [("telecom", "silent")]
+    assert leg.deadline is None
+    effects = leg.handle(RequestFailed(invite, "timeout"), 32.0)
+    assert told(effects) == [LegEnded("failure", 408, "no answer to the INVITE")]
+    assert reports(effects) == [("telecom", "left")]
+
+
+def test_who_has_hung_up_is_not_called_on_another_way() -> None:
+    leg, invite = started()
+    leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
+    assert leg.handle(HangUp("enough"), 0.2) == [SendCancel(invite)]
+    effects = leg.handle(GotResponse(invite, response(invite, 503)), 0.3)
+    (ended,) = told(effects)
+    assert isinstance(ended, LegEnded)
+    assert ended.by == "local"
+    assert sent(effects) == []
+
+
+def test_hung_up_before_the_start() -> None:
+    leg = hunting()
+    assert len(told(leg.handle(HangUp(), 0.0))) == 1
+    assert leg.start(0.0) == []
+
+
+@given(st.data())
+def test_any_order_of_events(data: st.DataObject) -> None:
+    leg = hunting()
+    now, ended = 0.0, 0
+    invites: list[OutgoingRequest] = []
+    effects = leg.start(now)
+    on_it = {"telecom"}
+    for _ in range(data.draw(st.integers(0, 25))):
+        for effect in effects:
+            match effect:
+                case SendRequest(asked) if asked.method == "INVITE":
+                    invites.append(asked)
+                case Tell(LegEnded()):
+                    ended += 1
+                    assert leg.over
+                case Tell():
+                    assert not ended, "told after the end"
+                case Report(Attempt(way, "trying")):
+                    on_it.add(way)
+                case Report(Attempt(way, "left")):
+                    on_it.remove(way)
+        assert ended <= 1
+        assert len(on_it) == (0 if ended else 1), "a trunk is left exactly once"
+        assert len({invite.cseq for invite in invites}) == len(invites)
+        now += data.draw(st.floats(0, 5))
+        to = data.draw(st.sampled_from(invites))
+        status = data.draw(st.sampled_from([100, 180, 200, 404, 500, 503]))
+        answer = GotResponse(to, response(to, status, sdp=ANSWER))
+        gone = RequestFailed(to, "timeout")
+        events: list[LegInput] = [TimePassed(), HangUp(), answer, answer, gone]
+        event = data.draw(st.sampled_from(events))
+        effects = leg.handle(event, now)
+        if event is answer and status == 200:
+            acks = sum(isinstance(effect, SendAck) for effect in effects)
+            assert acks == 1, "§13.2.2.4: every 2xx has its ACK"

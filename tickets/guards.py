@@ -1,0 +1,74 @@
+"""How a dangerous word is meant: as happening, or denied, feared, past, supposed, hearsay.
+
+The expressions are data (``[guards]`` of ``tickets/data/urgency.toml``); which stretch of the
+utterance each is looked for in is here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+_PAST_WINDOW = 16
+_SUPPOSED_WINDOW = 20
+_HEARSAY_WINDOW = 16
+_STILL_WINDOW = 24
+
+
+class Reading(Enum):
+    """How a dangerous word is meant."""
+
+    HAPPENING = "happening"
+    HEARSAY = "hearsay"
+    NOT = "not"
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """The compiled expressions, by name.
+
+    ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
+    ends; ``supposed`` may also stand inside it (广告牌万一砸到人); ``yesterday`` is past unless
+    ``still`` says that it goes on; ``asked`` makes a question of the whole utterance.
+    """
+
+    expressions: Mapping[str, re.Pattern[str]]
+
+    def asks(self, utterance: str) -> bool:
+        """Tell whether the whole utterance is a question about rules, or thanks."""
+        return self.expressions["asked"].search(utterance) is not None
+
+    def reading(self, utterance: str, start: int, end: int) -> Reading:
+        """Tell how ``utterance[start:end]`` is meant."""
+        before, after = utterance[:start], utterance[end:]
+        near = before[-_PAST_WINDOW:]
+        if (
+            self._has("denied", before)
+            or self._has("past", near)
+            or self.expressions["past_after"].match(after)
+            or self._is_supposed(utterance, start, end)
+        ):
+            return Reading.NOT
+        goes_on = self._has("still", utterance[max(0, start - _STILL_WINDOW) : end + _STILL_WINDOW])
+        if self._has("yesterday", near) and not goes_on:
+            return Reading.NOT
+        if self._has("hearsay", before[-_HEARSAY_WINDOW:]) and not goes_on:
+            return Reading.HEARSAY
+        return Reading.HAPPENING
+
+    def _is_supposed(self, utterance: str, start: int, end: int) -> bool:
+        """Tell whether a word such as 万一 rules over the dangerous one.
+
+        Its rule ends at a comma, and at a word such as 现在 that leads back to what is.
+        """
+        stretch = utterance[max(0, start - _SUPPOSED_WINDOW) : end]
+        last = None
+        for last in self.expressions["supposed"].finditer(stretch):  # noqa: B007 -- the last one
+            pass
+        if last is None:
+            return False
+        ruled = stretch[last.end() :]
+        return not self._has("still", ruled) and not re.search(r"[，。！？]", ruled)
+
+    def _has(self, name: str, text: str) -> bool:
+        return self.expressions[name].search(text) is not None
