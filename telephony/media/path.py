@@ -234,7 +234,9 @@ class PacketPath(Protocol):
         Until the peer is heard it is sent to where its SDP says. Its first valid packet of an
         accepted payload type latches; from then on every other source is a stranger, except the
         address in the SDP, which takes an earlier stranger's place by a valid packet. Another
-        address in the SDP opens the latch again, for a second not to the former source.
+        address in the SDP opens the latch again, for a second not to the former source. A peer on
+        hold (no address) is sent nothing, but stays who it is, and is sent to again when the SDP
+        names its address again.
         """
 
     def latch(self, session: Handle, source: Source) -> None:

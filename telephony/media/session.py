@@ -39,6 +39,7 @@ class Session:
     __slots__ = (
         "_former_source",
         "_former_until",
+        "_home",
         "destination",
         "incoming",
         "last_packet",
@@ -64,22 +65,32 @@ class Session:
         self.malformed = 0
         self.unexpected = 0
         self.remote: Description | None = None
+        self._home: tuple[str, int] | None = None  # the latest address in its SDP; holds included
         self._former_source: Source | None = None
         self._former_until = 0.0
 
     def set_remote(self, remote: Description, now: float) -> None:
         """Take over the peer's session description: the first, or one of a re-INVITE."""
-        if self.remote is None or remote.address != self.remote.address:
-            if self.source is not None and self.source[:2] == remote.address:
-                self.destination = self.source  # its audio was here before its description
-            else:
-                if self.source is not None:
-                    self._former_source = self.source
-                    self._former_until = now + RELATCH_GUARD_SECONDS
-                self.source = None
-                self.destination = remote.address
+        if remote.address is None:
+            self.destination = None  # on hold: it stays who it is, and may be heard
+        elif remote.address != self._home:
+            self._move(remote.address, now)
+        elif self.destination is None:
+            self.destination = self.source or self._home  # back from hold
         self.remote = remote
         self.outgoing.set_clock(remote.codec.clock)
+
+    def _move(self, address: tuple[str, int], now: float) -> None:
+        """Expect the peer at another address than before."""
+        self._home = address
+        if self.source is not None and self.source[:2] == address:
+            self.destination = self.source  # its audio was here before its description
+            return
+        if self.source is not None:
+            self._former_source = self.source
+            self._former_until = now + RELATCH_GUARD_SECONDS
+        self.source = None
+        self.destination = address
 
     def latch(self, source: Source) -> None:
         """Take an address for the peer's that was found by other means (ICE)."""
@@ -107,7 +118,7 @@ class Session:
         return packet
 
     def _is_described(self, source: Source) -> bool:
-        return self.remote is not None and source[:2] == self.remote.address
+        return source[:2] == self._home
 
     def _latch(self, source: Source, now: float) -> bool:
         if source == self._former_source and now < self._former_until:

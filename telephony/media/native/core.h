@@ -191,6 +191,7 @@ struct session {
     bool described;
     struct description remote;
     struct address source, destination, former; /* family 0: none */
+    struct address home; /* the latest in its SDP, holds included */
     double former_until, last_packet;
     struct incoming incoming;
     struct outgoing outgoing;

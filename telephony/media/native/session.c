@@ -73,24 +73,29 @@ void session_update_ticking(struct core *core, struct session *session) {
     }
 }
 
+/* Expect the peer at another address than before. */
+static void move(struct core *core, struct session *session, const struct address *address) {
+    session->home = *address;
+    if (session->source.family && address_same_host_and_port(&session->source, address)) {
+        session->destination = session->source; /* audio was here before its description */
+        return;
+    }
+    if (session->source.family) {
+        session->former = session->source;
+        session->former_until = core->now + RELATCH_GUARD_SECONDS;
+    }
+    session->source.family = 0;
+    session->destination = *address;
+}
+
 void session_describe(struct core *core, struct session *session, const struct description *now) {
     const struct address *address = &now->address;
-    bool moved = !session->described || (address->family
-                                             ? !address_same_host_and_port(
-                                                   address, &session->remote.address)
-                                             : session->remote.address.family != 0);
-    if (moved) {
-        if (session->source.family && address_same_host_and_port(&session->source, address))
-            session->destination = session->source; /* audio was here before its description */
-        else {
-            if (session->source.family) {
-                session->former = session->source;
-                session->former_until = core->now + RELATCH_GUARD_SECONDS;
-            }
-            session->source.family = 0;
-            session->destination = *address;
-        }
-    }
+    if (!address->family)
+        session->destination.family = 0; /* on hold: it stays who it is, and may be heard */
+    else if (!session->home.family || !address_same_host_and_port(address, &session->home))
+        move(core, session, address);
+    else if (!session->destination.family) /* back from hold */
+        session->destination = session->source.family ? session->source : session->home;
     session->remote = *now;
     session->described = true;
     outgoing_set_clock(&session->outgoing, core->clocks[now->codec]);
@@ -176,8 +181,7 @@ void session_take_plain(struct core *core, struct session *session, const uint8_
                         size_t length, const struct address *from) {
     bool latched = session->source.family && address_equal(from, &session->source);
     if (!latched && session->source.family &&
-        !(session->described &&
-          address_same_host_and_port(from, &session->remote.address))) {
+        !(session->home.family && address_same_host_and_port(from, &session->home))) {
         session->strangers++;
         return;
     }

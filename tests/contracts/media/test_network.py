@@ -323,3 +323,24 @@ def test_a_recording_has_its_sources_on_their_sides(lab: Lab) -> None:
             assert level == pytest.approx(0, abs=0.5) if hertz in there else level < -40
     lab.run(1.0)
     assert sum(map(len, blocks)) == frames.nbytes  # nothing comes after the end
+
+
+@pytest.mark.parametrize("behind_nat", [False, True])
+def test_who_holds_is_sent_nothing_and_hears_again_at_once(
+    lab: Lab,
+    behind_nat: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    one, two = mixed_listener(lab)
+    lab.hear({two: {one: 1.0}, one: {two: 1.0}})
+    home = ("192.0.2.9", 4000) if behind_nat else one.socket.getsockname()
+    one.describe(address=home)
+    lab.run(1.3)  # after another address has been named the former source is let in a second later
+    assert one.audio(lab.now - 0.2, lab.now).packets
+    one.describe(address=None)
+    held = lab.run(0.5)
+    assert not one.audio(held + 0.1, lab.now).packets  # what was under way has come by then
+    assert two.audio(held + 0.1, lab.now).gap <= 0.04  # music on hold, perhaps
+    one.describe(address=home)
+    back = lab.run(0.5)
+    assert one.audio(back, back + 0.1).packets
+    assert two.audio(back, lab.now).gap <= 0.04

@@ -138,6 +138,25 @@ def test_a_peer_on_hold_is_heard_but_not_sent_to(leg: Session) -> None:
     assert (leg.source, leg.destination) == (NATTED, None)
 
 
+def test_a_peer_back_from_hold_is_sent_to_and_heard_at_once(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    leg.set_remote(remote(None), 2.0)
+    assert leg.receive(audio(sequence=2), NATTED, 2.1) is not None
+    assert (leg.source, leg.destination) == (NATTED, None)
+    assert leg.receive(audio(sequence=2), STRANGER, 2.2) is None
+    leg.set_remote(remote(), 2.3)
+    assert leg.destination == NATTED
+    assert leg.receive(audio(sequence=3), NATTED, 2.4) is not None
+
+
+def test_a_peer_that_moves_while_on_hold_is_expected_there(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    leg.set_remote(remote(None), 2.0)
+    moved = ("192.0.2.50", 9000)
+    leg.set_remote(remote(moved), 3.0)
+    assert (leg.source, leg.destination) == (None, moved)
+
+
 def test_an_address_found_by_ice_is_the_peers(leg: Session) -> None:
     leg.latch(NATTED)
     assert (leg.source, leg.destination) == (NATTED, NATTED)
