@@ -7,17 +7,22 @@ import random
 import shutil
 import sys
 import tempfile
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from signal import SIGKILL
 
+import numpy as np
 import pytest
 
 from asr.client import RecognizerClient
-from asr.ports import Final, Heard, Partial
+from asr.control import LoadChanged
+from asr.ports import Final, Gap, Heard, Partial
 from tests.asr import speech
 from tests.support.cer import character_error_rate
+from tests.support.ports import free_tcp_port
 from tests.support.programs import Program
+from tests.support.vosk_server import vosk_server
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,9 +52,9 @@ class Node:
             on_result=lambda stream, result: self.results.append((stream, result)),
             on_status=lambda status, reason: self.statuses.append((status, reason)),
         )
-        argv = [sys.executable, "-m", "asr", "--socket", self.socket, *arguments]
         # Speech is played faster than it was spoken, on a machine that may be busy.
-        argv += ["--backlog", "60", "--lag-budget", "60"]
+        patient = ["--backlog", "60", "--lag-budget", "60"]
+        argv = [sys.executable, "-m", "asr", "--socket", self.socket, *patient, *arguments]
         self.program = Program("asr", argv, directory=folder, env={"PYTHONPATH": str(ROOT)})
 
     def finals(self, stream: str) -> list[Final]:
@@ -278,3 +283,87 @@ async def test_a_socket_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> N
     assert await program.wait(10) == 1
     assert "Traceback" not in program.said()
     assert str(tmp_path / "none") in program.said()
+
+
+def recording(path: Path, samples: bytes) -> Path:
+    """Write a stereo recording with this on the right side, and silence on the left."""
+    right = np.frombuffer(samples, "<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.stack([np.zeros_like(right), right], axis=1).tobytes())
+    return path
+
+
+async def test_a_part_of_a_recording_is_heard_afterwards(start: Start, folder: Path) -> None:
+    node = await start("--model", speech.MODEL)
+    path = recording(folder / "call.wav", SILENCE + speech.pcm("d03"))
+    assert await node.client.recognise_file("a", path, channel=0, start=0.0, end=99.0) is None
+    assert node.results == []
+    assert await node.client.recognise_file("b", path, channel=1, start=1.8, end=99.0) is None
+    assert character_error_rate(speech.transcript("d03"), node.text("b")) < 0.2
+    assert node.finals("b")[0].start == pytest.approx(2.5, abs=0.4)
+    assert not any(isinstance(result, Partial) for _, result in node.results)
+
+
+async def test_what_is_no_recording_is_said_plainly(start: Start, folder: Path) -> None:
+    node = await start("--model", speech.MODEL)
+    (folder / "noise").write_bytes(b"noise")
+    path = recording(folder / "call.wav", SILENCE)
+    for wrong, channel, reason in (
+        (folder / "none", 0, "cannot read"),
+        (folder / "noise", 0, "cannot read"),
+        (path, 2, "no channel 2"),
+    ):
+        said = await node.client.recognise_file("x", wrong, channel=channel, start=0.0, end=9.0)
+        assert said is not None
+        assert reason in said
+
+
+async def test_more_than_it_can_hear_is_given_up_told_and_not_lost(
+    start: Start, folder: Path
+) -> None:
+    """Speech comes ten times too fast, so nobody can keep up; partials go, and then agents."""
+    node = await start("--model", speech.MODEL, "--processes", "1", "--lag-budget", "0.6")
+    loads: list[LoadChanged] = []
+    node.client._on_load = loads.append
+    sound = speech.pcm("d04") * 2 + SILENCE
+    names = [f"{n}.{role}" for n in range(3) for role in ("caller", "agent")]
+    addresses = {
+        name: await node.client.open_stream(name, role=name.split(".")[1])  # type: ignore[arg-type]
+        for name in names
+    }
+    await asyncio.gather(*(play(speech.rtp_stream(sound), a) for a in addresses.values() if a))
+    for name in names:
+        await node.client.close_stream(name)
+    gaps = [(name, result) for name, result in node.results if isinstance(result, Gap)]
+    assert gaps
+    assert loads[0].partials
+    assert any(load.streams for load in loads)
+    assert gaps[0][0].endswith("agent")
+    # What was heard and what was given up is all there was.
+    path = recording(folder / "call.wav", sound)
+    for number, (name, gap) in enumerate(gaps):
+        later = f"{number}"
+        fault = await node.client.recognise_file(
+            later, path, channel=1, start=max(0.0, gap.start - 0.4), end=gap.end
+        )
+        assert fault is None
+        node.results += [(name, f) for f in node.finals(later) if f.start >= gap.start - 0.2]
+    for name in names:
+        heard = sorted(node.finals(name), key=lambda final: final.start)
+        text = "".join(final.text for final in heard)
+        assert character_error_rate(speech.transcript("d04") * 2, text) < 0.1
+
+
+async def test_a_server_that_is_away_is_looked_for_again(start: Start) -> None:
+    port = free_tcp_port()
+    url = f"ws://127.0.0.1:{port}"
+    node = await start("--engine", "vosk-server", "--url", url, wanted="no_model")
+    assert f"cannot reach the recognition server {url}" in (node.client.reason or "")
+    async with vosk_server(str(speech.MODEL), port):
+        await until(lambda: node.client.status == "ok", 15)
+        address = await node.client.open_stream("caller")
+        assert address is not None
+        await play(speech.rtp_stream(speech.pcm("d03") + SILENCE), address)
+        await node.client.close_stream("caller")
+    assert character_error_rate(speech.transcript("d03"), node.text("caller")) < 0.2

@@ -130,6 +130,14 @@ async def test_recogniser_the_call_goes_on_and_is_heard_again(
         record = await ended_call(talk.api)
         assert record["outcome"] == "answered"
         assert back < NEW_CALLS_SECONDS
+
+        async def caught_up() -> bool:
+            gaps = (await talk.api.get(f"/calls/{call_id}"))["gaps"]
+            return {(gap["leg"], gap["reason"], gap["state"]) for gap in gaps} == {
+                (leg, "away", "recognised") for leg in ("caller", "agent")
+            }
+
+        await until(caught_up, seconds=20)
     await until_nothing_is_left(node)
 
 

@@ -1,0 +1,94 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from asr.control import LoadChanged
+from asr.group import USUAL
+from config.settings import ConfigError, Settings, load
+from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
+
+ENGLISH = """
+[lines."12345"]
+name = "热线"
+skill = "general"
+[lines."96000"]
+name = "English"
+skill = "english"
+[lines."96001"]
+name = "Police"
+skill = "general"
+[asr]
+by_skill = ["english=english"]
+by_line = ["96001=server"]
+[asr.recognisers.english]
+engine = "vosk"
+model_path = "/models/en"
+[asr.recognisers.server]
+engine = "funasr"
+url = "ws://10.1.2.3:10095"
+phrases_path = "/etc/names"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    file = tmp_path / "hotline.toml"
+    file.write_text(ENGLISH, encoding="utf-8")
+    return load(file, {})
+
+
+def test_the_line_chooses_or_else_the_seat(settings: Settings) -> None:
+    assert list(recognisers(settings.asr)) == [USUAL, "english", "server"]
+    assert by_line(settings.asr, settings.lines) == {"96000": "english", "96001": "server"}
+    assert [title(name) for name in recognisers(settings.asr)][:2] == [
+        "recogniser",
+        "recogniser-english",
+    ]
+
+
+def test_each_gets_its_own_engine_and_the_common_options(settings: Settings) -> None:
+    server = settings.asr.recognisers["server"]
+    argv = command(settings.asr, server, socket=Path("/run/s"), model=None)
+    pairs = dict(itertools.pairwise(argv))
+    assert pairs["--engine"] == "funasr"
+    assert pairs["--url"] == "ws://10.1.2.3:10095"
+    assert pairs["--phrases"] == "/etc/names"
+    assert pairs["--lag-budget"] == "1.0"
+    assert "--model" not in argv
+    assert "--no-vad" not in argv
+
+
+@pytest.mark.parametrize(
+    "variables,wanted",
+    [
+        ({"HOTLINE_ASR__BY_LINE": "96000=french"}, "a table asr.recognisers.french"),
+        ({"HOTLINE_ASR__ENGINE": "funasr"}, "a url with engine funasr"),
+        ({"HOTLINE_ASR__ONLY_PHRASES": "true"}, "a phrases_path with only_phrases"),
+        ({"HOTLINE_ASR__URL": "http://x"}, "begins with ws: or wss:"),
+    ],
+)
+def test_what_does_not_fit_is_refused(variables: dict[str, str], wanted: str) -> None:
+    with pytest.raises(ConfigError, match=wanted):
+        load(None, variables)
+
+
+def test_health_names_who_complains_and_what_is_given_up() -> None:
+    told: list[tuple[object, ...]] = []
+    health = RecogniserHealth(lambda *state: told.append(state))
+    health.status(USUAL, "ok", None)
+    assert told[-1] == ("ok", None)
+    health.status("english", "away", "not started")
+    assert told[-1] == ("degraded", "recogniser-english: not started")
+    health.status("english", "ok", None)
+    health.load(USUAL, LoadChanged(1.4, partials=True, streams=3))
+    assert told[-1] == (
+        "degraded",
+        "3 streams are recognised after their calls, no partial results, lag 1.4 s",
+    )
+    health.load(USUAL, LoadChanged())
+    assert told[-1] == ("ok", None)
+    health.load(USUAL, LoadChanged(trouble="the server is away"))
+    assert told[-1] == ("degraded", "the server is away")
+    health.status(USUAL, "away", "it closed its connection")
+    assert told[-1] == ("away", "it closed its connection")
