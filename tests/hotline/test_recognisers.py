@@ -77,18 +77,18 @@ def test_health_names_who_complains_and_what_is_given_up() -> None:
     told: list[tuple[object, ...]] = []
     health = RecogniserHealth(lambda *state: told.append(state))
     health.status(USUAL, "ok", None)
-    assert told[-1] == ("ok", None)
+    assert told.pop() == ("ok", None)
     health.status("english", "away", "not started")
-    assert told[-1] == ("degraded", "recogniser-english: not started")
+    assert told.pop() == ("degraded", "recogniser-english: not started")
     health.status("english", "ok", None)
     health.load(USUAL, LoadChanged(1.4, partials=True, streams=3))
-    assert told[-1] == (
+    assert told.pop() == (
         "degraded",
         "3 streams are recognised after their calls, no partial results, lag 1.4 s",
     )
     health.load(USUAL, LoadChanged())
-    assert told[-1] == ("ok", None)
+    assert told.pop() == ("ok", None)
     health.load(USUAL, LoadChanged(trouble="the server is away"))
-    assert told[-1] == ("degraded", "the server is away")
+    assert told.pop() == ("degraded", "the server is away")
     health.status(USUAL, "away", "it closed its connection")
-    assert told[-1] == ("away", "it closed its connection")
+    assert told.pop() == ("away", "it closed its connection")
