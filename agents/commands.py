@@ -56,6 +56,7 @@ class Call:
         agent_id: who is offered it, or talks.
         token: of its latest offer; 0 before the first.
         expires_at: end of the lease while offered.
+        wanted: the one agent who may have the call; None: whoever is next.
     """
 
     call_id: str
@@ -66,6 +67,7 @@ class Call:
     agent_id: str | None = None
     token: int = 0
     expires_at: float | None = None
+    wanted: str | None = None
 
     def place(self) -> tuple[int, str, str]:
         """Sort key of waiting calls; microseconds, as the Redis key has them."""

@@ -127,9 +127,13 @@ class Floor(Protocol):
         *,
         arrived_at: float,
         priority: int = 0,
+        wanted: str | None = None,
         now: float | None = None,
     ) -> None:
-        """Add a waiting call of this node: highest priority first, then oldest ``arrived_at``."""
+        """Add a waiting call of this node: highest priority first, then oldest ``arrived_at``.
+
+        With ``wanted`` it is offered to that agent alone, before any other call.
+        """
 
     async def dequeue(self, call_id: str, *, now: float | None = None) -> None:
         """Remove a call, whatever its state: the caller has gone.

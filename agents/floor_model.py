@@ -147,10 +147,15 @@ class FloorModel:
 
     def _match(self, turn: _Turn) -> None:
         waiting = [call for call in self.calls.values() if call.state == "waiting"]
-        for call in sorted(waiting, key=Call.place):
-            able = [agent for agent in self.agents.values() if agent.can_take_a_call(turn.now)]
+        # Calls for one certain agent first: he is not given away to another.
+        for call in sorted(waiting, key=lambda call: (call.wanted is None, call.place())):
+            able = [
+                agent
+                for agent in self.agents.values()
+                if agent.can_take_a_call(turn.now) and call.wanted in (None, agent.agent_id)
+            ]
             if not able:
-                return
+                continue
             agent = min(able, key=lambda agent: (agent.ready_since, agent.agent_id))
             details = Details(call_id=call.call_id, call_node=call.node)
             self._step(turn, agent.agent_id, Input.RESERVE, details)
@@ -188,9 +193,16 @@ class FloorModel:
 
     # Calls
 
-    def _enqueue(self, turn: _Turn, call_id: str, arrived_at: float, priority: int) -> None:
+    def _enqueue(
+        self,
+        turn: _Turn,
+        call_id: str,
+        arrived_at: float,
+        priority: int,
+        wanted: str | None = None,
+    ) -> None:
         if call_id not in self.calls:
-            self._put_call(turn, Call(call_id, turn.node, arrived_at, priority))
+            self._put_call(turn, Call(call_id, turn.node, arrived_at, priority, wanted=wanted))
 
     def _dequeue(self, turn: _Turn, call_id: str) -> None:
         if call_id in self.calls:

@@ -91,10 +91,21 @@ class NodeFloor(Floor):
 
     @override
     async def enqueue(
-        self, call_id: str, *, arrived_at: float, priority: int = 0, now: float | None = None
+        self,
+        call_id: str,
+        *,
+        arrived_at: float,
+        priority: int = 0,
+        wanted: str | None = None,
+        now: float | None = None,
     ) -> None:
         await self._run(
-            "enqueue", now, call_id=call_id, arrived_at=float(arrived_at), priority=priority
+            "enqueue",
+            now,
+            call_id=call_id,
+            arrived_at=float(arrived_at),
+            priority=priority,
+            wanted=wanted,
         )
 
     @override

@@ -1,14 +1,17 @@
 """The audio of one call: a session and a description for each party, and who hears whom.
 
-Its owner says when; here is how. Every ``async`` method is one or more commands to the media
-process and may raise ``telephony.media_client.MediaError``.
+Its owner says when; here is how. Parties go by the names that ``calls/call.py`` gives their legs;
+all phones that ring for one offer share a session, named by what stands before the last dot of the
+legs' names. Every ``async`` method is one or more commands to the media process and may raise
+``telephony.media_client.MediaError``.
 """
 
+from itertools import count
 from pathlib import Path
 
 import structlog
 
-from calls.conversation import Side
+from calls.hearing import CALLER, Hearing, as_pairs
 from telephony.media_client import MediaClient, MediaError
 from telephony.sip.offer_answer import (
     AudioFormat,
@@ -19,16 +22,21 @@ from telephony.sip.offer_answer import (
 
 log = structlog.get_logger(__name__)
 
-#: What we offer to agents' phones; the citizen's own first format is put in front, so that the two
-#: legs share one codec and packets are relayed untouched wherever the phone allows it.
+#: What we offer to phones; the caller's own first format is put in front, so that the two legs
+#: share one codec and packets are relayed untouched wherever the phone allows it.
 G711: tuple[AudioFormat, ...] = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
 
 #: Where a party hears nothing, to the media process.
 NOWHERE = "0.0.0.0"
 
 
+def group_of(leg: str) -> str:
+    """Return the session that a leg belongs to."""
+    return leg if leg == CALLER else leg.rpartition(".")[0]
+
+
 class CallAudio:
-    """Both parties' sessions.
+    """All parties' sessions.
 
     Args:
         call_id: part of the sessions' names, and the recording's name.
@@ -44,94 +52,85 @@ class CallAudio:
         self._media = media
         self._host = host
         self._recordings = recordings
-        self._sessions: dict[Side, str] = {}
-        self._ports: dict[Side, int] = {}
-        self._described: dict[Side, LocalDescription] = {"caller": LocalDescription(1)}
-        self._codecs: dict[Side, str] = {}
-        self._recording = False
+        self._sessions: dict[str, str] = {}
+        self._ports: dict[str, int] = {}
+        self._described: dict[str, LocalDescription] = {}
+        self._codecs: dict[str, str] = {}
+        self._ids = count(1)
+        self._bridged: set[tuple[str, str]] = set()  # sessions
+        self._recording: str | None = None
+        self._parts = 0
 
-    @property
-    def sessions(self) -> dict[Side, str]:
-        """The open sessions by party."""
-        return dict(self._sessions)
+    def session(self, leg: str) -> str | None:
+        """Return the name of a leg's session, None when it has none."""
+        return self._sessions.get(group_of(leg))
 
     # -- ports and descriptions --------------------------------------------------------------------
 
-    async def open(self, token: int) -> None:
-        """Open the citizen's session, if it is not open yet, and one for the offer ``token``."""
-        if "caller" not in self._sessions:
-            await self._open("caller", f"{self._call_id}.caller")
-        await self._open("agent", self._agent_session(token))
+    async def open(self, *legs: str) -> None:
+        """Open the sessions of these legs, as far as they are not open yet."""
+        for group in map(group_of, legs):
+            if group not in self._sessions:
+                session = f"{self._call_id}.{group}"
+                _, self._ports[group] = await self._media.open(session)
+                self._sessions[group] = session
+                self._described[group] = LocalDescription(next(self._ids))
 
-    async def _open(self, side: Side, session: str) -> None:
-        _, self._ports[side] = await self._media.open(session)
-        self._sessions[side] = session
-
-    def _agent_session(self, token: int) -> str:
-        return f"{self._call_id}.agent.{token}"
-
-    def offer_for_agent(self, token: int, caller_sdp: str | None) -> str:
-        """Return the session description that the agent's phones are called with."""
-        self._described["agent"] = LocalDescription(token)
+    def offer(self, leg: str, caller_sdp: str | None) -> str:
+        """Return the session description that a leg is called with."""
+        group = group_of(leg)
         formats = G711 if caller_sdp is None else _in_order(parse_audio(caller_sdp).formats[0].name)
-        return self._described["agent"].offer(
-            host=self._host, port=self._ports["agent"], formats=formats
+        return self._described[group].offer(
+            host=self._host, port=self._ports[group], formats=formats
         )
 
-    async def connect(self, agent: RemoteAudio, caller_sdp: str | None) -> str:
-        """Let both parties hear each other; return the answer (or offer) for the citizen.
+    async def answered(self, leg: str, audio: RemoteAudio) -> None:
+        """Take the answer of a leg that we called."""
+        await self._set_remote(group_of(leg), audio, audio.formats[0])
 
-        The agent's codec is preferred, so that nothing is transcoded if it can be avoided. A
-        citizen's INVITE without an offer gets ours now and answers in his ACK (RFC 3264 §5).
+    async def admit(self, leg: str, sdp: str | None, other: str) -> str:
+        """Answer a leg that called us; return what to answer (or, without ``sdp``, offer) it.
+
+        The codec of ``other``, whom it will hear, is preferred, so that nothing is transcoded if it
+        can be avoided. Without an offer it gets ours now and answers in its ACK (RFC 3264 §5).
 
         Raises:
             MediaError: the media process is away or refused.
-            telephony.sip.offer_answer.SdpError: the citizen's description cannot be answered.
+            telephony.sip.offer_answer.SdpError: its description cannot be answered.
         """
-        answer, caller = self._answer_caller(agent, caller_sdp)
-        await self._set_remote("agent", agent, agent.formats[0])
-        if caller is not None:
-            await self._set_remote("caller", *caller)
-        await self._media.bridge(self._sessions["caller"], self._sessions["agent"])
+        group, preferred = group_of(leg), self._codecs.get(group_of(other), "PCMA")
+        described, port = self._described[group], self._ports[group]
+        if sdp is None:
+            return described.offer(host=self._host, port=port, formats=_in_order(preferred))
+        names = dict.fromkeys((preferred, *(entry.name for entry in G711)))
+        answer, chosen = described.answer(sdp, host=self._host, port=port, preferred=tuple(names))
+        await self._set_remote(group, parse_audio(sdp), chosen)
         return answer
 
-    def _answer_caller(
-        self, agent: RemoteAudio, caller_sdp: str | None
-    ) -> tuple[str, tuple[RemoteAudio, AudioFormat] | None]:
-        described, port = self._described["caller"], self._ports["caller"]
-        if caller_sdp is None:
-            formats = _in_order(agent.formats[0].name)
-            return described.offer(host=self._host, port=port, formats=formats), None
-        names = (entry.name for entry in (*agent.formats, *G711))
-        answer, chosen = described.answer(
-            caller_sdp, host=self._host, port=port, preferred=tuple(dict.fromkeys(names))
-        )
-        return answer, (parse_audio(caller_sdp), chosen)
-
-    def reanswer(self, side: Side, sdp: str) -> tuple[str, AudioFormat]:
+    def reanswer(self, leg: str, sdp: str) -> tuple[str, AudioFormat]:
         """Answer a re-INVITE: same port and codec here, whatever address the party has now.
 
         Raises:
             telephony.sip.offer_answer.SdpError: it cannot be answered, or nothing is open.
         """
-        in_use = self._codecs.get(side, "PCMA")
-        return self._described[side].answer(
+        group = group_of(leg)
+        in_use = self._codecs.get(group, "PCMA")
+        return self._described[group].answer(
             sdp,
             host=self._host,
-            port=self._ports[side],
+            port=self._ports[group],
             preferred=(in_use, *(entry.name for entry in G711)),
         )
 
-    def reoffer(self, side: Side) -> str:
+    def reoffer(self, leg: str) -> str:
         """Offer all that we can do, to a party that asks for it; what is in use stands first."""
-        formats = _in_order(self._codecs.get(side, "PCMA"))
-        return self._described[side].offer(host=self._host, port=self._ports[side], formats=formats)
+        group = group_of(leg)
+        formats = _in_order(self._codecs.get(group, "PCMA"))
+        return self._described[group].offer(
+            host=self._host, port=self._ports[group], formats=formats
+        )
 
-    def is_open(self, side: Side) -> bool:
-        """Whether this party has a session."""
-        return side in self._sessions
-
-    async def move(self, side: Side, sdp: str, chosen: AudioFormat | None) -> None:
+    async def move(self, leg: str, sdp: str, chosen: AudioFormat | None) -> None:
         """Follow a party to the address that its new session description names.
 
         ``chosen`` is what we answered with; None: the description is itself an answer.
@@ -141,13 +140,13 @@ class CallAudio:
             telephony.sip.offer_answer.SdpError: the description cannot be used.
         """
         audio = parse_audio(sdp)
-        await self._set_remote(side, audio, chosen or audio.formats[0])
+        await self._set_remote(group_of(leg), audio, chosen or audio.formats[0])
 
-    async def _set_remote(self, side: Side, audio: RemoteAudio, chosen: AudioFormat) -> None:
-        session = self._sessions.get(side)
+    async def _set_remote(self, group: str, audio: RemoteAudio, chosen: AudioFormat) -> None:
+        session = self._sessions.get(group)
         if session is None:
             return
-        self._codecs[side] = chosen.name
+        self._codecs[group] = chosen.name
         await self._media.set_remote(
             session,
             # on hold nothing is sent to it (RFC 3264 §8.4); what it sends, music perhaps, is heard
@@ -160,46 +159,75 @@ class CallAudio:
             accepts={entry.payload_type: entry.name for entry in audio.formats},
         )
 
+    async def hear(self, hearing: Hearing) -> None:
+        """Let exactly these hear each other.
+
+        Raises:
+            MediaError: the media process is away or refused.
+            calls.hearing.NeedsMixer: it cannot be done by relaying.
+        """
+        wanted = set()
+        for one, other in as_pairs(hearing):
+            first, second = self.session(one), self.session(other)
+            if first is not None and second is not None:
+                wanted.add((min(first, second), max(first, second)))
+        busy = {session for pair in wanted - self._bridged for session in pair}
+        for pair in sorted(self._bridged - wanted):
+            self._bridged.discard(pair)
+            if busy.isdisjoint(pair):  # a new bridge ends the old one by itself
+                await self._media.unbridge(pair[0])
+        for pair in sorted(wanted - self._bridged):
+            await self._media.bridge(*pair)
+            self._bridged.add(pair)
+
     # -- recording ---------------------------------------------------------------------------------
 
-    async def start_recording(self) -> Path | None:
-        """Record from now on; return where, None when calls are not recorded or it cannot be."""
-        if self._recordings is None:
+    async def start_recording(self, left: str, right: str) -> Path | None:
+        """Record two legs from now on.
+
+        Return where, None when calls are not recorded or it cannot be. A call whose second party
+        changes is recorded in parts: a recording has two channels, and a party each.
+        """
+        sides = self.session(left), self.session(right)
+        if self._recordings is None or sides[0] is None or sides[1] is None:
             return None
+        self._parts += 1
+        name = self._call_id if self._parts == 1 else f"{self._call_id}-{self._parts}"
         day = self._call_id[:8]
-        path = self._recordings / day[:4] / day[4:6] / day[6:] / f"{self._call_id}.wav"
-        left, right = self._sessions["caller"], self._sessions["agent"]
+        path = self._recordings / day[:4] / day[4:6] / day[6:] / f"{name}.wav"
         try:
-            await self._media.record(self._call_id, path, left=left, right=right)
+            await self._media.record(name, path, left=sides[0], right=sides[1])
         except MediaError as error:  # the disk is full: the call goes on without
             log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
             return None
-        self._recording = True
+        self._recording = name
         return path
 
     async def stop_recording(self) -> float | None:
         """Complete the recording; return its seconds, None when there is none."""
-        if not self._recording:
+        name, self._recording = self._recording, None
+        if name is None:
             return None
         try:
-            return (await self._media.stop_record(self._call_id)).seconds
+            return (await self._media.stop_record(name)).seconds
         except MediaError:
             return None  # the media process died; what it had written is on the disk
 
     # -- ends --------------------------------------------------------------------------------------
 
-    async def close_agent(self, token: int) -> None:
-        """Close the session of an offer that led to nothing, if it is still this offer's."""
-        if self._sessions.get("agent") == self._agent_session(token):
-            await self._close("agent")
+    async def close_leg(self, leg: str) -> None:
+        """Close the session of a leg that is out of the call, if it is open."""
+        if (group := group_of(leg)) in self._sessions:
+            await self._close(group)
 
     async def close(self) -> None:
         """Close whatever is open."""
-        for side in list(self._sessions):
-            await self._close(side)
+        for group in list(self._sessions):
+            await self._close(group)
 
-    async def _close(self, side: Side) -> None:
-        session = self._sessions.pop(side)
+    async def _close(self, group: str) -> None:
+        session = self._sessions.pop(group)
+        self._bridged = {pair for pair in self._bridged if session not in pair}
         try:
             await self._media.close_session(session)
         except MediaError:
@@ -208,6 +236,7 @@ class CallAudio:
     def lost(self) -> None:
         """Forget the sessions: the media process died with them."""
         self._sessions.clear()
+        self._bridged.clear()
 
 
 def _in_order(first: str) -> tuple[AudioFormat, ...]:

@@ -3,23 +3,41 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from calls.hearing import NOBODY, Hearing
+from calls.party import Party
+from calls.targets import Target
+
 OfferOutcome = Literal["missed", "refused", "busy", "unreachable", "cancelled"]
-EndedBy = Literal["citizen", "agent", "system"]
+EndedBy = Literal["citizen", "agent", "partner", "system"]
+TransferMode = Literal["blind", "consult"]
+TransferStage = Literal["started", "ringing", "joined", "completed", "cancelled", "failed"]
 
 # -- inputs ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The INVITE was admitted; always the first input."""
+    """The INVITE was admitted; always the first input.
+
+    Attributes:
+        target: whom an agent's own call is for; None: a citizen's, for whoever is ready.
+        agent_id: the agent who calls.
+    """
+
+    target: Target | None = None
+    agent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentOffered:
-    """The floor matched this call with an agent and reserved him under a lease."""
+    """The floor matched this call with an agent and reserved him under a lease.
+
+    ``seat`` says which of the call's places he is wanted for: see `Enqueue`.
+    """
 
     agent_id: str
     token: int
+    seat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +64,22 @@ class OfferRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentLegRinging:
-    """One of the agent's phones rings."""
+class PartyRang:
+    """A phone that was called rings."""
 
     leg: str
 
 
 @dataclass(frozen=True, slots=True)
-class AgentLegAnswered:
-    """One of the agent's phones was picked up."""
+class PartyAnswered:
+    """A phone that was called was picked up."""
 
     leg: str
 
 
 @dataclass(frozen=True, slots=True)
-class AgentLegEnded:
-    """An agent's leg is over: refused (``status`` is the SIP response's) or hung up."""
+class PartyEnded:
+    """Another leg than the caller's is over: refused (``status``: the response's) or hung up."""
 
     leg: str
     status: int | None = None
@@ -83,14 +101,20 @@ class LeaseLost:
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """Both legs hear each other."""
+    """A Connect is done: who shall hear each other does."""
 
-    token: int
+    leg: str
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFailed:
-    """The bridge could not be made, or the media process died: our own side's fault."""
+    """Our own side's fault.
+
+    Attributes:
+        leg: whom no bridge could be made with; None: the media process died.
+    """
+
+    leg: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +132,47 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The agent who talks wants somebody else to take the call, or to be asked first.
+
+    Attributes:
+        target: whom.
+        mode: ``blind``: he leaves as soon as the target answers; ``consult``: he talks with the
+            target while the citizen waits.
+        via: the second leg of his phone, when it was the phone that called the target.
+        reason: why, in his words.
+    """
+
+    target: Target
+    mode: TransferMode
+    via: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteAsked:
+    """The consulting agent leaves citizen and target to each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """The agent takes the citizen back; the target goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapAsked:
+    """The consulting agent talks with the other of the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneReplaced:
+    """A party goes on at another of his phones (RFC 3891): ``new`` stands where ``old`` stood."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """``deadline`` has come."""
 
@@ -118,15 +183,20 @@ CallInput = (
     | PhonesCalled
     | OfferFailed
     | OfferRefused
-    | AgentLegRinging
-    | AgentLegAnswered
-    | AgentLegEnded
+    | PartyRang
+    | PartyAnswered
+    | PartyEnded
     | LeaseConfirmed
     | LeaseLost
     | Bridged
     | MediaFailed
     | CallerEnded
     | HangUpAsked
+    | TransferAsked
+    | CompleteAsked
+    | CancelAsked
+    | SwapAsked
+    | PhoneReplaced
     | DeadlinePassed
 )
 
@@ -141,12 +211,25 @@ class RingCaller:
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """Put the call where the floor sees it, with its first arrival time."""
+    """Put the call where the floor sees it, with its first arrival time.
+
+    Attributes:
+        seat: a call that is being transferred has an agent already and wants another: for the
+            floor each such place is a call of its own, numbered from 0.
+        priority: higher goes first.
+        wanted: the one agent who may have it.
+    """
+
+    seat: int = 0
+    priority: int = 0
+    wanted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dequeue:
-    """Nobody is needed any more."""
+    """Nobody is needed any more for this place."""
+
+    seat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +248,35 @@ class MarkRinging:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUpLeg:
-    """CANCEL or BYE an agent's leg."""
+class CallNumber:
+    """INVITE somebody outside; ``leg`` is what it shall be called in the inputs that follow.
+
+    Attributes:
+        leg: its name.
+        number: whom.
+        trunks: by which, any when empty.
+        asserts: tell him also a number that is withheld.
+    """
 
     leg: str
+    number: str
+    trunks: tuple[str, ...] = ()
+    asserts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpLeg:
+    """CANCEL or BYE another leg than the caller's.
+
+    Attributes:
+        leg: which.
+        why: for its Reason header: ``answered elsewhere``, ``transferred``; None: nothing special.
+        status: what to refuse it with, if it called us and was not answered.
+    """
+
+    leg: str
+    why: str | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,23 +299,75 @@ class ConfirmLease:
 
 
 @dataclass(frozen=True, slots=True)
-class Connect:
-    """Bridge citizen and agent, answer the citizen; answered by Bridged or MediaFailed."""
+class RingLeg:
+    """Let a second leg of the agent's phone, by which he called the target, hear ringing."""
 
     leg: str
-    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Take a leg that has answered into the call; answered by Bridged or MediaFailed.
+
+    Whoever is in ``hearing`` and has called us is answered, if he has not been.
+    """
+
+    leg: str
+    hearing: Hearing = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Change who hears whom among those who are in the call."""
+
+    hearing: Hearing
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The caller talks with somebody else from now on; None: with nobody, until one is found."""
+
+    before: Party | None
+    after: Party | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStep:
+    """Say how a transfer goes.
+
+    Attributes:
+        stage: where it is.
+        target: whom it is to.
+        mode: as asked for, or as it has become.
+        agent_id: who asked.
+        outcome: why it failed.
+        status: the same as a SIP status, for a phone that asked by REFER.
+    """
+
+    stage: TransferStage
+    target: Target
+    mode: TransferMode
+    agent_id: str
+    outcome: str | None = None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class FinishAgent:
-    """The agent's conversation is over: wrap-up."""
+    """The agent's conversation is over: wrap-up. ``token`` is that of the offer he took."""
 
     agent_id: str
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
 class HangUpCaller:
-    """End the citizen's leg, whatever state it is in."""
+    """End the caller's leg, whatever state it is in.
+
+    ``status``: what to refuse it with if it was not answered; None: there is nothing to say.
+    """
+
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +380,16 @@ CallEffect = (
     | Enqueue
     | Dequeue
     | CallPhones
+    | CallNumber
     | MarkRinging
+    | RingLeg
     | HangUpLeg
     | ReleaseOffer
     | ConfirmLease
     | Connect
+    | Hear
+    | HandOver
+    | TransferStep
     | FinishAgent
     | HangUpCaller
     | Finish

@@ -97,7 +97,8 @@ class Conversation:
         self.draft = draft
         self.recognised = False
         self.submitted = False
-        self._sessions = sessions
+        self._sessions = dict(sessions)
+        self._destinations: dict[Side, tuple[str, int]] = {}
         self._media = media
         self._recognizer = recognizer
         self._recogniser = recogniser
@@ -155,13 +156,49 @@ class Conversation:
                 self._begin_gap(side)
                 continue
             self.recognised = True
-            try:
-                await self._media.fork(self._sessions[side], target)
-            except MediaError:
-                log.warning("fork_failed", call_id=self.call_id, side=side)
-                self._begin_gap(side)
-            else:
+            self._destinations[side] = target
+            session = self._sessions.get(side)
+            if session is None or await self._fork(side, session, target):
                 self._end_gap(side)
+            else:
+                self._begin_gap(side)
+
+    async def follow(self, session: str | None) -> None:
+        """Listen to another session as the agent's; None: to none, he talks with somebody else."""
+        before = self._sessions.pop("agent", None)
+        if session is not None:
+            self._sessions["agent"] = session
+        if session == before:
+            return
+        if before is not None:
+            await self._fork("agent", before, None)
+        target = self._destinations.get("agent")
+        if session is not None and target is not None:
+            await self._fork("agent", session, target)
+
+    async def _fork(self, side: Side, session: str, target: tuple[str, int] | None) -> bool:
+        try:
+            await self._media.fork(session, target)
+        except MediaError:
+            log.warning("fork_failed", call_id=self.call_id, side=side)
+            return False
+        return True
+
+    async def hand_over(self, agent_id: str) -> None:
+        """Let words and ticket be another agent's from now on.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away; the ticket is still the
+                first agent's.
+        """
+        self.agent_id = agent_id
+        async with self._saving:
+            if self._created:
+                await self._tickets.hand_over(self.draft.ticket_id, agent_id=agent_id)
+        # His desktop has seen none of it.
+        self._publish_fields(
+            [FieldChange(name, field) for name, field in self.draft.fields.items() if field.value]
+        )
 
     def unheard(self) -> None:
         """The recogniser went away: what comes now, and was not final, is missing."""

@@ -7,3 +7,16 @@ Only calls are its own; tickets raise ``tickets.store.UnknownTicket``,
 
 class UnknownCall(Exception):
     """No live call has this id."""
+
+
+class TransferError(Exception):
+    """A transfer, or a step of one, that cannot be: nothing was changed.
+
+    Attributes:
+        code: ``not_talking``, ``transfer_under_way``, ``no_transfer``, ``not_consulting``,
+            ``unknown_target``, ``target_not_allowed``, ``target_not_ready``, ``target_closed``.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code.replace("_", " "))
+        self.code = code

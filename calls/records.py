@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Executable,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    or_,
     select,
     update,
 )
@@ -40,6 +42,9 @@ calls = Table(
     Column("node", String(64), nullable=False),
     Column("line", String(32), nullable=False),
     Column("caller", String(64)),
+    Column("direction", String(8), nullable=False, server_default="inbound"),
+    Column("called", String(32)),
+    Column("forwarded", JSON),
     Column("sip_call_id", String(256), nullable=False),
     Column("arrived_at", Float, nullable=False, index=True),
     Column("answered_at", Float),
@@ -53,14 +58,18 @@ calls = Table(
     Column("recognised", Boolean),
 )
 
-#: One row per agent or partner whom the call was held out to.
+#: One row for each agent whom the call was held out to, and each number outside that was called
+#: for it. ``how``: `calls.party.How`; ``transferred_by``: the agent who wanted it, ``reason``: why.
 segments = Table(
     "call_segments",
     metadata,
     Column("call_id", String(40), primary_key=True),
     Column("seq", Integer, primary_key=True),
-    Column("agent_id", String(32), nullable=False, index=True),
+    Column("agent_id", String(32), index=True),
     Column("kind", String(16), nullable=False),
+    Column("number", String(32)),
+    Column("how", String(16), nullable=False, server_default="line"),
+    Column("transferred_by", String(32)),
     Column("offered_at", Float, nullable=False),
     Column("answered_at", Float),
     Column("ended_at", Float),
@@ -70,6 +79,16 @@ segments = Table(
     Column("partner", String(32)),
     Column("direction", String(4)),
     Column("reason", String(200)),
+)
+
+#: The number of a caller who withholds it, known from the network (RFC 3325). It stands apart from
+#: everything that is shown: only `CallRecords.withheld_number` reads it, for whom the law allows.
+withheld_numbers = Table(
+    "withheld_numbers",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("number", String(32), nullable=False),
+    Column("at", Float, nullable=False, index=True),
 )
 
 #: One row per final utterance; start and end in seconds since the answer;
@@ -223,9 +242,16 @@ class CallRecords:
     # -- writing -----------------------------------------------------------------------------------
 
     def arrived(
-        self, call_id: str, *, line: str, caller: str | None, sip_call_id: str, arrived_at: float
+        self,
+        call_id: str,
+        *,
+        line: str,
+        caller: str | None,
+        sip_call_id: str,
+        arrived_at: float,
+        **values: Any,
     ) -> None:
-        """Note that a call came in."""
+        """Note that a call began; ``values``: further columns."""
         self._writer.put(
             calls.insert().values(
                 call_id=call_id,
@@ -234,8 +260,13 @@ class CallRecords:
                 caller=caller,
                 sip_call_id=sip_call_id[:256],
                 arrived_at=arrived_at,
+                **values,
             )
         )
+
+    def withheld(self, call_id: str, *, number: str, at: float) -> None:
+        """Keep the number of a caller who withholds it."""
+        self._writer.put(withheld_numbers.insert().values(call_id=call_id, number=number, at=at))
 
     def change(self, call_id: str, **values: Any) -> None:
         """Change columns of a call's row."""
@@ -286,14 +317,29 @@ class CallRecords:
             )
             return {**row, "segments": [dict(part) for part in parts.mappings()]}
 
+    async def withheld_number(self, call_id: str) -> str | None:
+        """Return the number of a caller who withholds it, None where none is known.
+
+        Who may ask, and that he asked, is the caller's matter.
+        """
+        await self._writer.flush()
+        statement = select(withheld_numbers.c.number).where(withheld_numbers.c.call_id == call_id)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(statement)).scalar_one_or_none()
+
     async def list_(
         self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
     ) -> list[dict[str, Any]]:
-        """Return calls, newest first, without segments."""
+        """Return calls, newest first, without segments; an agent's: those he has talked in."""
         await self._writer.flush()
         statement = select(calls).order_by(calls.c.arrived_at.desc()).limit(limit).offset(offset)
         if agent_id is not None:
-            statement = statement.where(calls.c.agent_id == agent_id)
+            talked = select(segments.c.call_id).where(
+                segments.c.agent_id == agent_id, segments.c.answered_at.is_not(None)
+            )
+            statement = statement.where(
+                or_(calls.c.agent_id == agent_id, calls.c.call_id.in_(talked))
+            )
         async with self._engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 

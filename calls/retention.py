@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from calls.audit import AuditTrail, audit_entries
-from calls.records import calls, utterances
+from calls.records import calls, utterances, withheld_numbers
 from eventbus.tasks import end
 from tickets.store import changes_table, deliveries_table, steps_table, tickets_table
 
@@ -141,6 +141,9 @@ class RetentionJob:
                 .where(calls.c.caller.is_not(None), calls.c.ended_at < before)
                 .values(caller=None)
             )
+            await connection.execute(
+                withheld_numbers.delete().where(withheld_numbers.c.at < before)
+            )
         return emptied + int(done.rowcount)
 
     async def _old_tickets(self, before: float) -> list[sa.Row[Any]]:
@@ -165,6 +168,8 @@ class RetentionJob:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
+    for part in path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"):  # of a call passed on
+        part.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # other calls of that day
         path.parent.rmdir()
 

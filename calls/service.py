@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,17 +16,22 @@ from typing import Any
 
 import structlog
 
-from agents.floor import Floor, Offer
+from agents.floor import Floor, Offer, Outcome
 from asr.group import USUAL, RecognizerGroup
 from asr.ports import Heard
+from calls.agent_calls import AgentCalls, live
 from calls.call import CallState
-from calls.call_events import HangUpAsked, OfferRefused
+from calls.call_events import HangUpAsked, TransferMode
 from calls.conversation import SIDES, Conversation, Side, stream_id
+from calls.directory import Directory
 from calls.errors import UnknownCall
 from calls.gaps import GapStore
-from calls.owner import LONGEST_NUMBER, CallOwner, Facilities
+from calls.ledger import LONGEST_NUMBER
+from calls.owner import SEAT_MARK, CallOwner, Facilities
+from calls.ports import PlaceCall
 from calls.records import CallRecords
 from calls.redaction import BLACKENED, Span, silence
+from calls.targets import Target
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
 from telephony.bindings import BindingStore
@@ -71,6 +76,9 @@ class CallView:
     arrived_at: float
     answered_at: float | None
     ticket_id: str | None
+    direction: str = "inbound"
+    transfer_to: str | None = None
+    transfer_stage: str | None = None
 
 
 def new_call_id(now: float, entropy: bytes) -> str:
@@ -84,6 +92,10 @@ class CallService:
 
     Args:
         lines: dialled number → name; a call for any other number is answered 404.
+        directory: whom calls may be passed on to, and whom agents may call.
+        place_call: calls somebody outside.
+        role_of: an agent's role, None when there is no such account.
+        partner_seconds: how long each number of somebody outside may ring.
         max_calls: beyond so many live calls new ones are answered 503.
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
@@ -109,7 +121,11 @@ class CallService:
         desk: TicketDesk,
         bus: EventBus,
         lines: Mapping[str, str],
+        directory: Directory,
+        place_call: PlaceCall,
+        role_of: Callable[[str], Awaitable[str | None]],
         no_answer_seconds: float,
+        partner_seconds: float,
         max_calls: int,
         media_host: str,
         recordings: Path | None,
@@ -142,6 +158,14 @@ class CallService:
         self._idle.set()
         self._draining = False
         self._releases: set[asyncio.Task[None]] = set()
+        self.agents = AgentCalls(
+            directory=directory,
+            floor=floor,
+            role_of=role_of,
+            owner_of=self._owner_of,
+            begin=self._begin,
+            wall_clock=wall_clock,
+        )
         self._facilities = Facilities(
             gateway=gateway,
             bindings=bindings,
@@ -150,8 +174,11 @@ class CallService:
             records=records,
             bus=bus,
             converse=self._converse,
+            place_call=place_call,
+            resolve=self.agents.resolve,
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
+            partner_seconds=partner_seconds,
             media_host=media_host,
             recordings=recordings,
         )
@@ -159,30 +186,52 @@ class CallService:
     # -- what happens to us ------------------------------------------------------------------------
 
     def on_call(self, leg: Leg) -> None:
-        """Admit a citizen's call, or refuse it with the reason that SIP has for it."""
+        """Admit a call, or refuse it with the reason that SIP has for it."""
         status = self._admission(leg)
-        if status is not None:
+        if status is not None and leg.account is not None:
+            leg.on_event = lambda _event: None
+            leg.refuse(status)
+        elif status is not None:
             self._reject(leg, status)
-            return
+        elif leg.account is not None:
+            self.agents.on_call(leg)
+        else:
+            self._begin(leg)
+
+    def _begin(
+        self, leg: Leg, target: Target | None = None, agent_id: str | None = None
+    ) -> CallOwner:
+        """Begin a citizen's call, or an agent's own."""
         now = self._wall_clock()
+        line = leg.called if target is None else ""
         owner = CallOwner(
             call_id=new_call_id(now, secrets.token_bytes(4)),
             leg=leg,
-            line=leg.called,
-            line_name=self._lines[leg.called],
+            line=line,
+            line_name=self._lines.get(line, ""),
             ticket_id=new_ticket_id(now, os.urandom(ENTROPY_BYTES)),
             facilities=self._facilities,
             on_finished=self._on_finished,
+            target=target,
+            agent_id=agent_id,
         )
         self._owners[owner.call_id] = owner
         self._idle.clear()
         owner.start()
+        return owner
+
+    def _owner_of(self, agent_id: str) -> CallOwner | None:
+        """Return the live call that an agent talks in."""
+        for owner in self._owners.values():
+            if owner.call.leg_of(agent_id) is not None:
+                return owner
+        return None
 
     def _admission(self, leg: Leg) -> int | None:
         """Return the status to refuse with, or None."""
         if self._draining or len(self._owners) >= self._max_calls:
             return 503
-        if leg.called not in self._lines:
+        if leg.account is None and leg.called not in self._lines:
             return 404
         if leg.remote_sdp is not None:
             try:
@@ -212,13 +261,18 @@ class CallService:
 
     def on_offer(self, offer: Offer) -> None:
         """Take a match that the floor made for one of our calls."""
-        owner = self._owners.get(offer.call_id)
-        if owner is not None:
+        owner = self._owners.get(offer.call_id.partition(SEAT_MARK)[0])
+        if owner is None:  # ended in this very moment; the floor does not know yet
+            self._give_back(offer, "cancelled")
+        elif any(other.calling_agent == offer.agent_id for other in self._owners.values()):
+            self._give_back(offer, "busy")  # he makes a call of his own, and said he was ready
+        else:
             owner.offer(offer)
-        else:  # ended in this very moment; the floor does not know yet
-            task = asyncio.create_task(self._floor.release(offer, "cancelled"), name="late-offer")
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
+
+    def _give_back(self, offer: Offer, outcome: Outcome) -> None:
+        task = asyncio.create_task(self._floor.release(offer, outcome), name="late-offer")
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     def on_result(self, stream: str, result: Heard) -> None:
         """Take a recognition result."""
@@ -255,7 +309,7 @@ class CallService:
                 tree=sorting.tree,
                 rules=self._urgency,
             ),
-            sessions=owner.audio.sessions,
+            sessions=owner.sides(),
             media=self._media,
             recognizer=self._recognizer,
             recogniser=self._recogniser_by_line.get(owner.line, USUAL),
@@ -276,6 +330,7 @@ class CallService:
         self._owners.pop(owner.call_id, None)
         for side in SIDES:
             self._talks.pop(stream_id(owner.call_id, side), None)
+        self.agents.on_finished(owner)
         if not self._owners:
             self._idle.set()
 
@@ -304,6 +359,9 @@ class CallService:
                 arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
                 answered_at=owner.unix(owner.call.answered_at),
                 ticket_id=owner.ticket_id if owner.conversation else None,
+                direction="inbound" if owner.calling_agent is None else "outbound",
+                transfer_to=owner.call.transfer_to,
+                transfer_stage=owner.call.transfer_stage,
             )
             for owner in self._owners.values()
             if owner.call.state is not CallState.ENDED
@@ -320,19 +378,61 @@ class CallService:
         }
 
     async def hang_up(self, call_id: str, *, agent_id: str) -> None:
-        """End a live call; from the agent whom it is only held out to, that is a refusal.
+        """End a live call.
+
+        From the agent whom it is only held out to, that is a refusal; from one of those who take
+        part in a transfer it is his own leaving.
 
         Raises:
             UnknownCall: there is none with this id.
         """
-        owner = self._owners.get(call_id)
-        if owner is None or owner.call.state is CallState.ENDED:
-            raise UnknownCall(call_id)
-        offered = owner.call.state in {CallState.OFFERING, CallState.CONNECTING}
-        if offered and owner.call.token is not None and owner.call.agent_id == agent_id:
-            owner.feed(OfferRefused(owner.call.token))
-        else:
+        owner = live(self._owners.get(call_id), call_id)
+        if not owner.leave(agent_id):
             owner.feed(HangUpAsked("agent"))
+
+    async def transfer(
+        self,
+        call_id: str,
+        target: str,
+        mode: TransferMode,
+        *,
+        agent_id: str,
+        reason: str | None = None,
+    ) -> None:
+        """Begin to pass a live call on: at once, or after a consultation.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: it cannot be; nothing was changed.
+        """
+        owner = live(self._owners.get(call_id), call_id)
+        await self.agents.transfer(owner, target, mode, agent_id=agent_id, reason=reason)
+
+    async def transfer_step(self, call_id: str, step: str) -> None:
+        """Take a step of a transfer: complete, cancel or swap.
+
+        Raises:
+            UnknownCall: there is no live call with this id.
+            TransferError: it cannot be; nothing was changed.
+        """
+        self.agents.step(live(self._owners.get(call_id), call_id), step)
+
+    def partners(self) -> list[dict[str, Any]]:
+        """Return the directory: id, name, numbers, open."""
+        now = self._wall_clock()
+        return [
+            {
+                "id": partner.id,
+                "name": partner.name,
+                "numbers": list(partner.numbers),
+                "open": partner.is_open(now),
+            }
+            for partner in self.agents.directory.partners
+        ]
+
+    async def withheld_number(self, call_id: str) -> str | None:
+        """Return the number of a caller who withholds it; who may ask is the asker's matter."""
+        return await self._records.withheld_number(call_id)
 
     async def correct(
         self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
@@ -376,7 +476,8 @@ class CallService:
             )
         )
         presence = await self._floor.presence(agent_id)
-        if presence is not None and presence.call_id == ticket["call_id"]:
+        held = (presence.call_id or "").partition(SEAT_MARK)[0] if presence else None
+        if held == ticket["call_id"]:
             await self._floor.end_wrap_up(agent_id)
         return ticket
 
@@ -479,12 +580,17 @@ class CallService:
         """Return the utterances of a call: seq, leg, start, end, text, confidence."""
         return await self._records.transcript(call_id)
 
-    async def recording(self, call_id: str) -> Path | None:
-        """Return where a call's stereo WAV lies, None when there is none."""
+    async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
+        """Return where a call's stereo WAV lies, None when there is none.
+
+        A call that was passed on has a part for each agent who held it.
+        """
         row = await self._records.get(call_id)
         if row is None or not row["recording"]:
             return None
         path = Path(row["recording"])
+        if part > 1:
+            path = path.with_name(f"{path.stem}-{part}{path.suffix}")
         return path if await asyncio.to_thread(path.is_file) else None
 
     def _conversation_of(self, ticket_id: str) -> Conversation | None:

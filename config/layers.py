@@ -12,7 +12,7 @@ PREFIX = "HOTLINE_"
 NOT_OPTIONS = frozenset({"HOTLINE_CONFIG"})
 """Variables with our prefix that are no options: this one names the operator's file."""
 
-REPLACED_WHOLE = frozenset({"lines", "trunks"})
+REPLACED_WHOLE = frozenset({"lines", "partners", "trunks"})
 """Tables whose keys the operator chooses: one in his file takes the place of the default one."""
 
 

@@ -107,6 +107,9 @@ OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_split)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Hours = Annotated[
+    str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
+]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
 HostPort = Annotated[tuple[str, Port | None] | None, BeforeValidator(_host_port)]
 Rules = tuple[Annotated[tuple[str, str], AfterValidator(_rule)], ...]
@@ -313,6 +316,48 @@ class LineSettings(Section):
     """Its name on the agent's screen."""
     skill: Text
     """The skill an agent needs to be offered its calls."""
+
+
+class PartnerSettings(Section):
+    """Somebody outside whom calls go to: 110, 120, another city's hotline.
+
+    As with trunks there are as many as the operator makes, with defaults of their own.
+    """
+
+    name: Text
+    """Its name on the agents' screens."""
+    numbers: Annotated[Numbers, Field(min_length=1)]
+    """Its numbers, tried in this order."""
+    trunks: Annotated[tuple[Name, ...], BeforeValidator(_split)] = ()
+    """The trunks that lead to it; none: any."""
+    hours: Annotated[Hours | None, BeforeValidator(_empty_is_none)] = None
+    """When it takes calls, ``08:30-17:30``, China time; None: day and night."""
+    tell_withheld: bool = False
+    """Whether it is told the number of a caller who withholds it."""
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return value
+
+
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_split)]
+
+
+class DialingSettings(Section):
+    """What may be called besides partners, lines and agents; each pattern matches whole numbers."""
+
+    agent: Patterns
+    """The numbers that agents may call."""
+    supervisor: Patterns
+    """The numbers that supervisors may call."""
+    admin: Patterns
+    """The numbers that administrators may call."""
+    ring_seconds: Seconds
+    """How long each number outside rings."""
 
 
 class MediaSettings(Section):
@@ -583,6 +628,8 @@ class Settings(Section):
     numbers: NumberSettings
     abuse: AbuseSettings
     lines: dict[Number, LineSettings]
+    partners: dict[Name, PartnerSettings]
+    dialing: DialingSettings
     media: MediaSettings
     recording: RecordingSettings
     asr: AsrSettings

@@ -66,11 +66,15 @@ class CallWaiting(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOffered(Event):
-    """The call is held out to one agent; his phone is about to ring."""
+    """The call is held out to one agent; his phone is about to ring.
+
+    ``transferred_by``: the agent who transfers it to him, or asks him; None: it was in the queue.
+    """
 
     name: ClassVar[str] = "call.offered"
     line: str
     caller: str | None
+    transferred_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +87,29 @@ class CallOfferFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered(Event):
-    """Agent and citizen hear each other."""
+    """Agent and citizen hear each other; told again for each agent who takes the call over."""
 
     name: ClassVar[str] = "call.answered"
     line: str
     caller: str | None
     ticket_id: str
     waited: float
+    transferred_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransfer(Event):
+    """How a transfer goes; the event is the agent's who asked for it.
+
+    stage: started, ringing, joined (a consultation was answered), completed, cancelled, failed.
+    target: agent:1002, line:12345, partner:110, or number.
+    """
+
+    name: ClassVar[str] = "call.transfer"
+    stage: str
+    target: str
+    mode: str
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +117,7 @@ class CallEnded(Event):
     """The call is over; its record is stored.
 
     outcome: answered, abandoned, failed (our side broke), rejected (never admitted).
-    ended_by: citizen, agent, system.
+    ended_by: citizen, agent, partner, system.
     """
 
     name: ClassVar[str] = "call.ended"
@@ -262,6 +282,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallOffered,
     CallOfferFailed,
     CallAnswered,
+    CallTransfer,
     CallEnded,
     TranscriptPartial,
     TranscriptFinal,

@@ -33,7 +33,7 @@ _FIELDS: Mapping[str, str] = {
     "detail": "why, in words for an operator",
     "deadline_at": "until when the unit has the ticket, Unix seconds, or null",
     "end": "seconds since the answer",
-    "ended_by": "`citizen`, `agent` or `system`",
+    "ended_by": "`citizen`, `agent`, `partner` or `system`",
     "evidence": "the words from which the value was taken",
     "field": "the field's name, as in the ticket's `fields`",
     "fields": "every field's value, by name",
@@ -85,6 +85,13 @@ _FIELDS: Mapping[str, str] = {
     "value": "the new value, of the field's own type",
     "waited": "seconds from arrival to answer",
     "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
+    "mode": "`blind` (the agent leaves when the target answers) or `consult` (he asks it first)",
+    "stage": "`started`, `ringing`, `joined`, `completed`, `cancelled` or `failed`",
+    "target": "`agent:1002`, `line:12345`, `partner:110`, or `number` for any other",
+    "transferred_by": "the agent who transfers the call, or asks about it; null otherwise",
+    "call.transfer:outcome": (
+        "why it failed: `missed`, `refused`, `busy` or `unreachable`; null otherwise"
+    ),
     "call.ended:outcome": (
         "`answered`, `abandoned`, `failed` (our side broke) or `rejected` (never admitted)"
     ),
@@ -107,6 +114,7 @@ EXAMPLES: tuple[Event, ...] = (
     catalogue.CallAnswered(
         **_AGENT_CALL, line="12345", caller="13862311001", ticket_id="t-5d10c7", waited=4.2
     ),
+    catalogue.CallTransfer(**_AGENT_CALL, stage="ringing", target="partner:110", mode="consult"),
     catalogue.CallEnded(
         **_AGENT_CALL, outcome="answered", ended_by="citizen", talked=151.4, ticket_id="t-5d10c7"
     ),

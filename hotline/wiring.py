@@ -34,6 +34,7 @@ from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
 from calls.gaps import GapStore
 from calls.help import CallHelper
+from calls.owner import SEAT_MARK
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -46,6 +47,7 @@ from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher, Protocol
 from hotline.children import ChildProcess, ChildState
 from hotline.database import migrate, open_engine
+from hotline.directory import directory
 from hotline.embedded import (
     DataDirectory,
     advertised_host,
@@ -463,6 +465,10 @@ class Wiring:
             desk=self.desk,
             bus=self.bus,
             lines={number: line.name for number, line in self._settings.lines.items()},
+            directory=directory(self._settings),
+            place_call=self.gateway.dial,
+            role_of=self._role_of,
+            partner_seconds=self._settings.dialing.ring_seconds,
             no_answer_seconds=settings.no_answer_seconds,
             max_calls=ports // PORTS_PER_CALL,
             media_host=advertised_host(
@@ -552,6 +558,10 @@ class Wiring:
             status = "ok" if state == "running" else "away"
             self.health.set("media", status, None if status == "ok" else state)
 
+    async def _role_of(self, agent_id: str) -> str | None:
+        account = await self.accounts.get(agent_id)
+        return account.role if account is not None else None
+
     def _on_call(self, leg: Any) -> None:
         self.calls.on_call(leg)
 
@@ -581,7 +591,8 @@ class Wiring:
             AgentPresence(
                 at=time.time(),
                 agent_id=presence.agent_id,
-                call_id=presence.call_id,
+                # of a transferred call the floor knows each place by a name of its own
+                call_id=presence.call_id.partition(SEAT_MARK)[0] if presence.call_id else None,
                 state=presence.state.value,
                 reason=presence.reason,
                 since=presence.since,

@@ -37,6 +37,7 @@ from telephony.sip.name_addr import (
 )
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
+from telephony.sip.refer import ReferError, replaces_of
 from telephony.sip.registrar import Limits
 from telephony.sip.screening import called_number, has_looped, objection
 from telephony.sip.session_timer import SessionPolicy
@@ -70,7 +71,8 @@ class SipGateway:
         realm: the digest realm.
         credentials: the phones' secrets.
         bindings: the registered phones; an AOR is the user part alone ("1001").
-        on_call: a citizen's call came in; the owner sets ``leg.on_event`` before returning.
+        on_call: a citizen's call came in, or one from an agent's phone (``leg.account``); the owner
+            sets ``leg.on_event`` before returning.
         advertised: what goes into Via and Contact; default the bound address.
         on_registered: (aor, number of phones) after each registration, un-registration and expiry.
         on_trunk: told when a trunk goes down or comes up.
@@ -527,52 +529,86 @@ class SipGateway:
         self._reply(incoming, reply)
 
     async def _on_invite(self, incoming: IncomingRequest) -> None:
-        """Let a citizen's call in; send everybody else away."""
+        """Let in a citizen's call, and an agent's from his phone; send everybody else away."""
         request = incoming.request
         waiting = _Cancellable(incoming)
-        if await self._is_phone(incoming):
-            # An agent's own calls have no place to go yet; whether it is his is asked all the same,
-            # so that a stranger learns nothing.
+        account = user_of(header_address(request, "From").uri) or ""
+        refusal: Reply | None = None
+        trunk = None
+        if await self._is_phone(account, incoming):
             proven = await self._authenticator.username(
                 request, client=incoming.hop.host, as_proxy=True
             )
-            refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
+            if proven != account:
+                refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
         elif (trunk := self.trunks.find(incoming.source[0])) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._certified_trunks and not incoming.certified:
             log.warning("trunk_without_certificate", trunk=trunk.name, source=incoming.source[0])
             refusal = Reply(request, 403)
-        elif self._book.is_merged(request):
+        if refusal is None and self._book.is_merged(request):
             refusal = Reply(request, 482)
-        else:
-            if not waiting.cancelled:
-                self._accept(incoming, trunk)
+        if waiting.cancelled:
             return
-        if not waiting.cancelled:
+        if refusal is not None:
             self._reply(incoming, refusal)
+        elif trunk is not None:
+            self._accept(incoming, trunk)
+        else:
+            self._accept_phone(incoming, account)
 
-    async def _is_phone(self, incoming: IncomingRequest) -> bool:
+    async def _is_phone(self, account: str, incoming: IncomingRequest) -> bool:
         """Tell whether an INVITE comes from where the phone of its From is registered."""
-        user = user_of(header_address(incoming.request, "From").uri)
-        if user is None:
-            return False
-        bindings = await self._bindings.lookup(user)
+        bindings = await self._bindings.lookup(account) if account else []
         return any(binding.received == incoming.source for binding in bindings)
+
+    def _inbound(self, incoming: IncomingRequest, now: float) -> InboundLeg:
+        return InboundLeg(
+            incoming.request,
+            local_tag=secrets.token_hex(_ID_BYTES),
+            source=incoming.hop,
+            timers=self._timers,
+            now=now,
+            session=self._session,
+            seed=secrets.randbits(_SEED_BITS),
+        )
+
+    def _accept_phone(self, incoming: IncomingRequest, account: str) -> None:
+        """Let in a call of an agent's; whom he may call is its owner's to say."""
+        request = incoming.request
+        try:
+            machine = self._inbound(incoming, asyncio.get_running_loop().time())
+            replaces = replaces_of(request)
+        except (AddressError, ReferError) as error:
+            self._reply(incoming, Reply(request, 400, str(error)))
+            return
+        refusal = machine.objection
+        if refusal is None and replaces is not None:
+            refusal = self._book.objection(request, replaces)
+        if refusal is not None:
+            self._reply(incoming, refusal)
+            return
+        leg = Leg(
+            id=secrets.token_hex(_ID_BYTES),
+            direction="inbound",
+            sip_call_id=request.headers.get("Call-ID")[0],
+            caller=account,
+            called=user_of(request.uri) or "",
+            account=account,
+            replaces=self._book.find(replaces.dialog) if replaces else None,
+            source=incoming.source,
+            remote_sdp=sdp_of(request),
+            machine=machine,
+            wire=self._wire,
+        )
+        self._hand_up(leg, incoming)
 
     def _accept(self, incoming: IncomingRequest, trunk: Trunk) -> None:
         request = incoming.request
         leg_id, now = secrets.token_hex(_ID_BYTES), asyncio.get_running_loop().time()
         try:
-            machine = InboundLeg(
-                request,
-                local_tag=secrets.token_hex(_ID_BYTES),
-                source=incoming.hop,
-                timers=self._timers,
-                now=now,
-                session=self._session,
-                seed=secrets.randbits(_SEED_BITS),
-            )
+            machine = self._inbound(incoming, now)
             identity = calling_identity(request, trusted=True).written(trunk.inbound.apply)
             called = called_number(request, trunk.user)
         except AddressError:
@@ -599,6 +635,10 @@ class SipGateway:
             machine=machine,
             wire=self._wire,
         )
+        self._hand_up(leg, incoming)
+
+    def _hand_up(self, leg: Leg, incoming: IncomingRequest) -> None:
+        """Give a leg to its owner."""
         self._book.note(leg)
         leg.receive(incoming)
         try:

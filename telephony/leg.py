@@ -126,6 +126,8 @@ class Leg:
         trunk: the trunk that it came by, or goes by at the moment; None for a phone.
         identity: inbound: who calls, also when he withholds his number: for the record alone.
         forwardings: inbound: whom the call was meant for before, oldest first.
+        account: inbound: the agent whose phone calls, proven by his credentials; None: a trunk's.
+        replaces: inbound: the leg that the peer wants to take the place of (RFC 3891).
         remote_sdp: the peer's latest session description; None before there is one.
         on_event: called with every LegEvent, in order, one at a time: a method of the leg that is
             called from within takes effect after it returns. Assign it in ``on_call``.
@@ -139,6 +141,8 @@ class Leg:
     source: Address
     identity: Identity = field(default=NOBODY, repr=False)
     forwardings: tuple[Forwarding, ...] = field(default=(), repr=False)
+    account: str | None = None
+    replaces: "Leg | None" = field(default=None, repr=False)
     remote_sdp: str | None = field(default=None, repr=False)
     trunk: str | None = None
     on_event: Callable[[LegEvent], None] = _unowned
@@ -148,6 +152,7 @@ class Leg:
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._inputs: deque[LegInput] = deque()
+        self._answered = False
         self._working = False
         self._timer: asyncio.TimerHandle | None = None
         self._incoming: dict[int, IncomingRequest] = {}  # by identity of the request
@@ -157,6 +162,11 @@ class Leg:
     def over(self) -> bool:
         """Whether LegEnded has been told, or is being told."""
         return self.machine.over
+
+    @property
+    def answered(self) -> bool:
+        """Whether the INVITE was answered, by us or by the peer."""
+        return self._answered
 
     @property
     def dialog_ids(self) -> tuple[DialogId, ...]:
@@ -191,6 +201,7 @@ class Leg:
         It is an offer if the INVITE had none. Early media that described something else is kept
         in the 200, and this is offered right after it.
         """
+        self._answered = True
         self.feed(Answer(sdp))
 
     def reoffer(self, sdp: str | None) -> None:
@@ -338,6 +349,8 @@ class Leg:
     def _tell(self, event: LegEvent) -> None:
         if isinstance(event, _DESCRIBING) and event.sdp is not None:
             self.remote_sdp = event.sdp
+        if isinstance(event, LegAnswered):
+            self._answered = True
         try:
             self.on_event(event)
         except Exception:

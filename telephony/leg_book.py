@@ -1,13 +1,19 @@
 """Which legs are alive, and which dialog each is in."""
 
 import asyncio
+from collections import OrderedDict
 
 from aiosipua import SipRequest
 
 from telephony.leg import Leg
 from telephony.sip.dialog import DialogId, header_address
 from telephony.sip.inbound_leg import InboundLeg
+from telephony.sip.invite_usage import Reply
 from telephony.sip.message import cseq_of
+from telephony.sip.refer import Replaces
+
+#: So many dialogs are remembered after their end: who wants to replace one is told what happened.
+_REMEMBERED = 1000
 
 
 class LegBook:
@@ -24,6 +30,7 @@ class LegBook:
         self.empty.set()
         self._dialogs: dict[DialogId, Leg] = {}
         self._known: dict[Leg, tuple[DialogId, ...]] = {}
+        self._ended: OrderedDict[DialogId, None] = OrderedDict()
 
     @property
     def dialogs(self) -> int:
@@ -40,6 +47,9 @@ class LegBook:
         if dialogs != self._known.get(leg, ()):
             for dialog in self._known.pop(leg, ()):
                 del self._dialogs[dialog]
+                self._ended[dialog] = None
+                if len(self._ended) > _REMEMBERED:
+                    self._ended.popitem(last=False)
             if dialogs:
                 self._known[leg] = dialogs
                 self._dialogs.update(dict.fromkeys(dialogs, leg))
@@ -51,6 +61,18 @@ class LegBook:
     def find(self, dialog: DialogId) -> Leg | None:
         """Return the leg in a dialog."""
         return self._dialogs.get(dialog)
+
+    def objection(self, request: SipRequest, replaces: Replaces) -> Reply | None:
+        """Return why an INVITE cannot replace a dialog (RFC 3891 §3), or None.
+
+        No dialog at all: 481; one that has ended: 603; one that is answered, but is to be replaced
+        only before: 486.
+        """
+        if (leg := self.find(replaces.dialog)) is None:
+            return Reply(request, 603 if replaces.dialog in self._ended else 481)
+        if replaces.early_only and leg.answered:
+            return Reply(request, 486)
+        return None
 
     def is_merged(self, request: SipRequest) -> bool:
         """Tell whether an INVITE came already, by another way (RFC 3261 §8.2.2.2)."""

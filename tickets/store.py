@@ -203,6 +203,34 @@ class TicketStore:
             await _write(connection, row, _as_json(draft.fields), agent_id, now)
             return as_ticket(await ticket_row(connection, ticket_id))
 
+    async def hand_over(self, ticket_id: str, *, agent_id: str) -> None:
+        """Let a draft be another agent's; nothing happens when it is no draft any more."""
+        now = self._clock()
+        async with self._engine.begin() as connection:
+            row = await connection.execute(
+                sa.select(tickets_table.c.agent_id).where(
+                    tickets_table.c.id == ticket_id, tickets_table.c.status == "draft"
+                )
+            )
+            before = row.scalar_one_or_none()
+            if before in (None, agent_id):
+                return
+            await connection.execute(
+                tickets_table.update()
+                .where(tickets_table.c.id == ticket_id)
+                .values(agent_id=agent_id, updated_at=now)
+            )
+            await connection.execute(
+                changes_table.insert().values(
+                    ticket_id=ticket_id,
+                    at=now,
+                    who=before,
+                    field="agent_id",
+                    before=before,
+                    after=agent_id,
+                )
+            )
+
     async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
         """Submit a draft, once; return the ticket.
 

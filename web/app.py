@@ -18,6 +18,7 @@ from web import (
     routes_reports,
     routes_session,
     routes_tickets,
+    routes_transfer,
 )
 from web.feed import BUFFERED_EVENTS, FeedHub
 from web.ports import (
@@ -137,6 +138,7 @@ def create_app(
         routes_session,
         routes_agents,
         routes_calls,
+        routes_transfer,
         routes_tickets,
         routes_audit,
         routes_reports,

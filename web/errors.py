@@ -18,7 +18,7 @@ from starlette.routing import compile_path
 
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
-from calls.errors import UnknownCall
+from calls.errors import TransferError, UnknownCall
 from calls.redaction import RedactionError
 from calls.reporting.period import PeriodError
 from tickets.fields import TicketError
@@ -122,6 +122,17 @@ def _from_life(error: LifeError) -> ApiError:
     return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=error.field)
 
 
+def _from_transfer(error: TransferError) -> ApiError:
+    """Nobody of that name is not found, nobody for this asker forbidden, the rest a conflict."""
+    statuses = {
+        "unknown_target": HTTPStatus.NOT_FOUND,
+        "target_not_allowed": HTTPStatus.FORBIDDEN,
+    }
+    status = statuses.get(error.code, HTTPStatus.CONFLICT)
+    field = "target" if "target" in error.code else None
+    return ApiError(status, error.code, str(error), field=field)
+
+
 def _from_brake(error: TooManyAttempts) -> ApiError:
     """Say how long the login brake still holds, where the accounts tell."""
     seconds = max(1, round(error.retry_after))
@@ -150,6 +161,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     PeriodError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_period", str(error), field="period"
     ),
+    TransferError: _from_transfer,
     PresenceError: lambda error: conflict("presence", str(error)),
 }
 

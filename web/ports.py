@@ -6,7 +6,7 @@ these by shape; the tests' stand-ins do too. Times are Unix seconds.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from calls.redaction import Span
 from calls.reporting.period import Period
@@ -113,6 +113,12 @@ class LiveCall(Protocol):
     def answered_at(self) -> float | None: ...  # noqa: D102
     @property
     def ticket_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def direction(self) -> str: ...  # noqa: D102
+    @property
+    def transfer_to(self) -> str | None: ...  # noqa: D102
+    @property
+    def transfer_stage(self) -> str | None: ...  # noqa: D102
 
 
 class Calls(Protocol):
@@ -123,6 +129,26 @@ class Calls(Protocol):
 
     async def hang_up(self, call_id: str, *, agent_id: str) -> None:
         """End a live call, or refuse it if it is only held out to him; raise ``UnknownCall``."""
+
+    async def transfer(
+        self,
+        call_id: str,
+        target: str,
+        mode: Literal["blind", "consult"],
+        *,
+        agent_id: str,
+        reason: str | None = None,
+    ) -> None:
+        """Begin a transfer; raise ``UnknownCall`` or ``TransferError``."""
+
+    async def transfer_step(self, call_id: str, step: str) -> None:
+        """Complete, cancel or swap; raise ``UnknownCall`` or ``TransferError``."""
+
+    def partners(self) -> list[dict[str, Any]]:
+        """Return the directory: id, name, numbers, open."""
+
+    async def withheld_number(self, call_id: str) -> str | None:
+        """Return the number of a caller who withholds it, or None."""
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """Return a call's record, or None."""
@@ -135,7 +161,7 @@ class Calls(Protocol):
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         """Return the utterances of a call in order."""
 
-    async def recording(self, call_id: str) -> Path | None:
+    async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
         """Return where the stereo WAV lies, or None."""
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:

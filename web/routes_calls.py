@@ -114,10 +114,15 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: {"description": "No such range."},
     },
 )
-async def recording(call_id: CallId, who: Asker, served: Served) -> FileResponse:
-    """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges."""
+async def recording(
+    call_id: CallId, who: Asker, served: Served, part: Annotated[int, Query(ge=1, le=100)] = 1
+) -> FileResponse:
+    """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges.
+
+    A call that was passed on has a part for each agent who held it.
+    """
     await find_call(served, who, call_id)
-    path = await served.calls.recording(call_id)
+    path = await served.calls.recording(call_id, part=part)
     if path is None or not await anyio.Path(path).is_file():
         raise not_found("recording")
     served.audit.note(who.id, "recording.listen", call_id)

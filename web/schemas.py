@@ -256,8 +256,41 @@ class AgentStatus(BaseModel):
     presence: PresenceOut | None
 
 
+class TransferIn(_Request):
+    """Who shall have the call, or be asked about it."""
+
+    target: str = Field(
+        min_length=1,
+        max_length=64,
+        description="`agent:1002`, `line:12345` (back into the queue), `partner:110`, "
+        "`number:051253530000`; or a number as a phone would dial it.",
+        examples=["partner:110"],
+    )
+    mode: Literal["blind", "consult"] = "consult"
+    reason: str | None = Field(default=None, max_length=200, description="Why; it is recorded.")
+
+
+class PartnerOut(BaseModel):
+    """Somebody outside whom calls go to; ``open``: whether he takes calls now."""
+
+    id: str
+    name: str
+    numbers: list[str]
+    open: bool
+
+
+class WithheldNumber(BaseModel):
+    """The number of a caller who withholds it."""
+
+    number: str
+
+
 class LiveCallOut(BaseModel):
-    """A call in progress."""
+    """A call in progress.
+
+    ``direction`` is outbound for an agent's own call. While it is being transferred,
+    ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing or joined.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -269,13 +302,26 @@ class LiveCallOut(BaseModel):
     arrived_at: float
     answered_at: float | None = None
     ticket_id: str | None = None
+    direction: str = "inbound"
+    transfer_to: str | None = None
+    transfer_stage: str | None = None
 
 
 class SegmentOut(BaseModel):
-    """One participant's part in a call."""
+    """One participant's part in a call.
+
+    ``kind`` is agent or partner; ``how`` line (he was next), blind, consult, requeued (after a
+    transfer that failed) or outbound; ``transferred_by`` the agent who wanted him, ``reason`` why.
+    """
 
     agent_id: str | None = None
     kind: str | None = None
+    partner: str | None = None
+    direction: str | None = None
+    number: str | None = None
+    how: str | None = None
+    reason: str | None = None
+    transferred_by: str | None = None
     offered_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
@@ -283,7 +329,7 @@ class SegmentOut(BaseModel):
 
 
 class CallOut(BaseModel):
-    """A call's record."""
+    """A call's record; ``forwarded`` says whom it was meant for before it came to us, and why."""
 
     call_id: str
     line: str
@@ -296,6 +342,9 @@ class CallOut(BaseModel):
     agent_id: str | None = None
     ticket_id: str | None = None
     recording: bool = False
+    direction: str = "inbound"
+    called: str | None = None
+    forwarded: list[str] | None = None
     segments: list[SegmentOut] = []
     gaps: list["GapOut"] = []
 

@@ -52,6 +52,7 @@ function COMMANDS.enqueue(asked)
       priority = stamp(asked.priority),
       state = 'waiting',
       token = '0',
+      wanted = asked.wanted,
     })
   end
 end
@@ -137,7 +138,7 @@ end
 
 function COMMANDS.counts()
   local counts = {
-    waiting = redis.call('ZCARD', key('waiting')),
+    waiting = redis.call('ZCARD', key('waiting')) + redis.call('ZCARD', key('directed')),
     offers = redis.call('ZCARD', key('offers')),
     conversations = redis.call('SCARD', key('conversations')),
   }

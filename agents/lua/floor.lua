@@ -61,22 +61,36 @@ local function first(index)
   return redis.call('ZRANGE', key(index), 0, 0)[1]
 end
 
--- Oldest waiting call of the highest priority x longest-ready agent, until one kind runs out.
+-- "<20 characters of arrival time>|<call id>"
+local function waiting_call(member)
+  return load('call', string.sub(member, 22))
+end
+
+local function hold_out(call, agent_id)
+  step_agent(agent_id, 'reserve', { call_id = call.call_id, call_node = call.node })
+  put_call(changed(call, {
+    state = 'offered',
+    agent_id = agent_id,
+    token = stamp(redis.call('INCR', key('token'))),
+    expires_at = stamp(NOW + TIMES.offer),
+  }))
+end
+
+-- Calls for one certain agent, then the oldest waiting call of the highest priority x longest-ready
+-- agent, until one kind runs out.
 local function match()
+  for _, member in ipairs(redis.call('ZRANGE', key('directed'), 0, -1)) do
+    local call = waiting_call(member)
+    if redis.call('ZSCORE', key('ready'), call.wanted) then
+      hold_out(call, call.wanted)
+    end
+  end
   while true do
     local member, agent_id = first('waiting'), first('ready')
     if not member or not agent_id then
       return
     end
-    -- "<20 characters of arrival time>|<call id>"
-    local call = load('call', string.sub(member, 22))
-    step_agent(agent_id, 'reserve', { call_id = call.call_id, call_node = call.node })
-    put_call(changed(call, {
-      state = 'offered',
-      agent_id = agent_id,
-      token = stamp(redis.call('INCR', key('token'))),
-      expires_at = stamp(NOW + TIMES.offer),
-    }))
+    hold_out(waiting_call(member), agent_id)
   end
 end
 

@@ -10,6 +10,7 @@
 --   <base>:call:<id>       hash    a Call (agents/commands.py)
 --   <base>:waiting         zset    score -priority, members "<arrived_at>|<id>": equal scores are
 --                                  ordered by member, which is the order of arrival
+--   <base>:directed        zset    the same, of calls that one certain agent is wanted for
 --   <base>:offers          zset    offered calls, by the lease's expiry
 --   <base>:conversations   set     calls in which somebody talks
 --   <base>:node:<name>     set     calls of a node
@@ -135,10 +136,11 @@ local function put_call(call)
     save('call', id, call)
     redis.call('SADD', key('node', call.node), id)
   end
+  local queue = key(call.wanted and 'directed' or 'waiting')
   if call.state == 'waiting' then
-    redis.call('ZADD', key('waiting'), -tonumber(call.priority), waiting_member(call))
+    redis.call('ZADD', queue, -tonumber(call.priority), waiting_member(call))
   else
-    redis.call('ZREM', key('waiting'), waiting_member(call))
+    redis.call('ZREM', queue, waiting_member(call))
   end
   if call.state == 'offered' then
     redis.call('ZADD', key('offers'), call.expires_at, id)

@@ -109,12 +109,23 @@ class Comparison(RuleBasedStateMachine):
     def phones_change(self, node: str, agent_id: str, count: int) -> None:
         self.run_command("set_phones", node, agent_id=agent_id, count=count)
 
-    @rule(node=NODE, call_id=CALLS, ago=st.integers(0, 8), priority=st.integers(-1, 1))
-    def enqueue(self, node: str, call_id: str, ago: int, priority: int) -> None:
+    @rule(
+        node=NODE,
+        call_id=CALLS,
+        ago=st.integers(0, 8),
+        priority=st.integers(-1, 1),
+        wanted=st.none() | AGENTS,
+    )
+    def enqueue(self, node: str, call_id: str, ago: int, priority: int, wanted: str | None) -> None:
         arrived_at = self.now - ago / 4
         for _ in range(2):
             self.run_command(
-                "enqueue", node, call_id=call_id, arrived_at=arrived_at, priority=priority
+                "enqueue",
+                node,
+                call_id=call_id,
+                arrived_at=arrived_at,
+                priority=priority,
+                wanted=wanted,
             )
 
     @rule(node=NODE, call_id=CALLS)
@@ -214,7 +225,7 @@ class Comparison(RuleBasedStateMachine):
         waiting = [call for call in self.model.calls.values() if call.state == "waiting"]
         # a pause that has just run out is noticed by the next command, as in service by the timer
         able = [who for who in self.model.agents.values() if who.can_take_a_call(self.now - 32)]
-        assert not (waiting and able)
+        assert not any(call.wanted in (None, agent.agent_id) for call in waiting for agent in able)
 
 
 def test_the_lua_script_does_what_the_model_does() -> None:

@@ -4,13 +4,14 @@ The floor is the real one on its model, records and tickets are in a real SQLite
 """
 
 import asyncio
+import datetime as dt
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from asr.group import RecognizerGroup
+from calls.directory import Directory, Partner
 from calls.gaps import GapStore
 from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
@@ -25,9 +27,11 @@ from calls.service import CallService
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event
 from telephony.bindings import Binding, MemoryBindings
-from telephony.gateway import SipGateway
+from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
+from telephony.sip.dialog import DialogId
+from telephony.sip.identity import NOBODY, Forwarding, Identity
 from telephony.sip.offer_answer import AudioFormat, build_offer
 from tests.support.floors import TIMES, Clock, ModelEngine
 from tests.support.node import until
@@ -58,9 +62,21 @@ class StandInLeg:
     done: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     over: bool = False
+    account: str | None = None
+    replaces: Any = None
+    identity: Identity = NOBODY
+    forwardings: tuple[Forwarding, ...] = ()
+    dialog_ids: tuple[DialogId, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def ring(self) -> None:
         self.done.append("ring")
+
+    def answer_refer(self, status: int, _reason: str | None = None) -> None:
+        self.done.append(f"refer {status}")
+
+    def report_refer(self, status: int, _reason: str | None = None) -> None:
+        self.done.append(f"report {status}")
 
     def answer(self, answer: str) -> None:
         self.done.append("answer")
@@ -68,9 +84,10 @@ class StandInLeg:
 
     def refuse(self, status: int, _reason: str | None = None) -> None:
         self.done.append(f"refuse {status}")
+        self.end("local", status)
 
-    def hang_up(self, _reason: str | None = None) -> None:
-        self.done.append("hang up")
+    def hang_up(self, _reason: str | None = None, *, cause: int | None = None) -> None:
+        self.done.append("hang up" if cause is None else f"hang up {cause}")
         self.end("local")
 
     def end(self, by: str = "remote", status: int | None = None) -> None:
@@ -92,6 +109,25 @@ class StandInGateway:
         self, _binding: Binding, *, sdp: str, on_event: Callable[[LegEvent], None], **_rest: object
     ) -> Leg:
         leg = StandInLeg(offer=sdp, on_event=on_event)
+        self.phones.append(leg)
+        return cast("Leg", leg)
+
+    def dial(
+        self,
+        number: str,
+        *,
+        sdp: str,
+        on_event: Callable[[LegEvent], None],
+        caller: str | None,
+        trunks: Sequence[str] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Leg:
+        del trunks
+        if number == "000":
+            raise NoTrunk("no trunk leads out")
+        leg = StandInLeg(
+            called=number, offer=sdp, on_event=on_event, caller=caller, headers=headers
+        )
         self.phones.append(leg)
         return cast("Leg", leg)
 
@@ -141,7 +177,13 @@ class StandInMedia:
 
     async def bridge(self, first: str, second: str) -> None:
         await self._ask("bridge", first, second)
+        both = {first, second}
+        self.bridges = {pair for pair in self.bridges if both.isdisjoint(pair)}
         self.bridges.add((first, second))
+
+    async def unbridge(self, session: str) -> None:
+        await self._ask("unbridge", session)
+        self.bridges = {pair for pair in self.bridges if session not in pair}
 
     async def fork(self, session: str, target: object) -> None:
         await self._ask("fork", session)
@@ -162,6 +204,7 @@ class StandInMedia:
     async def close_session(self, session: str) -> None:
         await self._ask("close", session)
         del self.sessions[session]
+        self.bridges = {pair for pair in self.bridges if session not in pair}
 
 
 class StandInRecognizer:
@@ -273,6 +316,11 @@ class House:
         assert (counts["waiting"], counts["offers"], counts["conversations"]) == (0, 0, 0)
 
 
+async def role_of(agent_id: str) -> str | None:
+    """Agents are 1001 to 1009."""
+    return "agent" if len(agent_id) == 4 and agent_id.startswith("100") else None
+
+
 @asynccontextmanager
 async def open_house(folder: Path) -> AsyncIterator[House]:
     """Build it; end every call at the end."""
@@ -300,6 +348,18 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         desk=TicketDesk(engine, calendar=Calendar(), deadlines=Deadlines()),
         bus=bus,
         lines={"12345": "便民服务热线"},
+        directory=Directory(
+            partners=[
+                Partner("110", "公安报警", ("110", "1101"), asserts=True),
+                Partner("nobody", "无中继", ("000",)),
+                Partner("closed", "下班", ("999",), opens=dt.time(), closes=dt.time()),
+            ],
+            lines=["12345"],
+            allowed={"agent": [r"1[3-9]\d{9}"]},
+        ),
+        place_call=gateway.dial,
+        role_of=role_of,
+        partner_seconds=5.0,
         no_answer_seconds=5.0,
         max_calls=10,
         media_host="127.0.0.1",

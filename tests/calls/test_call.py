@@ -4,9 +4,6 @@ import pytest
 
 from calls.call import Call, CallState, outcome_of_status
 from calls.call_events import (
-    AgentLegAnswered,
-    AgentLegEnded,
-    AgentLegRinging,
     AgentOffered,
     Arrived,
     Bridged,
@@ -30,19 +27,23 @@ from calls.call_events import (
     MediaFailed,
     OfferFailed,
     OfferOutcome,
+    PartyAnswered,
+    PartyEnded,
+    PartyRang,
     PhonesCalled,
     ReleaseOffer,
     RingCaller,
 )
+from calls.hearing import circle
 
 RINGING: tuple[CallInput, ...] = (
     Arrived(),
     AgentOffered("1001", 1),
     PhonesCalled(1, ("a",)),
-    AgentLegRinging("a"),
+    PartyRang("a"),
 )
-CONNECTING: tuple[CallInput, ...] = (*RINGING, AgentLegAnswered("a"))
-TALKING: tuple[CallInput, ...] = (*CONNECTING, LeaseConfirmed(1), Bridged(1))
+CONNECTING: tuple[CallInput, ...] = (*RINGING, PartyAnswered("a"))
+TALKING: tuple[CallInput, ...] = (*CONNECTING, LeaseConfirmed(1), Bridged("a"))
 
 
 def call_after(*events: CallInput, now: float = 0.0) -> Call:
@@ -63,15 +64,18 @@ def test_the_whole_way() -> None:
     assert call.handle(AgentOffered("1001", 1), 1.0) == [CallPhones("1001", 1)]
     assert call.deadline == 16.0
     assert call.handle(PhonesCalled(1, ("a", "b")), 1.0) == []
-    assert call.handle(AgentLegRinging("b"), 1.1) == [MarkRinging(1)]
-    assert call.handle(AgentLegRinging("a"), 1.2) == []
-    assert call.handle(AgentLegAnswered("b"), 3.0) == [HangUpLeg("a"), ConfirmLease(1)]
-    assert call.handle(LeaseConfirmed(1), 3.0) == [Connect("b", 1)]
-    assert call.handle(Bridged(1), 3.1) == []
+    assert call.handle(PartyRang("b"), 1.1) == [MarkRinging(1)]
+    assert call.handle(PartyRang("a"), 1.2) == []
+    assert call.handle(PartyAnswered("b"), 3.0) == [
+        HangUpLeg("a", "answered elsewhere"),
+        ConfirmLease(1),
+    ]
+    assert call.handle(LeaseConfirmed(1), 3.0) == [Connect("b", circle("caller", "b"))]
+    assert call.handle(Bridged("b"), 3.1) == []
     assert (call.state, call.answered_at, call.agent_id) == (CallState.TALKING, 3.1, "1001")
     assert call.handle(CallerEnded(), 9.0) == [
         HangUpLeg("b"),
-        FinishAgent("1001"),
+        FinishAgent("1001", 1),
         HangUpCaller(),
         Finish(),
     ]
@@ -84,8 +88,8 @@ def test_the_whole_way() -> None:
 
 def test_the_agent_hangs_up() -> None:
     call = call_after(*TALKING)
-    assert call.handle(AgentLegEnded("a"), 5.0) == [
-        FinishAgent("1001"),
+    assert call.handle(PartyEnded("a"), 5.0) == [
+        FinishAgent("1001", 1),
         HangUpCaller(),
         Finish(),
     ]
@@ -109,7 +113,7 @@ def test_the_agents_refusal_never_reaches_the_citizen(
     status: int | None, outcome: OfferOutcome
 ) -> None:
     call = call_after(*RINGING)
-    assert call.handle(AgentLegEnded("a", status), 2.0) == [
+    assert call.handle(PartyEnded("a", status), 2.0) == [
         ReleaseOffer("1001", 1, outcome),
         Enqueue(),
     ]
@@ -120,8 +124,8 @@ def test_the_agents_refusal_never_reaches_the_citizen(
 
 def test_one_phones_refusal_leaves_the_other_ringing() -> None:
     call = call_after(Arrived(), AgentOffered("1001", 1), PhonesCalled(1, ("a", "b")))
-    assert call.handle(AgentLegEnded("a", 486), 1.0) == []
-    assert call.handle(AgentLegEnded("b", None), 2.0) == [
+    assert call.handle(PartyEnded("a", 486), 1.0) == []
+    assert call.handle(PartyEnded("b", None), 2.0) == [
         ReleaseOffer("1001", 1, "busy"),
         Enqueue(),
     ]
@@ -137,7 +141,7 @@ def test_no_answer_goes_to_the_next_agent() -> None:
     ]
     assert call.handle(AgentOffered("1002", 2), 15.1) == [CallPhones("1002", 2)]
     # The first phone is answered in the moment of its CANCEL: it must not get the citizen.
-    assert call.handle(AgentLegAnswered("a"), 15.2) == [HangUpLeg("a")]
+    assert call.handle(PartyAnswered("a"), 15.2) == [HangUpLeg("a")]
     assert [segment.agent_id for segment in call.segments] == ["1001", "1002"]
 
 
@@ -169,7 +173,7 @@ def test_without_media_the_call_pauses_before_it_is_offered_again() -> None:
         (RINGING, [HangUpLeg("a"), ReleaseOffer("1001", 1, "cancelled")]),
         (
             CONNECTING,
-            [HangUpLeg("a"), ReleaseOffer("1001", 1, "cancelled"), FinishAgent("1001")],
+            [HangUpLeg("a"), ReleaseOffer("1001", 1, "cancelled"), FinishAgent("1001", 1)],
         ),
     ],
 )
@@ -184,7 +188,7 @@ def test_the_citizen_hangs_up_before_the_answer(
 def test_what_comes_back_late_is_undone() -> None:
     call = call_after(Arrived(), AgentOffered("1001", 1), CallerEnded())
     assert call.handle(PhonesCalled(1, ("a",)), 3.0) == [HangUpLeg("a")]
-    assert call.handle(AgentLegAnswered("a"), 3.0) == [HangUpLeg("a")]
+    assert call.handle(PartyAnswered("a"), 3.0) == [HangUpLeg("a")]
     assert call.handle(LeaseConfirmed(1), 3.0) == []
     assert call.handle(AgentOffered("1002", 2), 3.0) == [ReleaseOffer("1002", 2, "cancelled")]
     assert call.handle(CallerEnded(), 3.0) == []
@@ -192,9 +196,9 @@ def test_what_comes_back_late_is_undone() -> None:
 
 def test_an_agent_who_hangs_up_before_the_bridge_is_a_refusal() -> None:
     call = call_after(*CONNECTING)
-    assert call.handle(AgentLegEnded("a"), 2.0) == [
+    assert call.handle(PartyEnded("a"), 2.0) == [
         ReleaseOffer("1001", 1, "refused"),
-        FinishAgent("1001"),
+        FinishAgent("1001", 1),
         Enqueue(),
     ]
     assert call.state is CallState.WAITING
@@ -205,7 +209,7 @@ def test_a_lost_lease_frees_the_phone_and_the_call_waits_again() -> None:
     assert call.handle(LeaseLost(1), 2.0) == [
         HangUpLeg("a"),
         ReleaseOffer("1001", 1, "cancelled"),
-        FinishAgent("1001"),
+        FinishAgent("1001", 1),
         Enqueue(),
     ]
 
@@ -224,14 +228,14 @@ def test_a_dead_media_process_ends_a_talking_call_as_failed() -> None:
     call = call_after(*TALKING)
     assert call.handle(MediaFailed(), 4.0) == [
         HangUpLeg("a"),
-        FinishAgent("1001"),
+        FinishAgent("1001", 1),
         HangUpCaller(),
         Finish(),
     ]
     assert (call.outcome, call.ended_by) == ("failed", "system")
 
 
-@pytest.mark.parametrize("before,undo", [(RINGING, []), (CONNECTING, [FinishAgent("1001")])])
+@pytest.mark.parametrize("before,undo", [(RINGING, []), (CONNECTING, [FinishAgent("1001", 1)])])
 def test_a_dead_media_process_does_not_end_a_call_that_is_not_answered(
     before: tuple[CallInput, ...], undo: list[object]
 ) -> None:

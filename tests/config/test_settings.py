@@ -3,18 +3,23 @@
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from calls.directory import Partner
 from config.settings import DEFAULTS, ConfigError, Settings, TrunkSettings, load
+from hotline.directory import directory
 from hotline.trunks import trunks
 from telephony.trunks.model import Account
 
 # the tables whose keys the operator chooses, and the one that the default file has of each
-IN_DEFAULT_FILE = {"trunks": "local", "lines": "12345"}
+IN_DEFAULT_FILE = {"trunks": "local", "lines": "12345", "partners": "110"}
+#: Named in the default file too, with what is special about them alone.
+MORE_PARTNERS = ("partners.119.", "partners.120.", "partners.122.")
 
 
 def options(model: type[BaseModel], at: str = "") -> Iterator[tuple[str, str | None, bool]]:
@@ -23,7 +28,7 @@ def options(model: type[BaseModel], at: str = "") -> Iterator[tuple[str, str | N
         inner = info.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from options(inner, f"{at}{name}.")
-        elif name in IN_DEFAULT_FILE:
+        elif name in IN_DEFAULT_FILE and not at:
             entry, model = IN_DEFAULT_FILE[name], get_args(inner)[1]
             yield from options(model, f"{at}{name}.{entry}.")
         else:
@@ -50,14 +55,15 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_default_file_and_model_have_the_same_options() -> None:
-    in_file = list(keys(tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))))
+    found = keys(tomllib.loads(DEFAULTS.read_text(encoding="utf-8")))
+    in_file = [key for key in found if not key.startswith(MORE_PARTNERS)]
     assert in_file == [key for key, _, _ in options(Settings)]
 
 
 def test_model_documents_every_option_and_has_no_defaults_of_its_own() -> None:
     assert [key for key, documentation, _ in options(Settings) if not documentation] == []
     own = [key for key, _, has_default in options(Settings) if has_default]
-    assert [key for key in own if not key.startswith("trunks.")] == []
+    assert [key for key in own if not key.startswith(("trunks.", "partners."))] == []
 
 
 def test_what_a_trunk_leaves_out_is_as_in_the_default_file() -> None:
@@ -72,8 +78,10 @@ def test_default_file_has_a_comment_for_every_table_or_option() -> None:
         for before, line in itertools.pairwise(lines)
         if "=" in line and not line.startswith("#") and (not before or before.startswith("["))
     ]
-    # [lines."12345"] is explained above its table; its options follow at once.
-    assert bare == ['name = "政务服务便民热线"']
+    # [lines."12345"] is explained above its table; its options follow at once. So are partners.
+    assert bare == [f'name = "{name}"' for name in (
+        "政务服务便民热线", "公安报警", "消防救援", "医疗急救", "交通事故报警",
+    )]  # fmt: skip
 
 
 def test_defaults_alone_are_complete() -> None:
@@ -348,3 +356,19 @@ def test_listeners_are_read() -> None:
     assert tls.advertised == ("city.example", 443)
     assert (udp.transport, udp.host, udp.port, udp.advertised) == ("UDP", "::1", 5070, None)
     assert (wss.transport, wss.port) == ("WSS", 5067)
+
+
+def test_the_default_directory_and_one_of_the_operators_own(file: Path) -> None:
+    shipped = directory(load(None, {}))
+    assert [partner.id for partner in shipped.partners] == ["110", "119", "120", "122"]
+    assert shipped.partners[0] == Partner("110", "公安报警", ("110",), asserts=True)
+    file.write_text(
+        '[partners."nantong"]\nname = "南通 12345"\nnumbers = ["051312345"]\n'
+        'trunks = ["telecom-1"]\nhours = "08:30-17:30"\n'
+        '[dialing]\nsupervisor = ["1[3-9][0-9]{9}"]\n'
+    )
+    (own,) = directory(load(file, {})).partners
+    assert (own.trunks, own.opens, own.closes) == (("telecom-1",), time(8, 30), time(17, 30))
+    wrong = problems(None, {"HOTLINE_DIALING__AGENT": "1[3", "HOTLINE_PARTNERS__110__HOURS": "8-9"})
+    assert any("dialing.agent" in line and "regular expression" in line for line in wrong)
+    assert any("partners.110.hours" in line for line in wrong)

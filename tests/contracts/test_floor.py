@@ -164,6 +164,20 @@ async def test_priority_goes_before_arrival_and_arrival_before_enqueuing(
     assert tokens == sorted(set(tokens))
 
 
+async def test_a_call_for_one_agent_is_offered_to_nobody_else(node: Node, clock: Clock) -> None:
+    await node.ready_agent("1001")
+    await node.floor.enqueue("mine", arrived_at=clock.now, wanted="1002")
+    assert node.offers == []
+    await node.floor.enqueue("older", arrived_at=clock.now - 60, priority=5)
+    await node.floor.enqueue("oldest", arrived_at=clock.now - 90, priority=5)
+    assert (await node.floor.counts())["waiting"] == 2
+
+    await node.ready_agent("1002")
+
+    offers = [(offer.call_id, offer.agent_id) for offer in node.offers]
+    assert offers == [("older", "1001"), ("mine", "1002")]
+
+
 async def test_without_a_phone_nobody_is_offered_a_call(node: Node, clock: Clock) -> None:
     await node.ready_agent("1001", phones=0)
     await node.floor.enqueue("c1", arrived_at=clock.now)

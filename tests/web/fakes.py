@@ -8,11 +8,11 @@ import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
-from calls.errors import UnknownCall
+from calls.errors import TransferError, UnknownCall
 from calls.redaction import Span, silence
 from calls.reporting.period import Period
 from calls.reporting.report import (
@@ -179,6 +179,9 @@ class FakeLiveCall:
     arrived_at: float
     answered_at: float | None = None
     ticket_id: str | None = None
+    direction: str = "inbound"
+    transfer_to: str | None = None
+    transfer_stage: str | None = None
 
 
 @dataclass
@@ -223,6 +226,8 @@ class FakeCalls:
         self._floor = floor
         self._clock = clock
         self._folder = folder
+        self.asked: list[tuple[str, ...]] = []
+        self.withheld: dict[str, str] = {}
         self._live: dict[str, FakeLiveCall] = {}
         self._records: dict[str, dict[str, Any]] = {}
         self._transcripts: dict[str, list[dict[str, Any]]] = {}
@@ -380,6 +385,38 @@ class FakeCalls:
             raise UnknownCall(call_id)
         self.end(call_id)
 
+    async def transfer(
+        self,
+        call_id: str,
+        target: str,
+        mode: Literal["blind", "consult"],
+        *,
+        agent_id: str,
+        reason: str | None = None,
+    ) -> None:
+        del reason
+        view = self._live[call_id]
+        if view.transfer_to is not None:
+            raise TransferError("transfer_under_way")
+        if target not in {"110", "partner:110", "agent:1002"}:
+            raise TransferError("target_not_allowed" if target.isdigit() else "unknown_target")
+        self._live[call_id] = replace(view, transfer_to=target, transfer_stage="joined")
+        self.asked.append((call_id, target, mode, agent_id))
+
+    async def transfer_step(self, call_id: str, step: str) -> None:
+        view = self._live[call_id]
+        if view.transfer_to is None:
+            raise TransferError("no_transfer")
+        self.asked.append((call_id, step))
+        if step != "swap":
+            self._live[call_id] = replace(view, transfer_to=None, transfer_stage=None)
+
+    def partners(self) -> list[dict[str, Any]]:
+        return [{"id": "110", "name": "公安报警", "numbers": ["110"], "open": True}]
+
+    async def withheld_number(self, call_id: str) -> str | None:
+        return self.withheld.get(call_id)
+
     async def call(self, call_id: str) -> dict[str, Any] | None:
         return self._records.get(call_id)
 
@@ -392,8 +429,8 @@ class FakeCalls:
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         return self._transcripts.get(call_id, [])
 
-    async def recording(self, call_id: str) -> Path | None:
-        path = self._folder / f"{call_id}.wav"
+    async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
+        path = self._folder / (f"{call_id}.wav" if part == 1 else f"{call_id}-{part}.wav")
         return path if path.exists() else None
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ def map_path_parameters(
     _context: HookContext, path_parameters: dict[str, Any] | None
 ) -> dict[str, Any] | None:
     """Ask for something that exists every other time."""
-    real = {name: _REAL[name] for name in path_parameters or {}}
+    real = {name: _REAL.get(name, value) for name, value in (path_parameters or {}).items()}
     if path_parameters is None or not all(map(_WELL_FORMED.fullmatch, path_parameters.values())):
         return path_parameters
     return real if len(str(path_parameters)) % 2 else path_parameters

@@ -1,0 +1,114 @@
+"""Who can be called: partners, lines, agents, and the numbers that a role allows.
+
+This is where toll fraud ends: what is not found here is not called, whatever a phone asks for.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from calls.errors import TransferError
+from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
+
+_CHINA = timedelta(hours=8)
+_NUMBER = re.compile(r"\+?[0-9]{1,20}")
+_AGENT = re.compile(r"[0-9A-Za-z._-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """Somebody outside whom calls go to: 110, another city's hotline.
+
+    Attributes:
+        id: what he goes by.
+        name: on the agents' screens.
+        numbers: tried in this order.
+        trunks: those that lead to him; any when empty.
+        opens: from when he takes calls, China time; with ``closes`` None: day and night.
+        closes: until when.
+        asserts: whether he is told the number of a caller who withholds it.
+    """
+
+    id: str
+    name: str
+    numbers: tuple[str, ...]
+    trunks: tuple[str, ...] = ()
+    opens: time | None = None
+    closes: time | None = None
+    asserts: bool = False
+
+    def is_open(self, now: float) -> bool:
+        """Tell whether he takes calls at a Unix time."""
+        if self.opens is None or self.closes is None:
+            return True
+        clock = (datetime.fromtimestamp(now, UTC) + _CHINA).time()
+        if self.opens <= self.closes:
+            return self.opens <= clock < self.closes
+        return clock >= self.opens or clock < self.closes  # over midnight
+
+
+class Directory:
+    """All who can be called.
+
+    Args:
+        partners: in the order in which they are listed.
+        lines: the dialled numbers that calls can be passed on to.
+        allowed: role → patterns of the numbers that it may call besides; each must match a number
+            as a whole.
+    """
+
+    def __init__(
+        self,
+        *,
+        partners: Sequence[Partner] = (),
+        lines: Sequence[str] = (),
+        allowed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.partners = tuple(partners)
+        self._lines = frozenset(lines)
+        self._allowed = {
+            role: tuple(re.compile(pattern) for pattern in patterns)
+            for role, patterns in (allowed or {}).items()
+        }
+
+    def find(self, asked: str, *, role: str, now: float) -> Target:
+        """Return whom somebody of this role gets.
+
+        Args:
+            asked: ``partner:110``, ``line:12345``, ``agent:1002``, ``number:05125353…``; or what a
+                phone dials, which is looked for among all of these in this order but for agents,
+                who come last: their numbers are nobody else's.
+            role: agent, supervisor or admin.
+            now: Unix seconds.
+
+        Raises:
+            TransferError: ``unknown_target``, ``target_not_allowed`` or ``target_closed``.
+        """
+        kind, colon, name = asked.partition(":")
+        if not colon:
+            kind, name = "", asked
+        if kind not in {"", "partner", "line", "agent", "number"}:
+            raise TransferError("unknown_target")
+        if kind in {"", "partner"} and (partner := self._partner(name, by_number=not kind)):
+            if not partner.is_open(now):
+                raise TransferError("target_closed")
+            return NumberTarget(
+                partner.numbers, partner.id, trunks=partner.trunks, asserts=partner.asserts
+            )
+        if kind in {"", "line"} and name in self._lines:
+            return QueueTarget(name)
+        if kind in {"", "number"} and _NUMBER.fullmatch(name):
+            if any(pattern.fullmatch(name) for pattern in self._allowed.get(role, ())):
+                return NumberTarget((name,))
+            if kind:
+                raise TransferError("target_not_allowed")
+        if kind in {"", "agent"} and _AGENT.fullmatch(name):
+            return AgentTarget(name)
+        raise TransferError("unknown_target")
+
+    def _partner(self, name: str, *, by_number: bool) -> Partner | None:
+        for partner in self.partners:
+            if name == partner.id or (by_number and name in partner.numbers):
+                return partner
+        return None

@@ -1,0 +1,518 @@
+"""Finding somebody for a call: an agent through the floor, or somebody outside by his numbers.
+
+Pure machines, parts of ``calls/call.py``. The first agent of a call is searched for in the same way
+as the target of a transfer; the differences are whom the floor may offer, and what a failure means.
+An agent's search goes::
+
+    WAITING ──offer──▶ OFFERING ──answer──▶ CONNECTING ──bridged──▶ FOUND
+       ▲                  │ no answer, refusal      │ agent gone, lease lost
+       └──────────────────┴─────────────────────────┘    (FAILED, when one certain agent is wanted)
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from calls.call_events import (
+    AgentOffered,
+    Bridged,
+    CallEffect,
+    CallInput,
+    CallNumber,
+    CallPhones,
+    ConfirmLease,
+    Connect,
+    DeadlinePassed,
+    Dequeue,
+    Enqueue,
+    FinishAgent,
+    HangUpLeg,
+    LeaseConfirmed,
+    LeaseLost,
+    MarkRinging,
+    MediaFailed,
+    OfferFailed,
+    OfferOutcome,
+    OfferRefused,
+    PartyAnswered,
+    PartyEnded,
+    PartyRang,
+    PhonesCalled,
+    ReleaseOffer,
+)
+from calls.party import Party, Segment, Summons
+from calls.targets import NumberTarget
+
+#: After our own side failed (no media process), the call is not offered again for this long, or
+#: queue and owner would chase each other at full speed.
+RETRY_SECONDS = 0.5
+
+ELSEWHERE = "answered elsewhere"
+
+#: What a phone that asked for a transfer by REFER is told of its end (RFC 3261 §21).
+STATUSES: dict[OfferOutcome, int] = {
+    "busy": 486,
+    "refused": 603,
+    "missed": 480,
+    "unreachable": 503,
+    "cancelled": 487,
+}
+
+
+def outcome_of_status(status: int | None) -> OfferOutcome:
+    """Say what a phone's final response means for whoever was called (RFC 3261 §21.4-21.6).
+
+    None stands for no response at all.
+    """
+    if status in {486, 600}:
+        return "busy"
+    if status in {480, 403, 603}:
+        return "refused"
+    if status in {408, 487}:  # the phone itself gave up ringing
+        return "missed"
+    return "unreachable"
+
+
+class SearchState(Enum):
+    """Where a search is; see the module's picture."""
+
+    WAITING = "waiting"
+    OFFERING = "offering"
+    CONNECTING = "connecting"
+    FOUND = "found"
+    FAILED = "failed"
+
+
+class Search(Protocol):
+    """What the call needs of a search.
+
+    Attributes:
+        state: where it is.
+        deadline: when it wants DeadlinePassed.
+        rang: a phone rings, or rang.
+        found: who answered, once FOUND.
+        failure: why nobody did, once FAILED.
+        connecting: the leg that a Connect is under way for.
+        agent_id: the agent whom the call is held out to.
+    """
+
+    state: SearchState
+    rang: bool
+    found: Party | None
+    failure: OfferOutcome
+    connecting: str | None
+
+    @property
+    def deadline(self) -> float | None: ...  # noqa: D102 - said above
+    @property
+    def agent_id(self) -> str | None: ...  # noqa: D102 - said above
+
+    def start(self, now: float) -> list[CallEffect]:
+        """Begin."""
+
+    def concerns(self, event: CallInput) -> bool:
+        """Tell whether an input is about this search."""
+
+    def handle(self, event: CallInput, now: float) -> list[CallEffect]:
+        """Take an input that concerns it."""
+
+    def withdraw(self, now: float) -> list[CallEffect]:
+        """Give up: nobody is needed any more."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The offer under way: whose, which legs still live, who picked up."""
+
+    agent_id: str
+    token: int
+    segment: Segment
+    legs: set[str] = field(default_factory=set)
+    rang: bool = False
+    answered_leg: str | None = None
+    worst: OfferOutcome = "unreachable"
+
+
+class AgentSearch:
+    """The search for an agent.
+
+    Args:
+        segments: the call's; each offer adds one.
+        no_answer_seconds: how long an agent's phone may ring.
+        seat: the place that he is wanted for.
+        priority: in the queue.
+        wanted: the one agent who will do; the search then fails with his refusal.
+        patience: seconds after which a search that is held out to nobody fails; None: never.
+        summons: why he is wanted.
+    """
+
+    def __init__(
+        self,
+        segments: list[Segment],
+        *,
+        no_answer_seconds: float,
+        seat: int = 0,
+        priority: int = 0,
+        wanted: str | None = None,
+        patience: float | None = None,
+        summons: Summons = Summons(),  # noqa: B008 - frozen
+    ) -> None:
+        self.state = SearchState.WAITING
+        self.rang = False
+        self.found: Party | None = None
+        self.failure: OfferOutcome = "unreachable"
+        self.connecting: str | None = None
+        self._segments = segments
+        self._no_answer = no_answer_seconds
+        self._seat = seat
+        self._priority = priority
+        self._wanted = wanted
+        self._patience = patience
+        self._summons = summons
+        self._attempt: _Attempt | None = None
+        self._ring_until: float | None = None
+        self._retry_at: float | None = None
+        self._give_up_at: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When it wants DeadlinePassed."""
+        if self.state is SearchState.OFFERING:
+            return self._ring_until
+        if self.state is SearchState.WAITING:
+            times = (self._retry_at, self._give_up_at)
+            return min((time for time in times if time is not None), default=None)
+        return None
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent whom the call is held out to."""
+        return self._attempt.agent_id if self._attempt else None
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token of the offer under way."""
+        return self._attempt.token if self._attempt else None
+
+    def start(self, now: float) -> list[CallEffect]:
+        """Begin."""
+        if self._patience is not None:
+            self._give_up_at = now + self._patience
+        return [self._enqueue()]
+
+    def _enqueue(self) -> Enqueue:
+        return Enqueue(self._seat, self._priority, self._wanted)
+
+    def concerns(  # noqa: PLR0911 - a table: one line for each kind of input
+        self, event: CallInput
+    ) -> bool:
+        """Tell whether an input is about this search."""
+        match event:
+            case AgentOffered(_, _, seat):
+                return seat == self._seat
+            case (
+                PhonesCalled(token)
+                | OfferFailed(token)
+                | OfferRefused(token)
+                | LeaseConfirmed(token)
+                | LeaseLost(token)
+            ):
+                return token == self.token
+            case PartyRang(leg) | PartyAnswered(leg) | PartyEnded(leg):
+                return self._attempt is not None and leg in self._attempt.legs
+            case Bridged(leg):
+                return leg == self.connecting
+            case MediaFailed(leg):
+                return leg is None or leg == self.connecting
+            case DeadlinePassed():
+                return True
+            case _:
+                return False
+
+    def handle(  # noqa: C901, PLR0911, PLR0912 - one arm per input, nothing else
+        self, event: CallInput, now: float
+    ) -> list[CallEffect]:
+        """Take an input that concerns it."""
+        match event:
+            case AgentOffered():
+                return self._on_offer(event, now)
+            case PhonesCalled():
+                return self._on_phones_called(event)
+            case OfferFailed():
+                return self._on_offer_failed(event, now)
+            case OfferRefused():
+                return self._back_to_waiting("refused", now)
+            case PartyRang():
+                return self._on_ringing()
+            case PartyAnswered():
+                return self._on_answered(event)
+            case PartyEnded():
+                return self._on_leg_ended(event, now)
+            case LeaseConfirmed():
+                return self._on_lease_confirmed()
+            case LeaseLost() if self.state is SearchState.CONNECTING:
+                return self._back_to_waiting("cancelled", now)
+            case Bridged():
+                return self._on_bridged(now)
+            case MediaFailed():
+                return self._on_media_failed(now)
+            case DeadlinePassed():
+                return self._on_deadline(now)
+            case _:
+                return []
+
+    # -- the offer ---------------------------------------------------------------------------------
+
+    def _on_offer(self, event: AgentOffered, now: float) -> list[CallEffect]:
+        if self.token is not None and event.token <= self.token:
+            return []  # the same offer told twice, or one that the present offer has overtaken
+        pausing = self.state is SearchState.WAITING and self._retry_at is not None
+        if pausing or self.state in {SearchState.FOUND, SearchState.FAILED}:
+            return [ReleaseOffer(event.agent_id, event.token, "cancelled")]
+        # A newer offer while one is out: the floor says that the older lease has run out.
+        effects = self._drop_attempt("cancelled", now)
+        segment = Segment(offered_at=now, agent_id=event.agent_id, summons=self._summons)
+        self._segments.append(segment)
+        self._attempt = _Attempt(event.agent_id, event.token, segment)
+        self.state = SearchState.OFFERING
+        self._ring_until = now + self._no_answer
+        return [*effects, CallPhones(event.agent_id, event.token)]
+
+    def _on_phones_called(self, event: PhonesCalled) -> list[CallEffect]:
+        attempt = self._attempt
+        if attempt is None or self.state is not SearchState.OFFERING:
+            return [HangUpLeg(leg) for leg in event.legs]
+        attempt.legs.update(event.legs)
+        return []
+
+    def _on_offer_failed(self, event: OfferFailed, now: float) -> list[CallEffect]:
+        if self.state is not SearchState.OFFERING:
+            return []
+        if event.reason == "no_phone":
+            return self._back_to_waiting("unreachable", now)
+        # He never heard of it; and it is tried until there is media again: no segment each time.
+        self._segments.pop()
+        return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
+
+    def _on_ringing(self) -> list[CallEffect]:
+        attempt = self._attempt
+        if attempt is None or attempt.rang:
+            return []
+        attempt.rang = self.rang = True
+        return [MarkRinging(attempt.token)]
+
+    def _on_answered(self, event: PartyAnswered) -> list[CallEffect]:
+        attempt = self._attempt
+        if attempt is None or self.state is not SearchState.OFFERING:
+            return [HangUpLeg(event.leg)]
+        others = sorted(attempt.legs - {event.leg})
+        attempt.legs = {event.leg}
+        attempt.answered_leg = event.leg
+        self.state = SearchState.CONNECTING
+        return [*(HangUpLeg(leg, ELSEWHERE) for leg in others), ConfirmLease(attempt.token)]
+
+    def _on_leg_ended(self, event: PartyEnded, now: float) -> list[CallEffect]:
+        attempt = self._attempt
+        if attempt is None:
+            return []
+        attempt.legs.discard(event.leg)
+        if self.state is SearchState.CONNECTING:
+            # Picked up and put down before anybody heard anything: for the caller, a refusal.
+            return self._back_to_waiting("refused", now)
+        outcome = outcome_of_status(event.status)
+        if outcome != "unreachable":
+            attempt.worst = outcome
+        return [] if attempt.legs else self._back_to_waiting(attempt.worst, now)
+
+    # -- answer ------------------------------------------------------------------------------------
+
+    def _on_lease_confirmed(self) -> list[CallEffect]:
+        attempt = self._attempt
+        if attempt is None or attempt.answered_leg is None or self.connecting is not None:
+            return []
+        self.connecting = attempt.answered_leg
+        return [Connect(attempt.answered_leg)]
+
+    def _on_bridged(self, now: float) -> list[CallEffect]:
+        attempt, self._attempt = self._attempt, None
+        if attempt is None or self.connecting is None:
+            return []
+        attempt.segment.answered_at = now
+        self.found = Party(self.connecting, attempt.segment, attempt.token)
+        self.state = SearchState.FOUND
+        return []
+
+    def _on_media_failed(self, now: float) -> list[CallEffect]:
+        if self.state in {SearchState.OFFERING, SearchState.CONNECTING}:
+            return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
+        return []
+
+    # -- ends --------------------------------------------------------------------------------------
+
+    def _on_deadline(self, now: float) -> list[CallEffect]:
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self.state is SearchState.OFFERING:
+            return self._back_to_waiting("missed", now)
+        if self._give_up_at is not None and now >= self._give_up_at:
+            return self._fail("missed")
+        self._retry_at = None
+        return [self._enqueue()]
+
+    def _back_to_waiting(
+        self, outcome: OfferOutcome, now: float, *, pause: float = 0.0
+    ) -> list[CallEffect]:
+        effects = self._drop_attempt(outcome, now)
+        self.state = SearchState.WAITING
+        if self._wanted is not None:
+            return [*effects, *self._fail("unreachable" if outcome == "cancelled" else outcome)]
+        if pause:
+            self._retry_at = now + pause
+            return [*effects, Dequeue(self._seat)]
+        self._retry_at = None
+        return [*effects, self._enqueue()]
+
+    def _fail(self, outcome: OfferOutcome) -> list[CallEffect]:
+        self.state = SearchState.FAILED
+        self.failure = outcome
+        return [Dequeue(self._seat)]
+
+    def _drop_attempt(self, outcome: OfferOutcome, now: float) -> list[CallEffect]:
+        """Cancel the legs and give the agent back."""
+        attempt, self._attempt, self.connecting = self._attempt, None, None
+        if attempt is None:
+            return []
+        attempt.segment.end(now, outcome)
+        effects: list[CallEffect] = [HangUpLeg(leg) for leg in sorted(attempt.legs)]
+        effects.append(ReleaseOffer(attempt.agent_id, attempt.token, outcome))
+        if attempt.answered_leg is not None:
+            # The lease may have become a conversation while ConfirmLease is under way; of these
+            # two effects the floor ignores the one that does not apply.
+            effects.append(FinishAgent(attempt.agent_id, attempt.token))
+        return effects
+
+    def withdraw(self, now: float) -> list[CallEffect]:
+        """Give up: nobody is needed any more."""
+        if self.state in {SearchState.FOUND, SearchState.FAILED}:
+            return []
+        return [*self._drop_attempt("cancelled", now), *self._fail("cancelled")]
+
+
+class NumberSearch:
+    """The search for somebody outside: his numbers one after the other.
+
+    Args:
+        segments: the call's; each number adds one.
+        target: whom.
+        ring_seconds: how long each number may ring.
+        seat: makes the legs' names unique within the call.
+        summons: why he is wanted.
+    """
+
+    def __init__(
+        self,
+        segments: list[Segment],
+        target: NumberTarget,
+        *,
+        ring_seconds: float,
+        seat: int,
+        summons: Summons,
+    ) -> None:
+        self.state = SearchState.OFFERING
+        self.deadline: float | None = None
+        self.rang = False
+        self.found: Party | None = None
+        self.failure: OfferOutcome = "unreachable"
+        self.connecting: str | None = None
+        self.agent_id: str | None = None
+        self._segments = segments
+        self._target = target
+        self._ring = ring_seconds
+        self._prefix = f"p{seat}"
+        self._summons = summons
+        self._tried = 0
+        self._leg: str | None = None
+        self._segment: Segment | None = None
+
+    def start(self, now: float) -> list[CallEffect]:
+        """Call the first number."""
+        return self._next(now)
+
+    def _next(self, now: float) -> list[CallEffect]:
+        if self._tried == len(self._target.numbers):
+            self.state, self.deadline, self._leg = SearchState.FAILED, None, None
+            return []
+        number = self._target.numbers[self._tried]
+        self._tried += 1
+        self._leg = f"{self._prefix}-{self._tried}.0"
+        self.state, self.connecting = SearchState.OFFERING, None
+        self.deadline = now + self._ring
+        self._segment = Segment(
+            offered_at=now,
+            partner_id=self._target.partner_id,
+            number=number,
+            summons=self._summons,
+        )
+        self._segments.append(self._segment)
+        return [CallNumber(self._leg, number, self._target.trunks, self._target.asserts)]
+
+    def wants(self, leg: str) -> bool:
+        """Tell whether this leg is still to be called."""
+        return leg == self._leg
+
+    def concerns(self, event: CallInput) -> bool:
+        """Tell whether an input is about this search."""
+        match event:
+            case PartyRang(leg) | PartyAnswered(leg) | PartyEnded(leg) | Bridged(leg):
+                return leg == self._leg
+            case MediaFailed(leg):
+                return leg is None or leg == self._leg
+            case DeadlinePassed():
+                return True
+            case _:
+                return False
+
+    def handle(self, event: CallInput, now: float) -> list[CallEffect]:
+        """Take an input that concerns it."""
+        leg = self._leg
+        if leg is None:
+            return []
+        match event:
+            case PartyRang():
+                self.rang = True
+            case PartyAnswered() if self.state is SearchState.OFFERING:
+                self.state, self.deadline = SearchState.CONNECTING, None
+                self.connecting = leg
+                return [Connect(leg)]
+            case PartyEnded(_, status):
+                outcome = outcome_of_status(status)
+                return self._over("refused" if self.connecting else outcome, now)
+            case MediaFailed():
+                return [HangUpLeg(leg), *self._over("unreachable", now)]
+            case Bridged() if self.connecting == leg and self._segment is not None:
+                self._segment.answered_at = now
+                self.found = Party(leg, self._segment)
+                self.state = SearchState.FOUND
+            case DeadlinePassed() if self.deadline is not None and now >= self.deadline:
+                return [HangUpLeg(leg), *self._over("missed", now)]
+            case _:
+                pass
+        return []
+
+    def _over(self, outcome: OfferOutcome, now: float) -> list[CallEffect]:
+        """Note how this number ended and go on to the next."""
+        if self._segment is not None:
+            self._segment.end(now, outcome)
+        self.failure, self.connecting = outcome, None
+        return self._next(now)
+
+    def withdraw(self, now: float) -> list[CallEffect]:
+        """Give up: nobody is needed any more."""
+        leg, self._leg = self._leg, None
+        if self.state in {SearchState.FOUND, SearchState.FAILED} or leg is None:
+            return []
+        self.state, self.deadline, self.connecting = SearchState.FAILED, None, None
+        self.failure = "cancelled"
+        if self._segment is not None:
+            self._segment.end(now, "cancelled")
+        return [HangUpLeg(leg)]

@@ -1,0 +1,54 @@
+"""Whom a call can be transferred to, and whom an agent may call."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTarget:
+    """One certain agent."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTarget:
+    """Whoever is ready next: back into the queue, before those who have not been answered yet.
+
+    Attributes:
+        line: the dialled number whose agents are wanted.
+    """
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTarget:
+    """Somebody outside.
+
+    Attributes:
+        numbers: tried in this order.
+        partner_id: his entry in the directory, None for a number that is in none.
+        trunks: those that lead to him, by name; any when empty.
+        asserts: whether he is told the number of a caller who withholds it (an emergency service).
+    """
+
+    numbers: tuple[str, ...]
+    partner_id: str | None = None
+    trunks: tuple[str, ...] = ()
+    asserts: bool = False
+
+
+Target = AgentTarget | QueueTarget | NumberTarget
+
+
+def name_of(target: Target) -> str:
+    """Return a target's public name, as events and records have it; a bare number is masked."""
+    match target:
+        case AgentTarget(agent_id):
+            return f"agent:{agent_id}"
+        case QueueTarget(line):
+            return f"line:{line}"
+        case NumberTarget(_, str(partner_id)):
+            return f"partner:{partner_id}"
+        case _:
+            return "number"

@@ -1,0 +1,33 @@
+"""Whom calls can go to, from the settings."""
+
+from datetime import time
+
+from calls.directory import Directory, Partner
+from config.settings import PartnerSettings, Settings
+
+
+def directory(settings: Settings) -> Directory:
+    """Make the directory."""
+    dialing = settings.dialing
+    return Directory(
+        partners=[_partner(name, partner) for name, partner in settings.partners.items()],
+        lines=tuple(settings.lines),
+        allowed={
+            "agent": dialing.agent,
+            "supervisor": dialing.supervisor,
+            "admin": dialing.admin,
+        },
+    )
+
+
+def _partner(name: str, partner: PartnerSettings) -> Partner:
+    opens, _, closes = (partner.hours or "").partition("-")
+    return Partner(
+        id=name,
+        name=partner.name,
+        numbers=partner.numbers,
+        trunks=partner.trunks,
+        opens=time.fromisoformat(opens) if opens else None,
+        closes=time.fromisoformat(closes) if closes else None,
+        asserts=partner.tell_withheld,
+    )
