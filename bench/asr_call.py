@@ -24,8 +24,9 @@ from tests.support.bad_line import BadLine
 from tests.support.baresip import Baresip
 from tests.support.cer import character_error_rate
 from tests.support.node import PASSWORD, Api, running_node, until
+from tests.support.waveforms import write_speech
 
-QUIET = Path(__file__).parents[1] / "tests" / "assets" / "speech" / "agent_greeting.wav"
+GREETING = Path(__file__).parents[1] / "tests" / "assets" / "speech" / "agent_greeting.wav"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ async def over_calls(model: Path, wavs: Sequence[Path], loss: float, jitter: flo
             user="1001",
             password=PASSWORD,
             registrar=address,
-            source=QUIET,
+            source=write_speech(folder / "greeting.wav", GREETING),
             auto_answer=True,
         )
         await stack.enter_async_context(agent)

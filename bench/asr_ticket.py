@@ -14,8 +14,9 @@ from bench.speech_source import read_wav
 from tests.support.baresip import Baresip
 from tests.support.node import PASSWORD, RunningNode, running_node, until
 from tests.support.sipp import SippRun
+from tests.support.waveforms import write_speech
 
-QUIET = Path(__file__).parents[1] / "tests" / "assets" / "speech" / "agent_greeting.wav"
+GREETING = Path(__file__).parents[1] / "tests" / "assets" / "speech" / "agent_greeting.wav"
 FIGURES = tuple[str, float, str, float | None, float | None, str]
 
 
@@ -36,7 +37,7 @@ async def measure_ticket(model: Path, wavs: Sequence[Path]) -> list[FIGURES]:
                 user="1001",
                 password=PASSWORD,
                 registrar=("127.0.0.1", node.sip_port),
-                source=QUIET,
+                source=write_speech(folder / "greeting.wav", GREETING),
                 auto_answer=True,
             ) as phone,
             node.signed_in("1001") as api,
