@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from calls.hearing import CALLER, Hearing, as_pairs
-from telephony.media_client import MediaClient, MediaError
+from telephony.media_commands import MediaCommands, MediaError
 from telephony.sip.offer_answer import (
     AudioFormat,
     LocalDescription,
@@ -46,7 +46,7 @@ class CallAudio:
     """
 
     def __init__(
-        self, call_id: str, *, media: MediaClient, host: str, recordings: Path | None
+        self, call_id: str, *, media: MediaCommands, host: str, recordings: Path | None
     ) -> None:
         self._call_id = call_id
         self._media = media

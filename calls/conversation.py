@@ -25,7 +25,7 @@ from eventbus.catalogue import (
     TranscriptGap,
     TranscriptPartial,
 )
-from telephony.media_client import MediaClient, MediaError
+from telephony.media_commands import MediaCommands, MediaError
 from tickets.burst import BurstRule, find_burst
 from tickets.draft import TicketDraft, Utterance
 from tickets.fields import URGENCIES, FieldChange
@@ -76,7 +76,7 @@ class Conversation:
         agent_id: str,
         draft: TicketDraft,
         sessions: Mapping[Side, str],
-        media: MediaClient,
+        media: MediaCommands,
         recognizer: RecognizerGroup,
         recogniser: str,
         records: CallRecords,

@@ -78,7 +78,7 @@ from telephony.leg import (
     LegReoffered,
     LegRinging,
 )
-from telephony.media_client import MediaClient, MediaError
+from telephony.media_commands import MediaCommands, MediaError
 from telephony.sip.errors import SipError
 from telephony.sip.identity import forwarding_headers
 from telephony.sip.offer_answer import AudioFormat, RemoteAudio, SdpError, parse_audio
@@ -95,7 +95,7 @@ class Facilities:
 
     gateway: SipGateway
     bindings: BindingStore
-    media: MediaClient
+    media: MediaCommands
     floor: Floor
     records: CallRecords
     bus: EventBus

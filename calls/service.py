@@ -37,7 +37,7 @@ from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
-from telephony.media_client import MediaClient
+from telephony.media_commands import MediaCommands
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
@@ -112,7 +112,7 @@ class CallService:
         *,
         gateway: SipGateway,
         bindings: BindingStore,
-        media: MediaClient,
+        media: MediaCommands,
         recognizer: RecognizerGroup,
         floor: Floor,
         records: CallRecords,

@@ -373,12 +373,19 @@ class MediaSettings(Section):
     """The address we give ourselves in session descriptions; None: as ``sip.advertised_host``."""
     engine: Literal["auto", "native", "python"]
     """What carries the packets; auto: the native one where set-up has built it."""
+    processes: Annotated[int, Field(ge=0, le=64)]
+    """How many processes carry speech; 0: one for each two cores."""
+    pin_cores: bool
+    """Whether each of them keeps to a core of its own."""
 
     @model_validator(mode="after")
     def _room_for_a_call(self) -> Self:
         # A call has two legs, a leg has an RTP port and the RTCP port above it.
         if self.port_last - self.port_first < 3:  # noqa: PLR2004 - two legs' ports, see above
             raise ValueError("port_last at least 3 above port_first")
+        pairs = (self.port_last + 1 - (self.port_first + self.port_first % 2)) // 2
+        if pairs // 2 < self.processes:
+            raise ValueError("two pairs of ports for each of media.processes")
         return self
 
 

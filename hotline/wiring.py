@@ -7,7 +7,6 @@ constructors, what depends on what in the order of ``parts``.
 import asyncio
 import contextlib
 import ssl
-import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +56,8 @@ from hotline.embedded import (
     redis_url,
 )
 from hotline.health import HealthBoard
+from hotline.media import MediaHealth, commands, process_count, usable_cores
+from hotline.media import title as media_title
 from hotline.node import Node, Part, nothing
 from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
 from hotline.seed import Credentials, seed
@@ -64,7 +65,8 @@ from hotline.sip_listeners import further_listeners, tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
-from telephony.media_client import MediaClient, MediaEvent, RecordingFailed
+from telephony.media_commands import MediaEvent, RecordingFailed
+from telephony.media_pool import MediaPool
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus
@@ -332,22 +334,14 @@ class Wiring:
         self._parts.append(Part("MQTT publisher", start_publishing, publisher.close))
 
     def _media(self) -> None:
-        settings = self._settings.media
-        path = self._directory.socket("media.sock")
-        self._child(
-            ChildProcess(
-                "media",
-                (
-                    *(sys.executable, "-m", "telephony.media", "--socket", path),
-                    *("--host", settings.host),
-                    *("--ports", f"{settings.port_first}-{settings.port_last}"),
-                    *("--engine", settings.engine),
-                ),
-                on_state=self._child_state,
-            )
-        )
-        self.media = MediaClient(
-            socket_path=path, on_lost=self._on_media_lost, on_event=self._on_media_event
+        settings, cores = self._settings.media, usable_cores()
+        count = process_count(settings, len(cores))
+        paths = [self._directory.socket(f"{media_title(number)}.sock") for number in range(count)]
+        self._media_health = MediaHealth(count, partial(self.health.set, "media"))
+        for number, argv in enumerate(commands(settings, paths, cores)):
+            self._child(ChildProcess(media_title(number), argv, on_state=self._child_state))
+        self.media = MediaPool(
+            socket_paths=paths, on_lost=self._on_media_lost, on_event=self._on_media_event
         )
 
         async def connect() -> None:
@@ -355,6 +349,9 @@ class Wiring:
             async with asyncio.timeout(10):
                 await self.media.wait_connected()
             self.health.count("media", self.media.counts)
+            if count > 1:
+                for number, client in enumerate(self.media.clients):
+                    self.health.count(media_title(number), client.counts)
 
         self._parts.append(Part("media connection", connect, self.media.close))
 
@@ -554,9 +551,7 @@ class Wiring:
         self._parts.append(Part(child.name, child.start, child.stop))
 
     def _child_state(self, name: str, state: ChildState) -> None:
-        if name == "media":
-            status = "ok" if state == "running" else "away"
-            self.health.set("media", status, None if status == "ok" else state)
+        self._media_health.state(name, state)
 
     async def _role_of(self, agent_id: str) -> str | None:
         account = await self.accounts.get(agent_id)
@@ -574,8 +569,7 @@ class Wiring:
 
     def _on_media_event(self, event: MediaEvent) -> None:
         if isinstance(event, RecordingFailed):
-            # The alarm of a full disk: the calls go on, unrecorded.
-            self.health.set("media", "degraded", f"a recording failed: {event.reason}")
+            self._media_health.recording_failed(event.reason)
 
     def _on_recogniser_status(
         self, health: RecogniserHealth, name: str, status: str, detail: str | None

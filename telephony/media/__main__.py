@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--host", type=_ip_address, required=True, help="address for RTP")
     parser.add_argument("--ports", type=_port_pool, required=True, help="UDP ports, first-last")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what carries packets")
+    parser.add_argument("--core", type=int, help="run on this core only")
     parser.add_argument("--log-level", choices=_LEVELS, default="info")
     arguments = parser.parse_args()
     structlog.configure(
@@ -49,6 +51,11 @@ def main() -> int:
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    if arguments.core is not None:
+        try:
+            os.sched_setaffinity(0, {arguments.core})
+        except OSError as error:
+            parser.exit(1, f"cannot run on core {arguments.core}: {error}\n")
     try:
         uvloop.run(
             serve(
