@@ -102,6 +102,7 @@ class Facilities:
     converse: Callable[["CallOwner"], Conversation]
     place_call: PlaceCall
     resolve: Callable[[str, str], Awaitable[Target]]
+    tie: Callable[[str, str], None]
     wall_clock: Callable[[], float]
     no_answer_seconds: float
     partner_seconds: float
@@ -153,6 +154,7 @@ class CallOwner:
             recordings=facilities.recordings,
         )
         self._f = facilities
+        facilities.tie(call_id, leg.sip_call_id)
         self._target = target
         self._on_finished = on_finished
         self._loop = asyncio.get_running_loop()
@@ -253,7 +255,8 @@ class CallOwner:
             TransferError: it cannot be; the leg is the caller's still.
         """
         name = f"via.{next(self._names)}.0"
-        self._legs[name] = self._unanswered[name] = leg
+        self._unanswered[name] = leg
+        self._join(name, leg)
         try:
             self.feed(TransferAsked(target, "consult", via=name))
         except TransferError:
@@ -264,9 +267,14 @@ class CallOwner:
     def replace_phone(self, leg: Leg, old: str) -> None:
         """Let a party go on at another of his phones (RFC 3891)."""
         name = f"again.{next(self._names)}.0"
-        self._legs[name] = self._unanswered[name] = leg
+        self._unanswered[name] = leg
+        self._join(name, leg)
         leg.on_event = partial(self._on_party_event, name)
         self.do(partial(self._replace_phone, name, old))
+
+    def _join(self, name: str, leg: Leg) -> None:
+        self._legs[name] = leg
+        self._f.tie(self.call_id, leg.sip_call_id)
 
     def feed(self, event: CallInput) -> None:
         """Give the machine an input and perform what it says."""
@@ -424,7 +432,7 @@ class CallOwner:
             return  # it ended while the ports were being opened; _release closes them
         sdp = self.audio.offer(names[0], self.leg.remote_sdp)
         for name, binding in zip(names, bindings, strict=True):
-            self._legs[name] = self._f.gateway.invite(
+            leg = self._f.gateway.invite(
                 binding,
                 sdp=sdp,
                 caller=self.calling_agent or self.caller,
@@ -432,6 +440,7 @@ class CallOwner:
                 called=effect.agent_id,
                 on_event=partial(self._on_party_event, name),
             )
+            self._join(name, leg)
         self.feed(PhonesCalled(effect.token, names))
         self._ledger.offered(
             self._f.wall_clock(), effect.agent_id, by=self.call.segments[-1].summons.by
@@ -443,7 +452,7 @@ class CallOwner:
             return
         try:
             await self.audio.open(CALLER, effect.leg)
-            self._legs[effect.leg] = self._f.place_call(
+            leg = self._f.place_call(
                 effect.number,
                 sdp=self.audio.offer(effect.leg, self.leg.remote_sdp),
                 caller=self.line or self.caller if self.calling_agent else self.caller,
@@ -451,6 +460,7 @@ class CallOwner:
                 trunks=effect.trunks,
                 headers=self._headers_for(effect),
             )
+            self._join(effect.leg, leg)
         except (MediaError, SipError) as error:
             log.warning("number_not_called", call_id=self.call_id, error=str(error))
             self.feed(PartyEnded(effect.leg, 503))

@@ -56,6 +56,8 @@ calls = Table(
     Column("recording", String(512)),
     Column("recorded_seconds", Float),
     Column("recognised", Boolean),
+    # Its SIP messages in short (telephony/sip/ladder.py).
+    Column("ladder", JSON(none_as_null=True)),
 )
 
 #: One row for each agent whom the call was held out to, and each number outside that was called
@@ -342,6 +344,13 @@ class CallRecords:
             )
         async with self._engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def ladder(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the SIP messages of a call in short; none while it lasts."""
+        await self._writer.flush()
+        statement = select(calls.c.ladder).where(calls.c.call_id == call_id)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(statement)).scalar_one_or_none() or []
 
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         """Return the utterances in the order in which they began."""

@@ -99,6 +99,7 @@ class CallService:
         max_calls: beyond so many live calls new ones are answered 503.
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
+        tie: told (call, SIP Call-ID) of each leg of a call.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
         recogniser_by_line: which recogniser hears a line's calls, where it is not the usual one.
@@ -129,6 +130,7 @@ class CallService:
         max_calls: int,
         media_host: str,
         recordings: Path | None,
+        tie: Callable[[str, str], None] = lambda _call, _dialog: None,
         wall_clock: Callable[[], float],
         recogniser_by_line: Mapping[str, str] | None = None,
         sorting: SortingSource | None = None,
@@ -176,6 +178,7 @@ class CallService:
             converse=self._converse,
             place_call=place_call,
             resolve=self.agents.resolve,
+            tie=tie,
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
             partner_seconds=partner_seconds,

@@ -9,8 +9,8 @@ from typing import Any
 from config.errors import ConfigError, Problem
 
 PREFIX = "HOTLINE_"
-NOT_OPTIONS = frozenset({"HOTLINE_CONFIG"})
-"""Variables with our prefix that are no options: this one names the operator's file."""
+NOT_OPTIONS = frozenset({"HOTLINE_CONFIG", "HOTLINE_ADMIN", "HOTLINE_ADMIN_PASSWORD"})
+"""Variables with our prefix that are no options: they belong to the command line."""
 
 REPLACED_WHOLE = frozenset({"lines", "partners", "trunks"})
 """Tables whose keys the operator chooses: one in his file takes the place of the default one."""

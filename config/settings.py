@@ -527,6 +527,8 @@ class WebSettings(Section):
     """Address on which browsers reach us."""
     port: Port
     """TCP port there."""
+    metrics_allow: Networks
+    """Networks from which Prometheus may scrape /metrics."""
     session_idle_seconds: Seconds
     """After so long without a request an agent must sign in again."""
 

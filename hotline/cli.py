@@ -32,6 +32,7 @@ from hotline.database import open_engine
 from hotline.demo import COMPLAINT, DemoFailed, demonstrate
 from hotline.doctor import diagnose
 from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram, advertised_host
+from hotline.ladder import NoLadder, ladder_of
 from hotline.seed import Credentials, read_credentials
 from hotline.softphone import CallFailed, SoftPhone
 from hotline.wav import WavError, read_wav
@@ -121,6 +122,27 @@ async def _run(settings: Settings, *, demonstration_model: bool) -> None:
             err.print("  stopping …", style="dim")
     finally:
         directory.close()
+
+
+@app.command()
+def ladder(
+    call_id: Annotated[str, typer.Argument(help="The call's number.")],
+    config: ConfigFile = None,
+    user: Annotated[
+        str | None, typer.Option(envvar="HOTLINE_ADMIN", help="An administrator's number.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="HOTLINE_ADMIN_PASSWORD", help="His password.")
+    ] = None,
+) -> None:
+    """Draw a call's SIP messages: from the running node, or in short from the record."""
+    settings = settings_from(config)
+    try:
+        drawn = asyncio.run(ladder_of(settings, call_id, user=user, password=password))
+    except (NoLadder, SQLAlchemyError, OSError) as error:
+        err.print(f"No ladder: {_explained(error)}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    out.print(drawn, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -34,6 +34,7 @@ from calls.catch_up import CatchUp
 from calls.gaps import GapStore
 from calls.help import CallHelper
 from calls.owner import SEAT_MARK
+from calls.ladders import Ladders
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -58,6 +59,7 @@ from hotline.embedded import (
 from hotline.health import HealthBoard
 from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
+from hotline.metrics import NodeMetrics
 from hotline.node import Node, Part, nothing
 from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
 from hotline.seed import Credentials, seed
@@ -449,7 +451,9 @@ class Wiring:
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1
+        self.ladders = Ladders(bus=self.bus, wire=self.gateway.wire, records=self.records)
         self.calls = CallService(
+            tie=self.ladders.tie,
             gateway=self.gateway,
             bindings=self.bindings,
             media=self.media,
@@ -498,6 +502,7 @@ class Wiring:
             self.health.accepting = False
             await self.calls.drain(self._settings.node.stop_seconds)
             await self.gateway.close()
+            self.ladders.close()
             await self.bindings.close()
 
         return Part("telephony", start, stop)
@@ -522,6 +527,13 @@ class Wiring:
             accounts=self.accounts,
             audit=self.audit,
             helper=self.helper,
+            ladders=self.ladders,
+            metrics=NodeMetrics(
+                health=self.health.report,
+                tally=self.gateway.wire.tally,
+                counters=self.gateway.endpoint.counters,
+            ),
+            metrics_allowed=settings.metrics_allow,
             library=self.library,
             reports=Reporter(
                 self.engine,

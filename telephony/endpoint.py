@@ -69,6 +69,7 @@ from telephony.transport.connection import ConnectionLimits
 from telephony.transport.layer import TransportLayer
 from telephony.transport.listener import Bound, Listener
 from telephony.transport.tls import Tls
+from telephony.witness import Witness
 
 __all__ = ["ClientTransactionHandle", "IncomingRequest", "SipEndpoint"]
 
@@ -123,6 +124,7 @@ class SipEndpoint:
         limits: of connections.
         on_flow_lost: told of each connection that is gone.
         tls: for TLS and WSS listeners.
+        witness: sees every message that was read, and every one that is sent.
 
     Attributes:
         local: the bound address of the first listener, once open.
@@ -141,6 +143,7 @@ class SipEndpoint:
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         on_flow_lost: Callable[[Hop], None] | None = None,
         tls: Tls | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.local: Address = ("", 0)
         self.advertised: Address = advertised or ("", 0)
@@ -149,6 +152,7 @@ class SipEndpoint:
         self._timers = timers
         self._drop = drop
         self._door = door
+        self._witness = witness
         self._on_flow_lost = on_flow_lost
         self._transports = TransportLayer(
             on_message=self.message_received, on_lost=self._flow_lost, limits=limits, tls=tls
@@ -392,6 +396,8 @@ class SipEndpoint:
         except MalformedMessage as error:
             self._refuse(error, hop)
             return
+        if self._witness is not None:
+            self._witness(message, data, hop, inbound=True)
         if isinstance(message, SipResponse):
             self._receive_response(message)
         else:
@@ -558,6 +564,8 @@ class SipEndpoint:
             _log.debug("sip.send_failed", destination=str(hop), error=str(error))
             return False
         self.counters["sent"] += 1
+        if self._witness is not None:
+            self._witness(message, data, hop, inbound=False)
         return True
 
     def _flow_lost(self, hop: Hop) -> None:

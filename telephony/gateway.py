@@ -48,6 +48,7 @@ from telephony.transport.tls import Tls
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Trunk
 from telephony.trunks.service import TrunkService, TrunkStatus
+from telephony.witness import PeerNames, Wire
 
 __all__ = ["CredentialStore", "NoTrunk", "SipGateway"]
 
@@ -92,6 +93,7 @@ class SipGateway:
         drop: asked for each datagram; True loses it. For tests.
 
     Attributes:
+        wire: the newest messages, and how many of each kind there were.
         endpoint: the port; ``endpoint.local`` is the bound address, ``endpoint.counters`` counts.
         legs: every live leg, by its id.
         trunks: how each of them is, and where a number can be called.
@@ -122,6 +124,7 @@ class SipGateway:
         qualify_seconds: float | None = None,
     ) -> None:
         self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
+        self.wire = Wire(peer_of=PeerNames(self.trunks.find))
         self._bindings = bindings
         self._on_call = on_call
         self._timers = timers
@@ -152,6 +155,7 @@ class SipGateway:
             limits=connections,
             on_flow_lost=self._registration.flow_lost,
             tls=tls,
+            witness=self.wire,
         )
         self._certified_trunks = certified_trunks
         self._qualify_seconds = qualify_seconds

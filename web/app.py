@@ -1,7 +1,7 @@
 """Puts the API and the desktop together."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -15,6 +15,8 @@ from web import (
     routes_calls,
     routes_health,
     routes_knowledge,
+    routes_ladder,
+    routes_metrics,
     routes_reports,
     routes_session,
     routes_tickets,
@@ -30,9 +32,11 @@ from web.ports import (
     Health,
     Helper,
     KnowledgeBase,
+    LadderSource,
     OnDesktop,
     Reports,
 )
+from web.routes_metrics import Network
 from web.services import Services
 from web.sessions import MemorySessions, SessionStore
 
@@ -69,6 +73,9 @@ def create_app(
     audit: Audit,
     reports: Reports,
     helper: Helper,
+    ladders: LadderSource,
+    metrics: Callable[[], Awaitable[bytes]],
+    metrics_allowed: Sequence[Network] = (),
     library: KnowledgeBase,
     bus: Bus,
     health: Health,
@@ -86,6 +93,9 @@ def create_app(
         accounts: who may sign in.
         reports: makes reports.
         helper: help for live calls.
+        ladders: the SIP messages of calls.
+        metrics: awaited by ``GET /metrics``.
+        metrics_allowed: the networks that may scrape.
         library: the knowledge base.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
@@ -124,6 +134,7 @@ def create_app(
         audit=audit,
         reports=reports,
         helper=helper,
+        ladders=ladders,
         library=library,
         health=health,
         sessions=sessions or MemorySessions(),
@@ -143,11 +154,13 @@ def create_app(
         routes_audit,
         routes_reports,
         routes_knowledge,
+        routes_ladder,
         routes_health,
         feed_route,
     ):
         api.include_router(part.router)
     app.include_router(api)
+    app.include_router(routes_metrics.router(metrics, metrics_allowed))
     pages.install(app)
     app.add_middleware(pages.ProtectiveHeaders)
     return app

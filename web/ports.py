@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from calls.ladders import Ladder
 from calls.redaction import Span
 from calls.reporting.period import Period
 from calls.reporting.report import Report
@@ -221,6 +222,13 @@ class Audit(Protocol):
         offset: int = 0,
     ) -> list[dict[str, Any]]:
         """Return entries, newest first: id, at, who, action, subject, detail."""
+
+
+class LadderSource(Protocol):
+    """The SIP ladders of calls (``calls/ladders.py``)."""
+
+    async def of(self, call_id: str) -> Ladder | None:
+        """Return a call's ladder, or None."""
 
 
 class Helper(Protocol):

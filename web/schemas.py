@@ -193,6 +193,25 @@ class HelpOut(BaseModel):
     summary: list[str] = []
 
 
+class RungOut(BaseModel):
+    """A SIP message in short."""
+
+    at: float
+    inbound: bool
+    peer: str
+    line: str
+    cseq: str
+    call_id: str
+    sdp: str = ""
+
+
+class LadderOut(BaseModel):
+    """A call's SIP messages; ``texts`` is empty when only the record is left."""
+
+    rungs: list[RungOut]
+    texts: list[str] = []
+
+
 class AuditOut(BaseModel):
     """An entry of the audit trail."""
 

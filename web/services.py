@@ -9,7 +9,17 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from web.feed import FeedHub
-from web.ports import Accounts, Audit, Calls, Floor, Health, Helper, KnowledgeBase, Reports
+from web.ports import (
+    Accounts,
+    Audit,
+    Calls,
+    Floor,
+    Health,
+    Helper,
+    KnowledgeBase,
+    LadderSource,
+    Reports,
+)
 from web.sessions import SessionStore
 
 
@@ -23,6 +33,7 @@ class Services:
     audit: Audit
     reports: Reports
     helper: Helper
+    ladders: LadderSource
     library: KnowledgeBase
     health: Health
     sessions: SessionStore

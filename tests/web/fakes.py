@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
 from calls.errors import TransferError, UnknownCall
+from calls.ladders import Ladder
 from calls.redaction import Span, silence
 from calls.reporting.period import Period
 from calls.reporting.report import (
@@ -574,6 +575,16 @@ class FakeHelper:
 
     def latest(self, call_id: str) -> CallHelp | None:
         return self.told.get(call_id)
+
+
+@dataclass
+class FakeLadders:
+    """Ladders that a test puts in."""
+
+    known: dict[str, Ladder] = field(default_factory=dict)
+
+    async def of(self, call_id: str) -> Ladder | None:
+        return self.known.get(call_id)
 
 
 class FakeLibrary:

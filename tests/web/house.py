@@ -1,6 +1,7 @@
 """The web application on its fakes, and clients for it."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from tests.web.fakes import (
     FakeFloor,
     FakeHealth,
     FakeHelper,
+    FakeLadders,
     FakeLibrary,
     FakeReports,
 )
@@ -35,6 +37,7 @@ class House:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     health: FakeHealth = field(default_factory=FakeHealth)
     helper: FakeHelper = field(default_factory=FakeHelper)
+    ladders: FakeLadders = field(default_factory=FakeLadders)
     library: FakeLibrary = field(default_factory=FakeLibrary)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
@@ -51,6 +54,9 @@ class House:
             audit=self.audit,
             reports=FakeReports(),
             helper=self.helper,
+            ladders=self.ladders,
+            metrics=self.metrics,
+            metrics_allowed=[ip_network("127.0.0.0/8")],
             library=self.library,
             bus=self.bus,
             health=self.health,
@@ -61,9 +67,13 @@ class House:
             buffered_events=self.buffered_events,
         )
 
-    def visitor(self) -> httpx.AsyncClient:
+    async def metrics(self) -> bytes:
+        """A scrape."""
+        return b"hotline_status 2.0\n"
+
+    def visitor(self, source: tuple[str, int] = ("127.0.0.1", 123)) -> httpx.AsyncClient:
         """A client that is not signed in."""
-        transport = httpx.ASGITransport(app=self.app)
+        transport = httpx.ASGITransport(app=self.app, client=source)
         return httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False)
 
     async def signed_in(self, agent_id: str) -> httpx.AsyncClient:

@@ -1,0 +1,186 @@
+"""What went over the wire, kept for a while: so that a call's SIP ladder can be looked at.
+
+The ring holds the newest messages of all dialogs, up to a number of octets; older dialogs go first,
+each as a whole. Counting by method, status and peer goes on beside it and is never forgotten.
+"""
+
+import re
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from aiosipua import SipRequest, SipResponse
+
+from telephony.sip.hop import Hop
+
+RING_OCTETS: Final = 32 * 2**20
+LONGEST_DIALOG: Final = 400
+"""Messages kept of one dialog; of a longer one the first and the last half."""
+_SECRET: Final = re.compile(rb"(?im)^((?:Proxy-)?Authorization\s*:)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*")
+_OTHER_METHOD: Final = "other"
+_HOSTS_KNOWN: Final = 4096
+_METHODS: Final = frozenset(
+    [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "OPTIONS",
+        "REGISTER",
+        "PRACK",
+        "UPDATE",
+        "REFER",
+        "NOTIFY",
+        "INFO",
+        "MESSAGE",
+        "SUBSCRIBE",
+        "PUBLISH",
+    ]
+)
+
+
+class Seen(NamedTuple):
+    """One message.
+
+    Attributes:
+        at: Unix seconds.
+        inbound: whether it came in.
+        hop: the peer's address, and the transport.
+        data: as it was on the wire, credentials taken out.
+    """
+
+    at: float
+    inbound: bool
+    hop: Hop
+    data: bytes
+
+
+class Tally(NamedTuple):
+    """What is counted: direction ``in`` or ``out``; status "" for a request."""
+
+    direction: str
+    method: str
+    status: str
+    peer: str
+
+
+class Named(Protocol):
+    """Something that has a name: a trunk."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+class Witness(Protocol):
+    """Sees every message that is read or sent."""
+
+    def __call__(
+        self, message: SipRequest | SipResponse, data: bytes, hop: Hop, *, inbound: bool
+    ) -> None:
+        """Take note; must not raise, nor keep anybody waiting."""
+
+
+class PeerNames:
+    """Names peers for the tally: trunks by their names, everybody else as ``phone``.
+
+    Args:
+        trunk_of: finds the trunk that a host belongs to.
+    """
+
+    def __init__(self, trunk_of: Callable[[str], "Named | None"]) -> None:
+        self._trunk_of = trunk_of
+        self._known: dict[str, str] = {}
+
+    def __call__(self, hop: Hop) -> str:
+        """Return the name of the peer at a hop."""
+        name = self._known.get(hop.host)
+        if name is None:
+            if len(self._known) >= _HOSTS_KNOWN:
+                self._known.clear()
+            trunk = self._trunk_of(hop.host)
+            name = self._known[hop.host] = "phone" if trunk is None else trunk.name
+        return name
+
+
+@dataclass(slots=True)
+class _Dialog:
+    octets: int = 0
+    messages: list[Seen] = field(default_factory=list)
+
+
+class Wire:
+    """The ring and the tally.
+
+    Args:
+        peer_of: names the peer at an address for the tally: a trunk's name, or a kind of peer; few
+            different ones.
+        octets: how much is kept.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        peer_of: Callable[[Hop], str] = lambda _hop: "",
+        octets: int = RING_OCTETS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._peer_of = peer_of
+        self._limit = octets
+        self._clock = clock
+        self._dialogs: OrderedDict[str, _Dialog] = OrderedDict()
+        self._octets = 0
+        self.tally: Counter[Tally] = Counter()
+
+    @property
+    def octets(self) -> int:
+        """How much is kept now."""
+        return self._octets
+
+    def __call__(
+        self, message: SipRequest | SipResponse, data: bytes, hop: Hop, *, inbound: bool
+    ) -> None:
+        """Take note of one message."""
+        if isinstance(message, SipRequest):
+            method, status = message.method, ""
+        else:
+            method = (message.headers.get("CSeq") or [""])[0].rpartition(" ")[2]
+            status = str(message.status_code)
+        direction = "in" if inbound else "out"
+        named = method if method in _METHODS else _OTHER_METHOD
+        self.tally[Tally(direction, named, status, self._peer_of(hop))] += 1
+        call_ids = message.headers.get("Call-ID")
+        if call_ids:
+            self._keep(call_ids[0], Seen(self._clock(), inbound, hop, _without_secrets(data)))
+
+    def _keep(self, call_id: str, seen: Seen) -> None:
+        dialog = self._dialogs.get(call_id)
+        if dialog is None:
+            dialog = self._dialogs[call_id] = _Dialog()
+        dialog.messages.append(seen)
+        dialog.octets += len(seen.data)
+        self._octets += len(seen.data)
+        if len(dialog.messages) > LONGEST_DIALOG:
+            self._forget_one(dialog, LONGEST_DIALOG // 2)
+        while self._octets > self._limit and self._dialogs:
+            _, oldest = self._dialogs.popitem(last=False)
+            self._octets -= oldest.octets
+
+    def _forget_one(self, dialog: _Dialog, place: int) -> None:
+        gone = dialog.messages.pop(place)
+        dialog.octets -= len(gone.data)
+        self._octets -= len(gone.data)
+
+    def of(self, call_ids: Iterable[str]) -> Sequence[Seen]:
+        """Return the messages of these dialogs (SIP Call-IDs) in the order of time."""
+        found = (self._dialogs[call_id] for call_id in call_ids if call_id in self._dialogs)
+        return sorted((seen for dialog in found for seen in dialog.messages), key=lambda s: s.at)
+
+
+def _without_secrets(data: bytes) -> bytes:
+    if b"uthorization" not in data and b"UTHORIZATION" not in data:
+        return data
+    return _SECRET.sub(rb"\1 (taken out)", data)
