@@ -33,8 +33,8 @@ from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
 from calls.gaps import GapStore
 from calls.help import CallHelper
-from calls.owner import SEAT_MARK
 from calls.ladders import Ladders
+from calls.owner import SEAT_MARK
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob

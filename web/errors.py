@@ -158,9 +158,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     RedactionError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_span", str(error), field="start"
     ),
-    PeriodError: lambda error: ApiError(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_period", str(error), field="period"
-    ),
+    PeriodError: lambda error: ApiError(HTTPStatus.NOT_FOUND, "not_found", str(error)),
     TransferError: _from_transfer,
     PresenceError: lambda error: conflict("presence", str(error)),
 }

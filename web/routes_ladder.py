@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from calls.ladders import Ladder
 from telephony.sip.ladder import draw
@@ -42,7 +42,14 @@ async def ladder(call_id: CallId, who: Admin, served: Served) -> LadderOut:
     )
 
 
-@router.get("/{call_id}/ladder.txt", summary="The same, drawn", response_class=PlainTextResponse)
-async def drawn(call_id: CallId, who: Admin, served: Served) -> str:
+@router.get(
+    "/{call_id}/ladder.txt",
+    summary="The same, drawn",
+    response_class=Response,
+    responses={
+        HTTPStatus.OK: {"content": {"text/plain": {}}, "description": "A column for each peer."}
+    },
+)
+async def drawn(call_id: CallId, who: Admin, served: Served) -> PlainTextResponse:
     """Return the ladder as text, a column for each peer."""
-    return draw((await _find(served, who, call_id)).rungs)
+    return PlainTextResponse(draw((await _find(served, who, call_id)).rungs))

@@ -20,7 +20,10 @@ router = APIRouter(
     prefix="/reports",
     tags=["reports"],
     responses=documented(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
     ),
 )
 
@@ -46,7 +49,11 @@ _FILES: Mapping[str, tuple[str, Callable[[Report], bytes]]] = {
 )
 async def report(
     period: Annotated[
-        str, Path(max_length=16, description="`2026-11-22`, `2026-W47` or `2026-11`.")
+        str,
+        Path(
+            pattern=r"^[0-9]{4}-([0-9]{2}(-[0-9]{2})?|W[0-9]{2})$",
+            description="`2026-11-22`, `2026-W47` or `2026-11`.",
+        ),
     ],
     who: Supervisor,
     served: Served,

@@ -1,10 +1,13 @@
 """``python -m hotline demo`` and the command line around a running node."""
 
 import asyncio
+import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.node import ROOT, RunningNode, running_node
@@ -43,6 +46,32 @@ async def test_the_demonstration_shows_words_fields_and_the_submitted_ticket(
     async with node.signed_in("8001") as leader:
         tickets = (await leader.get("/tickets"))["items"]
     assert [(ticket["status"], ticket["agent_id"]) for ticket in tickets] == [("submitted", "1008")]
+    await the_ladder_is_drawn(node, tickets[0]["call_id"])
+    await the_month_is_reported(node)
+
+
+async def the_ladder_is_drawn(node: RunningNode, call_id: str) -> None:
+    """Both dialogs, from the citizen's INVITE to the last BYE; and Prometheus counted them."""
+    status, drawn = await hotline(node, "ladder", call_id)
+    assert status == 0, drawn
+    for label in (" INVITE [SDP] ", " 180 Ringing (INVITE) ", " 200 OK (INVITE) [SDP] ", " BYE "):
+        assert drawn.count(label) >= 2, drawn
+    async with httpx.AsyncClient(trust_env=False) as scraper:
+        scrape = (await scraper.get(f"{node.web}/metrics")).text
+    assert 'hotline_sip_messages_total{direction="in",method="INVITE",peer="local"' in scrape
+    status, none = await hotline(node, "ladder", "no-such-call")
+    assert (status, "no-such-call" in none) == (1, True), none
+
+
+async def the_month_is_reported(node: RunningNode) -> None:
+    """The command writes a report beside the running node."""
+    month = f"{datetime.now(UTC) + timedelta(hours=8):%Y-%m}"
+    target = node.data_dir / "report.json"
+    status, output = await hotline(node, "report", month, "--out", str(target))
+    assert status == 0, output
+    report = json.loads(target.read_text(encoding="utf-8"))
+    assert report["counts"]["tickets"]["count"] == 1
+    assert report["counts"]["answered"]["count"] == 1
 
 
 async def test_what_needs_the_node_says_so_and_what_must_not_meet_it_refuses(

@@ -41,6 +41,8 @@ async def test_the_page_names_who_took_it_out(house: House) -> None:
 async def test_agents_get_none_and_nonsense_is_explained(house: House) -> None:
     async with await house.signed_in("1001") as agent, await house.signed_in("2001") as leader:
         assert (await agent.get("/api/v1/reports/2026-11")).status_code == 403
-        wrong = await leader.get("/api/v1/reports/2026-13")
+        wrong = await leader.get("/api/v1/reports/monday")
         assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "period")
+        none = await leader.get("/api/v1/reports/2026-13")
+        assert (none.status_code, "2026-13" in none.json()["error"]["message"]) == (404, True)
         assert (await leader.get("/api/v1/reports/2026-11?format=pdf")).status_code == 422
