@@ -1,6 +1,7 @@
 """What carrying calls costs, beside a bare relay and rtpengine: CPU, loss, delay, memory.
 
-``python -m bench.media [--calls 10 100 300 500] [--seconds 5] [--json]``
+``python -m bench.media [--calls 10 100 300 500] [--seconds 5] [--conferences 50] [--json]``
+``python -m bench.media --calls --conferences 0 --short-calls 20000``
 
 Real processes over loopback, one after another on one core, the phones on another: G.711 packets
 every 20 ms from both sides of every call, sent and received by native/load.c. The bare relay
@@ -8,28 +9,32 @@ every 20 ms from both sides of every call, sent and received by native/load.c. T
 is the server's whole process, threads and kernel included, divided by the packets that phones got.
 Delay is from just before a phone sends until the kernel has the packet for the other. Memory is
 what the process grew by, for each call. About ``--seconds`` + 2 a row. Needs a C compiler and two
-cores; without rtpengine (``apt-get install rtpengine-daemon``) its rows are left out.
+cores; without rtpengine (``apt-get install rtpengine-daemon``) its rows are left out. On a machine
+that does other things too, delay and loss are theirs as well: run it under ``chrt -f 1`` as root.
+
+A conference is three parties who hear each other. Short calls are opened, bridged, forked,
+recorded, spoken in and closed; what the process holds in between must not grow.
 """
 
 import argparse
-import asyncio
 import json
 import logging
 import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
 import structlog
 import uvloop
 
+from bench.media_conference import Conferences, measure_conferences
+from bench.media_load import Phones, phones
 from bench.media_servers import (
-    HOST,
     BareRelay,
     MediaProcess,
     Rtpengine,
@@ -37,11 +42,10 @@ from bench.media_servers import (
     compile_program,
     cpu_seconds,
     media_process,
-    pipes,
-    process,
     resident_kb,
     rtpengine,
 )
+from bench.media_short_calls import Memory, many_short_calls
 
 WARM_UP_SECONDS = 1.0
 BARE = "bare C relay"
@@ -69,39 +73,6 @@ class Row:
     kb_per_call: float
     ratio_to_bare: float | None = None
     ratio_to_rtpengine: float | None = None
-
-
-class Phones:
-    """The load generator: two phones a call, and a sink for forks."""
-
-    def __init__(self, running: asyncio.subprocess.Process) -> None:
-        self._stdin, self._stdout = pipes(running)
-        self.ports: list[int] = []
-        self.sink = 0
-
-    async def read_ports(self) -> None:
-        """Learn the phones' ports."""
-        *self.ports, self.sink = map(int, (await self._stdout.readline()).split())
-
-    def target(self, ports: Sequence[int]) -> None:
-        """Say where each phone sends."""
-        self._stdin.write(f"target {' '.join(map(str, ports))}\n".encode())
-
-    async def run(self, seconds: float) -> dict[str, float]:
-        """Load for so long; return what was seen."""
-        self._stdin.write(f"run {seconds}\n".encode())
-        line = await self._stdout.readline()
-        seen: dict[str, float] = json.loads(line)
-        return seen
-
-
-@asynccontextmanager
-async def phones(core: int, program: Path, count: int) -> AsyncIterator[Phones]:
-    """Start the load generator."""
-    async with process(core, str(program), HOST, str(count)) as running:
-        made = Phones(running)
-        await made.read_ports()
-        yield made
 
 
 async def measure(name: str, calls: int, load: Phones, server: Server, seconds: float) -> Row:
@@ -168,23 +139,54 @@ async def measure_all(
     ]
 
 
-async def run(
-    calls_list: Sequence[int], cores: tuple[int, int], seconds: float, engines: Sequence[str]
-) -> list[Row]:
-    """Measure at every size."""
+@dataclass
+class Results:
+    """Everything that was measured."""
+
+    rows: list[Row] = field(default_factory=list)
+    conferences: list[Conferences] = field(default_factory=list)
+    short_calls: list[Memory] = field(default_factory=list)
+
+
+async def run(arguments: argparse.Namespace) -> Results:
+    """Measure what was asked for."""
+    results = Results()
+    cores, seconds, engines = tuple(arguments.cores), arguments.seconds, arguments.engines
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for program in ("bare_relay", "load"):
             await compile_program(program, folder)
-        return [
-            row
-            for calls in calls_list
-            for row in await measure_all(calls, cores, folder, seconds, engines)
-        ]
+        for calls in arguments.calls:
+            results.rows += await measure_all(calls, cores, folder, seconds, engines)
+        for engine in engines if arguments.conferences else ():
+            async with (
+                phones(cores[1], folder / "load", 3 * arguments.conferences) as load,
+                media_process(cores[0], engine) as server,
+            ):
+                results.conferences.append(await measure_conferences(engine, load, server, seconds))
+        for engine in engines if arguments.short_calls else ():
+            async with media_process(cores[0], engine) as server:
+                results.short_calls += await many_short_calls(engine, server, arguments.short_calls)
+    return results
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_tables(results: Results) -> None:
     """Print what a reader wants to see."""
+    if results.rows:
+        print_rows(results.rows)
+    for conference in results.conferences:
+        print(
+            f"{conference.engine}: {conference.conferences} conferences of three use"
+            f" {conference.cpu_percent_of_core:.1f} % of a core,"
+            f" {conference.percent_each:.3f} % each; {conference.lost} of"
+            f" {conference.expected} frames lost"
+        )
+    for memory in results.short_calls:
+        print(f"{memory.engine}: {memory.resident_kb:>8} kB after {memory.calls:>6} short calls")
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print what carrying calls cost."""
     print(
         f"{'calls':>5}  {'what is done':<30}{'µs/pkt':>8}{'× bare':>8}{'× rtpe':>8}{'core %':>8}"
         f"{'lost':>6}{'p50 µs':>9}{'p99 µs':>9}{'kB/call':>9}"
@@ -201,10 +203,12 @@ def print_table(rows: Sequence[Row]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Cost of carrying calls, side by side.")
-    parser.add_argument("--calls", type=int, nargs="+", default=[10, 100, 300, 500], metavar="N")
+    parser.add_argument("--calls", type=int, nargs="*", default=[10, 100, 300, 500], metavar="N")
     parser.add_argument("--seconds", type=float, default=5.0, help="load per row, 1-60")
     parser.add_argument("--cores", type=int, nargs=2, default=[0, 1], metavar=("SERVER", "PHONES"))
     parser.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+    parser.add_argument("--conferences", type=int, default=50, help="of three; 0: none")
+    parser.add_argument("--short-calls", type=int, default=0, help="how many, for the memory left")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args()
     if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):
@@ -215,13 +219,11 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    rows = uvloop.run(
-        run(arguments.calls, tuple(arguments.cores), arguments.seconds, arguments.engines)
-    )
+    results = uvloop.run(run(arguments))
     if arguments.json:
-        print(json.dumps({"bench": "media", "rows": [asdict(row) for row in rows]}))
+        print(json.dumps({"bench": "media", **asdict(results)}))
     else:
-        print_table(rows)
+        print_tables(results)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@
 
 /* While packets come in so fast that this is shorter than what several take to come, the thread
  * sleeps so long and then takes them all: to be woken up for each costs more than the packet. */
-#define NAP_NS 400000L
+#define NAP_NS 250000L
 #define BUSY 2 /* datagrams of a round from which on it pays */
 
 double clock_now(void) {
