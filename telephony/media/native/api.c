@@ -249,7 +249,7 @@ EXPORT uint32_t media_record(struct core *core, uint32_t handle, const uint32_t 
     struct recording *recording =
         handle ? object_find(core, handle, KIND_RECORDING) : recording_new(core);
     if (recording)
-        handle = recording_change(core, recording, left, left_count, right, right_count);
+        handle = recording_change(core, recording, &(struct sides){left, right, left_count, right_count});
     leave(core);
     return recording ? handle : 0;
 }

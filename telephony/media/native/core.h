@@ -160,7 +160,12 @@ struct hearing_state { /* one source in a listener's row */
 
 struct tap { /* a recording that listens to a session or player */
     struct recording *recording;
-    unsigned channel;
+    struct channel *channel;
+};
+
+struct sides { /* of a recording: handles of sources */
+    const uint32_t *left, *right;
+    unsigned left_count, right_count;
 };
 
 #define VECTOR(type)                                                                               \
@@ -385,8 +390,8 @@ const float *player_frame(const struct player *);
 struct player *player_following(const struct player *);
 void player_stop(struct core *, struct player *);
 void player_free(struct core *, struct player *);
-void player_tap(struct player *, struct recording *, unsigned channel);
-void player_untap(struct player *, const struct recording *);
+void player_tap(struct player *, struct tap);
+void player_untap(struct player *, const struct channel *);
 void players_end(struct core *, bool stopped);
 
 /* keys.c: RFC 4733, and tones in the audio */
@@ -415,10 +420,9 @@ void fork_close(struct core *);
 
 /* record.c: stereo recordings */
 struct recording *recording_new(struct core *);
-uint32_t recording_change(struct core *, struct recording *, const uint32_t *left,
-                          unsigned left_count, const uint32_t *right, unsigned right_count);
-void recording_hear(struct recording *, unsigned channel, uint64_t run, int64_t position,
-                    const int16_t *, unsigned count, double at);
+uint32_t recording_change(struct core *, struct recording *, const struct sides *);
+void recording_hear(struct tap, uint64_t run, int64_t position, const int16_t *, unsigned count,
+                    double at);
 void recording_forget_source(struct recording *, const struct object *);
 size_t recording_drain(struct core *, struct recording *, bool finish, int16_t *out, size_t room);
 void recording_sweep(struct core *, struct recording *);

@@ -68,8 +68,7 @@ void player_tick(struct player *player, double at) {
     for (unsigned i = 0; i < FRAME; i++)
         player->frame[i] = samples[i];
     for (unsigned i = 0; i < player->taps.count; i++)
-        recording_hear(player->taps.items[i].recording, player->taps.items[i].channel, 1,
-                       player->position, samples, FRAME, at);
+        recording_hear(player->taps.items[i], 1, player->position, samples, FRAME, at);
     player->position += FRAME;
 }
 
@@ -83,13 +82,11 @@ void player_stop(struct core *core, struct player *player) {
     rows_silence(core, &player->object);
 }
 
-void player_tap(struct player *player, struct recording *recording, unsigned channel) {
-    APPEND(player->taps, ((struct tap){recording, channel}));
-}
+void player_tap(struct player *player, struct tap tap) { APPEND(player->taps, tap); }
 
-void player_untap(struct player *player, const struct recording *recording) {
+void player_untap(struct player *player, const struct channel *channel) {
     for (unsigned i = 0; i < player->taps.count; i++)
-        if (player->taps.items[i].recording == recording)
+        if (player->taps.items[i].channel == channel)
             REMOVE(player->taps, i--);
 }
 

@@ -8,14 +8,13 @@
 
 #define WINDOW (RATE * 3 / 10)   /* samples for which a late packet still finds its place */
 #define AHEAD (RATE / 2)         /* of a burst so much is kept, one packet after another */
-#define CONCEALED (RATE * 6 / 100) /* the longest gap that is made up rather than left silent */
 #define FLUSH_SECONDS 0.5
 #define FIRST_ROOM 8192 /* samples; a power of two */
 
-struct channel { /* the packets of one source on the time line */
+struct channel { /* the packets of one source on the time line, while it is on these sides */
     struct object *source; /* NULL: it is gone, what it said is kept */
-    uint32_t handle;
-    unsigned sides; /* bit 0: left, bit 1: right */
+    unsigned sides;        /* bit 0: left, bit 1: right */
+    int64_t begin, stop;   /* frames between which it is heard */
     uint64_t run;
     int64_t origin, position; /* the frame of the newest packet, and its position in its run */
     int64_t floor, end;       /* after what was placed before a move; after the last placed */
@@ -29,7 +28,7 @@ struct recording {
     double started_at, flushed_at;
     int64_t horizon; /* frames given out */
     bool reported;
-    VECTOR(struct channel) channels;
+    VECTOR(struct channel *) channels;
 };
 
 struct recording *recording_new(struct core *core) {
@@ -46,58 +45,92 @@ static int64_t frame_at(const struct recording *recording, double at) {
 
 /* -- sources ------------------------------------------------------------------------------------ */
 
-static void untap(struct recording *recording, struct object *source) {
-    if (source->kind == KIND_PLAYER) {
-        player_untap((struct player *)source, recording);
+static void untap(struct channel *channel) {
+    if (!channel->source)
+        return;
+    if (channel->source->kind == KIND_PLAYER) {
+        player_untap((struct player *)channel->source, channel);
         return;
     }
-    struct session *session = (struct session *)source;
+    struct session *session = (struct session *)channel->source;
     for (unsigned i = 0; i < session->taps.count; i++)
-        if (session->taps.items[i].recording == recording)
+        if (session->taps.items[i].channel == channel)
             REMOVE(session->taps, i--);
 }
 
-static void tap(struct recording *recording, struct object *source, unsigned channel) {
+static void add_channel(struct recording *recording, struct object *source, unsigned sides,
+                        int64_t begin) {
+    struct channel *channel = calloc(1, sizeof *channel);
+    int16_t *frames = calloc(FIRST_ROOM, sizeof *frames);
+    if (!channel || !frames) {
+        free(channel);
+        free(frames);
+        return;
+    }
+    *channel = (struct channel){.source = source,
+                                .sides = sides,
+                                .begin = begin,
+                                .stop = INT64_MAX,
+                                .room = FIRST_ROOM,
+                                .frames = frames};
+    APPEND(recording->channels, channel);
+    struct tap tap = {recording, channel};
     if (source->kind == KIND_PLAYER)
-        player_tap((struct player *)source, recording, channel);
+        player_tap((struct player *)source, tap);
     else
-        APPEND(((struct session *)source)->taps, ((struct tap){recording, channel}));
+        APPEND(((struct session *)source)->taps, tap);
 }
 
-static void add_source(struct core *core, struct recording *recording, uint32_t handle,
-                       unsigned side) {
+static void free_channel(struct recording *recording, unsigned index) {
+    struct channel *channel = recording->channels.items[index];
+    untap(channel);
+    free(channel->frames);
+    free(channel);
+    REMOVE(recording->channels, index);
+}
+
+static unsigned sides_of(uint32_t handle, const struct sides *sides) {
+    unsigned found = 0;
+    for (unsigned i = 0; i < sides->left_count; i++)
+        found |= sides->left[i] == handle ? 1 : 0;
+    for (unsigned i = 0; i < sides->right_count; i++)
+        found |= sides->right[i] == handle ? 2 : 0;
+    return found;
+}
+
+static void add_if_new(struct core *core, struct recording *recording, uint32_t handle,
+                       const struct sides *sides, int64_t now) {
     struct object *source = object_find(core, handle, 0);
     if (!source || source->kind == KIND_RECORDING)
         return;
     for (unsigned i = 0; i < recording->channels.count; i++)
-        if (recording->channels.items[i].handle == handle) {
-            recording->channels.items[i].sides |= side;
+        if (recording->channels.items[i]->source == source &&
+            recording->channels.items[i]->stop > now)
             return;
-        }
-    APPEND(recording->channels, ((struct channel){.source = source,
-                                                  .handle = handle,
-                                                  .sides = side,
-                                                  .room = FIRST_ROOM,
-                                                  .frames = calloc(FIRST_ROOM, sizeof(int16_t))}));
-    tap(recording, source, recording->channels.count - 1);
+    add_channel(recording, source, sides_of(handle, sides), now);
 }
 
-/* Hear these from now on; one that is left out is heard no more. */
-uint32_t recording_change(struct core *core, struct recording *recording, const uint32_t *left,
-                          unsigned left_count, const uint32_t *right, unsigned right_count) {
-    for (unsigned i = 0; i < recording->channels.count; i++)
-        recording->channels.items[i].sides = 0;
-    for (unsigned i = 0; i < left_count; i++)
-        add_source(core, recording, left[i], 1);
-    for (unsigned i = 0; i < right_count; i++)
-        add_source(core, recording, right[i], 2);
+/* Hear these from now on; who stays goes on without a step, what the others said is kept. */
+uint32_t recording_change(struct core *core, struct recording *recording,
+                          const struct sides *sides) {
+    int64_t now = frame_at(recording, core->now);
+    for (unsigned i = 0; i < recording->channels.count; i++) {
+        struct channel *channel = recording->channels.items[i];
+        unsigned wanted = channel->source ? sides_of(channel->source->handle, sides) : 0;
+        if (channel->stop > now && wanted != channel->sides)
+            channel->stop = now;
+    }
+    for (unsigned i = 0; i < sides->left_count; i++)
+        add_if_new(core, recording, sides->left[i], sides, now);
+    for (unsigned i = 0; i < sides->right_count; i++)
+        add_if_new(core, recording, sides->right[i], sides, now);
     return recording->object.handle;
 }
 
 void recording_forget_source(struct recording *recording, const struct object *source) {
     for (unsigned i = 0; i < recording->channels.count; i++)
-        if (recording->channels.items[i].source == source)
-            recording->channels.items[i].source = NULL;
+        if (recording->channels.items[i]->source == source)
+            recording->channels.items[i]->source = NULL;
 }
 
 /* -- placing ------------------------------------------------------------------------------------ */
@@ -148,53 +181,31 @@ static int64_t place(struct channel *this, uint64_t run, int64_t position, unsig
     return frame;
 }
 
-static void write_frames(struct channel *channel, int64_t at, const float *samples,
-                         unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        *frame_of(channel, at + i) = saturated(samples[i]);
-}
-
-/* Make up the gap between what was placed before and `pcm`, whose beginning is blended. */
-static void bridge(struct channel *channel, int64_t horizon, int64_t end, unsigned gap, float *pcm,
-                   unsigned count) {
-    struct concealer concealer = {0};
-    float past[HISTORY], made[CONCEALED];
-    int64_t from = end - HISTORY > horizon ? end - HISTORY : horizon;
-    for (int64_t frame = from; frame < end; frame++)
-        past[frame - from] = *frame_of(channel, frame);
-    conceal_heard(&concealer, past, (unsigned)(end - from));
-    conceal(&concealer, made, gap);
-    conceal_heard(&concealer, pcm, count);
-    write_frames(channel, end, made, gap);
-}
-
-void recording_hear(struct recording *recording, unsigned index, uint64_t run, int64_t position,
-                    const int16_t *samples, unsigned count, double at) {
-    struct channel *channel = &recording->channels.items[index];
-    int64_t end = channel->end, horizon = recording->horizon;
-    bool same_run = run == channel->run;
-    if (!channel->sides || count > MAX_AUDIO)
+void recording_hear(struct tap tap, uint64_t run, int64_t position, const int16_t *samples,
+                    unsigned count, double at) {
+    struct channel *channel = tap.channel;
+    int64_t horizon = tap.recording->horizon, arrival = frame_at(tap.recording, at);
+    if (arrival >= channel->stop + WINDOW)
         return;
-    int64_t frame = place(channel, run, position, count, frame_at(recording, at), horizon);
+    int64_t frame = place(channel, run, position, count, arrival, horizon);
     if (frame < 0)
         return;
     make_room(channel, horizon, frame + count);
-    float pcm[MAX_AUDIO];
     for (unsigned i = 0; i < count; i++)
-        pcm[i] = samples[i];
-    int64_t gap = frame - end;
-    if (same_run && 0 < gap && gap <= CONCEALED && end >= horizon)
-        bridge(channel, horizon, end, (unsigned)gap, pcm, count);
-    write_frames(channel, frame, pcm, count);
+        *frame_of(channel, frame + i) = samples[i];
 }
 
 /* -- giving out --------------------------------------------------------------------------------- */
 
+static int64_t least(int64_t one, int64_t other) { return one < other ? one : other; }
+
 static int64_t last_frame(const struct recording *recording, double now) {
     int64_t last = frame_at(recording, now);
-    for (unsigned i = 0; i < recording->channels.count; i++)
-        if (recording->channels.items[i].end > last)
-            last = recording->channels.items[i].end;
+    for (unsigned i = 0; i < recording->channels.count; i++) {
+        const struct channel *channel = recording->channels.items[i];
+        int64_t end = least(channel->end, channel->stop);
+        last = end > last ? end : last;
+    }
     return last;
 }
 
@@ -204,17 +215,21 @@ static void add_side(const int16_t *frames, int16_t *out, size_t count) {
         out[2 * i] = saturated(out[2 * i] + frames[i]);
 }
 
-/* Take a channel's frames out of its ring, and add them to its sides. */
-static void take(struct channel *channel, int64_t from, int16_t *out, size_t count) {
-    for (size_t done = 0; done < count;) {
-        int16_t *frames = frame_of(channel, from + (int64_t)done);
-        size_t whole = (size_t)(channel->frames + channel->room - frames);
-        size_t part = whole < count - done ? whole : count - done;
-        for (unsigned side = 0; side < 2; side++)
+/* Take a channel's frames out of its ring, and add to its sides those while it was heard. */
+static void take(struct channel *channel, int64_t from, int16_t *out, int64_t count) {
+    /* What lies beyond the ring has not been written to. */
+    int64_t until = from + least(count, channel->room);
+    for (int64_t frame = from; frame < until;) {
+        int16_t *frames = frame_of(channel, frame);
+        int64_t part = least(until - frame, channel->frames + channel->room - frames);
+        int64_t first = channel->begin > frame ? least(channel->begin - frame, part) : 0;
+        int64_t last = channel->stop < frame ? 0 : least(channel->stop - frame, part);
+        for (unsigned side = 0; side < 2 && first < last; side++)
             if (channel->sides >> side & 1)
-                add_side(frames, out + 2 * done + side, part);
-        memset(frames, 0, part * sizeof *frames);
-        done += part;
+                add_side(frames + first, out + 2 * (frame - from + first) + side,
+                         (size_t)(last - first));
+        memset(frames, 0, (size_t)part * sizeof *frames);
+        frame += part;
     }
 }
 
@@ -230,12 +245,12 @@ size_t recording_drain(struct core *core, struct recording *recording, bool fini
     size_t count = (size_t)(until - recording->horizon), most = room / (2 * sizeof *out);
     count = count < most ? count : most;
     memset(out, 0, count * 2 * sizeof *out);
-    for (unsigned i = 0; i < recording->channels.count; i++) {
-        struct channel *channel = &recording->channels.items[i];
-        /* What lies beyond the ring has not been written to. */
-        take(channel, recording->horizon, out, count < channel->room ? count : channel->room);
-    }
+    for (unsigned i = 0; i < recording->channels.count; i++)
+        take(recording->channels.items[i], recording->horizon, out, (int64_t)count);
     recording->horizon += (int64_t)count;
+    for (unsigned i = 0; i < recording->channels.count; i++)
+        if (recording->channels.items[i]->stop <= recording->horizon)
+            free_channel(recording, i--);
     return count * 2 * sizeof *out;
 }
 
@@ -256,11 +271,8 @@ void recording_free(struct core *core, struct recording *recording) {
     while (*at != recording)
         at = &(*at)->following;
     *at = recording->following;
-    for (unsigned i = 0; i < recording->channels.count; i++) {
-        if (recording->channels.items[i].source)
-            untap(recording, recording->channels.items[i].source);
-        free(recording->channels.items[i].frames);
-    }
+    while (recording->channels.count)
+        free_channel(recording, 0);
     free(recording->channels.items);
     object_forget(core, &recording->object);
 }

@@ -158,8 +158,7 @@ static void decode(struct core *core, struct session *session, const struct pack
 
 void session_decoded(struct session *session, uint64_t run, int64_t position, const int16_t *pcm, unsigned count, double at) {
     for (unsigned i = 0; i < session->taps.count; i++)
-        recording_hear(session->taps.items[i].recording, session->taps.items[i].channel, run,
-                       position, pcm, count, at);
+        recording_hear(session->taps.items[i], run, position, pcm, count, at);
     if (session->jitter)
         jitter_put(session->jitter, run, position, pcm, count, at);
 }
