@@ -31,7 +31,7 @@ static void leave(struct core *core) {
         return session != NULL;                                                                    \
     } while (0)
 
-/* -- life --------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 EXPORT struct core *media_new(const struct tables *tables, double now) {
     struct core *core = calloc(1, sizeof *core);
@@ -115,7 +115,7 @@ EXPORT size_t media_reports(struct core *core, uint8_t *out, size_t room) {
     return length;
 }
 
-/* -- sessions ----------------------------------------------------------------------------------- */
+/* -- sessions ---------------------------------------------------------------------------------- */
 
 /* Take a bound UDP socket; return its session's handle, 0: it cannot be watched. */
 EXPORT uint32_t media_open(struct core *core, int fd, uint16_t family, uint32_t ssrc,
@@ -203,7 +203,7 @@ EXPORT bool media_fork(struct core *core, uint32_t handle, const struct address 
     WITH_SESSION(core, handle, session, fork_set(core, session, to, packets));
 }
 
-/* -- who hears whom ----------------------------------------------------------------------------- */
+/* -- who hears whom ---------------------------------------------------------------------------- */
 
 /* Replace the rows of `listeners`; the entries of a row stand together. False: nothing is done. */
 EXPORT bool media_hear(struct core *core, const uint32_t *listeners, size_t listener_count,
@@ -240,7 +240,7 @@ EXPORT bool media_stop_play(struct core *core, uint32_t handle) {
     return player != NULL;
 }
 
-/* -- recordings --------------------------------------------------------------------------------- */
+/* -- recordings -------------------------------------------------------------------------------- */
 
 /* Record these sources; `handle` 0: a new recording. Return its handle, 0: it is unknown. */
 EXPORT uint32_t media_record(struct core *core, uint32_t handle, const uint32_t *left,
@@ -249,7 +249,8 @@ EXPORT uint32_t media_record(struct core *core, uint32_t handle, const uint32_t 
     struct recording *recording =
         handle ? object_find(core, handle, KIND_RECORDING) : recording_new(core);
     if (recording)
-        handle = recording_change(core, recording, &(struct sides){left, right, left_count, right_count});
+        handle = recording_change(core, recording,
+                                  &(struct sides){left, right, left_count, right_count});
     leave(core);
     return recording ? handle : 0;
 }

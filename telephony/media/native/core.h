@@ -39,7 +39,7 @@
 #define BLEND 80
 #define HISTORY (2 * LONGEST_LAG)
 
-/* -- what crosses the border to Python; telephony/media/native/library.py has the same ---------- */
+/* -- what crosses the border to Python; telephony/media/native/library.py has the same --------- */
 
 /* What a payload type stands for; from CODEC_FOREIGN on the owner codes and decodes. */
 enum codec { CODEC_NONE, CODEC_PCMA, CODEC_PCMU, CODEC_EVENT, CODEC_NOISE, CODEC_FOREIGN = 8 };
@@ -102,7 +102,7 @@ struct report_header {
     double seconds;
 };
 
-/* -- objects ------------------------------------------------------------------------------------ */
+/* -- objects ----------------------------------------------------------------------------------- */
 
 enum kind { KIND_SESSION = 1, KIND_PLAYER, KIND_RECORDING };
 
@@ -260,7 +260,7 @@ struct core {
     int report_fd;
 };
 
-/* -- small things ------------------------------------------------------------------------------- */
+/* -- small things ------------------------------------------------------------------------------ */
 
 void *grown(void *items, unsigned count, unsigned *capacity, size_t size);
 #define APPEND(vector, item)                                                                       \

@@ -41,7 +41,8 @@ static void send_family(struct copies *copies, unsigned six) {
                             .msg_iov = &copies->data[i],
                             .msg_iovlen = 1}};
     if (count && copies->fds[six] < 0)
-        copies->fds[six] = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        copies->fds[six] = socket(six ? AF_INET6 : AF_INET,
+                                  SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     for (unsigned done = 0; done < count;) {
         int sent = sendmmsg(copies->fds[six], headers + done, count - done, MSG_DONTWAIT);
         done += sent > 0 ? (unsigned)sent : 1; /* what cannot be sent now is dropped */

@@ -70,7 +70,7 @@ void jitter_free(struct jitter *this) {
     free(this);
 }
 
-/* -- arrival ------------------------------------------------------------------------------------ */
+/* -- arrival ----------------------------------------------------------------------------------- */
 
 static int ascending(const void *one, const void *other) {
     double left = *(const double *)one, right = *(const double *)other;
@@ -174,7 +174,7 @@ void jitter_prime(struct jitter *this, uint64_t run, int64_t position, const flo
     note_transit(this, FRAME + now * RATE);
 }
 
-/* -- playing ------------------------------------------------------------------------------------ */
+/* -- playing ----------------------------------------------------------------------------------- */
 
 /* Return which sample should be played now. */
 static int64_t planned(const struct jitter *this, double at) {
@@ -265,7 +265,7 @@ static void fill(struct jitter *this, double at, unsigned count) {
         play(this);
 }
 
-/* -- time --------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 /* Leave out whatever is too old, after a stall of the network. */
 static void skip(struct jitter *this, double at) {

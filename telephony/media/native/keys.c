@@ -15,7 +15,7 @@
 #define MOST_WAITING 64
 #define LONGEST_RESENT 1.0 /* seconds; whoever pressed the key says how long it was */
 
-/* -- received ----------------------------------------------------------------------------------- */
+/* -- received ---------------------------------------------------------------------------------- */
 
 /* A press is over: tell the owner, and press it anew for those who hear a mix. */
 void key_pressed(struct core *core, struct session *session, char key, double seconds) {
@@ -79,7 +79,7 @@ void keys_sweep(struct core *core, struct session *session) {
         finish(core, session);
 }
 
-/* -- sent --------------------------------------------------------------------------------------- */
+/* -- sent -------------------------------------------------------------------------------------- */
 
 struct key_sender {
     struct {

@@ -138,7 +138,7 @@ void net_receive_all(struct core *core) {
     finish_round(core);
 }
 
-/* -- time --------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 /* The next of the moments that lie on a grid. */
 double following(double now, double period) {
@@ -179,7 +179,7 @@ void do_due(struct core *core, double at) {
     }
 }
 
-/* -- the thread --------------------------------------------------------------------------------- */
+/* -- the thread -------------------------------------------------------------------------------- */
 
 /* Let the timer go off when something is due. */
 void net_rearm(struct core *core) {

@@ -43,7 +43,7 @@ static int64_t frame_at(const struct recording *recording, double at) {
     return llrint((at - recording->started_at) * RATE);
 }
 
-/* -- sources ------------------------------------------------------------------------------------ */
+/* -- sources ----------------------------------------------------------------------------------- */
 
 static void untap(struct channel *channel) {
     if (!channel->source)
@@ -133,7 +133,7 @@ void recording_forget_source(struct recording *recording, const struct object *s
             recording->channels.items[i]->source = NULL;
 }
 
-/* -- placing ------------------------------------------------------------------------------------ */
+/* -- placing ----------------------------------------------------------------------------------- */
 
 static int16_t *frame_of(struct channel *channel, int64_t frame) {
     return &channel->frames[(uint64_t)frame & (channel->room - 1)];
@@ -185,7 +185,7 @@ void recording_hear(struct tap tap, uint64_t run, int64_t position, const int16_
                     unsigned count, double at) {
     struct channel *channel = tap.channel;
     int64_t horizon = tap.recording->horizon, arrival = frame_at(tap.recording, at);
-    if (arrival >= channel->stop + WINDOW)
+    if (arrival - WINDOW >= channel->stop)
         return;
     int64_t frame = place(channel, run, position, count, arrival, horizon);
     if (frame < 0)
@@ -195,7 +195,7 @@ void recording_hear(struct tap tap, uint64_t run, int64_t position, const int16_
         *frame_of(channel, frame + i) = samples[i];
 }
 
-/* -- giving out --------------------------------------------------------------------------------- */
+/* -- giving out -------------------------------------------------------------------------------- */
 
 static int64_t least(int64_t one, int64_t other) { return one < other ? one : other; }
 

@@ -236,7 +236,7 @@ void rows_prune(struct core *core, struct session *listener) {
         settle(core, listener);
 }
 
-/* -- relay -------------------------------------------------------------------------------------- */
+/* -- relay ------------------------------------------------------------------------------------- */
 
 static const uint8_t *law_to_law(const struct core *core, uint8_t from, uint8_t to) {
     if (from == to || !is_g711(from))

@@ -156,7 +156,8 @@ static void decode(struct core *core, struct session *session, const struct pack
     session_decoded(session, run, position, pcm, count, core->now);
 }
 
-void session_decoded(struct session *session, uint64_t run, int64_t position, const int16_t *pcm, unsigned count, double at) {
+void session_decoded(struct session *session, uint64_t run, int64_t position, const int16_t *pcm,
+                     unsigned count, double at) {
     for (unsigned i = 0; i < session->taps.count; i++)
         recording_hear(session->taps.items[i], run, position, pcm, count, at);
     if (session->jitter)
