@@ -48,9 +48,6 @@ from telephony.sip.reoffering import Asked, Reoffering, Terms
 from telephony.sip.session_timer import Headers, SessionTimer
 from telephony.sip.unacked import UnackedAnswer
 
-# Seconds after which the peer may try again (§14.2 wants "a randomly chosen value of between 0 and
-# 10"; the spread matters among many clients of one server, not between the two ends of a dialog).
-RETRY_AFTER = (("Retry-After", "1"),)
 _SERVER_ERROR = 500
 
 
@@ -143,8 +140,7 @@ class InviteDialog:
             case HangUp(reason, cause):
                 if cause is not None:
                     self._why = (reason_header(cause, reason or ""),)
-                ended = LegEnded("local", None, reason)
-                return [*self._referral.end(now), *self.end_with(ended)]
+                return self.end_with(LegEnded("local", None, reason))
             case AnswerRefer() | ReportRefer():
                 return self._referral.wished(event, now)
             case Answer(sdp):
@@ -254,7 +250,7 @@ class InviteDialog:
         """Want nothing more of the peer, and leave none of its requests without an answer."""
         self._reoffering.forget()
         self.timer.stop()
-        return self._decline(487, None)
+        return [*self._decline(487, None), *self._referral.end()]
 
     def _send_bye(self) -> list[LegEffect]:
         self._bye = self.dialog.request("BYE", self._why)
@@ -405,7 +401,7 @@ class InviteDialog:
         """Take an offer in a PRACK, once the first one has been answered (RFC 3262 §5)."""
         status = 491 if self._question else self.negotiation.objection()
         if status is not None:
-            return [_not_now(prack, status)]
+            return [self._not_now(prack, status)]
         return self._put_to_owner(prack, sdp, now)
 
     def _put_to_owner(self, request: SipRequest, sdp: str, now: float) -> list[LegEffect]:
@@ -423,7 +419,7 @@ class InviteDialog:
             return Reply(request, 481)
         if isinstance(self._question, SipRequest) and (invite or sdp is not None):
             # §14.2: "a second INVITE before it sends the final response to a first" gets 500
-            return _not_now(request, _SERVER_ERROR)
+            return self._not_now(request, _SERVER_ERROR)
         if invite and (
             self._unacked or self._question or self._reoffering.is_inviting or self._ending
         ):
@@ -431,10 +427,15 @@ class InviteDialog:
         if sdp is not None or invite:
             status = 491 if self._ending else self.negotiation.objection()
             if status is not None:
-                return _not_now(request, status)
+                return self._not_now(request, status)
         if sdp is None and request.body:
             return Reply(request, 415, headers=(("Accept", SDP),))
         return self.timer.objection(request)
+
+    def _not_now(self, request: SipRequest, status: int) -> Reply:
+        """Refuse an offer for the moment; a 500 says when it may come again."""
+        later = self._terms.later() if status == _SERVER_ERROR else ()
+        return Reply(request, status, headers=later)
 
     # Answers to our requests
 
@@ -497,11 +498,6 @@ class InviteDialog:
         if self._ending is not None:
             return self._send_bye()
         return [*self.end_with(LegEnded("failure", 408, "no ACK")), *self._end()]
-
-
-def _not_now(request: SipRequest, status: int) -> Reply:
-    """Refuse an offer for the moment; a 500 says when it may come again."""
-    return Reply(request, status, headers=RETRY_AFTER if status == _SERVER_ERROR else ())
 
 
 def _is_sending(sdp: str) -> bool:

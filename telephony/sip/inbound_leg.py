@@ -8,7 +8,7 @@ from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError
 from telephony.sip.hop import Destination
 from telephony.sip.identity import reason_of
-from telephony.sip.in_dialog import RETRY_AFTER, InviteDialog
+from telephony.sip.in_dialog import InviteDialog
 from telephony.sip.invite_usage import (
     HIGHEST_STATUS,
     LOWEST_REFUSAL,
@@ -75,8 +75,8 @@ class InboundLeg:
         self.local_tag = self.dialog.local_tag
         self.over = False
         dice = Dice(seed)
-        terms = Terms(timers, session, dice, DigestClient(None, ""), calls=False)
-        self._usage = InviteDialog(self.dialog, offer=sdp_of(invite), terms=terms)
+        self._terms = Terms(timers, session, dice, DigestClient(None, ""), calls=False)
+        self._usage = InviteDialog(self.dialog, offer=sdp_of(invite), terms=self._terms)
         self._usage.learn(invite)
         self._early = self.dialog
         rseq = dice.between(1, _HIGHEST_FIRST_RSEQ)
@@ -254,7 +254,7 @@ class InboundLeg:
             return [Reply(request, 500)]
         if request.method == "INVITE":
             # §14.2: before the final response to the first one
-            return [Reply(request, 500, headers=RETRY_AFTER)]
+            return [Reply(request, 500, headers=self._terms.later())]
         # §15: the caller "MAY send a BYE for either confirmed or early dialogs"
         ended = LegEnded("remote", 487, reason_of(request))
         return [Reply(request, 200), *self._refuse(487, None, ended)]
@@ -280,4 +280,6 @@ class InboundLeg:
 def _expiry(invite: SipRequest, now: float) -> float | None:
     """Return when the INVITE expires (§20.19), or None."""
     value = invite.headers.get_first("Expires") or ""
-    return now + int(value) if value.isascii() and value.isdigit() else None
+    if not (value.isascii() and value.isdigit()):
+        return None
+    return now + int(value[:10])  # the digits are cut first: int() of thousands of them raises

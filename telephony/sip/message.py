@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from aiosipua import SipMessage, SipRequest, SipResponse, parse_address
+from aiosipua import headers as grammar
 
 from telephony.sip.errors import MalformedMessage
 from telephony.sip.via import parse_via
@@ -88,6 +89,12 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _SINGLE = ("From", "To", "Call-ID", "CSeq")
 _HIGHEST_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
 _LONGEST_RETRY = 3600  # seconds; who is taken out for longer comes back by our own asking
+
+# aiosipua would write Rack, Rseq and Min-Se. Any case is right (§7.3.1), but what a carrier's trace
+# shows, and what a careless peer compares, is the spelling of RFC 3262 and RFC 4028.
+grammar._PRETTY_NAMES.update(  # noqa: SLF001 - it has no other way to learn a name
+    {name.lower(): name for name in ("RAck", "RSeq", "Min-SE")}
+)
 
 M = TypeVar("M", bound=SipMessage)
 

@@ -1,8 +1,9 @@
 """The subscription that a REFER makes: 202, and NOTIFYs that say how it goes (RFC 3515 §2.4).
 
 One machine for all REFERs of a dialog; they are carried out one after the other, so a second one
-that comes meanwhile is told to wait (491). It lives within the dialog of the call and ends with it:
-the peer that hangs up a call it has transferred wants to hear no more of it.
+that comes meanwhile is told to wait (491). It lives within the dialog of the call and ends with it,
+whoever ends it, with a last NOTIFY; while the outcome is open that says 100, which tells the peer
+that it will not learn more (§2.4.5).
 """
 
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ class Referral:
         if subscription is None or event.lower() != subscription.event:
             return [Reply(request, 481)]
         asked = request.headers.get_first("Expires") or ""
-        seconds = min(int(asked), EXPIRES) if asked.isascii() and asked.isdigit() else EXPIRES
+        # the digits are cut first: int() of thousands of them raises
+        seconds = min(int(asked[:9]), EXPIRES) if asked.isascii() and asked.isdigit() else EXPIRES
         subscription.ends_at = now + seconds
         effects: list[LegEffect] = [Reply(request, 200, headers=(("Expires", str(seconds)),))]
         return effects + (self._notify(now) if seconds else self.time_passed(now))
@@ -129,18 +131,18 @@ class Referral:
         self._subscription.status, self._subscription.reason = status, reason
         return self._notify(now)
 
-    def end(self, now: float) -> list[LegEffect]:
-        """Say the last word before the dialog ends: our BYE follows."""
-        effects = self._answer(487, None, now)
+    def end(self) -> list[LegEffect]:
+        """Say the last word before the dialog ends, and leave no REFER without an answer."""
+        asked, self._asked = self._asked, None
+        effects: list[LegEffect] = [] if asked is None else [Reply(asked, 487)]
         if self._subscription is not None:
             self._underway = None  # no time to wait for its answer
-            self._subscription.ends_at = now
-            effects += self._notify(now)
+            effects += self._notify(self._subscription.ends_at, last=True)
         return effects
 
     # NOTIFY
 
-    def _notify(self, now: float) -> list[LegEffect]:
+    def _notify(self, now: float, *, last: bool = False) -> list[LegEffect]:
         """Send the present status, unless the NOTIFY before is still on its way."""
         subscription = self._subscription
         if subscription is None:
@@ -150,7 +152,7 @@ class Referral:
             return []
         self._again = False
         final, lapsed = subscription.status >= FINAL, now >= subscription.ends_at
-        if final:
+        if final or last:
             state = "terminated;reason=noresource"  # RFC 3515 §2.4.7
         elif lapsed:
             state = "terminated;reason=timeout"

@@ -39,6 +39,13 @@ class Terms:
     digest: DigestClient
     calls: bool
 
+    def later(self) -> tuple[tuple[str, str], ...]:
+        """Return the header that says when what was refused for the moment may come again.
+
+        §14.2, RFC 3311 §5.2: Retry-After with "a randomly chosen value of between 0 and 10".
+        """
+        return (("Retry-After", str(self.dice.between(0, 10))),)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import (
@@ -24,6 +25,7 @@ from telephony.sip.invite_usage import (
     TimePassed,
 )
 from telephony.sip.leg_events import LegConfirmed, LegEnded, LegReoffered
+from telephony.sip.session_timer import Headers
 from tests.telephony.sip.usage import (
     ANSWER,
     CALL_ID,
@@ -39,8 +41,6 @@ from tests.telephony.sip.usage import (
     told,
 )
 
-RETRY = (("Retry-After", "1"),)
-
 
 def bye(cseq: int = 1, *, target: str = "sip:13862311001@127.0.0.1:5071") -> OutgoingRequest:
     return OutgoingRequest(
@@ -52,6 +52,13 @@ def bye(cseq: int = 1, *, target: str = "sip:13862311001@127.0.0.1:5071") -> Out
         call_id=CALL_ID,
         cseq=cseq,
     )
+
+
+def later(throw: int) -> Headers:
+    """Return the Retry-After of the so manieth throw of the leg's dice, seeded 0."""
+    dice = Dice(0)
+    seconds = [dice.between(0, 10) for _ in range(throw)][-1]
+    return (("Retry-After", str(seconds)),)
 
 
 class Called:
@@ -170,6 +177,12 @@ def test_an_unreadable_expiry_is_none(expires: str) -> None:
     assert Called(expires=expires).wakes_at is None
 
 
+def test_an_endless_expiry_is_far_away() -> None:
+    wakes_at = Called(expires="9" * 5000).wakes_at
+    assert wakes_at is not None
+    assert wakes_at > 10**9
+
+
 def test_requests_in_the_early_dialog() -> None:
     called = Called()
     options, update = request("OPTIONS", cseq=2), request("UPDATE", cseq=3)
@@ -178,8 +191,8 @@ def test_requests_in_the_early_dialog() -> None:
     assert called.do(*map(GotRequest, (options, update, offer, again, late))) == [
         Reply(options, 200),
         Reply(update, 200),
-        Reply(offer, 500, headers=RETRY),
-        Reply(again, 500, headers=RETRY),
+        Reply(offer, 500, headers=later(2)),
+        Reply(again, 500, headers=later(3)),
         Reply(late, 500),
     ]
     assert called.do(GotRequest(request("ACK"))) == []
@@ -381,7 +394,7 @@ def test_a_second_offer_before_the_first_is_answered() -> None:
     called = talking()
     called.do(GotRequest(request("INVITE", cseq=2, body=OTHER)))
     second = request("INVITE", cseq=3, body=OTHER)
-    assert called.do(GotRequest(second)) == [Reply(second, 500, headers=RETRY)]
+    assert called.do(GotRequest(second)) == [Reply(second, 500, headers=later(2))]
 
 
 def test_an_offer_before_the_ack_of_the_last_answer() -> None:

@@ -283,3 +283,10 @@ def test_fuzz_mutated_messages(data: bytes, cuts: list[tuple[float, int, bytes]]
         at = int(place * len(data))
         data = data[:at] + splinter + data[at + length :]
     accepted_or_refused(data)
+
+
+@pytest.mark.parametrize("name", ["RAck", "RSeq", "Min-SE", "CSeq", "Call-ID", "Refer-To"])
+def test_names_are_written_as_their_rfcs_spell_them(name: str) -> None:
+    response = SipResponse(status_code=200, reason_phrase="OK")
+    response.headers.append(name.upper(), "1")
+    assert f"\r\n{name}: 1\r\n" in bytes(response).decode()

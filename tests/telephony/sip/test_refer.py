@@ -35,6 +35,7 @@ from telephony.sip.refer import (
     replaces_of,
 )
 from telephony.sip.referral import EXPIRES
+from telephony.sip.session_timer import SessionPolicy
 from tests.telephony.sip.usage import (
     ANSWER,
     OFFER,
@@ -62,9 +63,17 @@ def refer(to: str = TARGET, cseq: int = 2, **headers: str) -> SipRequest:
 class Talking:
     """An answered inbound leg."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: SessionPolicy | None = None) -> None:
         self.now = 100.0
-        self.leg = InboundLeg(invite(), local_tag=OURS, source=PEER, timers=TIMERS, now=self.now)
+        known = [("Supported", "timer"), ("Session-Expires", "90;refresher=uac")]
+        self.leg = InboundLeg(
+            invite(headers=known if session else []),
+            local_tag=OURS,
+            source=PEER,
+            timers=TIMERS,
+            now=self.now,
+            session=session,
+        )
         self.do(Answer(ANSWER), GotRequest(request("ACK")))
 
     def do(self, *events: LegInput) -> list[LegEffect]:
@@ -244,6 +253,7 @@ def test_it_lapses() -> None:
         ([("Event", "refer"), ("Expires", "60")], 200, "active;expires=60"),
         ([("Event", "refer")], 200, f"active;expires={EXPIRES}"),
         ([("Event", "refer"), ("Expires", "0")], 200, "terminated;reason=timeout"),
+        ([("Event", "refer"), ("Expires", "9" * 5000)], 200, f"active;expires={EXPIRES}"),
         ([("Event", "refer;id=7")], 481, None),
         ([("Event", "presence")], 489, None),
     ],
@@ -273,9 +283,32 @@ def test_it_ends_with_the_call() -> None:
     phone = Talking()
     phone.answered(phone.accepted(refer()))
     theirs = request("BYE", cseq=3)
-    assert phone.do(GotRequest(theirs)) == [Reply(theirs, 200), Tell(LegEnded("remote"))]
+    notify, *rest = phone.do(GotRequest(theirs))
+    last = request_of(notify)
+    assert said(last)[1:] == ("terminated;reason=noresource", "SIP/2.0 100 Trying")
+    assert rest == [Reply(theirs, 200), Tell(LegEnded("remote"))]
+    assert phone.answered(last, 481) == []
     assert phone.do(ReportRefer(200)) == []
     assert phone.leg.deadline is None
+
+
+def test_a_refer_that_waits_is_answered_when_the_call_ends() -> None:
+    phone, asked, theirs = Talking(), refer(), request("BYE", cseq=3)
+    phone.do(GotRequest(asked))
+    assert phone.do(GotRequest(theirs)) == [
+        Reply(asked, 487),
+        Reply(theirs, 200),
+        Tell(LegEnded("remote")),
+    ]
+
+
+def test_it_ends_with_the_session_timer() -> None:
+    phone = Talking(session=SessionPolicy(interval=90))
+    phone.answered(phone.accepted(refer()))
+    phone.now += 60.0
+    notify, bye = phone.do(TimePassed())
+    assert said(request_of(notify))[1] == "terminated;reason=noresource"
+    assert request_of(bye).method == "BYE"
 
 
 def test_there_is_nothing_to_transfer_before_the_answer() -> None:
