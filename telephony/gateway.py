@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -333,6 +334,9 @@ class SipGateway:
     ) -> Leg:
         """Call a telephone number through a trunk; the next trunk is tried when one fails.
 
+        Where a trunk answers 3xx its Contacts are tried (RFC 3261 §8.1.3.4), if they are at the
+        trunk's own addresses.
+
         ``leg.trunk`` is the one that is being tried. Who may call what is the caller's to decide.
 
         Args:
@@ -371,6 +375,7 @@ class SipGateway:
                 next_invite(invite, place),
                 timers=self._timers,
                 session=self._session,
+                redirects=RedirectPolicy(allows=partial(self._is_at, route.trunk)),
                 seed=secrets.randbits(_SEED_BITS),
                 credentials=route.credentials,
                 cnonce=secrets.token_hex(_ID_BYTES),
@@ -380,6 +385,10 @@ class SipGateway:
         leg = self._launch(machine, caller=caller, called=number, on_event=on_event)
         self._enter_trunk(leg, machine.first_way)
         return leg
+
+    def _is_at(self, trunk: str, host: str) -> bool:
+        """Tell whether a trunk may send a call on to a host: it is one of its own."""
+        return self.trunks.find(host) is self.trunks.by_name[trunk]
 
     def _enter_trunk(self, leg: Leg, name: str) -> None:
         leg.trunk = name

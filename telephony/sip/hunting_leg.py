@@ -28,7 +28,7 @@ ANSWER_SECONDS = 4.0
 #: What another trunk may do better. 4xx that speak of the number or of whom we called are final:
 #: to hunt after a 403 would find the one trunk on which somebody forgot to bar that number.
 _NEXT = frozenset({401, 407, 408, 430, 500, 502, 503, 504})
-_CSEQ_STEP = 10  # leaves room for repeats with credentials and for redirections
+_CSEQ_STEP = 100  # leaves room for repeats with credentials and for redirections
 
 
 @dataclass(slots=True)
@@ -111,9 +111,7 @@ class HuntingLeg:
         return self._step(self._way, event, now)
 
     def _try(self, now: float) -> list[LegEffect]:
-        self._give_up_at = now + self._answer_seconds
-        way = self._way
-        return self._note(way, way.leg.start(), now)
+        return self._note(self._way, self._way.leg.start(), now)
 
     def _peer(self, way: _Way, event: GotResponse | RequestFailed, now: float) -> list[LegEffect]:
         """Take what a peer did, or did not do, about a request of ours."""
@@ -147,8 +145,9 @@ class HuntingLeg:
             return effects
         self._give_up_at = None
         way = self._way
-        way.reported = True
-        effects.append(Report(Attempt(way.name, "silent", reason="no answer to the INVITE")))
+        if not way.reported:  # else it has answered, and who is silent is where it sent us
+            way.reported = True
+            effects.append(Report(Attempt(way.name, "silent", reason="no answer to the INVITE")))
         if not self._has_next:
             return effects  # its transaction may still get an answer
         return effects + self._go_on(now)
@@ -172,6 +171,8 @@ class HuntingLeg:
                     self._settled = True
                 case SendRequest(request):
                     self._sent[request] = way
+                    if request.method == "INVITE" and way is self._way and not self._settled:
+                        self._give_up_at = now + self._answer_seconds
             passed.append(effect)
         return passed
 

@@ -1,5 +1,6 @@
 """Where a call goes when its peer says 3xx (RFC 3261 §8.1.3.4)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiosipua import SipResponse
@@ -12,17 +13,21 @@ _ALTERNATIVE_SERVICE = 380  # §21.3.5: described in the body, no Contact to go 
 _GLOBAL_FAILURES = range(600, 700)
 
 
+def _nowhere(_host: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class RedirectPolicy:
     """How far we let ourselves be sent.
 
     Attributes:
         most: addresses tried in all, after the first.
-        elsewhere: whether they may be at other hosts than the peer's own.
+        allows: whether an address may be at a numeric host that is not the peer's own.
     """
 
     most: int = 5
-    elsewhere: bool = False
+    allows: Callable[[str], bool] = _nowhere
 
 
 class Redirections:
@@ -78,7 +83,7 @@ class Redirections:
     def _may_go_to(self, uri: str, place: Destination) -> bool:
         if not uri.lower().startswith(("sip:", "sips:")) or self._policy is None:
             return False
-        return self._policy.elsewhere or place[0] == self._home[0]
+        return place[0] == self._home[0] or self._policy.allows(place[0])
 
 
 def _q(value: str | None) -> float:

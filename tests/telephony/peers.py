@@ -58,11 +58,11 @@ class Peer:
 
 
 @contextmanager
-def a_peer(port: int = 0) -> Iterator[Peer]:
+def a_peer(port: int = 0, *, host: str = "127.0.0.1") -> Iterator[Peer]:
     """Open and close a peer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.settimeout(0)
-        bound.bind(("127.0.0.1", port))
+        bound.bind((host, port))
         yield Peer(bound)
 
 

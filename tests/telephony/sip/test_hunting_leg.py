@@ -22,6 +22,7 @@ from telephony.sip.invite_usage import (
 )
 from telephony.sip.leg_events import LegAnswered, LegEnded, LegRinging
 from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.redirection import RedirectPolicy
 from tests.telephony.sip.usage import (
     ANSWER,
     OURS,
@@ -115,6 +116,41 @@ def test_silence_is_given_up_long_before_the_transaction() -> None:
     assert reports(effects) == [("telecom", "silent"), ("telecom", "left"), ("unicom", "trying")]
     # the transaction ends later, and nobody is told twice
     assert leg.handle(RequestFailed(invite, "timeout"), 32.0) == []
+
+
+def redirecting() -> tuple[HuntingLeg, OutgoingRequest]:
+    """Return a call whose first way has sent it on to another of its hosts."""
+    legs = []
+    for place, name in enumerate(WAYS[:2]):
+        invite = replace(our_invite(), destination=("10.0.0.1", 5060 + place))
+        policy = RedirectPolicy(allows=lambda host: host == "10.0.0.2")
+        way = OutboundLeg(next_invite(invite, place), timers=TIMERS, redirects=policy)
+        legs.append((name, way))
+    leg = HuntingLeg(legs)
+    (invite,) = sent(leg.start(0.0))
+    moved = response(invite, 302, contact="<sip:1001@10.0.0.2:5070>")
+    effects = leg.handle(GotResponse(invite, moved), 1.0)
+    (again,) = sent(effects)
+    assert reports(effects) == [("telecom", "answers")]
+    assert again.destination == ("10.0.0.2", 5070)
+    return leg, again
+
+
+def test_a_way_may_send_the_call_on() -> None:
+    leg, again = redirecting()
+    effects = leg.handle(GotResponse(again, response(again, 200, sdp=ANSWER)), 2.0)
+    assert told(effects) == [LegAnswered(ANSWER)]
+    assert leg.deadline is None
+
+
+def test_silence_where_a_way_sent_the_call_is_given_up_alike() -> None:
+    leg, again = redirecting()
+    assert leg.deadline == 1.0 + ANSWER_SECONDS
+    effects = leg.handle(TimePassed(), 1.0 + ANSWER_SECONDS)
+    # the trunk itself has answered: its health does not suffer
+    assert reports(effects) == [("telecom", "left"), ("unicom", "trying")]
+    (second,) = sent(effects)
+    assert second.cseq > again.cseq
 
 
 def test_who_answers_after_he_was_given_up_is_hung_up() -> None:

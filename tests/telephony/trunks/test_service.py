@@ -1,6 +1,7 @@
 """A gateway and its trunks on loopback: who is asked, registered at, called, and left."""
 
 import asyncio
+import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -286,3 +287,22 @@ async def test_a_trunk_is_registered_at_used_and_left() -> None:
             carrier.send(make_response(last, 200), gateway.endpoint.local)
             await closing
         assert changes.story == [("telecom", True), ("telecom", False)]
+
+
+async def test_a_trunk_sends_a_call_on_to_its_own_addresses_only() -> None:
+    with a_peer() as carrier, a_peer(host="127.0.0.3") as other:
+        there = f"<sip:110@127.0.0.3:{other.address[1]}>"
+        inside = (ipaddress.ip_network("127.0.0.3"),)
+        for networks, follows in ((inside, True), ((), False)):
+            async with a_node(to(carrier, "telecom", networks=networks)) as gateway:
+                owner = Owner()
+                dialled(gateway, owner)
+                invite = await request(carrier, "INVITE")
+                moved = make_response(invite, 302, to_tag="x", headers=(("Contact", there),))
+                carrier.send(moved, gateway.endpoint.local)
+                if follows:
+                    again = await request(other, "INVITE")
+                    assert again.uri == there.strip("<>")
+                    other.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
+                assert (await owner.ended()).status == (486 if follows else 302)
+                assert gateway.trunks.statuses()[0].calls == 0
