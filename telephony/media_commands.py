@@ -77,6 +77,12 @@ class SessionStats:
         jitter: of the arrivals, seconds (RFC 3550 §6.4.1).
         concealed: seconds of audio that were made up while the session was decoded.
         late: packets that came after their turn, while it was decoded.
+        loss: share of the peer's packets that did not come, 0…1.
+        far_loss: share of ours that the peer says it did not get; None: it never reported (RTCP).
+        far_jitter: that it says they had, seconds.
+        round_trip: to the peer and back, seconds.
+        r: the E-model's factor of the worse direction, 0…93.2 (ITU-T G.107).
+        mos: of that, 1…4.5.
     """
 
     packets_in: int
@@ -91,6 +97,12 @@ class SessionStats:
     jitter: float = 0.0
     concealed: float = 0.0
     late: int = 0
+    loss: float = 0.0
+    far_loss: float | None = None
+    far_jitter: float | None = None
+    round_trip: float | None = None
+    r: float = 0.0
+    mos: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ command                 fields                                                ``
 ======================  ====================================================  ====================
 ``open``                session, host?                                        host, port
 ``remote``              session, host, port, payload_type, codec,             nothing
-                        telephone_event?, accepts?, comfort_noise?, ptime?
+                        telephone_event?, accepts?, comfort_noise?, ptime?,
+                        rtcp_port?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -160,8 +161,9 @@ class Remote(_Command):
 
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
     types which it may send too, ``comfort_noise`` that of RFC 3389. ``ptime`` is the packet length
-    it wants, in milliseconds. Port 0, or the unspecified address (old-style hold), means that it
-    is sent nothing. A changed address re-opens the latch.
+    it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Port 0, or the
+    unspecified address (old-style hold), means that it is sent nothing. A changed address re-opens
+    the latch.
     """
 
     command: Literal["remote"] = "remote"
@@ -174,6 +176,7 @@ class Remote(_Command):
     accepts: dict[PayloadType, Codec] = {}
     comfort_noise: PayloadType | None = None
     ptime: Literal[10, 20, 30, 40, 60] = 20
+    rtcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
 class Matrix(_Command):

@@ -26,6 +26,7 @@ from telephony.media.path import Handle, PacketPath, PathEvent
 from telephony.media.ports import PortPool, PortsExhausted, bind_pair
 from telephony.media.prompts import PromptCache, PromptError
 from telephony.media.recorder import Recorder
+from telephony.media.rtcp_channel import RtcpChannel
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class _Session:
     handle: Handle
     host: str
     port: int
-    rtcp: socket.socket
+    rtcp: RtcpChannel
     keys: bool = False  # whether its peer takes telephone-events
     forked: bool = False
 
@@ -174,7 +175,12 @@ class Engine:
         rtp, rtcp = self._bind(command.host or self._host)
         host, port = rtp.getsockname()[:2]
         handle = self._path.open(rtp)
-        self._sessions[name] = _Session(handle, host, port, rtcp)
+        channel = RtcpChannel(
+            rtcp,
+            stats=partial(self._path.stats, handle),
+            send_shared=partial(self._path.send_datagram, handle),
+        )
+        self._sessions[name] = _Session(handle, host, port, channel)
         self._names[handle] = name
         return {"host": host, "port": port}
 
@@ -215,6 +221,12 @@ class Engine:
             frame=command.ptime * 8,
         )
         self._path.describe(session.handle, description)
+        session.rtcp.describe(
+            description.address,
+            rtcp_port=command.rtcp_port,
+            shared=False,
+            clock=description.codec.clock,
+        )
         return {}
 
     def _watch(self, command: control.Watch) -> Result:
@@ -233,9 +245,9 @@ class Engine:
         del self._names[session.handle]
         stats = self._path.close_session(session.handle)
         self._rearrange(changed - {name})
-        session.rtcp.close()
+        session.rtcp.close(stats)
         self._pool.give_back(session.port)
-        return _statistics(stats)
+        return _statistics(stats, session.rtcp)
 
     # -- who hears whom ----------------------------------------------------------------------------
 
@@ -436,6 +448,8 @@ class Engine:
                 if name is not None:
                     self._end_play(name, "end")
             case path.Latched():
+                if (name := self._names.get(event.session)) is not None:
+                    self._sessions[name].rtcp.latched(event.source)
                 host, port = event.source[:2]
                 self._tell("latched", event.session, host=host, port=port)
             case path.KeyPressed():
@@ -463,7 +477,8 @@ class Engine:
 
     def _stats(self, command: control.Stats) -> Result:
         if command.session is not None:
-            return _statistics(self._path.stats(self._session(command.session).handle))
+            session = self._session(command.session)
+            return _statistics(self._path.stats(session.handle), session.rtcp)
         return {
             "sessions": len(self._sessions),
             "ports": len(self._pool),
@@ -483,7 +498,7 @@ def _made(item: control.Item) -> list[Pcm]:
     return [tones.key(name) for name in item.keys or ""]
 
 
-def _statistics(stats: path.PathStats) -> Result:
+def _statistics(stats: path.PathStats, rtcp: RtcpChannel) -> Result:
     last = stats.last_packet
     return {
         "packets_in": stats.packets_in,
@@ -498,4 +513,5 @@ def _statistics(stats: path.PathStats) -> Result:
         "concealed": stats.concealed / 8000,
         "late": stats.late,
         "last_packet": None if last is None else time.time() - (time.monotonic() - last),
+        **rtcp.quality(stats),
     }

@@ -30,9 +30,6 @@ def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
             pair.append(bound)
         undo.pop_all()
     rtp, rtcp = pair
-    # RTCP is not used yet. The port is ours, so nobody else gets the peer's reports and it gets no
-    # "port unreachable"; nothing is read, and the smallest buffer keeps almost nothing.
-    rtcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
     return rtp, rtcp
 
 
