@@ -6,6 +6,8 @@ legs' names. Every ``async`` method is one or more commands to the media process
 ``telephony.media_client.MediaError``.
 """
 
+import contextlib
+import ipaddress
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from telephony.sip.offer_answer import (
     RemoteAudio,
     parse_audio,
 )
+from telephony.sip.via import HIGHEST_PORT
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,7 @@ class CallAudio:
         self._ports: dict[str, int] = {}
         self._described: dict[str, LocalDescription] = {}
         self._codecs: dict[str, str] = {}
+        self._signalled_from: dict[str, str] = {}
         self._ids = count(1)
         self._bridged: set[tuple[str, str]] = set()  # sessions
         self._recording: str | None = None
@@ -83,6 +87,11 @@ class CallAudio:
         return self._described[group].offer(
             host=self._host, port=self._ports[group], formats=formats
         )
+
+    def signalled_from(self, leg: str, host: str) -> None:
+        """Say where a leg's SIP comes from: behind a NAT its audio comes from there, too."""
+        with contextlib.suppress(ValueError):  # a name tells nothing about where audio comes from
+            self._signalled_from[group_of(leg)] = str(ipaddress.ip_address(host))
 
     async def answered(self, leg: str, audio: RemoteAudio) -> None:
         """Take the answer of a leg that we called."""
@@ -157,6 +166,8 @@ class CallAudio:
             telephone_event=audio.telephone_event,
             # RFC 3264 §6.1: whoever named several formats may send any of them
             accepts={entry.payload_type: entry.name for entry in audio.formats},
+            rtcp_port=_rtcp_port(audio),
+            signalled_from=self._signalled_from.get(group),
         )
 
     async def hear(self, hearing: Hearing) -> None:
@@ -241,3 +252,12 @@ class CallAudio:
 
 def _in_order(first: str) -> tuple[AudioFormat, ...]:
     return tuple(sorted(G711, key=lambda entry: entry.name != first))
+
+
+def _rtcp_port(audio: RemoteAudio) -> int | None:
+    """Return the port of ``a=rtcp`` (RFC 3605); an address of its own there is passed over."""
+    for name, value in audio.attributes:
+        number = value.split(" ")[0]
+        if name == "rtcp" and number.isdecimal() and 0 < int(number) <= HIGHEST_PORT:
+            return int(number)
+    return None

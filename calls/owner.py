@@ -495,6 +495,8 @@ class CallOwner:
     async def _connect(self, effect: Connect) -> None:
         if not self.call.connecting(effect.leg):
             return
+        if called := self._legs.get(effect.leg):
+            self.audio.signalled_from(effect.leg, called.source[0])
         try:
             await self.audio.answered(effect.leg, self._answers[effect.leg])
             answers = await self._admit(effect.hearing)
@@ -521,6 +523,7 @@ class CallOwner:
             leg = self._unanswered.get(name)
             if leg is not None:
                 await self.audio.open(name)
+                self.audio.signalled_from(name, leg.source[0])
                 answers[name] = await self.audio.admit(name, leg.remote_sdp, other)
         return answers
 
@@ -548,6 +551,7 @@ class CallOwner:
             return
         try:
             await self.audio.open(name)
+            self.audio.signalled_from(name, leg.source[0])
             answer = await self.audio.admit(name, leg.remote_sdp, CALLER)
             self.feed(PhoneReplaced(old, name))
         except (MediaError, SdpError, TransferError) as error:

@@ -20,7 +20,7 @@ command                 fields                                                ``
 ``open``                session, host?                                        host, port
 ``remote``              session, host, port, payload_type, codec,             nothing
                         telephone_event?, accepts?, comfort_noise?, ptime?,
-                        rtcp_port?
+                        rtcp_port?, signalled_from?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -161,7 +161,8 @@ class Remote(_Command):
 
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
     types which it may send too, ``comfort_noise`` that of RFC 3389. ``ptime`` is the packet length
-    it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Port 0, or the
+    it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Besides
+    ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or the
     unspecified address (old-style hold), means that it is sent nothing. A changed address re-opens
     the latch.
     """
@@ -177,6 +178,7 @@ class Remote(_Command):
     comfort_noise: PayloadType | None = None
     ptime: Literal[10, 20, 30, 40, 60] = 20
     rtcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    signalled_from: Host | None = None
 
 
 class Matrix(_Command):

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import math
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -188,13 +189,13 @@ class Engine:
         """Bind the next pair that no other program has taken."""
         for _ in range(max(1, self._pool.free)):
             try:
-                number = self._pool.take()
+                number = self._pool.take(time.monotonic())
             except PortsExhausted as error:
                 raise CommandError("no_ports", str(error)) from None
             try:
                 return bind_pair(host, number)
             except OSError as error:
-                self._pool.give_back(number)
+                self._pool.give_back(number, -math.inf)  # it was not used
                 if error.errno != errno.EADDRINUSE:
                     raise CommandError("no_ports", f"cannot bind {host}: {error}") from error
                 log.warning("port pair in use by another program", port=number)
@@ -219,6 +220,7 @@ class Engine:
             command.telephone_event,
             accepts,
             frame=command.ptime * 8,
+            signalled_from=command.signalled_from,
         )
         self._path.describe(session.handle, description)
         session.rtcp.describe(
@@ -246,7 +248,7 @@ class Engine:
         stats = self._path.close_session(session.handle)
         self._rearrange(changed - {name})
         session.rtcp.close(stats)
-        self._pool.give_back(session.port)
+        self._pool.give_back(session.port, time.monotonic())
         return _statistics(stats, session.rtcp)
 
     # -- who hears whom ----------------------------------------------------------------------------

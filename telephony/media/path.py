@@ -48,6 +48,9 @@ Handle = int
 Source = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as the system reports it, IPv4 or IPv6."""
 
+LATCH_PATIENCE = 2.0
+"""Seconds that only the hosts which a peer has named may latch. Long enough for a phone to begin,
+short enough that whose NAT maps media to another address is heard in the greeting."""
 FRAME_SAMPLES = 160
 """Samples of one frame of the mixing clock: 20 ms at 8 kHz."""
 FRAME_SECONDS = 0.02
@@ -68,6 +71,7 @@ class Description:
         accepts: what it may send: payload type to codec, None standing for telephone-event. Comfort
             noise (RFC 3389) is the codec :data:`telephony.media.codecs.COMFORT_NOISE`.
         frame: samples per packet at 8 kHz that a mix is sent in: 80, 160, 240… (a=ptime).
+        signalled_from: the host that its SIP came from, where a NAT may hide another in the SDP.
     """
 
     address: tuple[str, int] | None
@@ -76,6 +80,7 @@ class Description:
     telephone_event: int | None
     accepts: Mapping[int, CodecSpec | None]
     frame: int = FRAME_SAMPLES
+    signalled_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +236,12 @@ class PacketPath(Protocol):
     def describe(self, session: Handle, remote: Description) -> None:
         """Say what the peer's SDP says, the first or a re-INVITE's.
 
-        Until the peer is heard it is sent to where its SDP says. Its first valid packet of an
-        accepted payload type latches; from then on every other source is a stranger, except the
-        address in the SDP, which takes an earlier stranger's place by a valid packet. Another
+        Until the peer is heard it is sent to where its SDP says. The first valid packet of an
+        accepted payload type from the host in the SDP or the one it was signalled from, whatever
+        the port, latches; one from elsewhere only when neither has sent for
+        :data:`LATCH_PATIENCE` seconds. From then on every other source is a stranger, except the
+        address in the SDP and, where somebody from elsewhere has latched, those two hosts: they
+        take his place by a valid packet. Another
         address in the SDP opens the latch again, for a second not to the former source. A peer on
         hold (no address) is sent nothing, but stays who it is, and is sent to again when the SDP
         names its address again.

@@ -2,14 +2,17 @@
 
 Symmetric RTP (RFC 4961) as operators need it: until the peer is heard we send where its SDP says;
 the first valid packet latches its real address, which a NAT may have changed; every other source is
-a stranger from then on. Only the address that the SDP names is never one: should a stranger have
-been first, the peer takes his place. A changed SDP address opens the latch again.
+a stranger from then on. A changed SDP address opens the latch again.
+
+Whoever guesses the port could be first ("RTP bleed"). So at first only two hosts may latch, from
+any port: the one in the SDP, and the one the SIP came from, which is a NAT's outer address. Others
+may only when neither has sent for a while, and give way to them at once.
 """
 
 from typing import Final
 
 from telephony.media.codecs import CodecSpec
-from telephony.media.path import Description, Source
+from telephony.media.path import LATCH_PATIENCE, Description, Source
 from telephony.media.relay import OutgoingStream
 from telephony.media.rtp import MalformedPacket, RtpPacket, parse
 from telephony.media.source import IncomingStream
@@ -40,6 +43,8 @@ class Session:
         "_former_source",
         "_former_until",
         "_home",
+        "_hosts",
+        "_patient_until",
         "destination",
         "incoming",
         "last_packet",
@@ -66,6 +71,8 @@ class Session:
         self.unexpected = 0
         self.remote: Description | None = None
         self._home: tuple[str, int] | None = None  # the latest address in its SDP; holds included
+        self._hosts: frozenset[str] = frozenset()  # that may latch at once
+        self._patient_until = 0.0
         self._former_source: Source | None = None
         self._former_until = 0.0
 
@@ -77,12 +84,15 @@ class Session:
             self._move(remote.address, now)
         elif self.destination is None:
             self.destination = self.source or self._home  # back from hold
+        if self._home is not None:
+            self._hosts = frozenset({self._home[0], remote.signalled_from or self._home[0]})
         self.remote = remote
         self.outgoing.set_clock(remote.codec.clock)
 
     def _move(self, address: tuple[str, int], now: float) -> None:
         """Expect the peer at another address than before."""
         self._home = address
+        self._patient_until = now + LATCH_PATIENCE
         if self.source is not None and self.source[:2] == address:
             self.destination = self.source  # its audio was here before its description
             return
@@ -101,7 +111,7 @@ class Session:
     def receive(self, data: bytes, source: Source, now: float) -> RtpPacket | None:
         """Return the packet if it is the peer's and valid; latch if it is the first; else count."""
         latched = source == self.source
-        if not latched and self.source is not None and not self._is_described(source):
+        if not latched and not self._may_latch(source, now):
             self.strangers += 1
             return None
         try:
@@ -112,22 +122,27 @@ class Session:
         if self.remote is None or packet.payload_type not in self.remote.accepts:
             self.unexpected += 1
             return None
-        if not latched and not self._latch(source, now):
-            return None
+        if not latched:
+            self._latch(source)
         self.last_packet = now
         return packet
 
-    def _is_described(self, source: Source) -> bool:
-        return source[:2] == self._home
-
-    def _latch(self, source: Source, now: float) -> bool:
+    def _may_latch(self, source: Source, now: float) -> bool:
+        """Whether a valid packet from here makes it the peer's address."""
         if source == self._former_source and now < self._former_until:
-            self.strangers += 1
             return False
+        if source[:2] == self._home:
+            return True
+        named = source[0] in self._hosts
+        if self.source is not None:
+            return named and self.source[0] not in self._hosts
+        # Without an address (hold from the first moment) nobody is named, and nobody is sent to.
+        return named or not self._hosts or now >= self._patient_until
+
+    def _latch(self, source: Source) -> None:
         self.source = source
         if self.destination is not None:  # None: the peer asked to be sent nothing (RFC 3264 §5.1)
             self.destination = source
-        return True
 
     def codec_of(self, packet: RtpPacket) -> CodecSpec | None:
         """Return the codec of a received packet; None for a telephone-event."""

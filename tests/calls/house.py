@@ -57,6 +57,7 @@ class StandInLeg:
     caller: str | None = "13862311001"
     called: str = "12345"
     sip_call_id: str = "sip-1"
+    source: tuple[str, int] = ("127.0.0.1", 5060)
     offer: str = ""
     on_event: Callable[[LegEvent], None] = lambda _event: None
     done: list[str] = field(default_factory=list)

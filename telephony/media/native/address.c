@@ -6,9 +6,13 @@
 
 static size_t octets_of(uint16_t family) { return family == AF_INET6 ? 16 : 4; }
 
-bool address_same_host_and_port(const struct address *one, const struct address *other) {
-    return one->family == other->family && one->port == other->port && one->family != 0 &&
+bool address_same_host(const struct address *one, const struct address *other) {
+    return one->family == other->family && one->family != 0 &&
            memcmp(one->octets, other->octets, octets_of(one->family)) == 0;
+}
+
+bool address_same_host_and_port(const struct address *one, const struct address *other) {
+    return one->port == other->port && address_same_host(one, other);
 }
 
 bool address_equal(const struct address *one, const struct address *other) {

@@ -53,7 +53,7 @@ struct address {
 };
 
 struct description {
-    struct address address;
+    struct address address, signalled_from; /* of the second the host alone counts */
     uint8_t payload_type, codec;
     int16_t event_type; /* payload type of telephone-events; -1: none */
     uint16_t frame;     /* samples of a packet of mixed audio */
@@ -197,7 +197,7 @@ struct session {
     struct description remote;
     struct address source, destination, former; /* family 0: none */
     struct address home; /* the latest in its SDP, holds included */
-    double former_until, last_packet;
+    double former_until, patient_until, last_packet;
     struct incoming incoming;
     struct outgoing outgoing;
     uint64_t packets_out, octets_out, strangers, malformed, unexpected;
@@ -294,6 +294,7 @@ static inline int32_t timestamp_delta(uint32_t later, uint32_t earlier) {
 
 /* address.c */
 bool address_equal(const struct address *, const struct address *);
+bool address_same_host(const struct address *, const struct address *);
 bool address_same_host_and_port(const struct address *, const struct address *);
 socklen_t address_to_socket(const struct address *, struct sockaddr_storage *);
 void address_from_socket(const struct sockaddr_storage *, struct address *);

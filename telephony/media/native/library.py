@@ -75,6 +75,7 @@ class Description(Structure):
 
     _fields_: ClassVar[_Fields] = [
         ("address", Address),
+        ("signalled_from", Address),
         ("payload_type", c_uint8),
         ("codec", c_uint8),
         ("event_type", c_int16),

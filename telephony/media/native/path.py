@@ -168,8 +168,10 @@ class NativePath:
         for payload_type, codec in remote.accepts.items():
             accepts[payload_type] = CODEC_EVENT if codec is None else self._number(codec)
         event = remote.telephone_event
+        hint = remote.signalled_from
         native = NativeDescription(
             to_address(remote.address),
+            to_address(None if hint is None else (hint, 0)),
             remote.payload_type,
             self._number(remote.codec),
             -1 if event is None else event,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define RELATCH_GUARD_SECONDS 1.0
+#define LATCH_PATIENCE 2.0
 
 struct session *session_new(struct core *core, int fd, uint16_t family) {
     struct session *session = object_new(core, KIND_SESSION, sizeof *session);
@@ -76,6 +77,7 @@ void session_update_ticking(struct core *core, struct session *session) {
 /* Expect the peer at another address than before. */
 static void move(struct core *core, struct session *session, const struct address *address) {
     session->home = *address;
+    session->patient_until = core->now + LATCH_PATIENCE;
     if (session->source.family && address_same_host_and_port(&session->source, address)) {
         session->destination = session->source; /* audio was here before its description */
         return;
@@ -108,17 +110,30 @@ void session_latch(struct session *session, const struct address *source) {
         session->destination = *source;
 }
 
-/* Whether a stranger's packet may latch, by the rules of PacketPath.describe. */
-static bool latch(struct core *core, struct session *session, const struct address *from) {
+/* Whether the peer has named this host: in its SDP, or by signalling from it. */
+static bool is_named(const struct session *session, const struct address *from) {
+    return address_same_host(from, &session->home) ||
+           address_same_host(from, &session->remote.signalled_from);
+}
+
+/* Whether a valid packet from here makes it the peer's address; see PacketPath.describe. */
+static bool may_latch(const struct core *core, const struct session *session,
+                      const struct address *from) {
     if (session->former.family && address_equal(from, &session->former) &&
-        core->now < session->former_until) {
-        session->strangers++;
+        core->now < session->former_until)
         return false;
-    }
+    if (address_same_host_and_port(from, &session->home))
+        return true;
+    if (session->source.family)
+        return is_named(session, from) && !is_named(session, &session->source);
+    return !session->home.family || is_named(session, from) ||
+           core->now >= session->patient_until;
+}
+
+static void latch(struct core *core, struct session *session, const struct address *from) {
     session_latch(session, from);
     report(core, &(struct report_header){REPORT_LATCHED, session->object.handle, 0, 0, 0, 0, 0},
            from, sizeof *from, NULL, 0);
-    return true;
 }
 
 /* Keep the newest HISTORY samples for a mix or a fade that may begin. */
@@ -180,8 +195,7 @@ static void take_audio(struct core *core, struct session *session, const struct 
 void session_take_plain(struct core *core, struct session *session, const uint8_t *data,
                         size_t length, const struct address *from) {
     bool latched = session->source.family && address_equal(from, &session->source);
-    if (!latched && session->source.family &&
-        !(session->home.family && address_same_host_and_port(from, &session->home))) {
+    if (!latched && !may_latch(core, session, from)) {
         session->strangers++;
         return;
     }
@@ -195,8 +209,8 @@ void session_take_plain(struct core *core, struct session *session, const uint8_
         session->unexpected++;
         return;
     }
-    if (!latched && !latch(core, session, from))
-        return;
+    if (!latched)
+        latch(core, session, from);
     session->last_packet = core->now;
     if (session->fork.family)
         fork_packet(core, session, data, length);

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from telephony.media.codecs import COMFORT_NOISE, PCMA
-from telephony.media.path import Latched, RtpTimeout, Silence, Source, Watch
+from telephony.media.path import LATCH_PATIENCE, Latched, RtpTimeout, Silence, Source, Watch
 from telephony.media.rtp import RtpPacket, build, parse
 from telephony.media.tones import whole_frames
 from tests.contracts.media.lab import Lab, Phone, one_stream, udp
@@ -21,6 +21,7 @@ def mixed_listener(lab: Lab, **speaker: object) -> tuple[Phone, Phone]:
     return one, two
 
 
+HERE = "127.0.0.1"
 LOSS = [0.0, 0.02, 0.05, 0.10]
 JITTER = [0.0, 0.02, 0.04, 0.08]
 
@@ -128,6 +129,47 @@ def test_silence_suppression_is_silence_not_loss(lab: Lab) -> None:
         one.speaking = True
         one.sequence = number
     assert lab.path.stats(one.session).concealed < 3 * 8000 * 0.25
+
+
+def bound_to(host: str) -> socket.socket:
+    """A socket on another of the loopback's addresses: another host, as far as RTP can tell."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.settimeout(0)
+    bound.bind((host, 0))
+    return bound
+
+
+@pytest.mark.parametrize("signalled_from", [None, "127.0.0.7"])
+def test_who_sends_before_the_peer_is_not_heard_and_hears_nothing(
+    lab: Lab, signalled_from: str | None
+) -> None:
+    one, two = lab.phone(500), lab.phone(900)
+    one.describe(address=("192.0.2.1", 4000), signalled_from=signalled_from)
+    lab.bridge(one, two)
+    speaks = RtpPacket(8, marker=False, sequence=1, timestamp=0, ssrc=9, payload=bytes(160))
+    with bound_to("127.0.0.6") as stranger, bound_to("127.0.0.7") as behind_nat:
+        one.speaking = False
+        lab.run(0.1)
+        two.heard.clear()
+        for number in range(20):
+            stranger.sendto(build(speaks._replace(sequence=number)), one.target)
+            lab.run(0.02)
+        assert two.heard == []
+        assert lab.path.stats(one.session).strangers == 20
+        behind_nat.sendto(build(speaks._replace(ssrc=10)), one.target)
+        lab.run(0.1)
+        assert len(two.heard) == (0 if signalled_from is None else 1)
+        lab.run(LATCH_PATIENCE)
+        stranger.sendto(build(speaks._replace(sequence=30)), one.target)
+        lab.run(0.04)
+        # Nobody the peer has named has spoken: then it is behind a NAT that nobody knows of.
+        latched = [event.source for event in lab.events if isinstance(event, Latched)]
+        first = stranger if signalled_from is None else behind_nat
+        assert first.getsockname() in latched
+        assert (stranger.getsockname() in latched) is (signalled_from is None)
+        assert len(two.heard) == 1
+        with pytest.raises(BlockingIOError):
+            (stranger if signalled_from else behind_nat).recv(2048)
 
 
 def test_a_stranger_is_never_heard(lab: Lab) -> None:
@@ -333,14 +375,14 @@ def test_who_holds_is_sent_nothing_and_hears_again_at_once(
     one, two = mixed_listener(lab)
     lab.hear({two: {one: 1.0}, one: {two: 1.0}})
     home = ("192.0.2.9", 4000) if behind_nat else one.socket.getsockname()
-    one.describe(address=home)
+    one.describe(address=home, signalled_from=HERE)
     lab.run(1.3)  # after another address has been named the former source is let in a second later
     assert one.audio(lab.now - 0.2, lab.now).packets
-    one.describe(address=None)
+    one.describe(address=None, signalled_from=HERE)
     held = lab.run(0.5)
     assert not one.audio(held + 0.1, lab.now).packets  # what was under way has come by then
     assert two.audio(held + 0.1, lab.now).gap <= 0.04  # music on hold, perhaps
-    one.describe(address=home)
+    one.describe(address=home, signalled_from=HERE)
     back = lab.run(0.5)
     assert one.audio(back, back + 0.1).packets
     assert two.audio(back, lab.now).gap <= 0.04

@@ -1,9 +1,11 @@
 """Symmetric RTP: who is listened to, and where is sent."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from telephony.media.codecs import PCMA
-from telephony.media.path import Description
+from telephony.media.path import LATCH_PATIENCE, Description
 from telephony.media.relay import OutgoingStream
 from telephony.media.rtp import RtpPacket, build
 from telephony.media.session import RELATCH_GUARD_SECONDS, Session
@@ -18,7 +20,8 @@ def session() -> Session:
 
 
 def remote(address: tuple[str, int] | None = SDP, *, event: int | None = 101) -> Description:
-    return Description(address, 8, PCMA, event, {8: PCMA, **({event: None} if event else {})})
+    accepts = {8: PCMA, **({event: None} if event else {})}
+    return Description(address, 8, PCMA, event, accepts, signalled_from=NATTED[0])
 
 
 def audio(payload_type: int = 8, sequence: int = 1) -> bytes:
@@ -46,14 +49,55 @@ def test_the_first_valid_packet_latches(leg: Session) -> None:
     assert leg.last_packet == 1.0
 
 
-def test_the_address_in_the_sdp_takes_the_place_of_a_stranger_who_was_first(leg: Session) -> None:
-    leg.receive(audio(), STRANGER, 1.0)
-    assert leg.receive(audio(payload_type=96), SDP, 1.1) is None  # not by anything at all
+def test_who_sends_first_from_elsewhere_is_a_stranger(leg: Session) -> None:
+    assert leg.receive(audio(), STRANGER, 1.0) is None
+    assert leg.receive(audio(sequence=2), STRANGER, LATCH_PATIENCE - 0.01) is None
+    assert (leg.source, leg.destination, leg.strangers) == (None, SDP, 2)
+    assert leg.receive(audio(sequence=3), NATTED, LATCH_PATIENCE) is not None
+    assert leg.source == NATTED
+
+
+@pytest.mark.parametrize("peer", [SDP, NATTED, (SDP[0], 5555)])
+def test_a_peer_that_comes_late_takes_its_place_back(leg: Session, peer: tuple[str, int]) -> None:
+    assert leg.receive(audio(), STRANGER, LATCH_PATIENCE) is not None
     assert leg.source == STRANGER
-    assert leg.receive(audio(), SDP, 1.2) is not None
-    assert (leg.source, leg.destination) == (SDP, SDP)
-    assert leg.receive(audio(sequence=2), STRANGER, 1.3) is None
+    assert leg.receive(audio(payload_type=96), peer, 3.1) is None  # not by anything at all
+    assert leg.source == STRANGER
+    assert leg.receive(audio(), peer, 3.2) is not None
+    assert (leg.source, leg.destination) == (peer, peer)
+    assert leg.receive(audio(sequence=2), STRANGER, 99.0) is None
     assert leg.strangers == 1
+
+
+def test_only_the_latched_source_changes_its_ssrc(leg: Session) -> None:
+    leg.receive(audio(), NATTED, 1.0)
+    other = build(RtpPacket(8, marker=False, sequence=9, timestamp=0, ssrc=66, payload=b"x"))
+    assert leg.receive(other, STRANGER, 99.0) is None
+    assert leg.receive(other, NATTED, 99.0) is not None
+
+
+HOSTS = [SDP, NATTED, STRANGER, (SDP[0], 7000), (NATTED[0], 7000), (STRANGER[0], 7000)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(HOSTS), st.floats(0, 0.5)), max_size=40))
+def test_whoever_speaks_when_a_stranger_never_hears_a_peer_that_speaks(
+    packets: list[tuple[tuple[str, int], float]],
+) -> None:
+    """Once the peer was heard, or while its time has not run out, nobody else is heard."""
+    leg = session()
+    leg.set_remote(remote(), 0.0)
+    now, heard = 0.0, False
+    for number, (source, pause) in enumerate(packets):
+        now += pause
+        taken = leg.receive(audio(sequence=number), source, now) is not None
+        named = source[0] in {SDP[0], NATTED[0]}
+        if named and not heard:
+            assert taken
+        heard = heard or (named and taken)
+        if heard or now < LATCH_PATIENCE:
+            assert not (taken and source[0] == STRANGER[0])
+            assert leg.destination is not None
+            assert leg.destination[0] != STRANGER[0]
 
 
 def test_a_stranger_after_that_is_dropped_and_counted(leg: Session) -> None:
@@ -74,7 +118,7 @@ def test_a_stranger_after_that_is_dropped_and_counted(leg: Session) -> None:
     ],
 )
 def test_nothing_else_latches(leg: Session, data: bytes, counter: str) -> None:
-    assert leg.receive(data, STRANGER, 1.0) is None
+    assert leg.receive(data, NATTED, 1.0) is None
     assert (leg.source, leg.destination) == (None, SDP)
     assert getattr(leg, counter) == 1
 
@@ -126,9 +170,10 @@ def test_behind_a_nat_the_old_source_is_taken_back_in_the_end(leg: Session) -> N
 
 def test_audio_that_overtakes_its_description_is_heard_before_and_after(leg: Session) -> None:
     moved = ("192.0.2.50", 9000)
-    assert leg.receive(audio(), moved, 1.0) is not None  # latches: nobody else was heard yet
-    leg.set_remote(remote(moved), 1.01)
-    assert leg.receive(audio(sequence=2), moved, 1.02) is not None
+    overtook = LATCH_PATIENCE + 1.0
+    assert leg.receive(audio(), moved, overtook) is not None  # nobody else was heard yet
+    leg.set_remote(remote(moved), overtook + 0.01)
+    assert leg.receive(audio(sequence=2), moved, overtook + 0.02) is not None
     assert (leg.source, leg.destination, leg.strangers) == (moved, moved, 0)
 
 
