@@ -11,11 +11,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from agents.presence import Input
-from eventbus.catalogue import ServiceStatus
+from eventbus.catalogue import CallHelp, ServiceStatus
 from tests.support.browser import Window, chromium, window
 from tests.support.waiting import until
 from tests.web.fakes import PASSWORD, Clock
 from tests.web.house import House
+from tickets.help.knowledge import Entry
 from web.server import WebServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -305,3 +306,65 @@ async def test_the_api_is_documented_without_anybodys_cdn(opened: Window, served
     await page.goto(f"http://{served[0]}:{served[1]}/api/docs")
     await expect(page.get_by_test_id("operation").first).to_contain_text("/api/v1/session")
     assert {url.split("/")[2] for url in asked} == {f"{served[0]}:{served[1]}"}
+
+
+async def test_help_is_shown_quoted_and_the_ticket_answered_on_line(
+    opened: Window, house: House
+) -> None:
+    page = opened.page
+    await house.library.put(
+        Entry(
+            id="laji",
+            title="生活垃圾清运",
+            category="市容管理",
+            source="管理办法第十八条",
+            body="生活垃圾日产日清。",
+        ),
+        who="9001",
+    )
+    await sign_in(page)
+    await page.get_by_test_id("ready").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    house.bus.publish(
+        CallHelp(
+            at=1.0,
+            agent_id="1001",
+            call_id="c1",
+            ticket_id=ticket_id,
+            topic="垃圾与环境卫生",
+            questions=("有多久没有清理了？",),
+            knowledge=(
+                {
+                    "id": "laji",
+                    "version": 1,
+                    "title": "生活垃圾清运",
+                    "category": "市容管理",
+                    "source": "管理办法第十八条",
+                    "snippet": "日产日清",
+                    "experts": [{"id": "x", "name": "值班员", "unit": "城管局", "phone": "12319"}],
+                },
+            ),
+            similar=(),
+            summary=("垃圾没人清。",),
+        )
+    )
+    await expect(page.get_by_test_id("help-topic")).to_have_text("垃圾与环境卫生")
+    await expect(page.get_by_test_id("help-questions")).to_contain_text("有多久没有清理了？")
+    await expect(page.get_by_test_id("help-entry")).to_contain_text("12319")
+    await expect(page.get_by_test_id("help-summary")).to_contain_text("垃圾没人清。")
+    await page.get_by_test_id("quote").click()
+    await expect(page.get_by_test_id("field-content")).to_have_value(re.compile("第1版"))
+    house.calls.end("c1")
+    await page.get_by_test_id("submit").click()
+    await page.get_by_test_id("answer-on-line").click()
+    await page.get_by_test_id("step-note").fill("已告知明早清运")
+    await page.get_by_test_id("step-send").click()
+    await expect(page.get_by_test_id("ticket-status")).to_have_text("在线办结")
+    await expect(page.get_by_test_id("answer-on-line")).to_be_hidden()
+    steps = await house.calls.steps(ticket_id)
+    assert [(step["action"], step["note"]) for step in steps] == [
+        ("submit", ""),
+        ("answer", "已告知明早清运"),
+    ]

@@ -77,6 +77,12 @@ export const api = {
   ticket: (ticketId) => request("GET", `/tickets/${segment(ticketId)}`),
   /** @param {string} ticketId @param {Record<string, unknown>} fields */
   correct: (ticketId, fields) => request("PATCH", `/tickets/${segment(ticketId)}`, { fields }),
+  /** @param {string} callId */
+  help: (callId) => request("GET", `/calls/${segment(callId)}/help`),
+  /** @param {string} ticketId @param {{entry_id: string, version: number}} entry */
+  quote: (ticketId, entry) => request("POST", `/tickets/${segment(ticketId)}/quote`, entry),
+  /** @param {string} ticketId @param {{action: string, note: string, unit: string | null}} step */
+  step: (ticketId, step) => request("POST", `/tickets/${segment(ticketId)}/steps`, step),
   /** @param {string} ticketId */
   submit: (ticketId) => request("POST", `/tickets/${segment(ticketId)}/submit`),
 };

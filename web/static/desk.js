@@ -4,8 +4,10 @@
 import { api, ApiError } from "./api.js";
 import { Feed } from "./feed.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
+import { HelpPanel } from "./help.js";
 import { has, t } from "./i18n.js";
 import { byId, make, setText } from "./page.js";
+import { Steps } from "./steps.js";
 import { initialState, listedTickets, reduce, shownTicket } from "./state.js";
 import { TicketForm } from "./ticket_form.js";
 import { clock, Transcript } from "./transcript.js";
@@ -35,6 +37,10 @@ export class Desk {
       onSaved: (ticket) => this.dispatch({ event: "corrected", ticket }),
       onStatus: (key) => this.showSaveState(key),
       onPlay: (passage) => this.play(passage),
+    });
+    this.help = new HelpPanel({ onQuote: (entry) => this.attempt(() => this.quote(entry)) });
+    this.steps = new Steps({
+      take: (ticketId, step) => this.attempt(() => this.takeStep(ticketId, step)),
     });
     this.feed = new Feed({
       onEvent: (event) => this.onEvent(event),
@@ -80,6 +86,12 @@ export class Desk {
       this.form.send(); // what was typed while it was away
       this.openLinked();
       this.attempt(async () => this.form.setCategories((await api.categories()).map(nameOf)));
+      const { call } = this.state;
+      if (call?.state === "talking") {
+        this.attempt(async () =>
+          this.dispatch({ event: "help", help: await api.help(call.call_id) }),
+        );
+      }
     }
     if (event.agent_id !== this.state.agent?.id) return;
     if (event.event === "agent.presence" && event.state === "wrap_up") {
@@ -197,6 +209,19 @@ export class Desk {
     this.dispatch({ event: "submitted", ticket: await api.submit(ticket.id) });
   }
 
+  /** @param {import("./help.js").Entry} entry */
+  async quote(entry) {
+    const { ticket } = this.state;
+    if (!ticket || !(await this.form.flush())) return;
+    const changed = await api.quote(ticket.id, { entry_id: entry.id, version: entry.version });
+    this.dispatch({ event: "corrected", ticket: changed });
+  }
+
+  /** @param {string} ticketId @param {{action: string, note: string, unit: string | null}} step */
+  async takeStep(ticketId, step) {
+    this.dispatch({ event: "submitted", ticket: await api.step(ticketId, step) });
+  }
+
   /** @param {string} ticketId */
   async open(ticketId) {
     if (ticketId === this.state.ticket?.id) {
@@ -239,6 +264,7 @@ export class Desk {
     this.drawCall();
     this.drawTranscript();
     this.drawTicket();
+    this.drawHelp();
     this.drawList();
     this.tick();
   }
@@ -297,8 +323,19 @@ export class Desk {
     byId("ticket-actions").hidden = !ticket;
     const submit = /** @type {HTMLButtonElement} */ (byId("submit"));
     submit.disabled = !draft || !mine || live || !connected;
-    setText(byId("submit-hint"), live ? t("submit_after_call") : draft ? "" : t("submitted"));
+    submit.hidden = Boolean(ticket) && !draft;
+    this.steps.show(ticket, mine && connected);
+    const done = ticket?.status === "submitted" ? t("submitted") : "";
+    setText(byId("submit-hint"), live ? t("submit_after_call") : done);
     byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
+  }
+
+  drawHelp() {
+    const { help, opened, ticket, connected } = this.state;
+    const shown = opened ? null : help;
+    setText(byId("help-topic"), shown?.topic ?? "");
+    byId("help-topic").hidden = !shown?.topic;
+    this.help.show(shown, ticket?.status === "draft" && connected);
   }
 
   drawList() {

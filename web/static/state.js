@@ -27,6 +27,7 @@
  * @property {Record<string, {status: string, detail: string | null}>} services
  * @property {Ticket[]} today
  * @property {Opened | null} opened
+ * @property {import("./help.js").Help | null} help for the current call, or the last one
  */
 
 /** @returns {State} */
@@ -43,6 +44,7 @@ export function initialState() {
     services: {},
     today: [],
     opened: null,
+    help: null,
   };
 }
 
@@ -152,8 +154,13 @@ const CHANGES = {
           },
           finals: [],
           partials: {},
+          help: null,
         }),
   }),
+  "call.help": (state, event) =>
+    state.ticket?.id === event.ticket_id ? { ...state, help: event } : state,
+  "ticket.step": (state, event) =>
+    onTicket(state, event.ticket_id, (ticket) => ({ ...ticket, status: event.status })),
   "call.ended": (state, event) =>
     state.call?.call_id === event.call_id
       ? { ...state, call: { ...state.call, state: "ended", ended_at: event.at }, partials: {} }
@@ -226,7 +233,7 @@ function byAgent(ticket) {
 /**
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
- *   submitted, filled, open, back
+ *   submitted, help, filled, open, back
  * @param {number} now Unix seconds, our clock
  * @returns {State}
  */
@@ -247,6 +254,8 @@ export function reduce(state, event, now) {
       }));
     case "submitted": // the answer to the submission
       return onTicket(state, event.ticket.id, () => event.ticket);
+    case "help": // fetched after a snapshot; what the feed told meanwhile is newer
+      return state.help ? state : { ...state, help: event.help };
     case "filled": // fetched after the answer: events that came meanwhile are newer
       return onTicket(state, event.ticket.id, (ticket) => ({
         ...event.ticket,
