@@ -13,6 +13,7 @@ from calls.call_events import (
     CallInput,
     CancelAsked,
     CompleteAsked,
+    MergeAsked,
     SwapAsked,
     TransferAsked,
     TransferMode,
@@ -32,6 +33,7 @@ _STEPS: dict[str, CallInput] = {
     "complete": CompleteAsked(),
     "cancel": CancelAsked(),
     "swap": SwapAsked(),
+    "merge": MergeAsked(),
 }
 _REFUSALS = {"target_not_ready": 480, "target_closed": 480, "unknown_target": 404}
 
@@ -104,7 +106,7 @@ class AgentCalls:
 
     @staticmethod
     def step(owner: CallOwner, step: str) -> None:
-        """Take a step of a transfer: complete, cancel or swap.
+        """Take a step of a transfer: complete, cancel, swap or merge.
 
         Raises:
             TransferError: it cannot be; nothing was changed.

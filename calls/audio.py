@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from calls.hearing import CALLER, Hearing, as_pairs
+from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
 from telephony.media_commands import MediaCommands, MediaError
 from telephony.sip.offer_answer import (
     AudioFormat,
@@ -62,6 +62,7 @@ class CallAudio:
         self._signalled_from: dict[str, str] = {}
         self._ids = count(1)
         self._bridged: set[tuple[str, str]] = set()  # sessions
+        self._mixed = False
         self._recording: str | None = None
         self._parts = 0
 
@@ -171,14 +172,21 @@ class CallAudio:
         )
 
     async def hear(self, hearing: Hearing) -> None:
-        """Let exactly these hear each other.
+        """Let exactly these hear each other: relayed where that will do, mixed where it will not.
 
         Raises:
             MediaError: the media process is away or refused.
-            calls.hearing.NeedsMixer: it cannot be done by relaying.
         """
+        try:
+            pairs = as_pairs(hearing)
+        except NeedsMixer:
+            await self._mix(hearing)
+            return
+        if self._mixed:
+            self._mixed = False
+            await self._media.matrix(self._call_id, {})
         wanted = set()
-        for one, other in as_pairs(hearing):
+        for one, other in pairs:
             first, second = self.session(one), self.session(other)
             if first is not None and second is not None:
                 wanted.add((min(first, second), max(first, second)))
@@ -190,6 +198,17 @@ class CallAudio:
         for pair in sorted(wanted - self._bridged):
             await self._media.bridge(*pair)
             self._bridged.add(pair)
+
+    async def _mix(self, hearing: Hearing) -> None:
+        rows: dict[str, dict[str, float]] = {}
+        for speaker, listener in sorted(hearing):
+            heard, hears = self.session(speaker), self.session(listener)
+            if heard is not None and hears is not None:
+                rows.setdefault(hears, {})[heard] = 1.0
+                rows.setdefault(heard, {})
+        await self._media.matrix(self._call_id, rows)
+        self._mixed = True
+        self._bridged.clear()  # who is in the matrix is in no other bridge
 
     # -- recording ---------------------------------------------------------------------------------
 
@@ -248,6 +267,7 @@ class CallAudio:
         """Forget the sessions: the media process died with them."""
         self._sessions.clear()
         self._bridged.clear()
+        self._mixed = False
 
 
 def _in_order(first: str) -> tuple[AudioFormat, ...]:

@@ -39,6 +39,7 @@ from calls.call_events import (
     HangUpLeg,
     Hear,
     MediaFailed,
+    MergeAsked,
     PartyAnswered,
     PartyEnded,
     PhoneReplaced,
@@ -106,6 +107,7 @@ class _Transfer:
     via: str | None = None
     party: Party | None = None  # the target, once it has answered a consultation
     swapped: bool = False
+    merged: bool = False
     told_ringing: bool = False
 
 
@@ -187,11 +189,11 @@ class Call:
 
     @property
     def transfer_stage(self) -> TransferStage | None:
-        """How far the transfer is: started, ringing or joined."""
+        """How far the transfer is: started, ringing, joined or merged."""
         if self._transfer is None:
             return None
         if self._transfer.party is not None:
-            return "joined"
+            return "merged" if self._transfer.merged else "joined"
         return "ringing" if self._transfer.told_ringing else "started"
 
     @property
@@ -243,15 +245,9 @@ class Call:
         target = transfer.party.leg if transfer.party else transfer.search.connecting
         if holder is None:
             return circle(CALLER, target) if target is not None else NOBODY
-        with_caller = circle(CALLER, holder.leg)
         if transfer.mode == "blind":
-            return with_caller if target is None else circle(CALLER, target)
-        if transfer.via is not None:
-            # his phone keeps the two apart itself: each of its calls is a conversation of its own
-            return with_caller | (circle(transfer.via, target) if target else NOBODY)
-        if transfer.swapped:
-            return with_caller
-        return circle(holder.leg, target) if target is not None else NOBODY
+            return circle(CALLER, holder.leg if target is None else target)
+        return _consulting(transfer, holder.leg, target)
 
     # -- inputs ------------------------------------------------------------------------------------
 
@@ -281,7 +277,7 @@ class Call:
             effects.append(Hear(hearing))
         return effects
 
-    def _take(  # noqa: C901, PLR0911 - one arm per input, nothing else
+    def _take(  # noqa: C901, PLR0911, PLR0912 - one arm per input, nothing else
         self, event: CallInput, now: float
     ) -> list[CallEffect]:
         match event:
@@ -302,6 +298,8 @@ class Call:
                 return self._on_cancel_asked(now)
             case SwapAsked():
                 return self._on_swap_asked()
+            case MergeAsked():
+                return self._on_merge_asked()
             case PhoneReplaced():
                 return self._on_phone_replaced(event)
             case PartyEnded(leg) if leg in self._present():
@@ -435,8 +433,18 @@ class Call:
         transfer = self._underway()
         if transfer.party is None or transfer.via is not None:
             raise TransferError("not_consulting")
-        transfer.swapped = not transfer.swapped
+        # Out of a three-way conversation it leads to the target alone.
+        transfer.swapped, transfer.merged = not (transfer.swapped or transfer.merged), False
         return []
+
+    def _on_merge_asked(self) -> list[CallEffect]:
+        transfer = self._underway()
+        if transfer.party is None or transfer.via is not None:
+            raise TransferError("not_consulting")
+        if transfer.merged:
+            return []
+        transfer.swapped, transfer.merged = False, True
+        return [self._step("merged", transfer)]
 
     def _underway(self) -> _Transfer:
         if self._transfer is None or self.ended_at is not None:
@@ -580,6 +588,19 @@ class Call:
         else:
             self.outcome = "abandoned" if self.answered_at is None else "answered"
         return [*effects, HangUpCaller(status), Finish()]
+
+
+def _consulting(transfer: _Transfer, agent: str, target: str | None) -> Hearing:
+    """Return who hears whom while an agent consults; ``target`` is None until it answers."""
+    with_caller = circle(CALLER, agent)
+    if transfer.via is not None:
+        # his phone keeps the two apart itself: each of its calls is a conversation of its own
+        return with_caller | (circle(transfer.via, target) if target is not None else NOBODY)
+    if transfer.swapped:
+        return with_caller
+    if target is None:
+        return NOBODY
+    return circle(CALLER, agent, target) if transfer.merged else circle(agent, target)
 
 
 def _undone(event: CallInput) -> list[CallEffect]:

@@ -10,7 +10,9 @@ from calls.targets import Target
 OfferOutcome = Literal["missed", "refused", "busy", "unreachable", "cancelled"]
 EndedBy = Literal["citizen", "agent", "partner", "system"]
 TransferMode = Literal["blind", "consult"]
-TransferStage = Literal["started", "ringing", "joined", "completed", "cancelled", "failed"]
+TransferStage = Literal[
+    "started", "ringing", "joined", "merged", "completed", "cancelled", "failed"
+]
 
 # -- inputs ----------------------------------------------------------------------------------------
 
@@ -165,6 +167,11 @@ class SwapAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeAsked:
+    """The consulting agent brings all three together."""
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneReplaced:
     """A party goes on at another of his phones (RFC 3891): ``new`` stands where ``old`` stood."""
 
@@ -196,6 +203,7 @@ CallInput = (
     | CompleteAsked
     | CancelAsked
     | SwapAsked
+    | MergeAsked
     | PhoneReplaced
     | DeadlinePassed
 )

@@ -1,8 +1,7 @@
 """Who hears whom in a call, as a value: the rows of a bridge's matrix.
 
-Transfer, three-way, listening in and whispering all are such a matrix. What of it the media process
-can do is another question, asked in one place (`as_pairs`): today it relays two parties to each
-other, and mixes no three.
+Transfer, three-way, listening in and whispering all are such a matrix. Where two hear each other
+and nobody else, their packets are relayed as they are; anything more is mixed (`as_pairs` tells).
 """
 
 from itertools import permutations

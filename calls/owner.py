@@ -58,7 +58,7 @@ from calls.call_events import (
 )
 from calls.conversation import Conversation, Side
 from calls.errors import TransferError
-from calls.hearing import CALLER, Hearing, NeedsMixer
+from calls.hearing import CALLER, Hearing
 from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
 from calls.ports import PlaceCall
@@ -501,7 +501,7 @@ class CallOwner:
             await self.audio.answered(effect.leg, self._answers[effect.leg])
             answers = await self._admit(effect.hearing)
             await self.audio.hear(effect.hearing)
-        except (MediaError, SdpError, NeedsMixer) as error:
+        except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=self.call_id, error=str(error))
             if self.call.connecting(effect.leg):
                 self.feed(MediaFailed(effect.leg))
@@ -530,7 +530,7 @@ class CallOwner:
     async def _hear(self, hearing: Hearing) -> None:
         try:
             await self.audio.hear(hearing)
-        except (MediaError, NeedsMixer) as error:
+        except MediaError as error:
             log.warning("not_bridged", call_id=self.call_id, error=str(error))
         await self._listen()
 

@@ -412,7 +412,7 @@ class CallService:
         await self.agents.transfer(owner, target, mode, agent_id=agent_id, reason=reason)
 
     async def transfer_step(self, call_id: str, step: str) -> None:
-        """Take a step of a transfer: complete, cancel or swap.
+        """Take a step of a transfer: complete, cancel, swap or merge.
 
         Raises:
             UnknownCall: there is no live call with this id.

@@ -101,7 +101,8 @@ class CallAnswered(Event):
 class CallTransfer(Event):
     """How a transfer goes; the event is the agent's who asked for it.
 
-    stage: started, ringing, joined (a consultation was answered), completed, cancelled, failed.
+    stage: started, ringing, joined (a consultation was answered), merged (all three talk),
+    completed, cancelled, failed.
     target: agent:1002, line:12345, partner:110, or number.
     """
 

@@ -86,7 +86,7 @@ _FIELDS: Mapping[str, str] = {
     "waited": "seconds from arrival to answer",
     "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
     "mode": "`blind` (the agent leaves when the target answers) or `consult` (he asks it first)",
-    "stage": "`started`, `ringing`, `joined`, `completed`, `cancelled` or `failed`",
+    "stage": "`started`, `ringing`, `joined`, `merged`, `completed`, `cancelled` or `failed`",
     "target": "`agent:1002`, `line:12345`, `partner:110`, or `number` for any other",
     "transferred_by": "the agent who transfers the call, or asks about it; null otherwise",
     "call.transfer:outcome": (

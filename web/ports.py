@@ -143,7 +143,7 @@ class Calls(Protocol):
         """Begin a transfer; raise ``UnknownCall`` or ``TransferError``."""
 
     async def transfer_step(self, call_id: str, step: str) -> None:
-        """Complete, cancel or swap; raise ``UnknownCall`` or ``TransferError``."""
+        """Complete, cancel, swap or merge; raise ``UnknownCall`` or ``TransferError``."""
 
     def partners(self) -> list[dict[str, Any]]:
         """Return the directory: id, name, numbers, open."""

@@ -49,8 +49,9 @@ async def transfer(call_id: CallId, body: TransferIn, who: Asker, served: Served
 
     How it goes is told by `call.transfer` events. `blind`: citizen and agent go on talking until
     the target answers, then the agent is out. `consult`: the citizen waits while the agent talks
-    with the target; then `complete`, `cancel` or `swap`. A target that does not answer leaves the
-    citizen with the agent, or, when he has gone, puts the call back into the queue before others.
+    with the target; then `merge`, `complete`, `cancel` or `swap`. A target that does not answer
+    leaves the citizen with the agent, or, when he has gone, puts the call back into the queue
+    before others.
     """
     _own(served, who, call_id)
     await served.calls.transfer(
@@ -60,17 +61,22 @@ async def transfer(call_id: CallId, body: TransferIn, who: Asker, served: Served
 
 @router.post(
     "/calls/{call_id}/transfer/{step}",
-    summary="Complete, cancel or swap",
+    summary="Complete, cancel, swap or merge",
     status_code=HTTPStatus.NO_CONTENT,
     responses=_REFUSED,
 )
 async def transfer_step(
-    call_id: CallId, step: Literal["complete", "cancel", "swap"], who: Asker, served: Served
+    call_id: CallId,
+    step: Literal["complete", "cancel", "swap", "merge"],
+    who: Asker,
+    served: Served,
 ) -> None:
     """Take a step of a transfer.
 
     `complete`: leave citizen and target to each other, as soon as the target has answered.
     `cancel`: be with the citizen again; the target goes. `swap`: talk with the other of the two.
+    `merge`: all three talk; then `complete` leaves the two to each other, `cancel` lets the target
+    go, `swap` puts the citizen on hold again.
     """
     _own(served, who, call_id)
     await served.calls.transfer_step(call_id, step)

@@ -308,7 +308,7 @@ class LiveCallOut(BaseModel):
     """A call in progress.
 
     ``direction`` is outbound for an agent's own call. While it is being transferred,
-    ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing or joined.
+    ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing, joined or merged.
     """
 
     model_config = ConfigDict(from_attributes=True)

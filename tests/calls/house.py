@@ -145,6 +145,7 @@ class StandInMedia:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.recordings: dict[str, Path] = {}
         self.bridges: set[tuple[str, str]] = set()
+        self.matrices: dict[str, dict[str, set[str]]] = {}
         self.forks: dict[str, object] = {}
         self.refuses: dict[str, str] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -181,6 +182,11 @@ class StandInMedia:
         both = {first, second}
         self.bridges = {pair for pair in self.bridges if both.isdisjoint(pair)}
         self.bridges.add((first, second))
+
+    async def matrix(self, bridge: str, hears: Mapping[str, Mapping[str, float]]) -> None:
+        await self._ask("matrix", *hears)
+        self.bridges = {pair for pair in self.bridges if set(hears).isdisjoint(pair)}
+        self.matrices[bridge] = {name: set(row) for name, row in hears.items()}
 
     async def unbridge(self, session: str) -> None:
         await self._ask("unbridge", session)

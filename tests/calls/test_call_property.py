@@ -31,6 +31,7 @@ from calls.call_events import (
     LeaseConfirmed,
     LeaseLost,
     MediaFailed,
+    MergeAsked,
     OfferFailed,
     OfferRefused,
     PartyAnswered,
@@ -55,6 +56,7 @@ STEPS: dict[str, CallInput] = {
     "complete": CompleteAsked(),
     "cancel": CancelAsked(),
     "swap": SwapAsked(),
+    "merge": MergeAsked(),
 }
 
 
@@ -191,7 +193,8 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.call.transferring)
     @rule(step=st.sampled_from(sorted(STEPS)))
     def a_step_is_asked_for(self, step: str) -> None:
-        if step == "swap" and (self.call.transfer_stage != "joined" or self.call.via is not None):
+        together = self.call.transfer_stage in {"joined", "merged"} and self.call.via is None
+        if step in {"swap", "merge"} and not together:
             with pytest.raises(TransferError, match="not consulting"):
                 self.feed(STEPS[step])
         else:
@@ -249,7 +252,8 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "call") or self.call.state is not CallState.TALKING:
             return
         assert self.hearing is not None
-        as_pairs(self.hearing)
+        if self.call.transfer_stage != "merged":
+            as_pairs(self.hearing)
         parties = {party for pair in self.hearing for party in pair} - {CALLER}
         assert parties <= self.live_legs
         holder = self.call.holder

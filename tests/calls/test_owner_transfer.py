@@ -179,6 +179,30 @@ async def test_a_consultation_is_not_heard_by_the_citizen_nor_by_the_recogniser(
     await house.nothing_is_left()
 
 
+async def test_three_talk_and_the_agent_leaves_the_two(house: House) -> None:
+    talk = await scene(house)
+    await talk.asks("partner:110", "consult")
+    police = await house.phone(1)
+    police.pick_up()
+    await talk.told("joined")
+    await talk.steps("merge")
+    sessions = {f"{talk.call_id}.{name}" for name in ("caller", AGENT, POLICE)}
+
+    async def mixed() -> bool:
+        matrix = house.media.matrices.get(talk.call_id, {})
+        return matrix == {session: sessions - {session} for session in sessions}
+
+    await until(mixed, seconds=3, every=0.001)
+    assert not house.media.bridges
+    assert house.media.forks[f"{talk.call_id}.{AGENT}"] is not None
+    await talk.steps("complete")
+    await talk.hears("caller", POLICE)
+    assert house.media.matrices[talk.call_id] == {}
+    talk.citizen.end()
+    await house.record()
+    await house.nothing_is_left()
+
+
 async def test_a_partner_who_is_busy_is_called_at_his_next_number(house: House) -> None:
     talk = await scene(house)
     await talk.asks("110")

@@ -26,6 +26,7 @@ from calls.call_events import (
     Hear,
     LeaseConfirmed,
     MediaFailed,
+    MergeAsked,
     PartyAnswered,
     PartyEnded,
     PartyRang,
@@ -40,7 +41,7 @@ from calls.call_events import (
     TransferStep,
 )
 from calls.errors import TransferError
-from calls.hearing import NOBODY, NeedsMixer, as_pairs, circle
+from calls.hearing import NOBODY, Hearing, NeedsMixer, as_pairs, circle
 from calls.party import Summons
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target, name_of
 
@@ -237,6 +238,28 @@ def test_swapped_and_back() -> None:
     assert call.handle(SwapAsked(), 6.0) == [Hear(CONSULTING)]
 
 
+def test_all_three_and_out_again() -> None:
+    call = consulting()
+    three = circle("caller", A, FIRST)
+    assert call.handle(MergeAsked(), 5.0) == [step("merged", "consult"), Hear(three)]
+    assert call.handle(MergeAsked(), 5.1) == []
+    assert (call.transfer_stage, call.caller_hears(A)) == ("merged", True)
+    assert call.handle(SwapAsked(), 6.0) == [Hear(CONSULTING)]
+    call.handle(MergeAsked(), 7.0)
+    assert call.handle(CancelAsked(), 8.0)[-1] == Hear(WITH_A)
+
+
+@pytest.mark.parametrize(
+    "leaves, after",
+    [(CompleteAsked(), WITH_TARGET), (PartyEnded(A), WITH_TARGET), (PartyEnded(FIRST), WITH_A)],
+)
+def test_any_of_three_may_leave_and_the_other_two_go_on(leaves: CallInput, after: Hearing) -> None:
+    call = consulting()
+    call.handle(MergeAsked(), 5.0)
+    assert call.handle(leaves, 6.0)[-1] == Hear(after)
+    assert call.state is CallState.TALKING
+
+
 def test_the_target_hangs_up_during_the_consultation() -> None:
     call = consulting()
     assert call.handle(PartyEnded(FIRST), 5.0) == [
@@ -413,6 +436,8 @@ def test_nobody_answers_an_agents_call() -> None:
         ((), SwapAsked(), "no_transfer"),
         ((asked("blind"),), asked("blind"), "transfer_under_way"),
         ((asked("consult"),), SwapAsked(), "not_consulting"),
+        ((asked("consult"),), MergeAsked(), "not_consulting"),
+        ((), MergeAsked(), "no_transfer"),
         ((CallerEnded(),), asked("blind"), "not_talking"),
         ((CallerEnded(),), CancelAsked(), "no_transfer"),
     ],

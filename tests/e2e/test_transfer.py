@@ -153,11 +153,21 @@ async def test_a_colleague_is_asked_and_takes_over(place: Place, tmp_path: Path)
         await until(joined)
         await colleague.wait_heard(1.5)
         hears(colleague, AGENT, CITIZEN)  # the citizen is on hold
+        await talk.api.send("POST", f"{path}/merge")
+        await colleague.wait_heard(4.0)
+        await talk.citizen.wait_heard(4.0)
+        for phone, first, second in (
+            (colleague, AGENT, CITIZEN),
+            (talk.citizen, AGENT, COLLEAGUE),
+            (talk.agent, CITIZEN, COLLEAGUE),
+        ):
+            heard = last(phone, 0.5)
+            assert min(tone_level(heard, tone) for tone in (first, second)) > LOUD
         await talk.api.send("POST", f"{path}/complete")
         await talk.agent.wait_event("CALL_CLOSED")
         await until_state(talk.api, "wrap_up")
         await until_state(other, "talking")
-        await colleague.wait_heard(4.0)
+        await colleague.wait_heard(7.0)
         await talk.citizen.hang_up()
         await colleague.wait_event("CALL_CLOSED")
         hears(colleague, CITIZEN, AGENT)
@@ -166,8 +176,8 @@ async def test_a_colleague_is_asked_and_takes_over(place: Place, tmp_path: Path)
         assert record["agent_id"] == "1002"
         ticket = await other.get(f"/tickets/{record['ticket_id']}")
         assert ticket["agent_id"] == "1002"
-        second = await other.client.get(f"/calls/{talk.call_id}/recording", params={"part": 2})
-        assert second.status_code == 200
+        part = await other.client.get(f"/calls/{talk.call_id}/recording", params={"part": 2})
+        assert part.status_code == 200
     await until_nothing_is_left(place.node)
 
 

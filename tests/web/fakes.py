@@ -409,7 +409,7 @@ class FakeCalls:
         if view.transfer_to is None:
             raise TransferError("no_transfer")
         self.asked.append((call_id, step))
-        if step != "swap":
+        if step in {"complete", "cancel"}:
             self._live[call_id] = replace(view, transfer_to=None, transfer_stage=None)
 
     def partners(self) -> list[dict[str, Any]]:
