@@ -280,7 +280,7 @@ async def overload(
 
 def _repeat(speeches: Sequence[np.ndarray], first: int, seconds: float) -> np.ndarray:
     pieces, length, turn = [], 0, first
-    while length + len(speeches[turn % len(speeches)]) < seconds * RATE:
+    while not pieces or length + len(speeches[turn % len(speeches)]) < seconds * RATE:
         pieces += [speeches[turn % len(speeches)], silence(0.4, turn)]
         length += len(pieces[-2]) + len(pieces[-1])
         turn += 1
@@ -289,7 +289,7 @@ def _repeat(speeches: Sequence[np.ndarray], first: int, seconds: float) -> np.nd
 
 def _said(speeches: Sequence[np.ndarray], texts: Sequence[str], first: int, seconds: float) -> str:
     length, turn, said = 0.0, first, ""
-    while length + len(speeches[turn % len(speeches)]) < seconds * RATE:
+    while not said or length + len(speeches[turn % len(speeches)]) < seconds * RATE:
         said += texts[turn % len(speeches)]
         length += len(speeches[turn % len(speeches)]) + round(0.4 * RATE)
         turn += 1
