@@ -439,6 +439,7 @@ class CallOwner:
                 display=self.line_name,
                 called=effect.agent_id,
                 on_event=partial(self._on_party_event, name),
+                hops=self.leg.hops_left,
             )
             self._join(name, leg)
         self.feed(PhonesCalled(effect.token, names))
@@ -459,6 +460,7 @@ class CallOwner:
                 on_event=partial(self._on_party_event, effect.leg),
                 trunks=effect.trunks,
                 headers=self._headers_for(effect),
+                hops=self.leg.hops_left,
             )
             self._join(effect.leg, leg)
         except (MediaError, SipError) as error:

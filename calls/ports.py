@@ -18,6 +18,7 @@ class PlaceCall(Protocol):
         on_event: Callable[[LegEvent], None],
         trunks: Sequence[str] = ...,
         headers: Mapping[str, str] = ...,
+        hops: int = ...,
     ) -> Leg:
         """Call a number; no event is told before this has returned.
 

@@ -323,4 +323,6 @@ class RedisBindings:
 
 def _read_binding(value: str | bytes) -> Binding:
     fields = json.loads(value)
-    return Binding(**{**fields, "received": tuple(fields["received"])})
+    return Binding(
+        **{**fields, "received": tuple(fields["received"]), "path": tuple(fields.get("path", ()))}
+    )

@@ -28,7 +28,7 @@ from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.initial_invite import initial_invite
 from telephony.sip.invite_usage import Attempt, Reply, write_reply
-from telephony.sip.message import make_response
+from telephony.sip.message import MAX_FORWARDS, make_response
 from telephony.sip.name_addr import (
     AddressError,
     host_port,
@@ -40,7 +40,7 @@ from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.refer import ReferError, replaces_of
 from telephony.sip.registrar import Limits
-from telephony.sip.screening import called_number, has_looped, objection
+from telephony.sip.screening import called_number, has_looped, hops_left, objection
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
 from telephony.transport.connection import ConnectionLimits
@@ -249,18 +249,20 @@ class SipGateway:
         called: str,
         on_event: Callable[[LegEvent], None],
         headers: Mapping[str, str] = MappingProxyType({}),
+        hops: int = MAX_FORWARDS,
     ) -> Leg:
         """Call a registered phone. No event fires before this has returned.
 
         Args:
             binding: the phone; every message goes to the address it registered from, over the
-                connection that it registered over.
+                connection that it registered over, or by the proxies that it registered through.
             sdp: our offer.
             caller: the number to show, None for an anonymous caller.
             display: the name to show with it.
             called: whom we call, for the To header.
             on_event: the leg's owner.
             headers: further headers of the INVITE; ValueError when they hold line breaks.
+            hops: how many it may take: ``hops_left`` of the leg that the call is made for.
         """
         request = self._new_invite(
             uri=binding.contact_uri,
@@ -270,11 +272,13 @@ class SipGateway:
             display=display,
             sdp=sdp,
             headers=tuple(headers.items()),
+            path=binding.path,
+            hops=hops,
         )
         machine = OutboundLeg(
             request,
             timers=self._timers,
-            pinned=True,
+            pinned=binding.hop.pinned,
             session=self._session,
             seed=secrets.randbits(_SEED_BITS),
         )
@@ -331,6 +335,7 @@ class SipGateway:
         display: str | None = None,
         trunks: Sequence[str] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
+        hops: int = MAX_FORWARDS,
     ) -> Leg:
         """Call a telephone number through a trunk; the next trunk is tried when one fails.
 
@@ -347,6 +352,7 @@ class SipGateway:
             display: the name to show.
             trunks: only these, by name; any when empty.
             headers: further headers of the INVITE; ValueError when they hold line breaks.
+            hops: how many it may take: ``hops_left`` of the leg that the call is made for.
 
         Raises:
             NoTrunk: none of them leads out, or all are at their limits.
@@ -370,6 +376,7 @@ class SipGateway:
                 call_id=call_id,
                 sdp=sdp,
                 headers=tuple(headers.items()),
+                hops=hops,
             )
             way = OutboundLeg(
                 next_invite(invite, place),
@@ -424,6 +431,8 @@ class SipGateway:
         sdp: str | None,
         display: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        path: tuple[str, ...] = (),
+        hops: int = MAX_FORWARDS,
     ) -> OutgoingRequest:
         return initial_invite(
             uri=uri,
@@ -436,6 +445,8 @@ class SipGateway:
             call_id=secrets.token_hex(_ID_BYTES * 2),
             sdp=sdp,
             headers=headers,
+            path=path,
+            hops=hops,
         )
 
     def _launch(
@@ -500,6 +511,8 @@ class SipGateway:
             self._reply(incoming, Reply(request, 481))
         elif has_looped(request, self._us):
             self._reply(incoming, Reply(request, 482))
+        elif request.method == "INVITE" and hops_left(request) < 0:
+            self._reply(incoming, Reply(request, 483))
         else:
             self._on_initial(incoming)
 
@@ -574,7 +587,12 @@ class SipGateway:
     async def _is_phone(self, account: str, incoming: IncomingRequest) -> bool:
         """Tell whether an INVITE comes from where the phone of its From is registered."""
         bindings = await self._bindings.lookup(account) if account else []
-        return any(binding.received == incoming.source for binding in bindings)
+        # a proxy has one port to be reached at, and sends over TCP from others
+        return any(
+            binding.received == incoming.source
+            or (binding.path and binding.received[0] == incoming.source[0])
+            for binding in bindings
+        )
 
     def _inbound(self, incoming: IncomingRequest, now: float) -> InboundLeg:
         return InboundLeg(
@@ -607,6 +625,7 @@ class SipGateway:
             direction="inbound",
             sip_call_id=request.headers.get("Call-ID")[0],
             caller=account,
+            hops_left=hops_left(request),
             called=user_of(request.uri) or "",
             account=account,
             replaces=self._book.find(replaces.dialog) if replaces else None,
@@ -639,6 +658,7 @@ class SipGateway:
             direction="inbound",
             sip_call_id=request.headers.get("Call-ID")[0],
             caller=identity.shown,
+            hops_left=hops_left(request),
             called=trunk.inbound.apply(called),
             identity=identity,
             forwardings=forwardings(request),

@@ -60,7 +60,7 @@ from telephony.sip.leg_events import (
     LegResumed,
     LegRinging,
 )
-from telephony.sip.message import FINAL, TRYING
+from telephony.sip.message import FINAL, MAX_FORWARDS, TRYING
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.via import Address
 
@@ -123,6 +123,7 @@ class Leg:
         caller: inbound: the number that may be shown; None when withheld. Outbound: the one shown.
         called: inbound: user part of the Request-URI; outbound: what was called.
         source: the peer's signalling address.
+        hops_left: inbound: how many hops a call that is made for this one may take (RFC 7332).
         trunk: the trunk that it came by, or goes by at the moment; None for a phone.
         identity: inbound: who calls, also when he withholds his number: for the record alone.
         forwardings: inbound: whom the call was meant for before, oldest first.
@@ -145,6 +146,7 @@ class Leg:
     replaces: "Leg | None" = field(default=None, repr=False)
     remote_sdp: str | None = field(default=None, repr=False)
     trunk: str | None = None
+    hops_left: int = MAX_FORWARDS
     on_event: Callable[[LegEvent], None] = _unowned
     machine: InboundLeg | OutboundLeg | HuntingLeg = field(repr=False)
     wire: LegWire = field(repr=False)

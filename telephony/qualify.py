@@ -14,12 +14,15 @@ from aiosipua import SipResponse
 from telephony.alarm import Alarm
 from telephony.bindings import Binding
 from telephony.endpoint import SipEndpoint
-from telephony.sip.dialog import OutgoingRequest
+from telephony.sip.dialog import OutgoingRequest, routed
 from telephony.sip.errors import TransactionFailure
 from telephony.sip.message import FINAL
 from telephony.sip.name_addr import sip_uri, without_headers
 
 _ID_BYTES = 8
+# What a proxy says of a phone that does not answer it: nobody did, or the way is gone (RFC 5626
+# §11.5), or, with Kamailio, nothing could be sent.
+_PROXY_HAS_NO_ANSWER = frozenset({408, 430, 477, 478})
 _SILENT = 2  # questions in a row without an answer, after which a phone is gone
 
 log = structlog.get_logger(__name__)
@@ -85,15 +88,17 @@ class Qualifier:
         phone = self._phones[key]
         binding = phone.binding
         hop = binding.hop
+        target, route = routed(without_headers(binding.contact_uri), binding.path)
         us = self._endpoint.reached_at(hop)[1]
         request = OutgoingRequest(
             method="OPTIONS",
-            uri=without_headers(binding.contact_uri),
+            uri=target,
             destination=hop,
             from_=f"<{sip_uri('hotline', us)}>;tag={secrets.token_hex(_ID_BYTES)}",
             to=f"<{sip_uri(binding.aor, us)}>",
             call_id=f"{secrets.token_hex(_ID_BYTES * 2)}@{us[0]}",
             cseq=1,
+            route=route,
             headers=(("Accept", "application/sdp"),),
         )
         message = request.to_message()
@@ -107,6 +112,9 @@ class Qualifier:
 
     def _answered(self, key: Key, phone: _Phone, response: SipResponse) -> None:
         if response.status_code < FINAL or self._phones.get(key) is not phone:
+            return
+        if phone.binding.path and response.status_code in _PROXY_HAS_NO_ANSWER:
+            self._failed(key, phone, "timeout")
             return
         # whatever it says, somebody is there
         phone.answered, phone.silent = True, 0

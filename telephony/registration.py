@@ -110,7 +110,8 @@ class RegistrationService:
 
     async def _save(self, aor: str, binding: Binding) -> None:
         await self._bindings.save(aor, binding)
-        if binding.hop.reliable:
+        # a proxy can be reached by another connection; a phone behind its NAT cannot
+        if binding.hop.reliable and binding.hop.pinned:
             self._on_flow.setdefault(binding.flow, {})[aor, binding.contact_uri] = None
             if not self._is_alive(binding.hop):  # it went while its user was authenticated
                 self.flow_lost(binding.hop)

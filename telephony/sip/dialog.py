@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 from aiosipua import SipMessage, SipRequest, SipResponse
 
 from telephony.sip.hop import Destination, next_hop
-from telephony.sip.message import cseq_of, tag_of
+from telephony.sip.message import MAX_FORWARDS, cseq_of, tag_of
 from telephony.sip.name_addr import (
     AddressError,
     NameAddr,
@@ -17,7 +17,6 @@ from telephony.sip.name_addr import (
 )
 
 SDP = "application/sdp"
-MAX_FORWARDS = "70"
 # what makes a dialog or refreshes its target, or a subscription in it (RFC 6665 §4.1.2.2)
 _REFRESHING = frozenset({"INVITE", "UPDATE", "NOTIFY"})
 
@@ -53,6 +52,7 @@ class OutgoingRequest:
         sdp: a session description to carry, or None.
         headers: further headers, in order.
         body: another body than a session description, or None.
+        max_forwards: how many more hops it may take (§8.1.1.6).
     """
 
     method: str
@@ -66,6 +66,7 @@ class OutgoingRequest:
     sdp: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
+    max_forwards: int = MAX_FORWARDS
 
     def to_message(self, *, contact: str | None = None) -> SipRequest:
         """Build the message; ``contact`` (a URI) goes into what makes or refreshes a dialog."""
@@ -73,7 +74,7 @@ class OutgoingRequest:
         put = message.headers.append
         for route in self.route:
             put("Route", route)
-        put("Max-Forwards", MAX_FORWARDS)
+        put("Max-Forwards", str(self.max_forwards))
         put("From", self.from_)
         put("To", self.to)
         put("Call-ID", self.call_id)
@@ -197,7 +198,7 @@ class Dialog:
     def _build(
         self, method: str, cseq: int, headers: Sequence[tuple[str, str]], body: Body | None = None
     ) -> OutgoingRequest:
-        uri, route = self._path()
+        uri, route = routed(self.remote_target, self.route_set)
         return OutgoingRequest(
             method=method,
             uri=uri,
@@ -210,18 +211,6 @@ class Dialog:
             headers=tuple(headers),
             body=body,
         )
-
-    def _path(self) -> tuple[str, tuple[str, ...]]:
-        """Return Request-URI and Route (§12.2.1.1)."""
-        if not self.route_set:
-            return self.remote_target, ()
-        first = _route_uri(self.route_set[0])
-        if _is_loose(first):
-            return self.remote_target, self.route_set
-        # A strict router: "the UAC MUST place the first URI from the route set into the
-        # Request-URI … the remainder … into the Route header … then place the remote target URI
-        # into the Route header field as the last value."
-        return first, (*self.route_set[1:], f"<{self.remote_target}>")
 
     def _next_hop(self, route: tuple[str, ...]) -> Destination:
         if route:
@@ -243,6 +232,19 @@ class Dialog:
     def refresh_target(self, message: SipMessage) -> None:
         """Take over the Contact of a target refresh, or of its 2xx (§12.2); no unusable one."""
         self.remote_target = _contact_or(message, self.remote_target)
+
+
+def routed(target: str, route_set: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return Request-URI and Route of a request to a target through proxies (§12.2.1.1)."""
+    if not route_set:
+        return target, ()
+    first = _route_uri(route_set[0])
+    if _is_loose(first):
+        return target, route_set
+    # A strict router: "the UAC MUST place the first URI from the route set into the Request-URI …
+    # the remainder … into the Route header … then place the remote target URI into the Route header
+    # field as the last value."
+    return first, (*route_set[1:], f"<{target}>")
 
 
 def header_address(message: SipMessage, name: str) -> NameAddr:

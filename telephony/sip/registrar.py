@@ -6,18 +6,19 @@ address they reach it at, and there is one realm.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiosipua import SipRequest, parse_uri
 
 from telephony.sip.dialog import header_address
-from telephony.sip.hop import Destination, Hop, Transport, as_hop
+from telephony.sip.hop import Destination, Hop, Transport, as_hop, hop_of
 from telephony.sip.message import cseq_of
 from telephony.sip.name_addr import AddressError, NameAddr, parse_name_addr, user_of
 from telephony.sip.via import DEFAULT_PORT, Address
 
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _REG_ID = re.compile(r"[1-9][0-9]{0,8}")
+MOST_PROXIES = 8  # in a Path; each is a header of every call
 _FOREVER = 2**32 - 1  # §20.19: "a decimal number … between 0 and (2**32)-1"
 
 
@@ -37,6 +38,7 @@ class Binding:
         transport: by which it came.
         flow: over which it came, as the node that took it numbers them.
         reg_id: which of the phone's flows that is (RFC 5626 §4.2), or None.
+        path: the proxies on the way to the phone, nearest first, as Route values (RFC 3327).
     """
 
     aor: str
@@ -50,11 +52,24 @@ class Binding:
     transport: Transport = "UDP"
     flow: int | None = None
     reg_id: int | None = None
+    path: tuple[str, ...] = ()
 
     @property
     def hop(self) -> Hop:
-        """The way to the phone; behind its NAT there is no other."""
-        return Hop(*self.received, self.transport, self.flow, pinned=True)
+        """The way to the phone; behind its NAT there is no other.
+
+        A phone behind a proxy is reached at the proxy's own port, over a new connection where the
+        old one is gone; but only at the host that the REGISTER came from, for a Path is nobody's
+        signed word.
+        """
+        came = Hop(*self.received, self.transport, self.flow, pinned=True)
+        proxy = (
+            hop_of(parse_name_addr(self.path[0]).uri, usual=came.transport) if self.path else None
+        )
+        if proxy is None or proxy.host != came.host:
+            return came
+        flow = came.flow if proxy.transport == came.transport else None
+        return proxy._replace(flow=flow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +146,33 @@ def register(
     try:
         if any(value.strip() == "*" for value in values):
             return _remove_all(request, bindings)
+        path = _path(request)
         asked = [
-            _read(value, request, aor=aor, received=received, now=now, limits=limits)
+            replace(
+                _read(value, request, aor=aor, received=received, now=now, limits=limits), path=path
+            )
             for value in values
         ]
         return _apply(request, asked, bindings, now, limits)
     except _Refused as refused:
         return refused.decision
-    except AddressError:
-        return Decision(400, "Malformed Contact")
+    except AddressError as error:
+        return Decision(400, str(error))
+
+
+def _path(request: SipRequest) -> tuple[str, ...]:
+    """Return the proxies that a REGISTER came through: the Route to the phone (RFC 3327 §5.3).
+
+    Raises:
+        AddressError: one is no SIP URI, or there are more than `MOST_PROXIES`.
+    """
+    path = tuple(request.headers.get("Path"))
+    if len(path) > MOST_PROXIES:
+        raise AddressError("Too long a Path")
+    for value in path:
+        if parse_name_addr(value).uri.partition(":")[0].lower() not in {"sip", "sips"}:
+            raise AddressError("Malformed Path")
+    return path
 
 
 def _remove_all(request: SipRequest, bindings: Sequence[Binding]) -> Decision:
@@ -215,9 +248,13 @@ def _apply(
     # RFC 5626 §6: the registrar says so when it will use the flows
     flows = any(binding.reg_id is not None for binding in saved.values())
     outbound = (("Require", "outbound"),) if flows and _lists(request, "outbound") else ()
+    # RFC 3327 §5.3: "the registrar … MUST … copy the Path … into the … 200"; to a phone that knows
+    # no Path it says nothing.
+    known = _lists(request, "path")
+    paths = tuple(("Path", value) for value in request.headers.get("Path")) if known else ()
     return Decision(
         200,
-        headers=contacts + outbound,
+        headers=contacts + outbound + paths,
         save=tuple(saved.values()),
         remove=tuple(removed),
     )

@@ -7,14 +7,15 @@ from aiosipua import SipRequest
 from telephony.sip.dialog import SDP, header_address, sdp_of
 from telephony.sip.identity import split_list
 from telephony.sip.invite_usage import ALLOW, SUPPORTED, Reply
-from telephony.sip.message import tag_of
+from telephony.sip.message import MAX_FORWARDS, tag_of
 from telephony.sip.name_addr import user_of
 from telephony.sip.via import Address, parse_via, sent_by
 
 METHODS = f"{ALLOW}, REGISTER"
 # the methods of IANA's registry that we have no use for
 _RECOGNIZED = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
-OUTBOUND = "outbound"  # RFC 5626 §11.1: of registrations
+OF_REGISTRATIONS = ("outbound", "path")  # RFC 5626 §11.1, RFC 3327 §5.1
+_COUNT_DIGITS = 3  # of Max-Forwards
 _SCHEMES = ("sip", "sips", "tel")
 _EVENT_METHODS = ("SUBSCRIBE", "NOTIFY", "PUBLISH")
 
@@ -30,7 +31,7 @@ def objection(request: SipRequest) -> Reply | None:  # noqa: PLR0911 - one line 
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         return Reply(request, 416)
     required = [name for value in request.headers.get("Require") for name in split_list(value)]
-    known = (*SUPPORTED, OUTBOUND) if request.method == "REGISTER" else SUPPORTED
+    known = (*SUPPORTED, *OF_REGISTRATIONS) if request.method == "REGISTER" else SUPPORTED
     unknown = [name for name in required if name.lower() not in known]
     if unknown:
         return Reply(request, 420, headers=tuple(("Unsupported", name) for name in unknown))
@@ -73,6 +74,19 @@ def has_looped(request: SipRequest, us: Collection[Address]) -> bool:
     """
     vias = (parse_via(value) for value in request.headers.get("Via"))
     return any(via is not None and sent_by(via) in us for via in vias)
+
+
+def hops_left(request: SipRequest) -> int:
+    """Return how many hops a call that is made for an incoming one may take; below 0: none.
+
+    RFC 7332 §4: a B2BUA copies Max-Forwards less one into what it sends for the request, and
+    refuses the request with 483 where that cannot be, "as if it were a proxy": in a loop of several
+    such agents no Via and no tag survives, but this count does.
+    """
+    value = (request.headers.get_first("Max-Forwards") or "").strip()
+    # §20.22: 0 to 255; whatever else is written there is taken for what we would write ourselves
+    readable = value.isascii() and value.isdigit() and len(value) <= _COUNT_DIGITS
+    return (min(int(value), MAX_FORWARDS) if readable else MAX_FORWARDS) - 1
 
 
 def called_number(request: SipRequest, account: str | None = None) -> str:

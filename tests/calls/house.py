@@ -69,6 +69,8 @@ class StandInLeg:
     forwardings: tuple[Forwarding, ...] = ()
     dialog_ids: tuple[DialogId, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    hops_left: int = 69
+    hops: int | None = None
 
     def ring(self) -> None:
         self.done.append("ring")
@@ -107,9 +109,15 @@ class StandInGateway:
         self.phones: list[StandInLeg] = []
 
     def invite(
-        self, _binding: Binding, *, sdp: str, on_event: Callable[[LegEvent], None], **_rest: object
+        self,
+        _binding: Binding,
+        *,
+        sdp: str,
+        on_event: Callable[[LegEvent], None],
+        hops: int,
+        **_rest: object,
     ) -> Leg:
-        leg = StandInLeg(offer=sdp, on_event=on_event)
+        leg = StandInLeg(offer=sdp, on_event=on_event, hops=hops)
         self.phones.append(leg)
         return cast("Leg", leg)
 
@@ -122,12 +130,13 @@ class StandInGateway:
         caller: str | None,
         trunks: Sequence[str] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
+        hops: int = 0,
     ) -> Leg:
         del trunks
         if number == "000":
             raise NoTrunk("no trunk leads out")
         leg = StandInLeg(
-            called=number, offer=sdp, on_event=on_event, caller=caller, headers=headers
+            called=number, offer=sdp, on_event=on_event, caller=caller, headers=headers, hops=hops
         )
         self.phones.append(leg)
         return cast("Leg", leg)

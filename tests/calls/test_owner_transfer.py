@@ -74,10 +74,11 @@ AGENT, POLICE = "agent.1", "p1-1"
 
 
 async def test_one_key_to_the_police(house: House) -> None:
-    talk = await scene(house)
+    talk = await scene(house, hops_left=17)
     await talk.asks("partner:110")
     police = await house.phone(1)
     assert (police.called, police.caller) == ("110", "13862311001")
+    assert talk.phone.hops == police.hops == 17  # RFC 7332: both are this call, gone on
     assert police.headers["P-Asserted-Identity"] == "<tel:13862311001>"
     assert police.headers["Diversion"].startswith("<tel:12345>;reason=deflection")
     police.on_event(LegRinging())

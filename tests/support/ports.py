@@ -43,11 +43,13 @@ def free_rtp_port() -> int:
         return port
 
 
-def is_taken(port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
+def is_taken(
+    port: int, kind: socket.SocketKind = socket.SOCK_DGRAM, *, host: str = "127.0.0.1"
+) -> bool:
     """Whether somebody has this port: how a program that says nothing shows that it listens."""
     try:
         with socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
     except OSError:
         return True
     return False

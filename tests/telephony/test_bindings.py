@@ -76,7 +76,12 @@ async def second(redis_server: RedisServer) -> AsyncIterator[Node]:
 
 
 async def test_what_is_saved_is_found(store: BindingStore) -> None:
-    whole = bound(q=0.5, instance="<urn:uuid:1>", contact_uri='sip:1001@[::1]:5060;x="y"')
+    whole = bound(
+        q=0.5,
+        instance="<urn:uuid:1>",
+        contact_uri='sip:1001@[::1]:5060;x="y"',
+        path=("<sip:10.0.0.1;lr>", "<sip:10.0.0.2;lr>"),
+    )
     await store.save("1001", whole)
     assert await store.lookup("1001") == [whole]
     assert await store.lookup("1002") == []

@@ -6,6 +6,7 @@ from aiosipua import SipRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telephony.sip.hop import Hop
 from telephony.sip.message import parse_message
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Binding, Decision, Limits, aor_of, register
@@ -23,6 +24,7 @@ def ask(
     call_id: str = "phone",
     cseq: int = 1,
     to: str = "<sip:1001@city.example>",
+    more: Sequence[str] = (),
 ) -> SipRequest:
     lines = [
         "REGISTER sip:city.example SIP/2.0",
@@ -32,6 +34,7 @@ def ask(
         f"Call-ID: {call_id}",
         f"CSeq: {cseq} REGISTER",
         *(f"Contact: {contact}" for contact in contacts),
+        *more,
     ]
     if expires is not None:
         lines.append(f"Expires: {expires}")
@@ -198,6 +201,42 @@ def test_a_phone_that_restarts_counts_anew_under_another_call_id() -> None:
 )
 def test_contacts_that_cannot_be_reached(contact: str) -> None:
     assert decide(ask(contact)).status == 400
+
+
+PROXY = "<sip:edge@127.0.0.1:5062;lr;received=sip:203.0.113.9:1024>"
+
+
+def test_the_way_through_proxies_is_kept_and_told_to_who_knows_it() -> None:
+    path = (f"Path: {PROXY}, <sip:10.0.0.2;lr>", "Path: <sip:10.0.0.3;lr>")
+    decision = decide(ask(PHONE, more=path))
+    [binding] = decision.save
+    assert binding.path == (PROXY, "<sip:10.0.0.2;lr>", "<sip:10.0.0.3;lr>")
+    assert [name for name, _ in decision.headers] == ["Contact"]
+    decision = decide(ask(PHONE, more=(*path, "Supported: gruu, path")))
+    told = [value for name, value in decision.headers if name == "Path"]
+    assert tuple(told) == binding.path
+
+
+@pytest.mark.parametrize(
+    "path, hop",
+    [
+        # nobody signs a Path: the host is the REGISTER's own, the port may be another
+        (PROXY, Hop("127.0.0.1", 5062)),
+        ("<sip:127.0.0.1;lr;transport=tcp>", Hop("127.0.0.1", 5060, "TCP")),
+        ("<sip:10.0.0.2;lr>", Hop(*SOURCE, pinned=True)),
+        ("<sip:edge.example;lr>", Hop(*SOURCE, pinned=True)),
+    ],
+)
+def test_a_phone_behind_a_proxy_is_reached_by_it(path: str, hop: Hop) -> None:
+    assert bound(path=(path,)).hop == hop
+
+
+@pytest.mark.parametrize(
+    "path", ["Path: <tel:110>", "Path: <sip:edge", "Path: " + ", ".join([PROXY] * 9)]
+)
+def test_a_way_that_cannot_be_gone(path: str) -> None:
+    decision = decide(ask(PHONE, more=(path,)))
+    assert (decision.status, decision.save) == (400, ())
 
 
 def test_too_many_phones() -> None:
