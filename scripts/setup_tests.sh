@@ -6,6 +6,9 @@ set -euo pipefail
 packages=(
   sip-tester     # SIPp: trunks and phones by the hundred
   baresip-core   # a softphone: citizen and agent
+  linphone-cli   # another, whose library is in many phones
+  kamailio       # a proxy in front of nodes
+  kamailio-tls-modules # which speaks TLS too
   sipvicious     # scans ports and guesses passwords, as strangers do
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker

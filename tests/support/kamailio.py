@@ -1,7 +1,7 @@
 """Kamailio in front of nodes, with the configuration that is in ``deploy/kamailio``.
 
-    async with Kamailio(tmp_path / "edge", nodes=[(HOST, node.sip_port)]) as edge:
-        …  # phones register at edge.address, a citizen calls there
+async with Kamailio(tmp_path / "edge", nodes=[(HOST, node.sip_port)]) as edge:
+    …  # phones register at edge.address, a citizen calls there
 """
 
 import shutil
@@ -39,6 +39,7 @@ class Kamailio:
         nodes: where they take SIP.
         carrier: where the calls go that nodes send out through it; None: nowhere.
         host: its address, which no program else uses: nodes know it as their trunk.
+        port: there, and the one above it for TLS; None: free ones.
         probe_seconds: how often a node is asked whether it is there.
         answer_ms: how long a node may be silent before the next one is tried.
 
@@ -54,10 +55,11 @@ class Kamailio:
         nodes: Sequence[Address],
         carrier: Address | None = None,
         host: str = HOST,
+        port: int | None = None,
         probe_seconds: int = 1,
         answer_ms: int = 1000,
     ) -> None:
-        port = free_sip_port()
+        port = port or free_sip_port()
         self.address: Address = (host, port)
         self.secure: Address = (host, port + 1)
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,245 @@
+"""Kamailio in front, as ``deploy/kamailio`` has it: Path, Record-Route, dispatcher."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+
+from telephony.bindings import MemoryBindings
+from telephony.gateway import SipGateway
+from telephony.leg import Leg, LegAnswered, LegConfirmed, LegEnded
+from telephony.trunks.model import Trunk
+from tests.e2e.ask import ended_call, until_nothing_is_left, until_state
+from tests.support.baresip import Baresip
+from tests.support.kamailio import HOST as EDGE
+from tests.support.kamailio import Kamailio
+from tests.support.linphone import Linphone
+from tests.support.node import PASSWORD, RunningNode, running_node
+from tests.support.node import until as ask_until
+from tests.support.ports import free_sip_port
+from tests.support.sipp import SippRun
+from tests.support.tones import tone_level
+from tests.support.waiting import until
+from tests.support.waveforms import read_mono
+from tests.telephony.gateways import OFFER, Desk, Owner, a_gateway, answer_to
+
+pytestmark = pytest.mark.e2e
+
+CITIZENS_TONE = 700
+Transport = Literal["udp", "tcp", "tls"]
+
+
+class House:
+    """Two gateways that know each other's phones; their proxy's port, and a carrier's address."""
+
+    def __init__(self) -> None:
+        self.edge_port = free_sip_port()
+        self.carrier = ("127.0.0.1", free_sip_port())
+        self.bindings = MemoryBindings()
+        self.first: SipGateway
+        self.second: SipGateway
+
+    async def ring(self, gateway: SipGateway, user: str) -> tuple[Leg, Owner]:
+        """Call a phone from one of the two."""
+        [binding] = await self.bindings.lookup(user)
+        owner = Owner()
+        leg = gateway.invite(
+            binding,
+            sdp=OFFER,
+            caller="13862311001",
+            display="12345",
+            called=user,
+            on_event=owner,
+        )
+        return leg, owner
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def house(desk: Desk) -> AsyncIterator[House]:
+    house = House()
+    edge = Trunk(
+        name="edge",
+        networks=(ipaddress.ip_network("127.0.0.0/8"),),
+        host=EDGE,
+        port=house.edge_port,
+    )
+
+    def gateway() -> AbstractAsyncContextManager[SipGateway]:
+        return a_gateway(
+            desk, trunks=(edge,), bindings=house.bindings, nonce_secret=b"of all nodes"
+        )
+
+    async with gateway() as house.first, gateway() as house.second:
+        yield house
+
+
+@pytest.fixture
+async def edge(house: House, tmp_path: Path) -> AsyncIterator[Kamailio]:
+    async with Kamailio(
+        tmp_path / "edge",
+        nodes=[gateway.endpoint.local for gateway in (house.first, house.second)],
+        carrier=house.carrier,
+        port=house.edge_port,
+    ) as edge:
+        yield edge
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_any_node_calls_a_phone_the_way_that_it_registered(
+    house: House, edge: Kamailio, tmp_path: Path, transport: Transport
+) -> None:
+    where = edge.secure if transport == "tls" else edge.address
+    async with (
+        Baresip(
+            tmp_path / "b", user="1001", password="pw1001", registrar=where, transport=transport
+        ) as baresip,
+        Linphone(
+            tmp_path / "l", user="1002", password="pw1002", registrar=where, transport=transport
+        ) as linphone,
+    ):
+        await baresip.register()
+        await linphone.register()
+        for gateway in (house.first, house.second):
+            leg, owner = await house.ring(gateway, "1001")
+            await baresip.wait_event("CALL_INCOMING")
+            await baresip.answer()
+            await owner.told(LegAnswered)
+            await baresip.wait_event("CALL_ESTABLISHED")
+            leg.hang_up()
+            assert await owner.ended() == LegEnded("local")
+            await baresip.wait_event("CALL_CLOSED")
+
+            leg, owner = await house.ring(gateway, "1002")
+            await linphone.rings()
+            await linphone.answer()
+            await owner.told(LegAnswered)
+            await linphone.stands()
+            await linphone.hang_up()
+            assert await owner.ended() == LegEnded("remote")
+        assert house.first.counts()["legs"] == house.second.counts()["legs"] == 0
+
+
+async def test_a_phone_that_its_proxy_does_not_reach_is_passed_over(
+    house: House, edge: Kamailio, tmp_path: Path
+) -> None:
+    async with Baresip(
+        tmp_path / "b", user="1001", password="pw1001", registrar=edge.address, transport="tcp"
+    ) as phone:
+        await phone.register()
+        [binding] = await house.bindings.lookup("1001")
+    # it un-registers as it goes: as if it had not been able to
+    await until(lambda: not house.bindings.live("1001"))
+    await house.bindings.save("1001", binding)
+    _, owner = await house.ring(house.first, "1001")
+    ended = await owner.ended()
+    assert (ended.by, (ended.status or 0) // 100) in {("remote", 4), ("remote", 5)}
+
+
+async def test_a_node_that_goes_leaves_its_calls_to_the_other(
+    house: House, edge: Kamailio, desk: Desk, tmp_path: Path
+) -> None:
+    taken = await a_citizens_call(edge, desk, tmp_path / "0")
+    gone, other = house.first, house.second
+    if taken == other.endpoint.local[1]:
+        gone, other = other, gone
+    await gone.close()
+    later = [await a_citizens_call(edge, desk, tmp_path / str(number)) for number in range(1, 5)]
+    assert set(later) == {other.endpoint.local[1]}
+    async with Baresip(
+        tmp_path / "b", user="1001", password="pw1001", registrar=edge.address
+    ) as phone:
+        await phone.register()
+
+
+async def a_citizens_call(edge: Kamailio, desk: Desk, directory: Path) -> int:
+    """Let a citizen call through the proxy, and hang up; return which node had the call."""
+    async with SippRun(
+        "citizen",
+        directory=directory,
+        remote=edge.address,
+        service="12345",
+        rows=[("13862311001", 100)],
+        calls=1,
+    ) as citizen:
+        leg, owner = await desk.call()
+        leg.ring()
+        leg.answer(answer_to(leg))
+        await owner.told(LegConfirmed)
+        assert await owner.ended() == LegEnded("remote")
+        statistics = await citizen.wait(10)
+    assert statistics.successful == 1, citizen.errors() + citizen.messages()
+    return leg.wire.endpoint.local[1]
+
+
+@pytest.mark.parametrize("ends", ["node", "carrier"])
+async def test_calls_go_out_through_the_proxy(
+    house: House, edge: Kamailio, tmp_path: Path, ends: str
+) -> None:
+    del edge
+    async with SippRun(
+        "agent",
+        directory=tmp_path / "carrier",
+        calls=1,
+        rows=[(50, 200 if ends == "carrier" else 60_000)],
+        local_port=house.carrier[1],
+    ) as carrier:
+        owner = Owner()
+        leg = house.first.dial("110", sdp=OFFER, caller="13862311001", on_event=owner)
+        await owner.told(LegAnswered)
+        if ends == "node":
+            leg.hang_up()
+        assert (await owner.ended()).by == {"node": "local", "carrier": "remote"}[ends]
+        statistics = await carrier.wait(10)
+    assert statistics.successful == 1, carrier.errors() + carrier.messages()
+    assert "Record-Route: <sip:127.0.0.5" in carrier.messages()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningNode]:
+    settings = {"trunks__edge__networks": f"{EDGE}/32", "asr__enabled": "false"}
+    async with running_node(tmp_path_factory.mktemp("behind") / "node", settings) as node:
+        yield node
+        await until_nothing_is_left(node)
+
+
+async def test_a_citizen_and_an_agent_who_both_come_through_the_proxy(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    async with (
+        Kamailio(tmp_path / "edge", nodes=[("127.0.0.1", node.sip_port)]) as edge,
+        Baresip(
+            tmp_path / "a", user="1001", password=PASSWORD, registrar=edge.secure, transport="tls"
+        ) as phone,
+        Baresip(tmp_path / "c", user="13862311001", source=CITIZENS_TONE) as citizen,
+        node.signed_in("1001") as api,
+    ):
+        await phone.register()
+
+        async def phone_is_there() -> bool:
+            return bool((await api.get("/me"))["presence"]["phones"])
+
+        await ask_until(phone_is_there)
+        for ends, by in ((citizen, "citizen"), (phone, "agent")):
+            await api.send("PUT", "/me/presence", {"state": "ready"})
+            await citizen.dial(f"sip:12345@{edge.address[0]}:{edge.address[1]}")
+            await phone.wait_event("CALL_INCOMING")
+            await phone.answer()
+            await citizen.wait_event("CALL_ESTABLISHED")
+            await until_state(api, "talking")
+            await phone.wait_heard(0.5)
+            await ends.hang_up()
+            await citizen.wait_event("CALL_CLOSED")
+            await phone.wait_event("CALL_CLOSED")
+            assert tone_level(read_mono(phone.heard()), CITIZENS_TONE) > -20
+            record = await ended_call(api)
+            assert (record["outcome"], record["ended_by"]) == ("answered", by)
+            await until_state(api, "wrap_up")
