@@ -11,7 +11,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from agents.presence import Input
+from calls.ladders import Ladder
 from eventbus.catalogue import CallHelp, ServiceStatus
+from telephony.sip.ladder import Rung
 from tests.support.browser import Window, chromium, window
 from tests.support.waiting import until
 from tests.web.fakes import PASSWORD, Clock
@@ -57,8 +59,8 @@ async def opened(browser: Browser, served: Address) -> AsyncIterator[Window]:
         assert opened.errors == []
 
 
-async def sign_in(page: Page, password: str = PASSWORD) -> None:
-    await page.get_by_test_id("agent-id").fill("1001")
+async def sign_in(page: Page, password: str = PASSWORD, agent_id: str = "1001") -> None:
+    await page.get_by_test_id("agent-id").fill(agent_id)
     await page.get_by_test_id("password").fill(password)
     await page.get_by_test_id("sign-in").click()
 
@@ -368,3 +370,18 @@ async def test_help_is_shown_quoted_and_the_ticket_answered_on_line(
         ("submit", ""),
         ("answer", "已告知明早清运"),
     ]
+
+
+async def test_an_administrator_sees_the_sip_messages_of_a_call(
+    opened: Window, house: House
+) -> None:
+    page = opened.page
+    await house.finished_call("c1", "1001")
+    bye = Rung(
+        1.0, inbound=True, peer="a:1/UDP", line="BYE sip:h SIP/2.0", cseq="2 BYE", call_id="a"
+    )
+    house.ladders.known["c1"] = Ladder([bye], ())
+    await sign_in(page, agent_id="9001")
+    await page.get_by_test_id("today-ticket").click()
+    await page.get_by_test_id("ladder").click()
+    await expect(page.get_by_test_id("ladder-text")).to_contain_text("- BYE -")

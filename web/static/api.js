@@ -52,6 +52,18 @@ async function request(method, path, body) {
   return data;
 }
 
+/**
+ * @param {string} path below /api/v1
+ * @returns {Promise<string>} the answer's text
+ */
+async function requestText(path) {
+  const answer = await fetch(`/api/v1${path}`).catch((error) => {
+    throw new ApiError(0, "network", String(error));
+  });
+  if (!answer.ok) throw new ApiError(answer.status, "refused", answer.statusText);
+  return answer.text();
+}
+
 const segment = encodeURIComponent;
 
 export const api = {
@@ -77,6 +89,8 @@ export const api = {
   ticket: (ticketId) => request("GET", `/tickets/${segment(ticketId)}`),
   /** @param {string} ticketId @param {Record<string, unknown>} fields */
   correct: (ticketId, fields) => request("PATCH", `/tickets/${segment(ticketId)}`, { fields }),
+  /** @param {string} callId for administrators */
+  ladder: (callId) => requestText(`/calls/${segment(callId)}/ladder.txt`),
   /** @param {string} callId */
   help: (callId) => request("GET", `/calls/${segment(callId)}/help`),
   /** @param {string} ticketId @param {{entry_id: string, version: number}} entry */

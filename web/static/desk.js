@@ -185,6 +185,12 @@ export class Desk {
       await this.form.send();
       this.setPresence(await api.endWrapUp());
     });
+    on("ladder", async () => {
+      const call = this.ladderOf();
+      if (!call) return;
+      setText(byId("ladder-text"), await api.ladder(call));
+      /** @type {HTMLDialogElement} */ (byId("ladder-dialog")).showModal();
+    });
     on("submit", () => this.submit());
     on("back", async () => this.dispatch({ event: "back" }));
     on("sign-out", async () => {
@@ -291,6 +297,7 @@ export class Desk {
     const { opened, finals, partials } = this.state;
     this.transcript.show(opened?.finals ?? finals, opened ? {} : partials);
     setText(byId("transcript-heading"), t(opened ? "transcript_past" : "transcript"));
+    byId("ladder").hidden = !this.ladderOf();
     const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";
     this.recording.hidden = !url;
     if (url !== (this.recording.getAttribute("src") ?? "")) {
@@ -328,6 +335,12 @@ export class Desk {
     const done = ticket?.status === "submitted" ? t("submitted") : "";
     setText(byId("submit-hint"), live ? t("submit_after_call") : done);
     byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
+  }
+
+  /** @returns {string} the call whose SIP messages an administrator may see, "" if there is none */
+  ladderOf() {
+    if (this.state.agent?.role !== "admin") return "";
+    return shownTicket(this.state)?.call_id ?? this.state.call?.call_id ?? "";
   }
 
   drawHelp() {
