@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
-from telephony.media_commands import MediaCommands, MediaError
+from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
 from telephony.sip.offer_answer import (
     AudioFormat,
     LocalDescription,
@@ -65,6 +65,7 @@ class CallAudio:
         self._mixed = False
         self._recording: str | None = None
         self._parts = 0
+        self._paused = False
 
     def session(self, leg: str) -> str | None:
         """Return the name of a leg's session, None when it has none."""
@@ -231,17 +232,34 @@ class CallAudio:
             log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
             return None
         self._recording = name
+        self._paused = False
         return path
 
-    async def stop_recording(self) -> float | None:
-        """Complete the recording; return its seconds, None when there is none."""
+    async def stop_recording(self) -> tuple[int, RecordingInfo] | None:
+        """Complete the recording; return which part of the call it is, None when there is none."""
         name, self._recording = self._recording, None
         if name is None:
             return None
         try:
-            return (await self._media.stop_record(name)).seconds
+            return self._parts, await self._media.stop_record(name)
         except MediaError:
             return None  # the media process died; what it had written is on the disk
+
+    async def pause_recording(self, *, paused: bool) -> bool:
+        """Write nothing that is said, or go on; False when calls are not recorded.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        if self._recording is None:
+            return False
+        if paused != self._paused:
+            if paused:
+                await self._media.pause_record(self._recording)
+            else:
+                await self._media.resume_record(self._recording)
+            self._paused = paused
+        return True
 
     # -- ends --------------------------------------------------------------------------------------
 

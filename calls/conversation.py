@@ -99,6 +99,7 @@ class Conversation:
         self.submitted = False
         self._sessions = dict(sessions)
         self._destinations: dict[Side, tuple[str, int]] = {}
+        self._paused = False
         self._media = media
         self._recognizer = recognizer
         self._recogniser = recogniser
@@ -176,9 +177,18 @@ class Conversation:
         if session is not None and target is not None:
             await self._fork("agent", session, target)
 
+    async def pause(self, *, paused: bool) -> None:
+        """Let the recogniser hear nothing, or go on: what is not recorded is not written either."""
+        if paused == self._paused:
+            return
+        self._paused = paused
+        for side, session in self._sessions.items():
+            if target := self._destinations.get(side):
+                await self._fork(side, session, target)
+
     async def _fork(self, side: Side, session: str, target: tuple[str, int] | None) -> bool:
         try:
-            await self._media.fork(session, target)
+            await self._media.fork(session, None if self._paused else target)
         except MediaError:
             log.warning("fork_failed", call_id=self.call_id, side=side)
             return False

@@ -9,6 +9,10 @@ class UnknownCall(Exception):
     """No live call has this id."""
 
 
+class RecordingError(Exception):
+    """A recording could not be paused, or go on: calls are not recorded, or media is away."""
+
+
 class TransferError(Exception):
     """A transfer, or a step of one, that cannot be: nothing was changed.
 

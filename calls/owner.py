@@ -620,6 +620,8 @@ class CallOwner:
         Somebody outside is not recorded and not transcribed: what is said there is not ours.
         """
         await self._stop_recording()
+        if self.conversation is not None:
+            await self.conversation.pause(paused=False)
         after = effect.after
         if after is not None and after.agent_id is not None and self.calling_agent is None:
             self._ledger.answered(self.call, after.segment, ticket_id=self.ticket_id)
@@ -631,9 +633,34 @@ class CallOwner:
             await self.audio.close_leg(effect.before.leg)
 
     async def _stop_recording(self) -> None:
-        seconds = await self.audio.stop_recording()
-        if seconds is not None:
-            self._recorded_seconds = (self._recorded_seconds or 0.0) + seconds
+        completed = await self.audio.stop_recording()
+        if completed is None:
+            return
+        part, info = completed
+        self._recorded_seconds = (self._recorded_seconds or 0.0) + info.seconds
+        self._f.records.recorded(
+            self.call_id,
+            part,
+            path=str(info.path),
+            seconds=info.seconds,
+            bytes=info.bytes,
+            sha256=info.sha256,
+            pauses=[list(pause) for pause in info.pauses],
+        )
+
+    async def pause_recording(self, *, paused: bool) -> bool:
+        """Let nothing that is said be recorded or transcribed, or go on; False: nothing is.
+
+        Lasts until the call is handed to somebody else at most.
+
+        Raises:
+            telephony.media_commands.MediaError: the media process is away or refused.
+        """
+        if not await self.audio.pause_recording(paused=paused):
+            return False
+        if self.conversation is not None:
+            await self.conversation.pause(paused=paused)
+        return True
 
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""

@@ -60,6 +60,20 @@ calls = Table(
     Column("ladder", JSON(none_as_null=True)),
 )
 
+#: One row for each completed part of a call's recording; a part whose media process died has none.
+#: ``pauses``: pairs of seconds since the part began, in which nothing was written.
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("path", String(512), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("pauses", JSON, nullable=False),
+)
+
 #: One row for each agent whom the call was held out to, and each number outside that was called
 #: for it. ``how``: `calls.party.How`; ``transferred_by``: the agent who wanted it, ``reason``: why.
 segments = Table(
@@ -274,6 +288,18 @@ class CallRecords:
         """Change columns of a call's row."""
         self._writer.put(update(calls).where(calls.c.call_id == call_id).values(**values))
 
+    def recorded(self, call_id: str, part: int, **values: Any) -> None:
+        """Add one completed part of the recording."""
+        self._writer.put(recordings.insert().values(call_id=call_id, part=part, **values))
+
+    def rerecorded(self, call_id: str, part: int, *, sha256: str) -> None:
+        """Note that a part was changed by us, and is this now."""
+        self._writer.put(
+            update(recordings)
+            .where(recordings.c.call_id == call_id, recordings.c.part == part)
+            .values(sha256=sha256)
+        )
+
     def segment(self, call_id: str, seq: int, **values: Any) -> None:
         """Add one finished segment."""
         self._writer.put(segments.insert().values(call_id=call_id, seq=seq, **values))
@@ -304,7 +330,7 @@ class CallRecords:
     # -- reading -----------------------------------------------------------------------------------
 
     async def get(self, call_id: str) -> dict[str, Any] | None:
-        """Return one call with its segments, or None."""
+        """Return one call with its ``segments`` and the ``recordings`` of it, or None."""
         await self._writer.flush()
         async with self._engine.connect() as connection:
             row = (
@@ -317,7 +343,16 @@ class CallRecords:
             parts = await connection.execute(
                 select(segments).where(segments.c.call_id == call_id).order_by(segments.c.seq)
             )
-            return {**row, "segments": [dict(part) for part in parts.mappings()]}
+            recorded = await connection.execute(
+                select(recordings)
+                .where(recordings.c.call_id == call_id)
+                .order_by(recordings.c.part)
+            )
+            return {
+                **row,
+                "segments": [dict(part) for part in parts.mappings()],
+                "recordings": [dict(part) for part in recorded.mappings()],
+            }
 
     async def withheld_number(self, call_id: str) -> str | None:
         """Return the number of a caller who withholds it, None where none is known.

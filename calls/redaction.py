@@ -4,6 +4,7 @@ The span becomes silence, for good: the file is rewritten beside the old one and
 one step, so a power cut leaves either the old recording or the new one.
 """
 
+import hashlib
 import os
 import wave
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ class Span:
     def touches(self, start: float, end: float, leg: str) -> bool:
         """Say whether an utterance of ``leg`` from ``start`` to ``end`` lies in the span."""
         return self.side in {"both", leg} and start < self.end and end > self.start
+
+
+def checksum(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal. Blocking; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def silence(path: Path, span: Span) -> float:

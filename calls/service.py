@@ -24,20 +24,20 @@ from calls.call import CallState
 from calls.call_events import HangUpAsked, TransferMode
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.directory import Directory
-from calls.errors import UnknownCall
+from calls.errors import RecordingError, UnknownCall
 from calls.gaps import GapStore
 from calls.ledger import LONGEST_NUMBER
 from calls.owner import SEAT_MARK, CallOwner, Facilities
 from calls.ports import PlaceCall
 from calls.records import CallRecords
-from calls.redaction import BLACKENED, Span, silence
+from calls.redaction import BLACKENED, Span, checksum, silence
 from calls.targets import Target
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
-from telephony.media_commands import MediaCommands
+from telephony.media_commands import MediaCommands, MediaError
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
@@ -516,6 +516,23 @@ class CallService:
         """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
         return await self._desk.steps(ticket_id)
 
+    async def pause_recording(self, call_id: str, *, paused: bool) -> None:
+        """Stop recording and transcribing a call while a card's number is said, or go on.
+
+        Raises:
+            UnknownCall: nobody talks in a call of this id.
+            RecordingError: it is not recorded, or the media process is away.
+        """
+        owner = self._owners.get(call_id)
+        if owner is None or owner.call.state is not CallState.TALKING:
+            raise UnknownCall(call_id)
+        try:
+            recorded = await owner.pause_recording(paused=paused)
+        except MediaError as error:
+            raise RecordingError(str(error)) from error
+        if not recorded:
+            raise RecordingError("the call is not being recorded")
+
     async def redact(self, call_id: str, span: Span) -> float:
         """Silence a span of a call's recording and blacken its words; return the seconds.
 
@@ -528,6 +545,7 @@ class CallService:
         if path is None or call_id in self._owners:
             raise UnknownCall(call_id)
         seconds = await asyncio.to_thread(silence, path, span)
+        self._records.rerecorded(call_id, 1, sha256=await asyncio.to_thread(checksum, path))
         for said in await self._records.transcript(call_id):
             if span.touches(said["start"], said["end"], said["leg"]):
                 self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
@@ -596,6 +614,18 @@ class CallService:
             path = path.with_name(f"{path.stem}-{part}{path.suffix}")
         return path if await asyncio.to_thread(path.is_file) else None
 
+    async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
+        """Whether a part of a recording is what was recorded; None where no checksum is known."""
+        row = await self._records.get(call_id)
+        known = {entry["part"]: str(entry["sha256"]) for entry in row["recordings"]} if row else {}
+        path = await self.recording(call_id, part=part)
+        if part not in known or path is None:
+            return None
+        intact = await asyncio.to_thread(checksum, path) == known[part]
+        if not intact:
+            log.error("recording_altered", call_id=call_id, part=part)
+        return intact
+
     def _conversation_of(self, ticket_id: str) -> Conversation | None:
         for owner in self._owners.values():
             if owner.ticket_id == ticket_id:
@@ -611,4 +641,8 @@ class CallService:
 
 def _public(row: Mapping[str, Any]) -> dict[str, Any]:
     """Say whether there is a recording, not where on our disk."""
-    return {**row, "recording": bool(row["recording"])}
+    parts = [
+        {name: value for name, value in part.items() if name not in {"call_id", "path"}}
+        for part in row.get("recordings", ())
+    ]
+    return {**row, "recording": bool(row["recording"]), "recordings": parts}

@@ -18,7 +18,7 @@ from starlette.routing import compile_path
 
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
-from calls.errors import TransferError, UnknownCall
+from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.redaction import RedactionError
 from calls.reporting.period import PeriodError
 from tickets.fields import TicketError
@@ -155,6 +155,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=f"fields.{error.field}"
     ),
     LifeError: _from_life,
+    RecordingError: lambda error: conflict("not_recording", str(error)),
     RedactionError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_span", str(error), field="start"
     ),

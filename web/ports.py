@@ -162,6 +162,12 @@ class Calls(Protocol):
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         """Return the utterances of a call in order."""
 
+    async def pause_recording(self, call_id: str, *, paused: bool) -> None:
+        """Stop recording, or go on; raise ``UnknownCall``, ``RecordingError``."""
+
+    async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
+        """Whether the recording is what was recorded; None where that is not known."""
+
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
         """Return where the stereo WAV lies, or None."""
 

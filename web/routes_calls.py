@@ -18,6 +18,7 @@ from web.schemas import (
     CallOut,
     LiveCallOut,
     Page,
+    RecordingPauseIn,
     RedactionIn,
     RedactionOut,
     UtteranceOut,
@@ -27,6 +28,8 @@ from web.services import Served, Services
 router = APIRouter(prefix="/calls", tags=["calls"], responses=documented(HTTPStatus.UNAUTHORIZED))
 
 CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@+~-]{1,128}$")]
+INTACT = "Recording-Intact"
+"""Header: whether a recording still is what was recorded."""
 _ONE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -119,14 +122,41 @@ async def recording(
 ) -> FileResponse:
     """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges.
 
-    A call that was passed on has a part for each agent who held it.
+    A call that was passed on has a part for each agent who held it. The header Recording-Intact
+    says whether the file still is what was recorded (SHA-256).
     """
     await find_call(served, who, call_id)
     path = await served.calls.recording(call_id, part=part)
     if path is None or not await anyio.Path(path).is_file():
         raise not_found("recording")
+    intact = await served.calls.is_intact(call_id, part=part)
     served.audit.note(who.id, "recording.listen", call_id)
-    return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
+    if intact is False:
+        served.audit.note(who.id, "recording.altered", call_id, {"part": part})
+    headers = {} if intact is None else {INTACT: "yes" if intact else "no"}
+    return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav", headers=headers)
+
+
+@router.put(
+    "/{call_id}/recording/pause",
+    summary="Pause the recording",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=_ONE | documented(HTTPStatus.CONFLICT),
+)
+async def pause_recording(
+    call_id: CallId, body: RecordingPauseIn, who: Asker, served: Served
+) -> None:
+    """Record and transcribe nothing while a card's number is said; `false`: go on.
+
+    Only in a live call: its agent may, and a supervisor. The gap begins with a beep and stands in
+    the call's record.
+    """
+    view = next((view for view in served.calls.live() if view.call_id == call_id), None)
+    if view is None or not who.may_see(view.agent_id):
+        raise not_found("call")
+    await served.calls.pause_recording(call_id, paused=body.paused)
+    action = "recording.pause" if body.paused else "recording.resume"
+    served.audit.note(who.id, action, call_id)
 
 
 @router.post(

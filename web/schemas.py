@@ -347,6 +347,25 @@ class SegmentOut(BaseModel):
     outcome: str | None = None
 
 
+class RecordingPartOut(BaseModel):
+    """A completed part of a call's recording.
+
+    ``pauses`` are seconds since it began, from and to, in which nothing was recorded.
+    """
+
+    part: int
+    seconds: float
+    bytes: int
+    sha256: str
+    pauses: list[tuple[float, float]] = []
+
+
+class RecordingPauseIn(_Request):
+    """Whether nothing is to be recorded."""
+
+    paused: bool
+
+
 class CallOut(BaseModel):
     """A call's record; ``forwarded`` says whom it was meant for before it came to us, and why."""
 
@@ -361,6 +380,7 @@ class CallOut(BaseModel):
     agent_id: str | None = None
     ticket_id: str | None = None
     recording: bool = False
+    recordings: list[RecordingPartOut] = []
     direction: str = "inbound"
     called: str | None = None
     forwarded: list[str] | None = None

@@ -153,6 +153,8 @@ class StandInMedia:
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.recordings: dict[str, Path] = {}
+        self.paused: set[str] = set()
+        self.was_paused: set[str] = set()
         self.bridges: set[tuple[str, str]] = set()
         self.matrices: dict[str, dict[str, set[str]]] = {}
         self.forks: dict[str, object] = {}
@@ -215,7 +217,18 @@ class StandInMedia:
         await self._ask("stop_record")
         if recording not in self.recordings:
             raise MediaRefused("unknown_recording", recording)
-        return RecordingInfo(self.recordings.pop(recording), 1.0, 44)
+        pauses = ((0.25, 0.5),) if recording in self.was_paused else ()
+        path = self.recordings.pop(recording)
+        return RecordingInfo(path, 1.0, 44, sha256="ab" * 32, pauses=pauses)
+
+    async def pause_record(self, recording: str) -> None:
+        await self._ask("pause_record")
+        self.paused.add(recording)
+        self.was_paused.add(recording)
+
+    async def resume_record(self, recording: str) -> None:
+        await self._ask("resume_record")
+        self.paused.discard(recording)
 
     async def close_session(self, session: str) -> None:
         await self._ask("close", session)
@@ -291,6 +304,14 @@ class House:
             return command in self.media.asked
 
         await until(asked, seconds=3, every=0.001)
+
+    async def until_forked(self, times: int) -> None:
+        """Wait until the media process was told so many times where to fork."""
+
+        async def told() -> bool:
+            return self.media.asked.count("fork") >= times
+
+        await until(told, seconds=3, every=0.001)
 
     async def until_state(self, agent_id: str, state: str) -> None:
         async def reached() -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
-from calls.errors import TransferError, UnknownCall
+from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.ladders import Ladder
 from calls.redaction import Span, silence
 from calls.reporting.period import Period
@@ -229,6 +229,9 @@ class FakeCalls:
         self._folder = folder
         self.asked: list[tuple[str, ...]] = []
         self.withheld: dict[str, str] = {}
+        self.records_calls = True
+        self.paused: dict[str, bool] = {}
+        self.intact: dict[tuple[str, int], bool] = {}
         self._live: dict[str, FakeLiveCall] = {}
         self._records: dict[str, dict[str, Any]] = {}
         self._transcripts: dict[str, list[dict[str, Any]]] = {}
@@ -429,6 +432,14 @@ class FakeCalls:
 
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         return self._transcripts.get(call_id, [])
+
+    async def pause_recording(self, call_id: str, *, paused: bool) -> None:
+        if not self.records_calls:
+            raise RecordingError("the call is not being recorded")
+        self.paused[call_id] = paused
+
+    async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
+        return self.intact.get((call_id, part))
 
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
         path = self._folder / (f"{call_id}.wav" if part == 1 else f"{call_id}-{part}.wav")

@@ -292,3 +292,40 @@ async def test_nothing_personal_is_cached_and_nothing_foreign_is_loaded(house: H
         assert "http://" not in answer.text
         assert "https://" not in answer.text
         assert "<style" not in answer.text
+
+
+async def test_a_recording_that_was_changed_is_marked_and_noted(house: House) -> None:
+    await house.finished_call("c1", "1001")
+    url = "/api/v1/calls/c1/recording"
+    async with await house.signed_in("1001") as client:
+        unknown = await client.get(url)
+        house.calls.intact["c1", 1] = True
+        whole = await client.get(url)
+        house.calls.intact["c1", 1] = False
+        altered = await client.get(url)
+    assert "Recording-Intact" not in unknown.headers
+    assert [answer.headers["Recording-Intact"] for answer in (whole, altered)] == ["yes", "no"]
+    noted = [(entry["action"], entry["detail"]) for entry in house.audit.entries[-2:]]
+    assert noted == [("recording.listen", None), ("recording.altered", {"part": 1})]
+
+
+async def test_an_agent_pauses_the_recording_of_the_own_call(house: House) -> None:
+    await house.floor.sign_in("1001")
+    await house.floor.set_ready("1001")
+    house.calls.offer("c1", "1001")
+    house.calls.answer("c1")
+    url = "/api/v1/calls/c1/recording/pause"
+    async with await house.signed_in("1001") as agent, await house.signed_in("1002") as other:
+        assert (await other.put(url, json={"paused": True})).status_code == 404
+        assert (await agent.put(url, json={"paused": "later"})).status_code == 422
+        assert (await agent.put(url, json={"paused": True})).status_code == 204
+        assert house.calls.paused == {"c1": True}
+        assert (await agent.put(url, json={"paused": False})).status_code == 204
+        assert house.calls.paused == {"c1": False}
+        house.calls.records_calls = False
+        refused = await agent.put(url, json={"paused": True})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_recording")
+        house.calls.end("c1")
+        assert (await agent.put(url, json={"paused": True})).status_code == 404
+    actions = [entry["action"] for entry in house.audit.entries]
+    assert actions == ["recording.pause", "recording.resume"]

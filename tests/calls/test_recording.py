@@ -1,0 +1,114 @@
+"""What is kept of a recording: pauses while a card's number is said, and its checksum."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from calls.errors import RecordingError, UnknownCall
+from calls.redaction import Span
+from tests.calls.house import House, open_house
+from tests.support.waveforms import write_tone
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as house:
+        yield house
+
+
+def flip_a_bit(path: Path) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[1000] ^= 1
+    path.write_bytes(octets)
+
+
+async def talking(house: House) -> str:
+    """Let the one call be answered; return its number."""
+    await house.ready_agent("1001")
+    house.arrives()
+    (await house.phone()).pick_up()
+    await house.until_talking()
+    return house.service.live()[0].call_id
+
+
+async def ended(house: House, call_id: str) -> None:
+    await house.service.hang_up(call_id, agent_id="1001")
+    await house.record()
+
+
+async def test_while_paused_nothing_is_recorded_or_recognised(house: House) -> None:
+    call_id = await talking(house)
+    heard = dict(house.media.forks)
+    assert all(heard.values())
+    for _ in range(2):  # a second press of the same button changes nothing
+        await house.service.pause_recording(call_id, paused=True)
+        assert house.media.paused == {call_id}
+        assert not any(house.media.forks.values())
+    await house.service.pause_recording(call_id, paused=False)
+    assert not house.media.paused
+    assert house.media.forks == heard
+    assert house.media.asked.count("pause_record") == 1
+    await ended(house, call_id)
+    record = await house.service.call(call_id)
+    assert record is not None
+    assert record["recordings"] == [
+        {"part": 1, "seconds": 1.0, "bytes": 44, "sha256": "ab" * 32, "pauses": [[0.25, 0.5]]}
+    ]
+    await house.nothing_is_left()
+
+
+async def test_the_recogniser_that_comes_back_does_not_hear_what_is_not_recorded(
+    house: House,
+) -> None:
+    call_id = await talking(house)
+    await house.service.pause_recording(call_id, paused=True)
+    forks = house.media.asked.count("fork")
+    house.recognizer.streams.clear()  # it was another process's
+    house.service.on_recognizer_back()
+    await house.until_forked(forks + 2)
+    assert not any(house.media.forks.values())
+    await house.service.pause_recording(call_id, paused=False)
+    assert all(house.media.forks.values())
+    await ended(house, call_id)
+
+
+async def test_what_cannot_be_paused_says_so(house: House) -> None:
+    with pytest.raises(UnknownCall):
+        await house.service.pause_recording("nobody's", paused=True)
+    house.media.refuses["record"] = "disk"
+    call_id = await talking(house)
+    with pytest.raises(RecordingError, match="not being recorded"):
+        await house.service.pause_recording(call_id, paused=True)
+    await ended(house, call_id)
+    with pytest.raises(UnknownCall):
+        await house.service.pause_recording(call_id, paused=True)
+
+
+async def test_a_pause_that_fails_is_told_and_the_call_goes_on(house: House) -> None:
+    call_id = await talking(house)
+    house.media.refuses["pause_record"] = "unknown_recording"
+    with pytest.raises(RecordingError):
+        await house.service.pause_recording(call_id, paused=True)
+    assert all(house.media.forks.values())  # what is recorded is recognised as well
+    await ended(house, call_id)
+
+
+async def test_a_recording_that_was_changed_is_found_out(house: House) -> None:
+    call_id = await talking(house)
+    await ended(house, call_id)
+    assert await house.service.is_intact(call_id) is None  # there is no file
+    record = await house.records.get(call_id)
+    assert record is not None
+    path = Path(record["recordings"][0]["path"])
+    path.parent.mkdir(parents=True)
+    write_tone(path, 400, seconds=1.0)
+    assert await house.service.is_intact(call_id) is False
+    assert await house.service.is_intact(call_id, part=2) is None
+    assert await house.service.is_intact("nobody's") is None
+
+    # What we change ourselves, we vouch for.
+    await house.service.redact(call_id, Span(0.2, 0.5))
+    assert await house.service.is_intact(call_id) is True
+    flip_a_bit(path)
+    assert await house.service.is_intact(call_id) is False
