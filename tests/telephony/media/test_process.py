@@ -271,13 +271,14 @@ async def test_statistics_tell_what_happened(call: Call) -> None:
         call.citizen.send_packet(bytes(160), call.to_citizen_leg)
     call.citizen.transport.sendto(b"\x80", call.to_citizen_leg)
     call.citizen.transport.sendto(build(RtpPacket(18, False, 1, 1, 1, b"")), call.to_citizen_leg)  # noqa: FBT003
-    await call.agent.heard(3)
+    call.citizen.send_packet(bytes(160), call.to_citizen_leg)  # heard: all before it were taken
+    await call.agent.heard(4)
     stats = await call.client.close_session("citizen")
-    assert (stats.packets_in, stats.lost, stats.duplicates) == (3, 2, 1)
+    assert (stats.packets_in, stats.lost, stats.duplicates) == (4, 2, 1)
     assert (stats.malformed, stats.unexpected, stats.strangers) == (1, 1, 0)
     assert stats.last_packet is not None
     assert abs(stats.last_packet - time.time()) < 5
-    assert (await call.client.session_stats("agent")).packets_out == 3
+    assert (await call.client.session_stats("agent")).packets_out == 4
 
 
 async def test_nothing_is_left_after_everything_is_closed(call: Call, tmp_path: Path) -> None:
@@ -348,6 +349,25 @@ async def test_a_recording_that_fails_leaves_the_call_alone(tmp_path: Path) -> N
             Latched("one", one.address),
         ]
         read_stereo(tmp_path / "r.wav")
+    finally:
+        await client.close()
+        await end(process)
+
+
+async def test_the_usual_limit_of_open_files_is_no_limit_of_calls(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("prlimit", "--nofile=100:1000", sys.executable, "-m", "telephony.media"),
+        *("--socket", str(tmp_path / "m.sock"), "--host", "127.0.0.1"),
+        *("--ports", "41300-41499", "--log-level", "error"),
+    )
+    client = MediaClient(socket_path=tmp_path / "m.sock", on_lost=lambda _: None)
+    await client.start()
+    try:
+        async with asyncio.timeout(10):
+            await client.wait_connected()
+        for number in range(80):
+            await client.open(str(number))
+        assert (await client.counts())["sessions"] == 80
     finally:
         await client.close()
         await end(process)
