@@ -68,8 +68,10 @@ class PhoneTransfer:
             self._owner.feed(CompleteAsked())
             return
         target = await self._resolve(user_of(event.uri) or event.uri, agent_id)
-        if call.transferring or call.holder is None:
+        if call.transferring:
             raise TransferError("transfer_under_way")
+        if call.holder is None or self._owner.leg_named(call.holder.leg) is not leg:
+            raise TransferError("not_talking")  # he has passed the call on meanwhile
         self._accept(leg)
         self._owner.feed(TransferAsked(target, "blind"))
 

@@ -6,7 +6,8 @@ An agent's search goes::
 
     WAITING ──offer──▶ OFFERING ──answer──▶ CONNECTING ──bridged──▶ FOUND
        ▲                  │ no answer, refusal      │ agent gone, lease lost
-       └──────────────────┴─────────────────────────┘    (FAILED, when one certain agent is wanted)
+       └──────────────────┴─────────────────────────┘ or not bridged in time
+                                              (FAILED, when one certain agent is wanted)
 """
 
 from dataclasses import dataclass, field
@@ -46,6 +47,10 @@ from calls.targets import NumberTarget
 #: After our own side failed (no media process), the call is not offered again for this long, or
 #: queue and owner would chase each other at full speed.
 RETRY_SECONDS = 0.5
+
+#: From a party's answer until it is heard: some milliseconds of Redis and the media process. When
+#: one of them never answers, the caller must not wait for it.
+CONNECT_SECONDS = 10.0
 
 ELSEWHERE = "answered elsewhere"
 
@@ -171,6 +176,7 @@ class AgentSearch:
         self._summons = summons
         self._attempt: _Attempt | None = None
         self._ring_until: float | None = None
+        self._connect_until: float | None = None
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
 
@@ -179,6 +185,8 @@ class AgentSearch:
         """When it wants DeadlinePassed."""
         if self.state is SearchState.OFFERING:
             return self._ring_until
+        if self.state is SearchState.CONNECTING:
+            return self._connect_until
         if self.state is SearchState.WAITING:
             times = (self._retry_at, self._give_up_at)
             return min((time for time in times if time is not None), default=None)
@@ -245,7 +253,7 @@ class AgentSearch:
             case PartyRang():
                 return self._on_ringing()
             case PartyAnswered():
-                return self._on_answered(event)
+                return self._on_answered(event, now)
             case PartyEnded():
                 return self._on_leg_ended(event, now)
             case LeaseConfirmed():
@@ -301,7 +309,7 @@ class AgentSearch:
         attempt.rang = self.rang = True
         return [MarkRinging(attempt.token)]
 
-    def _on_answered(self, event: PartyAnswered) -> list[CallEffect]:
+    def _on_answered(self, event: PartyAnswered, now: float) -> list[CallEffect]:
         attempt = self._attempt
         if attempt is None or self.state is not SearchState.OFFERING:
             return [HangUpLeg(event.leg)]
@@ -309,6 +317,7 @@ class AgentSearch:
         attempt.legs = {event.leg}
         attempt.answered_leg = event.leg
         self.state = SearchState.CONNECTING
+        self._connect_until = now + CONNECT_SECONDS
         return [*(HangUpLeg(leg, ELSEWHERE) for leg in others), ConfirmLease(attempt.token)]
 
     def _on_leg_ended(self, event: PartyEnded, now: float) -> list[CallEffect]:
@@ -354,6 +363,8 @@ class AgentSearch:
             return []
         if self.state is SearchState.OFFERING:
             return self._back_to_waiting("missed", now)
+        if self.state is SearchState.CONNECTING:
+            return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
         if self._give_up_at is not None and now >= self._give_up_at:
             return self._fail("missed")
         self._retry_at = None
@@ -481,7 +492,7 @@ class NumberSearch:
             case PartyRang():
                 self.rang = True
             case PartyAnswered() if self.state is SearchState.OFFERING:
-                self.state, self.deadline = SearchState.CONNECTING, None
+                self.state, self.deadline = SearchState.CONNECTING, now + CONNECT_SECONDS
                 self.connecting = leg
                 return [Connect(leg)]
             case PartyEnded(_, status):
@@ -492,9 +503,10 @@ class NumberSearch:
             case Bridged() if self.connecting == leg and self._segment is not None:
                 self._segment.answered_at = now
                 self.found = Party(leg, self._segment)
-                self.state = SearchState.FOUND
+                self.state, self.deadline = SearchState.FOUND, None
             case DeadlinePassed() if self.deadline is not None and now >= self.deadline:
-                return [HangUpLeg(leg), *self._over("missed", now)]
+                outcome: OfferOutcome = "unreachable" if self.connecting else "missed"
+                return [HangUpLeg(leg), *self._over(outcome, now)]
             case _:
                 pass
         return []

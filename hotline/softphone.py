@@ -17,14 +17,21 @@ from aiosipua.auth import SipDigestAuth, answer_challenge
 
 from telephony.bindings import MemoryBindings
 from telephony.gateway import SipGateway
-from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent, LegReoffered, LegRinging
+from telephony.leg import (
+    Leg,
+    LegAnswered,
+    LegConfirmed,
+    LegEnded,
+    LegEvent,
+    LegReoffered,
+    LegRinging,
+)
 from telephony.media import g711, rtp
 from telephony.sip.offer_answer import (
     AudioFormat,
+    LocalDescription,
     RemoteAudio,
     SdpError,
-    build_answer,
-    build_offer,
     parse_audio,
 )
 from telephony.trunks.model import Trunk
@@ -34,6 +41,7 @@ log = structlog.get_logger(__name__)
 FRAME = 160
 """Samples in 20 ms."""
 
+_FORMATS = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
 _FRAME_SECONDS = FRAME / g711.RATE
 _UNAUTHORIZED = 401
 _OK = 200
@@ -94,8 +102,8 @@ class Voice(asyncio.DatagramProtocol):
             self.packets_heard += 1
 
     def talk_to(self, audio: RemoteAudio, chosen: AudioFormat) -> None:
-        """Send there from now on."""
-        self._destination = (audio.host, audio.port)
+        """Send there from now on; nowhere while the other side holds us."""
+        self._destination = (audio.host, audio.port) if audio.is_listening else None
         self._format = chosen
         if self._clock is None:
             self._clock = asyncio.create_task(self._run(), name="voice")
@@ -145,10 +153,17 @@ class Voice(asyncio.DatagramProtocol):
 
 
 class PhoneCall:
-    """One call of a softphone, in either direction."""
+    """One call of a softphone, in either direction.
 
-    def __init__(self, voice: Voice) -> None:
+    Args:
+        voice: its audio, open.
+        host: our own address.
+    """
+
+    def __init__(self, voice: Voice, host: str) -> None:
         self.voice = voice
+        self._host = host
+        self._description = LocalDescription(secrets.randbits(31))
         self.leg: Leg | None = None
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ringing = asyncio.Event()
@@ -161,8 +176,10 @@ class PhoneCall:
                 self.ringing.set()
             case LegAnswered():
                 self._connect(event.sdp)
-            case LegReoffered() if self.leg is not None:
-                self.leg.refuse(488)
+            case LegReoffered(sdp) if self.leg is not None:
+                self._reanswer(self.leg, sdp)
+            case LegConfirmed(str(sdp)):
+                self._connect(sdp)  # the answer to our offer, in the ACK
             case LegEnded():
                 self.ended.set()
                 if not self.answered.done():
@@ -181,6 +198,33 @@ class PhoneCall:
         self.voice.talk_to(audio, audio.formats[0])
         if not self.answered.done():
             self.answered.set_result(None)
+
+    def offer(self) -> str:
+        """Describe all that we can do."""
+        return self._description.offer(host=self._host, port=self.voice.port, formats=_FORMATS)
+
+    def accept(self, offer: str) -> str:
+        """Answer an offer and talk as it says from now on.
+
+        Raises:
+            telephony.sip.offer_answer.SdpError: nothing it offers can be spoken.
+        """
+        answer, chosen = self._description.answer(
+            offer,
+            host=self._host,
+            port=self.voice.port,
+            preferred=tuple(one.name for one in _FORMATS),
+        )
+        self.voice.talk_to(parse_audio(offer), chosen)
+        return answer
+
+    def _reanswer(self, leg: Leg, offer: str | None) -> None:
+        """Take a re-INVITE: hold, another address, or a wish for an offer of ours."""
+        try:
+            leg.answer(self.offer() if offer is None else self.accept(offer))
+        except SdpError as error:
+            log.info("reoffer_refused", error=str(error))
+            leg.refuse(488)
 
     def hang_up(self) -> None:
         """End it, whatever its state."""
@@ -232,6 +276,11 @@ class SoftPhone:
         self._cseq = 0
         self._register_id = f"{secrets.token_hex(8)}@{host}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it takes calls, once open."""
+        return self._gateway.endpoint.local
+
     async def open(self) -> None:
         """Bind a SIP port."""
         await self._gateway.open(self._host, 0)
@@ -244,17 +293,11 @@ class SoftPhone:
         """Dial; the call rings until ``answered`` is done."""
         voice = Voice()
         await voice.open(self._host)
-        call = PhoneCall(voice)
+        call = PhoneCall(voice, self._host)
         call.leg = self._gateway.call(
             f"sip:{number}@{self._server[0]}:{self._server[1]}",
             self._server,
-            sdp=build_offer(
-                host=self._host,
-                port=voice.port,
-                formats=(AudioFormat("PCMA", 8), AudioFormat("PCMU", 0)),
-                session_id=secrets.randbits(31),
-                version=1,
-            ),
+            sdp=call.offer(),
             caller=caller,
             on_event=call.on_event,
         )
@@ -268,23 +311,15 @@ class SoftPhone:
         """
         voice = Voice()
         await voice.open(self._host)
-        call = PhoneCall(voice)
+        call = PhoneCall(voice, self._host)
         call.leg = leg
         leg.on_event = call.on_event
         try:
-            answer, chosen = build_answer(
-                leg.remote_sdp or "",
-                host=self._host,
-                port=voice.port,
-                preferred=("PCMA", "PCMU"),
-                session_id=secrets.randbits(31),
-                version=1,
-            )
+            answer = call.accept(leg.remote_sdp or "")
         except SdpError:
             leg.refuse(488)
             await voice.close()
             raise
-        voice.talk_to(parse_audio(leg.remote_sdp or ""), chosen)
         leg.answer(answer)
         call.answered.set_result(None)
         return call
@@ -318,7 +353,7 @@ class SoftPhone:
         self, user: str, expires: int, *, authorization: tuple[str, str] | None
     ) -> SipResponse:
         self._cseq += 1
-        host, port = self._gateway.endpoint.local
+        host, port = self.address
         request = SipRequest(method="REGISTER", uri=self._registrar_uri)
         address = f"<sip:{user}@{self._server[0]}>"
         for name, value in (

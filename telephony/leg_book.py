@@ -65,11 +65,13 @@ class LegBook:
     def objection(self, request: SipRequest, replaces: Replaces) -> Reply | None:
         """Return why an INVITE cannot replace a dialog (RFC 3891 §3), or None.
 
-        No dialog at all: 481; one that has ended: 603; one that is answered, but is to be replaced
-        only before: 486.
+        No dialog at all, or a call to us that nobody has answered yet: 481; one that has ended:
+        603; one that is answered, but is to be replaced only before: 486.
         """
         if (leg := self.find(replaces.dialog)) is None:
             return Reply(request, 603 if replaces.dialog in self._ended else 481)
+        if leg.direction == "inbound" and not leg.answered:
+            return Reply(request, 481)  # "an early dialog that was not initiated by this UA"
         if replaces.early_only and leg.answered:
             return Reply(request, 486)
         return None

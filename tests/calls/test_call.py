@@ -35,6 +35,7 @@ from calls.call_events import (
     RingCaller,
 )
 from calls.hearing import circle
+from calls.search import CONNECT_SECONDS, RETRY_SECONDS
 
 RINGING: tuple[CallInput, ...] = (
     Arrived(),
@@ -264,3 +265,18 @@ def test_our_own_mistakes_raise_and_change_nothing() -> None:
     call.handle(Arrived(), 0.0)
     with pytest.raises(ValueError, match="Arrived"):
         call.handle(Arrived(), 0.0)
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_connection_that_never_comes_about_goes_back_to_the_queue(confirmed: bool) -> None:  # noqa: FBT001
+    call = call_after(*CONNECTING, *([LeaseConfirmed(1)] if confirmed else []))
+    assert call.deadline == CONNECT_SECONDS
+    effects = call.handle(DeadlinePassed(), CONNECT_SECONDS)
+    assert effects == [
+        HangUpLeg("a"),
+        ReleaseOffer("1001", 1, "cancelled"),
+        FinishAgent("1001", 1),
+        Dequeue(),
+    ]
+    assert (call.state, call.connecting("a")) == (CallState.WAITING, False)
+    assert call.deadline == CONNECT_SECONDS + RETRY_SECONDS

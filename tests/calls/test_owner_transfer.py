@@ -308,6 +308,27 @@ async def test_refer_to_somebody_who_may_not_be_called(house: House, uri: str, s
     assert talk.phone.done == [f"refer {status}"]
 
 
+async def test_who_has_passed_the_call_on_meanwhile_moves_it_no_more(house: House) -> None:
+    talk = await scene(house)
+    (owner,) = house.service._owners.values()
+    resolve = owner.phone._resolve
+
+    async def slowly(dialled: str, agent_id: str) -> Any:
+        target = await resolve(dialled, agent_id)
+        assert owner.call.holder is not None
+        owner.call.holder.leg = "another"
+        return target
+
+    owner.phone._resolve = slowly
+    talk.phone.on_event(LegReferred("sip:110@127.0.0.1"))
+
+    async def answered() -> bool:
+        return bool(talk.phone.done)
+
+    await until(answered, seconds=3, every=0.001)
+    assert talk.phone.done == ["refer 603"]
+
+
 async def test_a_citizen_cannot_refer(house: House) -> None:
     talk = await scene(house)
     talk.citizen.on_event(LegReferred("sip:110@x"))

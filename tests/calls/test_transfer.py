@@ -43,6 +43,7 @@ from calls.call_events import (
 from calls.errors import TransferError
 from calls.hearing import NOBODY, Hearing, NeedsMixer, as_pairs, circle
 from calls.party import Summons
+from calls.search import CONNECT_SECONDS
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target, name_of
 
 TALKING: tuple[CallInput, ...] = (
@@ -470,3 +471,14 @@ def test_three_in_a_circle_need_a_mixer() -> None:
 def test_names_hold_no_numbers() -> None:
     assert name_of(NumberTarget(("13862311001",))) == "number"
     assert name_of(POLICE) == "partner:110"
+
+
+def test_a_target_that_is_never_bridged_is_the_next_number() -> None:
+    call = talking(asked("blind"), PartyAnswered(FIRST))
+    assert call.deadline == CONNECT_SECONDS
+    effects = call.handle(DeadlinePassed(), CONNECT_SECONDS)
+    assert effects[:2] == [HangUpLeg(FIRST), CallNumber(SECOND, "1101", asserts=True)]
+    assert call.segments[-2].outcome == "unreachable"
+    for event in (PartyAnswered(SECOND), Bridged(SECOND)):
+        call.handle(event, CONNECT_SECONDS)
+    assert call.deadline is None

@@ -267,6 +267,7 @@ async def test_a_phone_takes_the_place_of_a_dialog(desk: Desk) -> None:
             first, _ = await desk.call()
             (dialog,) = first.dialog_ids
             named = f"{dialog.call_id};to-tag={dialog.local_tag};from-tag={dialog.remote_tag}"
+            assert await refused(named, "early") == 481
             first.answer(answer_to(first))
             assert await refused(f"{named};early-only", "c") == 486
             await replace(named, "d")
