@@ -10,8 +10,10 @@ from eventbus.catalogue import (
     CallAnswered,
     CallArrived,
     CallEnded,
+    CallHeld,
     CallOffered,
     CallOfferFailed,
+    CallResumed,
     CallTransfer,
     CallWaiting,
 )
@@ -125,6 +127,11 @@ class CallLedger:
                 transferred_by=segment.summons.by,
             )
         )
+
+    def held(self, at: float, party: str, *, agent_id: str | None, held: bool) -> None:
+        """Note that a party holds the call, or is back."""
+        told = CallHeld if held else CallResumed
+        self._bus.publish(told(at=at, agent_id=agent_id, call_id=self._call_id, party=party))
 
     def transfer(self, at: float, step: TransferStep) -> None:
         """Note how a transfer goes."""

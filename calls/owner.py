@@ -73,9 +73,11 @@ from telephony.leg import (
     LegConfirmed,
     LegEnded,
     LegEvent,
+    LegHeld,
     LegReanswered,
     LegReferred,
     LegReoffered,
+    LegResumed,
     LegRinging,
 )
 from telephony.media_commands import MediaCommands, MediaError
@@ -87,6 +89,9 @@ log = structlog.get_logger(__name__)
 
 #: How a call's places are told apart on the floor: the call's own has its name alone.
 SEAT_MARK = "/"
+
+#: How the names of legs to an agent's phones begin: called, consulting by itself, taken over by.
+_AGENTS_LEGS = ("agent.", "via.", "again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,9 @@ class CallOwner:
         on_finished: told when the call's record is complete and nothing of it is left.
         target: whom an agent calls; None: a citizen's call.
         agent_id: the agent who calls.
+
+    Attributes:
+        on_hold: who holds the call with his phone: leg → caller, agent or partner.
     """
 
     def __init__(
@@ -174,6 +182,7 @@ class CallOwner:
         self._legs: dict[str, Leg] = {}
         self._unanswered: dict[str, Leg] = {CALLER: leg}  # those who called us
         self._answers: dict[str, RemoteAudio] = {}
+        self.on_hold: dict[str, str] = {}
         self._names = count(1)
         self._recorded = False
         self._recorded_seconds: float | None = None
@@ -307,6 +316,7 @@ class CallOwner:
             case LegEnded():
                 self._legs.pop(name, None)
                 self._unanswered.pop(name, None)
+                self.on_hold.pop(name, None)
                 self.feed(PartyEnded(name, event.status))
             case LegReferred():
                 self.phone.referred(name, event)
@@ -319,8 +329,26 @@ class CallOwner:
                 self._reanswer(name, sdp)
             case LegConfirmed(str(sdp)) | LegReanswered(sdp):
                 self._move(name, sdp)
+            case LegHeld():
+                self._note_hold(name, held=True)
+            case LegResumed():
+                self._note_hold(name, held=False)
             case _:
                 pass
+
+    def _note_hold(self, name: str, *, held: bool) -> None:
+        """Tell that a party holds the call with its phone, or is back."""
+        who = self._who(name)
+        if held:
+            self.on_hold[name] = who
+        else:
+            self.on_hold.pop(name, None)
+        self._ledger.held(self._f.wall_clock(), who, agent_id=self.call.agent_id, held=held)
+
+    def _who(self, name: str) -> str:
+        if name == CALLER:
+            return "caller" if self.calling_agent is None else "agent"
+        return "agent" if name.startswith(_AGENTS_LEGS) else "partner"
 
     def _on_answer(self, name: str, sdp: str | None) -> None:
         try:

@@ -79,6 +79,7 @@ class CallView:
     direction: str = "inbound"
     transfer_to: str | None = None
     transfer_stage: str | None = None
+    held_by: tuple[str, ...] = ()
 
 
 def new_call_id(now: float, entropy: bytes) -> str:
@@ -365,6 +366,7 @@ class CallService:
                 direction="inbound" if owner.calling_agent is None else "outbound",
                 transfer_to=owner.call.transfer_to,
                 transfer_stage=owner.call.transfer_stage,
+                held_by=tuple(sorted(set(owner.on_hold.values()))),
             )
             for owner in self._owners.values()
             if owner.call.state is not CallState.ENDED

@@ -114,6 +114,25 @@ class CallTransfer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(Event):
+    """A party has put the call on hold with its phone, and is sent nothing.
+
+    party: caller, agent or partner.
+    """
+
+    name: ClassVar[str] = "call.held"
+    party: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResumed(Event):
+    """A party that held the call is back; party as in call.held."""
+
+    name: ClassVar[str] = "call.resumed"
+    party: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Event):
     """The call is over; its record is stored.
 
@@ -284,6 +303,8 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallOfferFailed,
     CallAnswered,
     CallTransfer,
+    CallHeld,
+    CallResumed,
     CallEnded,
     TranscriptPartial,
     TranscriptFinal,

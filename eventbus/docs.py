@@ -85,6 +85,7 @@ _FIELDS: Mapping[str, str] = {
     "value": "the new value, of the field's own type",
     "waited": "seconds from arrival to answer",
     "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
+    "party": "who holds it: `caller`, `agent` or `partner`",
     "mode": "`blind` (the agent leaves when the target answers) or `consult` (he asks it first)",
     "stage": "`started`, `ringing`, `joined`, `merged`, `completed`, `cancelled` or `failed`",
     "target": "`agent:1002`, `line:12345`, `partner:110`, or `number` for any other",
@@ -115,6 +116,8 @@ EXAMPLES: tuple[Event, ...] = (
         **_AGENT_CALL, line="12345", caller="13862311001", ticket_id="t-5d10c7", waited=4.2
     ),
     catalogue.CallTransfer(**_AGENT_CALL, stage="ringing", target="partner:110", mode="consult"),
+    catalogue.CallHeld(**_AGENT_CALL, party="agent"),
+    catalogue.CallResumed(**_AGENT_CALL, party="agent"),
     catalogue.CallEnded(
         **_AGENT_CALL, outcome="answered", ended_by="citizen", talked=151.4, ticket_id="t-5d10c7"
     ),

@@ -120,6 +120,8 @@ class LiveCall(Protocol):
     def transfer_to(self) -> str | None: ...  # noqa: D102
     @property
     def transfer_stage(self) -> str | None: ...  # noqa: D102
+    @property
+    def held_by(self) -> Sequence[str]: ...  # noqa: D102
 
 
 class Calls(Protocol):

@@ -309,6 +309,7 @@ class LiveCallOut(BaseModel):
 
     ``direction`` is outbound for an agent's own call. While it is being transferred,
     ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing, joined or merged.
+    ``held_by`` names who holds the call with his phone: caller, agent, partner.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -324,6 +325,7 @@ class LiveCallOut(BaseModel):
     direction: str = "inbound"
     transfer_to: str | None = None
     transfer_stage: str | None = None
+    held_by: tuple[str, ...] = ()
 
 
 class SegmentOut(BaseModel):

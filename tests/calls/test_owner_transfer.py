@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from calls.errors import TransferError
-from eventbus.catalogue import CallAnswered, CallOffered, CallTransfer
-from telephony.leg import Leg, LegReferred, LegRinging
+from eventbus.catalogue import CallAnswered, CallHeld, CallOffered, CallResumed, CallTransfer
+from telephony.leg import Leg, LegHeld, LegReferred, LegResumed, LegRinging
 from telephony.sip.dialog import DialogId
 from telephony.sip.identity import Forwarding, Identity
 from telephony.sip.refer import Replaces
@@ -485,3 +485,36 @@ async def test_a_withheld_number_is_shown_nowhere_and_kept_apart(house: House) -
     assert "13862311001" not in repr(record)
     assert await house.service.withheld_number(talk.call_id) == "13862311001"
     assert await house.service.withheld_number("another") is None
+
+
+async def test_holding_is_told(house: House) -> None:
+    talk = await scene(house)
+    await talk.asks("partner:110")
+    police = await house.phone(1)
+    police.pick_up()
+    await talk.told("completed")
+    for leg, who in ((talk.citizen, "caller"), (police, "partner")):
+        leg.on_event(LegHeld())
+        assert house.service.live()[0].held_by == (who,)
+        leg.on_event(LegResumed())
+        assert house.service.live()[0].held_by == ()
+    told = [event for event in house.events if isinstance(event, CallHeld | CallResumed)]
+    assert [(event.name, event.party) for event in told] == [
+        ("call.held", "caller"),
+        ("call.resumed", "caller"),
+        ("call.held", "partner"),
+        ("call.resumed", "partner"),
+    ]
+
+
+async def test_who_hangs_up_holds_nothing_any_more(house: House) -> None:
+    talk = await scene(house)
+    await talk.asks("partner:110", "consult")
+    police = await house.phone(1)
+    police.pick_up()
+    await talk.told("joined")
+    talk.phone.on_event(LegHeld())
+    assert house.service.live()[0].held_by == ("agent",)
+    talk.phone.end()
+    await talk.told("completed")
+    assert house.service.live()[0].held_by == ()

@@ -183,6 +183,7 @@ class FakeLiveCall:
     direction: str = "inbound"
     transfer_to: str | None = None
     transfer_stage: str | None = None
+    held_by: tuple[str, ...] = ()
 
 
 @dataclass
