@@ -496,8 +496,7 @@ class NumberSearch:
                 self.connecting = leg
                 return [Connect(leg)]
             case PartyEnded(_, status):
-                outcome = outcome_of_status(status)
-                return self._over("refused" if self.connecting else outcome, now)
+                return self._over("refused" if self.connecting else outcome_of_status(status), now)
             case MediaFailed():
                 return [HangUpLeg(leg), *self._over("unreachable", now)]
             case Bridged() if self.connecting == leg and self._segment is not None:
@@ -505,8 +504,8 @@ class NumberSearch:
                 self.found = Party(leg, self._segment)
                 self.state, self.deadline = SearchState.FOUND, None
             case DeadlinePassed() if self.deadline is not None and now >= self.deadline:
-                outcome: OfferOutcome = "unreachable" if self.connecting else "missed"
-                return [HangUpLeg(leg), *self._over(outcome, now)]
+                over = self._over("unreachable" if self.connecting else "missed", now)
+                return [HangUpLeg(leg), *over]
             case _:
                 pass
         return []
