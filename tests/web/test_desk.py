@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from agents.presence import Input
 from calls.ladders import Ladder
-from eventbus.catalogue import CallHelp, ServiceStatus
+from eventbus.catalogue import CallHelp, ServiceStatus, TranscriptFinal, TranscriptGap
 from telephony.sip.ladder import Rung
 from tests.support.browser import Window, chromium, window
 from tests.support.waiting import until
@@ -284,6 +284,55 @@ async def test_an_earlier_ticket_is_opened_with_transcript_and_recording(
     )
     await page.get_by_test_id("back").click()
     await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc2")
+
+
+async def test_what_was_not_recognised_shows_until_it_is_heard_from_the_recording(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    await house.finished_call("c1", "1001")
+    await ready(page)
+
+    def gap(start: float, state: str) -> TranscriptGap:
+        return TranscriptGap(
+            at=time.time(),
+            agent_id="1001",
+            call_id="c1",
+            leg="caller",
+            start=start,
+            end=start + 2.0,
+            reason="load",
+            state=state,
+        )
+
+    await page.get_by_test_id("today-ticket").click()
+    await expect(page.get_by_test_id("utterance")).to_have_count(1)
+    house.bus.publish(gap(70.0, "missing"))
+    house.bus.publish(gap(80.0, "missing"))
+    await expect(page.get_by_test_id("gap")).to_have_count(2)
+    await expect(page.get_by_test_id("gap").first).to_contain_text("市民 01:10")
+    await expect(page.get_by_test_id("gap").first).to_contain_text("此处未转写")
+    house.bus.publish(
+        TranscriptFinal(
+            at=time.time(),
+            agent_id="1001",
+            call_id="c1",
+            leg="caller",
+            text="路灯不亮。",
+            spoken="路灯不亮",
+            start=70.5,
+            end=71.5,
+            confidence=0.9,
+            seq=9,
+            later=True,
+        )
+    )
+    house.bus.publish(gap(70.0, "recognised"))
+    await expect(page.get_by_test_id("gap")).to_have_count(1)
+    await expect(page.get_by_test_id("gap")).to_contain_text("01:20")
+    later = page.locator("li.later")
+    await expect(later).to_contain_text("路灯不亮。")
+    await expect(later).to_have_attribute("title", "通话后从录音补上的转写")
 
 
 async def test_a_link_opens_its_ticket_and_a_supervisor_cannot_change_it(

@@ -239,7 +239,8 @@ export class Desk {
       api.transcript(ticket.call_id),
       api.call(ticket.call_id),
     ]);
-    this.dispatch({ event: "open", opened: { ticket, finals, recording: call.recording } });
+    const { gaps, recording } = call;
+    this.dispatch({ event: "open", opened: { ticket, finals, gaps, recording } });
   }
 
   /** Opens the ticket that the address names (/#/tickets/ID), once. */
@@ -294,8 +295,9 @@ export class Desk {
   }
 
   drawTranscript() {
-    const { opened, finals, partials } = this.state;
-    this.transcript.show(opened?.finals ?? finals, opened ? {} : partials);
+    const { opened, finals, gaps, partials } = this.state;
+    const shown = opened ?? { finals, gaps };
+    this.transcript.show(shown.finals, shown.gaps, opened ? {} : partials);
     setText(byId("transcript-heading"), t(opened ? "transcript_past" : "transcript"));
     byId("ladder").hidden = !this.ladderOf();
     const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";

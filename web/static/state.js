@@ -6,13 +6,15 @@
  *   passage?: {leg: string, start: number, end: number} | null}} Field
  * @typedef {{id: string, call_id: string | null, agent_id: string | null, status: string, created_at: number | null,
  *   submitted_at: number | null, fields: Record<string, Field>}} Ticket
- * @typedef {{seq: number, leg: string, start: number, end: number, text: string}} Utterance
+ * @typedef {{seq: number, leg: string, start: number, end: number, text: string,
+ *   later?: boolean | null}} Utterance later: recognised after the call, from its recording
+ * @typedef {{leg: string, start: number, end?: number | null, state: string}} Gap not recognised live
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
  *   arrived_at: number, answered_at: number | null, ended_at: number | null,
  *   ticket_id: string | null}} Call
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
- * @typedef {{ticket: Ticket, finals: Utterance[], recording: boolean}} Opened
+ * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean}} Opened
  *   a ticket that was opened from the list
  *
  * @typedef {object} State
@@ -23,6 +25,7 @@
  * @property {Call | null} call
  * @property {Ticket | null} ticket of the current call, or of the last one
  * @property {Utterance[]} finals
+ * @property {Gap[]} gaps that are still to be recognised, or cannot be
  * @property {Record<string, string>} partials by leg
  * @property {Record<string, {status: string, detail: string | null}>} services
  * @property {Ticket[]} today
@@ -40,6 +43,7 @@ export function initialState() {
     call: null,
     ticket: null,
     finals: [],
+    gaps: [],
     partials: {},
     services: {},
     today: [],
@@ -61,6 +65,7 @@ function onSnapshot(state, event, now) {
     // Without a call the last ticket stays on the desk until it is submitted or replaced.
     ticket: event.ticket ?? state.ticket,
     finals: event.ticket ? event.transcript : state.finals,
+    gaps: same || !event.ticket ? state.gaps : [],
     partials: same ? state.partials : {},
     services: event.services,
   };
@@ -153,6 +158,7 @@ const CHANGES = {
             fields: {},
           },
           finals: [],
+          gaps: [],
           partials: {},
           help: null,
         }),
@@ -170,16 +176,26 @@ const CHANGES = {
       ? { ...state, partials: { ...state.partials, [event.leg]: event.text } }
       : state,
   "transcript.final": (state, event) => {
-    if (state.ticket?.call_id !== event.call_id) return state;
-    const { seq, leg, start, end, text } = event;
-    const others = state.finals.filter((said) => said.seq !== seq);
-    return {
-      ...state,
-      finals: [...others, { seq, leg, start, end, text }].sort(
+    const { seq, leg, start, end, text, later } = event;
+    return onTranscript(state, event.call_id, ({ finals, gaps }) => ({
+      finals: [
+        ...finals.filter((said) => said.seq !== seq),
+        { seq, leg, start, end, text, later },
+      ].sort(
         (a, b) => a.start - b.start || a.seq - b.seq, // the order of speaking, as the API's
       ),
-      partials: { ...state.partials, [leg]: "" },
-    };
+      gaps,
+      // What comes from the recording says nothing of what is being said now.
+      ...(later ? {} : { partials: { ...state.partials, [leg]: "" } }),
+    }));
+  },
+  "transcript.gap": (state, event) => {
+    const { leg, start, end } = event;
+    return onTranscript(state, event.call_id, ({ finals, gaps }) => {
+      const others = gaps.filter((gap) => gap.leg !== leg || gap.start !== start);
+      const still = event.state === "recognised" ? [] : [{ leg, start, end, state: event.state }];
+      return { finals, gaps: [...others, ...still] };
+    });
   },
   "ticket.field": (state, event) =>
     onTicket(state, event.ticket_id, (ticket) => ({
@@ -206,6 +222,25 @@ const CHANGES = {
     services: { ...state.services, [event.part]: { status: event.status, detail: event.detail } },
   }),
 };
+
+/**
+ * Changes the transcript of a call wherever it is shown: on the desk, or opened from the list.
+ * @param {State} state
+ * @param {string} callId
+ * @param {(shown: {finals: Utterance[], gaps: Gap[]}) =>
+ *   {finals: Utterance[], gaps: Gap[], partials?: Record<string, string>}} change
+ * @returns {State}
+ */
+function onTranscript(state, callId, change) {
+  const { ticket, opened } = state;
+  const open = opened?.ticket.call_id === callId ? opened : null;
+  const { finals, gaps } = open ? change(open) : { finals: [], gaps: [] };
+  return {
+    ...state,
+    ...(ticket?.call_id === callId ? change(state) : {}),
+    opened: open ? { ...open, finals, gaps } : opened,
+  };
+}
 
 /**
  * @param {State} state

@@ -1,9 +1,10 @@
 // @ts-check
-/** The transcript: both sides as they speak; what is still being said in grey. */
+/** The transcript: both sides as they speak; what is being said, or was not recognised, in grey. */
 
 import { t } from "./i18n.js";
 
 /** @typedef {import("./state.js").Utterance} Utterance */
+/** @typedef {import("./state.js").Gap} Gap */
 
 const NEAR_END_PX = 60;
 
@@ -34,19 +35,46 @@ export class Transcript {
 
   /**
    * @param {Utterance[]} finals
+   * @param {Gap[]} gaps
    * @param {Record<string, string>} partials by leg
    */
-  show(finals, partials) {
-    const wanted = JSON.stringify([finals, partials, t("leg.caller")]);
+  show(finals, gaps, partials) {
+    const wanted = JSON.stringify([finals, gaps, partials, t("leg.caller")]);
     if (wanted === this.shown) return;
     this.shown = wanted;
-    const lines = finals.map((said) => this.line(said.leg, said.text, said.start));
+    const lines = [
+      ...finals.map((said) => ({ at: said.start, item: this.said(said) })),
+      ...gaps
+        .filter((gap) => gap.state !== "recognised")
+        .map((gap) => ({ at: gap.start, item: this.gap(gap) })),
+    ]
+      .sort((a, b) => a.at - b.at)
+      .map(({ item }) => item);
     for (const [leg, text] of Object.entries(partials)) {
       if (text) lines.push(this.line(leg, text, null));
     }
     if (!lines.length) lines.push(this.nothing());
     this.list.replaceChildren(...lines);
     this.toEnd();
+  }
+
+  /** @param {Utterance} said */
+  said({ leg, text, start, later }) {
+    const item = this.line(leg, text, start);
+    if (later) {
+      item.classList.add("later");
+      item.title = t("transcript_later");
+    }
+    return item;
+  }
+
+  /** @param {Gap} gap */
+  gap({ leg, start, state }) {
+    const item = this.line(leg, t("transcript_gap"), start);
+    item.classList.add("gap");
+    item.dataset.testid = "gap";
+    item.title = t(state === "failed" ? "transcript_gap_failed" : "transcript_gap_missing");
+    return item;
   }
 
   /**
