@@ -7,7 +7,7 @@ is retried, and ``FloorUnreachable`` is the one error the caller sees.
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -83,19 +83,33 @@ class RedisEngine:
         Raises:
             FloorUnreachable: no answer; whether the command was executed is unknown.
         """
+        return (await self.execute_all([(command, now)]))[0]
+
+    async def execute_all(self, commands: Sequence[tuple[Command, float | None]]) -> list[Reply]:
+        """Execute each atomically, in order, in one round trip.
+
+        Raises:
+            FloorUnreachable: an answer is missing; which of them were executed is unknown.
+        """
         arguments = [
-            "" if now is None else format(now, ".17g"),
-            self._node,
-            command.name,
-            json.dumps(_arguments(command), ensure_ascii=False),
-            *self._times,
+            (
+                "" if now is None else format(now, ".17g"),
+                self._node,
+                command.name,
+                json.dumps(_arguments(command), ensure_ascii=False),
+                *self._times,
+            )
+            for command, now in commands
         ]
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT):
-                answer = await self._run(arguments)
+                answers = await self._run(arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise FloorUnreachable(str(error)) from error
-        return _reply(command, json.loads(answer))
+        return [
+            _reply(command, json.loads(answer))
+            for (command, _), answer in zip(commands, answers, strict=True)
+        ]
 
     async def answers(self) -> bool:
         """Tell whether Redis can be spoken to."""
@@ -106,12 +120,21 @@ class RedisEngine:
             return False
         return True
 
-    async def _run(self, arguments: list[str]) -> str | bytes:
+    async def _run(self, arguments: Sequence[Sequence[str]]) -> list[str | bytes]:
         try:
-            answer = await self._redis.evalsha(self._sha, 1, self._base, *arguments)
-        except NoScriptError:  # a new Redis
-            answer = await self._redis.eval(self._script, 1, self._base, *arguments)
-        return cast("str | bytes", answer)
+            return await self._run_known(arguments)
+        except NoScriptError:  # a new Redis, which has executed none of them
+            await self._redis.script_load(self._script)
+            return await self._run_known(arguments)
+
+    async def _run_known(self, arguments: Sequence[Sequence[str]]) -> list[str | bytes]:
+        if len(arguments) == 1:
+            answer = await self._redis.evalsha(self._sha, 1, self._base, *arguments[0])
+            return [cast("str | bytes", answer)]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for each in arguments:
+                pipeline.evalsha(self._sha, 1, self._base, *each)
+            return cast("list[str | bytes]", await pipeline.execute())
 
     async def news(self) -> AsyncGenerator[News | None, None]:
         """Yield None once subscribed, then what other nodes' commands change here.

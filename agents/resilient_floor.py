@@ -10,9 +10,10 @@ others buried it.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -32,6 +33,17 @@ RETRY_SECONDS: Final = 0.25
 """Pause between attempts to reach Redis again."""
 PATIENCE_SECONDS: Final = 1.0
 """No command waits longer for Redis, also when the node has to be restored on the way."""
+MOST_AT_ONCE: Final = 64
+"""Commands in one round trip: Redis serves nobody else for as long as one takes, not all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A command that somebody waits for."""
+
+    command: Command
+    when: float | None
+    reply: asyncio.Future[Reply]
 
 
 def open_floor(
@@ -82,8 +94,9 @@ class ResilientEngine(Engine):
         # Which command the mirror's records come from: wake-ups travel on another connection and
         # may arrive after the reply to a later command.
         self._versions: dict[str, int] = {}
-        # One command at a time: replies are told in the order of their execution.
+        # One round trip at a time: replies are told in the order of their execution.
         self._lock = asyncio.Lock()
+        self._asked: deque[_Asked] = deque()
         self._away = asyncio.Event()
         self._recovery: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -113,28 +126,55 @@ class ResilientEngine(Engine):
     @override
     async def execute(self, command: Command, now: float | None) -> Reply:
         when = self._now() if now is None else now
+        asked = _Asked(command, when, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
         async with self._lock:
-            if self.status == "ok":
-                try:
-                    async with asyncio.timeout(PATIENCE_SECONDS):
-                        return await self._execute_there(command, when)
-                except (FloorUnreachable, TimeoutError) as error:
-                    self._go_away(error)
-            return self._mirror.handle(self._node, command, time.time() if when is None else when)
+            # Whoever has the lock first executes what all have asked meanwhile: a busy node's
+            # commands share their way to Redis. The lock is given in the order of asking.
+            if not asked.reply.done():
+                await self._execute_asked()
+        return asked.reply.result()
 
     def _now(self) -> float | None:
         return None if self._clock is None else self._clock()
 
-    async def _execute_there(self, command: Command, now: float | None) -> Reply:
-        reply = await self._remote.execute(command, now)
-        if reply.unknown:
+    async def _execute_asked(self) -> None:
+        batch = [self._asked.popleft() for _ in range(min(len(self._asked), MOST_AT_ONCE))]
+        try:
+            replies = await self._execute_all([(asked.command, asked.when) for asked in batch])
+            for asked, reply in zip(batch, replies, strict=True):
+                asked.reply.set_result(reply)
+        finally:
+            for asked in batch:
+                asked.reply.cancel()  # of those that have none: nobody waits for ever
+
+    async def _execute_all(self, commands: Sequence[tuple[Command, float | None]]) -> list[Reply]:
+        if self.status == "ok":
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    return await self._execute_there(commands)
+            except (FloorUnreachable, TimeoutError) as error:
+                self._go_away(error)
+        return [
+            self._mirror.handle(self._node, command, time.time() if when is None else when)
+            for command, when in commands
+        ]
+
+    async def _execute_there(self, commands: Sequence[tuple[Command, float | None]]) -> list[Reply]:
+        replies = await self._remote.execute_all(commands)
+        known = next((n for n, reply in enumerate(replies) if reply.unknown), len(replies))
+        for reply in replies[:known]:
+            self._absorb(reply)
+        if known < len(replies):
             _log.warning("node was taken for dead, or Redis has lost its data", node=self._node)
             await self._restore()
-            reply = await self._remote.execute(command, now)
-            if reply.unknown:
+            again = await self._remote.execute_all(commands[known:])
+            if any(reply.unknown for reply in again):
                 raise FloorUnreachable("Redis forgets the node at once")
-        self._absorb(reply)
-        return reply
+            for reply in again:
+                self._absorb(reply)
+            replies[known:] = again
+        return replies
 
     def _absorb(self, reply: Reply) -> None:
         self._mirror.absorb(self._node, reply.presences, reply.calls)

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import random
 import sqlite3
 import ssl
@@ -41,7 +42,8 @@ T = TypeVar("T")
 
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _COMMIT_SECONDS = 0.05
-_BATCH = 100
+# aiomqtt looks through all pending ones for each new one: more would cost more each.
+_BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
 _ANSWER_SECONDS = 5.0
@@ -304,10 +306,16 @@ def _first(group: BaseExceptionGroup) -> str:
 async def _deliver(client: aiomqtt.Client, letters: list[Letter]) -> None:
     """Hand the letters over in order, and wait until the broker has acknowledged every one."""
     # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
-    # paho's queue: the order holds while the acknowledgements are awaited together.
-    async with asyncio.TaskGroup() as tasks:
-        for letter in letters:
-            tasks.create_task(client.publish(letter.topic, letter.payload, qos=1))
+    # paho's queue: the order holds while the acknowledgements are awaited together. One time-out
+    # for all of them: a timer for each costs as much as its message.
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
+            for letter in letters:
+                tasks.create_task(
+                    client.publish(letter.topic, letter.payload, qos=1, timeout=math.inf)
+                )
+    except TimeoutError:
+        raise aiomqtt.MqttError("no acknowledgement in time") from None
 
 
 async def _until_disconnected(client: aiomqtt.Client) -> None:
