@@ -6,8 +6,10 @@ written: who asks for a call that has just ended gets its record.
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -23,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     or_,
     select,
     update,
@@ -126,6 +129,53 @@ utterances = Table(
 
 _BATCH = 500
 _RETRY_SECONDS = 1.0
+# What is written waits so long for more, unless somebody wants to read: each transaction costs as
+# much as ten of its rows.
+_GATHER_SECONDS = 0.1
+
+_INSERT_CALL = calls.insert()
+_INSERT_SEGMENT = segments.insert()
+_INSERT_UTTERANCE = utterances.insert()
+# Which columns are set is told by the rows; the statement is built once.
+_CHANGE_CALL = update(calls).where(calls.c.call_id == bindparam("_call_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A row to be written by a statement; without a row the statement is whole by itself.
+
+    Entries of one ``subject`` (a call) stay in their order; those without one stand in nobody's
+    place.
+    """
+
+    statement: Executable
+    row: Mapping[str, Any] | None = None
+    subject: str | None = None
+
+
+def grouped(entries: Iterable[_Entry]) -> list[tuple[Executable, list[Mapping[str, Any]]]]:
+    """Put the rows of equal statements together, each subject's in their order.
+
+    A row joins the latest group of its statement and columns, unless something of its subject, or
+    of no subject, was put behind that group.
+    """
+    groups: list[tuple[Executable, list[Mapping[str, Any]]]] = []
+    latest: dict[object, int] = {}
+    reached: dict[str, int] = {}
+    barrier = 0
+    for entry in entries:
+        if entry.row is None or entry.subject is None:
+            groups.append((entry.statement, [] if entry.row is None else [entry.row]))
+            barrier = len(groups)
+            continue
+        kind = (entry.statement, tuple(entry.row))
+        place = latest.get(kind, -1)
+        if place < max(barrier, reached.get(entry.subject, 0)):
+            place = latest[kind] = len(groups)
+            groups.append((entry.statement, []))
+        groups[place][1].append(entry.row)
+        reached[entry.subject] = place
+    return groups
 
 
 class RecordWriter:
@@ -149,8 +199,9 @@ class RecordWriter:
         self._engine = engine
         self._on_status = on_status
         self._limit = limit
-        self._statements: deque[Executable] = deque()
+        self._entries: deque[_Entry] = deque()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._written = asyncio.Condition()
         self._queued_count = 0
         self._done_count = 0
@@ -171,18 +222,31 @@ class RecordWriter:
     async def close(self) -> None:
         """Write what is queued, as far as the database allows, and stop."""
         self._closing = True
+        self._hurry.set()
         self._wake.set()
         if self._task is not None:
             await self._task
 
-    def put(self, statement: Executable) -> None:
-        """Queue one statement."""
-        if len(self._statements) >= self._limit:
-            self._statements.popleft()
+    def put(
+        self,
+        statement: Executable,
+        row: Mapping[str, Any] | None = None,
+        *,
+        subject: str | None = None,
+    ) -> None:
+        """Queue one statement, or one row of a statement.
+
+        Args:
+            statement: what to execute; with a row, one and the same object each time.
+            row: the values of its parameters.
+            subject: the call it is about: rows of different calls may change places.
+        """
+        if len(self._entries) >= self._limit:
+            self._entries.popleft()
             self._done_count += 1
             self.dropped += 1
             log.error("record_dropped", dropped=self.dropped)
-        self._statements.append(statement)
+        self._entries.append(_Entry(statement, row, subject))
         self._queued_count += 1
         self._wake.set()
 
@@ -193,19 +257,26 @@ class RecordWriter:
             TimeoutError: the database did not take it within ``max_seconds``.
         """
         target = self._queued_count
+        if self._done_count < target:
+            self._hurry.set()
         async with asyncio.timeout(max_seconds), self._written:
             await self._written.wait_for(lambda: self._done_count >= target)
 
     async def _run(self) -> None:
-        while not (self._closing and not self._statements):
+        while not (self._closing and not self._entries):
             await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS):
+                    await self._hurry.wait()
             self._wake.clear()
-            while self._statements:
-                batch = [self._statements.popleft() for _ in range(self._batch_size())]
+            if not self._closing:
+                self._hurry.clear()
+            while self._entries:
+                batch = [self._entries.popleft() for _ in range(self._batch_size())]
                 if not await self._write(batch):
-                    self._statements.extendleft(reversed(batch))
+                    self._entries.extendleft(reversed(batch))
                     if self._closing:
-                        log.error("records_lost", count=len(self._statements))
+                        log.error("records_lost", count=len(self._entries))
                         return
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
@@ -214,19 +285,19 @@ class RecordWriter:
                     self._written.notify_all()
 
     def _batch_size(self) -> int:
-        return min(len(self._statements), _BATCH)
+        return min(len(self._entries), _BATCH)
 
-    async def _write(self, batch: Sequence[Executable]) -> bool:
+    async def _write(self, batch: Sequence[_Entry]) -> bool:
         """Write the batch in one transaction; False when the database is away."""
         try:
             async with self._engine.begin() as connection:
-                for statement in batch:
-                    await connection.execute(statement)
+                for statement, rows in grouped(batch):
+                    await connection.execute(statement, rows or None)
         except (IntegrityError, DataError) as error:
             # A row that is there already (its commit was confirmed to nobody) or that the database
             # will never take must not hold up those behind it.
             if len(batch) > 1:
-                return all([await self._write([statement]) for statement in batch])
+                return all([await self._write([entry]) for entry in batch])
             log.error("record_refused", error=str(error))  # noqa: TRY400 - the statement says all
         except (SQLAlchemyError, OSError) as error:
             log.warning("records_not_written", error=str(error), waiting=len(batch))
@@ -268,17 +339,16 @@ class CallRecords:
         **values: Any,
     ) -> None:
         """Note that a call began; ``values``: further columns."""
-        self._writer.put(
-            calls.insert().values(
-                call_id=call_id,
-                node=self._node,
-                line=line,
-                caller=caller,
-                sip_call_id=sip_call_id[:256],
-                arrived_at=arrived_at,
-                **values,
-            )
-        )
+        row = {
+            "call_id": call_id,
+            "node": self._node,
+            "line": line,
+            "caller": caller,
+            "sip_call_id": sip_call_id[:256],
+            "arrived_at": arrived_at,
+            **values,
+        }
+        self._writer.put(_INSERT_CALL, row, subject=call_id)
 
     def withheld(self, call_id: str, *, number: str, at: float) -> None:
         """Keep the number of a caller who withholds it."""
@@ -286,7 +356,7 @@ class CallRecords:
 
     def change(self, call_id: str, **values: Any) -> None:
         """Change columns of a call's row."""
-        self._writer.put(update(calls).where(calls.c.call_id == call_id).values(**values))
+        self._writer.put(_CHANGE_CALL, {"_call_id": call_id, **values}, subject=call_id)
 
     def recorded(self, call_id: str, part: int, **values: Any) -> None:
         """Add one completed part of the recording."""
@@ -302,11 +372,13 @@ class CallRecords:
 
     def segment(self, call_id: str, seq: int, **values: Any) -> None:
         """Add one finished segment."""
-        self._writer.put(segments.insert().values(call_id=call_id, seq=seq, **values))
+        row = {"call_id": call_id, "seq": seq, **values}
+        self._writer.put(_INSERT_SEGMENT, row, subject=call_id)
 
     def utterance(self, call_id: str, seq: int, **values: Any) -> None:
         """Add one final utterance."""
-        self._writer.put(utterances.insert().values(call_id=call_id, seq=seq, **values))
+        row = {"call_id": call_id, "seq": seq, **values}
+        self._writer.put(_INSERT_UTTERANCE, row, subject=call_id)
 
     def rewrite(self, call_id: str, seq: int, **values: Any) -> None:
         """Change columns of one utterance."""

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 1000
 # Events of this long share their way to Redis; nobody sees the difference on a screen.
 _GATHER_SECONDS = 0.01
+_PATIENCE_SECONDS = 1.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 
@@ -88,7 +89,7 @@ class RedisFanout:
         if not self.connected or len(self._outgoing) >= _BACKLOG:
             self.dropped += 1
             return
-        message = f'{self._head}{json.dumps(event.to_dict(), ensure_ascii=False)}}}'
+        message = f"{self._head}{json.dumps(event.to_dict(), ensure_ascii=False)}}}"
         self._outgoing.append(message.encode(errors="replace"))
         self._wake.set()
 
@@ -100,7 +101,10 @@ class RedisFanout:
             while self._outgoing:
                 batch = [self._outgoing.popleft() for _ in range(len(self._outgoing))]
                 try:
-                    async with self._redis.pipeline(transaction=False) as pipeline:
+                    async with (
+                        asyncio.timeout(_PATIENCE_SECONDS),
+                        self._redis.pipeline(transaction=False) as pipeline,
+                    ):
                         for message in batch:
                             pipeline.publish(self._channel, message)
                         await pipeline.execute()

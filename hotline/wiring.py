@@ -169,7 +169,8 @@ class Wiring:
             self._child(embedded_redis(self._directory, on_state=self._child_state))
         self.redis = Redis.from_url(
             url,
-            socket_timeout=1.0,
+            # No socket_timeout: redis-py would make a task for each command's sending, which costs
+            # more than the command. All who use this client have time-outs of their own.
             socket_connect_timeout=1.0,
             health_check_interval=5,
             # Whoever uses it has his own way on without Redis; repeating would only delay that.

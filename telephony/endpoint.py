@@ -38,6 +38,7 @@ from telephony.sip.message import (
 )
 from telephony.sip.name_addr import sip_uri
 from telephony.sip.rate_limit import RateLimiter
+from telephony.sip.remembered import remembered
 from telephony.sip.server_transaction import ServerTransaction, server_transaction
 from telephony.sip.transaction import (
     Cancelled,
@@ -625,12 +626,19 @@ def _check_numeric(destination: Address) -> None:
         OSError: not a numeric host, or no port.
     """
     host, port = destination
-    try:
-        ipaddress.ip_address(host)
-    except ValueError as error:
-        raise OSError(f"not a numeric address: {host}") from error
+    if not _is_numeric(host):
+        raise OSError(f"not a numeric address: {host}")
     if not 0 < port <= HIGHEST_PORT:
         raise OSError(f"not a port: {port}")
+
+
+@remembered
+def _is_numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_to_answer(response: SipResponse) -> None:

@@ -12,8 +12,14 @@ from typing import TypeVar
 
 from aiosipua import SipMessage, SipRequest, SipResponse, parse_address
 from aiosipua import headers as grammar
+from aiosipua.headers import (
+    MULTI_INSTANCE_HEADERS,
+    CaseInsensitiveDict,
+    expand_compact_header,
+)
 
 from telephony.sip.errors import MalformedMessage
+from telephony.sip.remembered import remembered
 from telephony.sip.via import parse_via
 
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
@@ -87,6 +93,7 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: .*)?", re.IGNORECASE)
 _CSEQ = re.compile(rf"([0-9]{{1,10}})\s+({_WORD})")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SINGLE = ("From", "To", "Call-ID", "CSeq")
+_START_WORDS = 3  # method, URI, version; or version, status, reason
 _HIGHEST_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
 _LONGEST_RETRY = 3600  # seconds; who is taken out for longer comes back by our own asking
 
@@ -114,7 +121,7 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     if len(head) > LONGEST_HEAD or head.count(b"\n") > MOST_LINES:
         raise MalformedMessage(REASONS[513], status=513)
     try:
-        message = SipMessage.parse(data)
+        message = _read(data)
     except ValueError as error:
         raise MalformedMessage("Unreadable message") from error
     start_line = data.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
@@ -123,6 +130,33 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     else:
         _check_request(message, start_line, data)
     return message
+
+
+def _read(data: bytes) -> SipRequest | SipResponse:
+    """Read as `SipMessage.parse` does, at a fraction of its cost, what nearly every message is.
+
+    That is: lines that end with CRLF, none of them folded, no list in one line, a body as long as
+    Content-Length says. Anything else is left to aiosipua.
+    """
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode("utf-8", errors="replace").split("\r\n")
+    words = lines[0].strip().split(None, 2)
+    ends = len(lines) - 1
+    if head.count(b"\r") != ends or head.count(b"\n") != ends or len(words) != _START_WORDS:
+        return SipMessage.parse(data)
+    headers = CaseInsensitiveDict()
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        name, value = expand_compact_header(name.strip()), value.strip()
+        is_list = name.lower() in MULTI_INSTANCE_HEADERS and ("," in value or not value)
+        if not colon or line[0] in " \t" or is_list:
+            return SipMessage.parse(data)
+        headers.append(name, value)
+    if headers.get_first("Content-Length") != str(len(body)):
+        return SipMessage.parse(data)
+    if words[0].startswith("SIP/"):
+        return SipResponse(headers, body, int(words[1]), words[2])
+    return SipRequest(headers, body, words[0], words[1])
 
 
 def _check_request(request: SipRequest, start_line: str, data: bytes) -> None:
@@ -181,6 +215,7 @@ def _body_length(data: bytes) -> int:
     return 0
 
 
+@remembered
 def _is_address(value: str) -> bool:
     """Tell whether a From or To has closed quotes and brackets and a URI."""
     outside = re.sub(r'"(?:[^"\\]|\\.)*"', "", value)
@@ -268,6 +303,7 @@ def copy_message(message: M) -> M:
     return copy  # noqa: RET504 - mypy wants the name
 
 
+@remembered
 def tag_of(address: str) -> str | None:
     """Return the tag of a From or To value."""
     return parse_address(address).tag

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from aiosipua import parse_uri
 
 from telephony.sip.errors import SipError
+from telephony.sip.remembered import remembered
 from telephony.sip.via import DEFAULT_PORT, HIGHEST_PORT, Address
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -52,6 +53,7 @@ class NameAddr:
         return self.params.get("tag") or ""
 
 
+@remembered
 def parse_name_addr(value: str) -> NameAddr:
     """Read one value.
 

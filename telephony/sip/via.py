@@ -8,6 +8,8 @@ import re
 
 from aiosipua import SipMessage, SipRequest, Via, stringify_via
 
+from telephony.sip.remembered import remembered
+
 MAGIC_COOKIE = "z9hG4bK"
 DEFAULT_PORT = 5060
 HIGHEST_PORT = 65535
@@ -27,6 +29,15 @@ _PARAMETER = re.compile(rf'\s*({_WORD})\s*(?:=\s*({_WORD}|\[?[0-9A-Fa-f:.]+\]?|"
 
 def parse_via(text: str) -> Via | None:
     """Read one Via value strictly; None when it breaks the grammar of RFC 3261 §25.1."""
+    # Every layer asks for the same one; what it is given is its own.
+    via = _read_via(text)
+    if via is None:
+        return None
+    return Via(via.protocol, via.transport, via.host, via.port, dict(via.params))
+
+
+@remembered
+def _read_via(text: str) -> Via | None:
     found = _VIA.fullmatch(text.strip())
     if found is None:
         return None

@@ -190,13 +190,13 @@ class TransportLayer:
         """Return the listener in whose name a message goes out on this way, None where none can."""
         if hop.flow in self._connections:
             return self._connections[hop.flow].bound
-        fitting = [
-            bound
-            for bound in self.bound
-            if bound.transport == hop.transport and bound.speaks(hop.host)
-        ]
-        named = (bound for bound in fitting if bound.flow == hop.flow)
-        return next(named, fitting[0] if fitting else None)
+        first = None
+        for bound in self.bound:
+            if bound.transport == hop.transport and bound.speaks(hop.host):
+                if hop.flow is None or bound.flow == hop.flow:
+                    return bound
+                first = first or bound
+        return first
 
     def alive(self, hop: Hop) -> bool:
         """Tell whether the hop's flow is there."""

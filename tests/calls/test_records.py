@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from calls.records import CallRecords, RecordWriter, metadata
+from calls.records import CallRecords, RecordWriter, _Entry, grouped, metadata
 
 
 @pytest.fixture
@@ -109,3 +112,51 @@ async def test_calls_of_an_earlier_life_are_closed(records: CallRecords) -> None
     record = await records.get("c1")
     assert record is not None
     assert (record["outcome"], record["ended_at"]) == ("failed", 9.0)
+
+
+INSERT, CHANGE, WHOLE = object(), object(), object()
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[Any]:
+    kinds = st.sampled_from([(INSERT, "a"), (CHANGE, "a"), (CHANGE, "b"), (WHOLE, None)])
+    subjects = st.sampled_from(["one", "two", "three"])
+    found = []
+    for number in range(draw(st.integers(0, 20))):
+        statement, column = draw(kinds)
+        if column is None:
+            found.append(_Entry(statement))
+        else:
+            found.append(_Entry(statement, {column: number}, draw(subjects)))
+    return found
+
+
+@given(entries())
+def test_rows_share_a_statement_and_nothing_of_one_call_changes_places(given_: list[Any]) -> None:
+    groups = grouped(given_)
+    numbers = {id(entry.row): n for n, entry in enumerate(given_) if entry.row is not None}
+    order = [numbers[id(row)] for _, rows in groups for row in rows]
+    assert sorted(order) == sorted(numbers.values())
+    for subject in ("one", "two", "three"):
+        own = [n for n in order if given_[n].subject == subject]
+        assert own == sorted(own)
+    # What has no subject stands where it stood: all before it are written before it.
+    position, before = 0, 0
+    barriers = [n for n, entry in enumerate(given_) if entry.row is None]
+    for statement, rows in groups:
+        if statement is WHOLE:
+            earlier = {n for n in numbers.values() if n < barriers[before]}
+            assert set(order[:position]) == earlier
+            before += 1
+        position += len(rows)
+        assert len({tuple(row) for row in rows}) <= 1
+    assert before == len(barriers)
+
+
+def test_a_burst_of_calls_is_three_statements() -> None:
+    burst = [
+        _Entry(statement, {"a": n}, f"call {n}")
+        for n in range(50)
+        for statement in (INSERT, CHANGE, WHOLE)
+    ]
+    assert [len(rows) for _, rows in grouped(burst)] == [50, 50, 50]

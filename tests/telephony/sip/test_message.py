@@ -1,12 +1,15 @@
 """What is let in, what is refused and how, and what responses are made of."""
 
+from collections.abc import Callable
+
 import pytest
-from aiosipua import SipRequest, SipResponse
+from aiosipua import SipMessage, SipRequest, SipResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.sip.errors import MalformedMessage
 from telephony.sip.message import (
+    _read,
     build_ack,
     build_cancel,
     copy_message,
@@ -290,3 +293,33 @@ def test_names_are_written_as_their_rfcs_spell_them(name: str) -> None:
     response = SipResponse(status_code=200, reason_phrase="OK")
     response.headers.append(name.upper(), "1")
     assert f"\r\n{name}: 1\r\n" in bytes(response).decode()
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b" ", b"\t", b":", b","),
+        *(b"INVITE sip:a@b SIP/2.0", b"SIP/2.0 200 OK", b"SIP/2.0 200", b"SIP/2.0 x y"),
+        *(b"Via: SIP/2.0/UDP h;branch=z9hG4bK1", b"v: SIP/2.0/UDP h, SIP/2.0/TCP i", b"Allow:"),
+        *(b"Supported: timer, 100rel", b"Subject: a, b", b"i: 1@h", b"F: <sip:a@b>;tag=1"),
+        *(b"Content-Length: 0", b"Content-Length: 3", b"l: 03", b"v=0", b"\xff", b"x\x85: y"),
+    ]
+)
+
+
+def read_or_refused(read: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return vars(read(data)) | {"headers": list(vars(read(data))["headers"].items())}
+    except ValueError:
+        return None
+
+
+@given(st.lists(PIECES, max_size=14).map(b"".join))
+def test_the_usual_is_read_as_everything_is(data: bytes) -> None:
+    assert read_or_refused(_read, data) == read_or_refused(SipMessage.parse, data)
+
+
+def test_what_is_read_can_be_changed_without_changing_what_others_read() -> None:
+    first, second = parse_message(wire()), parse_message(wire())
+    top_via(first).params["branch"] = "z9hG4bKother"
+    stamp_source(first, ("192.0.2.9", 5070))
+    assert top_via(second) == top_via(parse_message(wire()))
