@@ -196,6 +196,8 @@ class SipSettings(Section):
     """TCP, TLS and WebSocket connections from one address at once."""
     connection_idle_seconds: Seconds
     """A connection on which nothing comes and goes for so long is closed."""
+    overload_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """How late the node may stand before it refuses new calls with 503; 0: never."""
     qualify_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """How often a registered phone is asked by OPTIONS whether it is there; 0: never."""
     realm: Text

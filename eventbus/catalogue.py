@@ -6,7 +6,6 @@ exactly these. Times are Unix seconds (float, UTC); phone numbers are as dialled
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, ClassVar
 
 
@@ -28,13 +27,9 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict: the fields, plus ``event``, the name."""
-        return {"event": self.name, **{name: getattr(self, name) for name in _names(type(self))}}
-
-
-@cache
-def _names(event: type[Event]) -> tuple[str, ...]:
-    # asdict() would copy all that is in the fields, for each of the event's carriers.
-    return tuple(field.name for field in fields(event))
+        # asdict() would copy all that is in the fields, for each of the event's carriers.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"event": self.name, **values}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

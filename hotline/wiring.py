@@ -448,6 +448,7 @@ class Wiring:
             ),
             tls=tls(self._settings, self._directory.root / "tls"),
             certified_trunks=self._settings.tls.trunks_need_certificate,
+            overload_seconds=settings.overload_seconds,
             qualify_seconds=settings.qualify_seconds or None,
         )
         media = self._settings.media

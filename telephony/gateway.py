@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from telephony.bindings import Binding, BindingStore
 from telephony.endpoint import MAIN_TRANSPORTS, RFC_TIMERS, IncomingRequest, SipEndpoint
 from telephony.leg import Address, Leg, LegEvent, LegWire
 from telephony.leg_book import LegBook
+from telephony.overload import Overload
 from telephony.qualify import Qualifier
 from telephony.registration import RegistrationService
 from telephony.sip.dialog import SDP, OutgoingRequest, dialog_id, header_address, sdp_of
@@ -55,6 +57,7 @@ __all__ = ["CredentialStore", "NoTrunk", "SipGateway"]
 
 CLOSE_SECONDS = 2.0
 _ID_BYTES = 8
+_MEASURE_SECONDS = 0.1
 _SEED_BITS = 64
 
 log = structlog.get_logger(__name__)
@@ -89,6 +92,7 @@ class SipGateway:
         tls: our certificate, for TLS and WSS listeners.
         certified_trunks: a trunk's calls are taken over TLS only, from whoever shows a certificate
             that we trust.
+        overload_seconds: how late the event loop may stand before new calls are refused; 0: any.
         qualify_seconds: how often registered phones are asked by OPTIONS whether they are there;
             None: never.
         drop: asked for each datagram; True loses it. For tests.
@@ -97,6 +101,7 @@ class SipGateway:
         wire: the newest messages, and how many of each kind there were.
         endpoint: the port; ``endpoint.local`` is the bound address, ``endpoint.counters`` counts.
         legs: every live leg, by its id.
+        overload: what share of new calls is taken.
         trunks: how each of them is, and where a number can be called.
     """
 
@@ -122,6 +127,7 @@ class SipGateway:
         connections: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         tls: Tls | None = None,
         certified_trunks: bool = False,
+        overload_seconds: float = 0.0,
         qualify_seconds: float | None = None,
     ) -> None:
         self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
@@ -158,6 +164,7 @@ class SipGateway:
             tls=tls,
             witness=self.wire,
         )
+        self.overload = Overload(overload_seconds)
         self._certified_trunks = certified_trunks
         self._qualify_seconds = qualify_seconds
         self._book = LegBook()
@@ -197,6 +204,9 @@ class SipGateway:
         await self._registration.resume()
         await self._trust_registered()
         await self.trunks.open(self.endpoint, product=self._user_agent)
+        watch = asyncio.create_task(self._watch_delay(), name="loop-delay")
+        self._tasks.add(watch)
+        watch.add_done_callback(self._tasks.discard)
         for bound in self.endpoint.listeners:
             log.info("sip_open", transport=bound.transport, local=host_port(bound.local))
 
@@ -218,6 +228,18 @@ class SipGateway:
         await self.trunks.close()
         await self.endpoint.close()
 
+    async def _watch_delay(self) -> None:
+        """Measure how late the loop comes to what is due."""
+        while True:
+            due = time.monotonic() + _MEASURE_SECONDS
+            await asyncio.sleep(_MEASURE_SECONDS)
+            now, before = time.monotonic(), self.overload.share
+            self.overload.measured(max(0.0, now - due), now)
+            if self.overload.share < before == 1.0:
+                log.warning("overloaded", share=self.overload.share)
+            elif before < self.overload.share == 1.0:
+                log.info("no_longer_overloaded", refused=self.overload.refused)
+
     async def _trust_registered(self) -> None:
         """Know the phones of an earlier life by the addresses they are registered from."""
         now = asyncio.get_running_loop().time()
@@ -234,8 +256,12 @@ class SipGateway:
         }
 
     def strangers(self) -> dict[str, int]:
-        """Return how many sources are banned, and how many datagrams were dropped, by reason."""
-        return {"banned_sources": self._gatekeeper.bans, **self._gatekeeper.counters}
+        """Return how many sources are banned, and what was turned away, by reason."""
+        return {
+            "banned_sources": self._gatekeeper.bans,
+            "overload_refused": self.overload.refused,
+            **self._gatekeeper.counters,
+        }
 
     # Calls out
 
@@ -522,6 +548,9 @@ class SipGateway:
         match request.method:
             case "INVITE" if self._closing:
                 self._reply(incoming, Reply(request, 503))
+            case "INVITE" if (wait := self.overload.refuses()) is not None:
+                again = (("Retry-After", str(wait)),)
+                self._reply(incoming, Reply(request, 503, headers=again))
             case "INVITE":
                 self._start(self._on_invite(incoming), incoming)
             case "REGISTER":

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from calls.records import CallRecords, RecordWriter, _Entry, grouped, metadata
+from calls.records import CallRecords, RecordWriter, _Entry, calls, grouped, metadata
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ async def test_calls_of_an_earlier_life_are_closed(records: CallRecords) -> None
     assert (record["outcome"], record["ended_at"]) == ("failed", 9.0)
 
 
-INSERT, CHANGE, WHOLE = object(), object(), object()
+INSERT, CHANGE, WHOLE = insert(calls), update(calls), select(calls)
 
 
 @st.composite

@@ -320,6 +320,7 @@ def test_the_usual_is_read_as_everything_is(data: bytes) -> None:
 
 def test_what_is_read_can_be_changed_without_changing_what_others_read() -> None:
     first, second = parse_message(wire()), parse_message(wire())
+    assert isinstance(first, SipRequest)
     top_via(first).params["branch"] = "z9hG4bKother"
     stamp_source(first, ("192.0.2.9", 5070))
     assert top_via(second) == top_via(parse_message(wire()))
