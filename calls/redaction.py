@@ -6,10 +6,12 @@ one step, so a power cut leaves either the old recording or the new one.
 
 import hashlib
 import os
+import re
 import wave
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Side = Literal["caller", "agent", "both"]
 
@@ -18,6 +20,11 @@ BLACKENED: Final = "■■"
 
 _CHANNEL: Final = {"caller": 0, "agent": 1}
 _COPY_FRAMES: Final = 65536
+
+
+_PUNCTUATION: Final = re.compile(r"[\s，。、；：？！,.;:?!]")
+_RUN: Final = 4
+"""So many characters in a row that were taken out are taken out wherever they are repeated."""
 
 
 class RedactionError(Exception):
@@ -49,6 +56,50 @@ def checksum(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal. Blocking; raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def blacken(text: str, words: Iterable[str]) -> str:
+    """Return a text in which nothing of ``words`` is left, however either is punctuated.
+
+    >>> blacken("路灯坏了，卡号是6222，请修。", ["喂，卡号是6222。"])
+    '路灯坏了，■■，请修。'
+    """
+    places = [at for at, character in enumerate(text) if not _PUNCTUATION.match(character)]
+    bare = "".join(text[at] for at in places)
+    black: set[int] = set()
+    for said in words:
+        gone = _PUNCTUATION.sub("", said)
+        for start in range(max(1, len(gone) - _RUN + 1)) if gone else ():
+            run = gone[start : start + _RUN]
+            for found in re.finditer(f"(?={re.escape(run)})", bare):
+                first, last = found.start(), found.start() + len(run) - 1
+                black |= set(range(places[first], places[last] + 1))
+    marked = "".join("\0" if at in black else character for at, character in enumerate(text))
+    return re.sub("\0+", BLACKENED, marked)
+
+
+def blackened_fields(
+    fields: Mapping[str, Mapping[str, Any]], span: Span, words: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Return a ticket's fields without what was said in the span.
+
+    Evidence from the span goes; of the values, what the content repeats of ``words``. Other values
+    stay: they are the ticket's, which an agent can correct.
+    """
+    return {
+        name: {**field, **_without(name, field, span, list(words))}
+        for name, field in fields.items()
+    }
+
+
+def _without(name: str, field: Mapping[str, Any], span: Span, words: list[str]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    passage = field.get("passage")
+    if passage and span.touches(passage["start"], passage["end"], passage["leg"]):
+        changed["evidence"] = BLACKENED
+    if name == "content" and field["value"]:
+        changed["value"] = blacken(field["value"], words)
+    return changed
 
 
 def silence(path: Path, span: Span) -> float:

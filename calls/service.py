@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from calls.ledger import LONGEST_NUMBER
 from calls.owner import SEAT_MARK, CallOwner, Facilities
 from calls.ports import PlaceCall
 from calls.records import CallRecords
-from calls.redaction import BLACKENED, Span, checksum, silence
+from calls.redaction import BLACKENED, Span, blacken, blackened_fields, checksum, silence
 from calls.targets import Target
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
@@ -548,9 +549,17 @@ class CallService:
             raise UnknownCall(call_id)
         seconds = await asyncio.to_thread(silence, path, span)
         self._records.rerecorded(call_id, 1, sha256=await asyncio.to_thread(checksum, path))
+        words: list[str] = []
         for said in await self._records.transcript(call_id):
             if span.touches(said["start"], said["end"], said["leg"]):
+                words += [said["text"], said["spoken"] or ""]
                 self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
+        words = [text for text in words if text != BLACKENED]
+        await self._tickets.redact(
+            call_id,
+            fields=partial(blackened_fields, span=span, words=words),
+            text=partial(blacken, words=words),
+        )
         return seconds
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:

@@ -2,12 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from asr.control import LoadChanged
 from asr.group import USUAL
 from config.settings import AsrSettings, LineSettings, RecogniserSettings
+from tickets.help.knowledge import Entry
+
+LONGEST_HINT = 16
+"""Characters; a longer title is a sentence, which nobody says word for word."""
+MOST_HINTS = 2000
+"""What a server is told at the start of each stream."""
 
 
 def recognisers(settings: AsrSettings) -> dict[str, AsrSettings | RecogniserSettings]:
@@ -36,8 +42,17 @@ def command(
     *,
     socket: Path,
     model: Path | None,
+    hints: Path | None = None,
 ) -> list[str]:
-    """Return the program that runs a recogniser, and its arguments."""
+    """Return the program that runs a recogniser, and its arguments.
+
+    Args:
+        settings: what all recognisers share.
+        recogniser: this one.
+        socket: where it is to be reached.
+        model: its model's folder, where it needs one.
+        hints: a file with what :func:`hints` returned, in the place of its own list.
+    """
     vad = settings.vad
     options: dict[str, object] = {
         "--socket": socket,
@@ -61,12 +76,31 @@ def command(
         options["--model"] = model
     if recogniser.url is not None:
         options["--url"] = recogniser.url
-    if recogniser.phrases_path is not None:
-        options["--phrases"] = recogniser.phrases_path
+    if phrases := hints or recogniser.phrases_path:
+        options["--phrases"] = phrases
     flags = ["--only-phrases"] if recogniser.only_phrases else []
     flags += [] if vad.enabled else ["--no-vad"]
     arguments = [str(part) for option in options.items() for part in option]
     return [sys.executable, "-m", "asr", *arguments, *flags]
+
+
+def takes_hints(recogniser: AsrSettings | RecogniserSettings) -> bool:
+    """Say whether a recogniser can lean towards names without hearing nothing else."""
+    return recogniser.engine == "funasr"
+
+
+def hints(names: Iterable[str], entries: Iterable[Entry], own: Path | None) -> list[str]:
+    """Return what is likely to be said: a recogniser's own list, the city's names, the knowledge.
+
+    Raises:
+        OSError, UnicodeDecodeError: its own list cannot be read.
+    """
+    wanted = own.read_text(encoding="utf-8").splitlines() if own is not None else []
+    wanted += names
+    for entry in entries:
+        wanted += [entry.title, *entry.keywords]
+    short = (phrase for line in wanted if 0 < len(phrase := line.strip()) <= LONGEST_HINT)
+    return list(dict.fromkeys(short))[:MOST_HINTS]
 
 
 class RecogniserHealth:

@@ -61,7 +61,15 @@ from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
 from hotline.metrics import NodeMetrics
 from hotline.node import Node, Part, nothing
-from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
+from hotline.recognisers import (
+    RecogniserHealth,
+    by_line,
+    command,
+    hints,
+    recognisers,
+    takes_hints,
+    title,
+)
 from hotline.seed import Credentials, seed
 from hotline.sip_listeners import further_listeners, tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
@@ -202,7 +210,8 @@ class Wiring:
                 model=wanted.category_model,
                 on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
             )
-            self.writer = Writer(read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None)
+            self.gazetteer = read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None
+            self.writer = Writer(self.gazetteer)
             self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
         except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
@@ -373,7 +382,13 @@ class Wiring:
             if not settings.enabled:
                 continue
             model = self._model(recogniser.model_path) if name == USUAL else recogniser.model_path
-            argv = command(settings, recogniser, socket=path, model=model)
+            named = (
+                self._directory.run / f"{title(name)}.phrases" if takes_hints(recogniser) else None
+            )
+            if named is not None:
+                write = partial(self._write_hints, named, recogniser.phrases_path)
+                self._parts.append(Part(f"phrase hints of {title(name)}", write, nothing))
+            argv = command(settings, recogniser, socket=path, model=model, hints=named)
             self._child(ChildProcess(title(name), argv, on_state=self._child_state))
         self.recognizer = RecognizerGroup(clients)
         self.catch_up = CatchUp(
@@ -388,6 +403,17 @@ class Wiring:
         )
         self.health.count("missed", self.catch_up.counts)
         self._parts.append(Part("catching up", self.catch_up.start, self.catch_up.close))
+
+    async def _write_hints(self, path: Path, own: Path | None) -> None:
+        """Write down the names that are likely to be said: the city's, the knowledge base's."""
+        names = self.gazetteer.names if self.gazetteer is not None else ()
+        entries = [entry for entry, _version in await self.library.list_()]
+        try:
+            phrases = await asyncio.to_thread(hints, names, entries, own)
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("no_own_phrases", path=str(own), error=str(error))
+            phrases = hints(names, entries, None)
+        await asyncio.to_thread(path.write_text, "\n".join(phrases), encoding="utf-8")
 
     def _model(self, configured: Path | None) -> Path | None:
         """Return the model's folder; without a whole one the recogniser looks for it again."""

@@ -1,3 +1,4 @@
+import re
 import wave
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calls.redaction import RedactionError, Span, silence
+from calls.redaction import BLACKENED, RedactionError, Span, blacken, blackened_fields, silence
 
 RATE = 8000
 Samples = npt.NDArray[np.int16]
@@ -72,3 +73,30 @@ def test_which_words_a_span_touches() -> None:
     assert not span.touches(1.0, 2.0, "caller")
     assert not span.touches(1.0, 2.5, "agent")
     assert Span(2.0, 3.0).touches(2.9, 4.0, "agent")
+
+
+@given(
+    st.text("路灯坏了，卡号六二。 ", max_size=30),
+    st.text("路灯坏了卡号六二", min_size=4, max_size=8),
+)
+def test_nothing_said_in_the_span_is_left_in_a_text(text: str, said: str) -> None:
+    left = "".join(re.split(r"[，。 ]", blacken(text, [said])))
+    assert said not in left
+    if not any(said[n : n + 4] in re.sub(r"[，。 ]", "", text) for n in range(len(said) - 3)):
+        assert blacken(text, [said]) == text
+
+
+def test_evidence_in_the_span_goes_and_what_the_content_repeats_of_it() -> None:
+    def field(value: str, start: float) -> dict[str, object]:
+        passage = {"leg": "caller", "start": start, "end": start + 1.0}
+        return {"value": value, "source": "heard", "evidence": value, "passage": passage}
+
+    fields = {
+        "name": field("陆", 2.0),
+        "address": field("文昌路66号", 8.0),
+        "content": {**field("文昌路66号路灯坏了，卡号是6222。", 0.0), "passage": None},
+    }
+    redacted = blackened_fields(fields, Span(2.0, 4.0, "caller"), ["我姓陆，卡号是6222。"])
+    assert redacted["name"] == {**fields["name"], "evidence": BLACKENED}
+    assert redacted["address"] == fields["address"]
+    assert redacted["content"]["value"] == f"文昌路66号路灯坏了，{BLACKENED}。"

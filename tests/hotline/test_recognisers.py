@@ -6,7 +6,16 @@ import pytest
 from asr.control import LoadChanged
 from asr.group import USUAL
 from config.settings import ConfigError, Settings, load
-from hotline.recognisers import RecogniserHealth, by_line, command, recognisers, title
+from hotline.recognisers import (
+    MOST_HINTS,
+    RecogniserHealth,
+    by_line,
+    command,
+    hints,
+    recognisers,
+    title,
+)
+from tickets.help.knowledge import Entry
 
 ENGLISH = """
 [lines."12345"]
@@ -92,3 +101,26 @@ def test_health_names_who_complains_and_what_is_given_up() -> None:
     assert told.pop() == ("degraded", "the server is away")
     health.status(USUAL, "away", "it closed its connection")
     assert told.pop() == ("away", "it closed its connection")
+
+
+def test_hints_are_the_own_list_the_citys_names_and_the_knowledges(
+    settings: Settings, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.write_text("金仓湖\n\n县府街\n", encoding="utf-8")
+    entry = Entry(
+        id="gjj",
+        title="公积金提取",
+        category="住房保障",
+        source="条例",
+        body="……",
+        keywords=("租房", "县府街"),
+    )
+    long = Entry(id="x", title="很长" * 9, category="", source="", body="", keywords=())
+    wanted = ["金仓湖", "县府街", "锦都花园", "公积金提取", "租房"]
+    assert hints(["锦都花园"], [entry, long], own) == wanted
+    assert len(hints(map(str, range(9999)), [], None)) == MOST_HINTS
+    server = settings.asr.recognisers["server"]
+    written = tmp_path / "written"
+    argv = command(settings.asr, server, socket=Path("/run/s"), model=None, hints=written)
+    assert dict(itertools.pairwise(argv))["--phrases"] == str(written)
