@@ -101,7 +101,10 @@ class AgentCalls:
         Raises:
             TransferError: it cannot be; nothing was changed.
         """
+        holder = owner.call.holder
         target = await self.resolve(asked, agent_id)
+        if owner.call.holder is not holder:
+            raise TransferError("not_talking")  # the call has been passed on meanwhile
         owner.transfer(TransferAsked(target, mode, reason=reason))
 
     @staticmethod
@@ -139,11 +142,17 @@ class AgentCalls:
             self._replace(leg, leg.replaces, agent_id)
             return
         target = await self.resolve(leg.called, agent_id)
+        if leg.over:
+            return  # he has hung up meanwhile
         owner = self._owner_of(agent_id)
         if owner is not None:
             # Who calls somebody from within a call asks him about it.
             owner.consult(leg, target)
-            return
+        else:
+            await self._call_out(leg, target, agent_id)
+
+    async def _call_out(self, leg: Leg, target: Target, agent_id: str) -> None:
+        """Begin a call of an agent's own."""
         paused = await self._pause(agent_id)
         if leg.over:  # he has hung up meanwhile
             await self._resume(agent_id, paused=paused)

@@ -583,6 +583,9 @@ class CallOwner:
             await self.audio.open(name)
             self.audio.signalled_from(name, leg.source[0])
             answer = await self.audio.admit(name, leg.remote_sdp, CALLER)
+            if leg.over:  # it has hung up meanwhile: the old phone goes on
+                await self.audio.close_leg(name)
+                return
             self.feed(PhoneReplaced(old, name))
         except (MediaError, SdpError, TransferError) as error:
             log.warning("phone_not_replaced", call_id=self.call_id, error=str(error))

@@ -1,6 +1,8 @@
 """The owner's part of a transfer: who hears whom, what is recorded, told and given back."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -376,6 +378,46 @@ async def test_the_phones_own_consultation_fails(house: House) -> None:
     await talk.hears("caller", AGENT)
 
 
+async def test_a_phone_that_gives_up_before_its_consultation_begins_calls_nobody(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = await scene(house)
+    second = StandInLeg(remote_sdp=sdp(), account="1001", called="13800000000", caller="1001")
+    agents = house.service.agents
+    resolve, resolved = agents.resolve, asyncio.Event()
+
+    async def resolve_slowly(asked: str, agent_id: str) -> Any:
+        target = await resolve(asked, agent_id)
+        second.end()
+        resolved.set()
+        return target
+
+    monkeypatch.setattr(agents, "resolve", resolve_slowly)
+    house.service.on_call(cast("Leg", second))
+    await asyncio.wait_for(resolved.wait(), 3)
+    await agents.close()  # what is under way is done
+    assert house.service.live()[0].transfer_to is None
+    await talk.hears("caller", AGENT)
+
+
+async def test_a_transfer_of_a_call_that_was_passed_on_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = await scene(house)
+    agents, (owner,) = house.service.agents, house.service._owners.values()
+    resolve = agents.resolve
+
+    async def resolve_slowly(asked: str, agent_id: str) -> Any:
+        target = await resolve(asked, agent_id)
+        owner.call.holder = replace(cast("Any", owner.call.holder))  # somebody else's part
+        return target
+
+    monkeypatch.setattr(agents, "resolve", resolve_slowly)
+    with pytest.raises(TransferError) as caught:
+        await talk.asks("partner:110")
+    assert caught.value.code == "not_talking"
+
+
 async def test_another_phone_of_the_agent_takes_over(house: House) -> None:
     talk = await scene(house)
     desk = StandInLeg(remote_sdp=sdp(port=4600), account="1001", called="1001", replaces=talk.phone)
@@ -384,6 +426,30 @@ async def test_another_phone_of_the_agent_takes_over(house: House) -> None:
     assert desk.done == ["answer"]
     assert talk.phone.over
     desk.end()
+    assert (await house.record())["ended_by"] == "agent"
+    await house.nothing_is_left()
+
+
+async def test_a_phone_that_hangs_up_while_it_takes_over_changes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = await scene(house)
+    desk = StandInLeg(remote_sdp=sdp(port=4600), account="1001", called="1001", replaces=talk.phone)
+    (owner,) = house.service._owners.values()
+    admit, admitted = owner.audio.admit, asyncio.Event()
+
+    async def admit_slowly(*given: Any) -> str:
+        answer = await admit(*given)
+        desk.end()
+        admitted.set()
+        return answer
+
+    monkeypatch.setattr(owner.audio, "admit", admit_slowly)
+    house.service.on_call(cast("Leg", desk))
+    await asyncio.wait_for(admitted.wait(), 3)
+    await talk.hears("caller", AGENT)
+    assert (talk.phone.over, desk.done) == (False, [])
+    talk.phone.end()
     assert (await house.record())["ended_by"] == "agent"
     await house.nothing_is_left()
 
