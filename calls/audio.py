@@ -8,12 +8,15 @@ legs' names. Every ``async`` method is one or more commands to the media process
 
 import contextlib
 import ipaddress
+import secrets
+from base64 import b64encode
 from itertools import count
 from pathlib import Path
 
 import structlog
 
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
+from telephony.media.control import Srtp
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
 from telephony.sip.offer_answer import (
     AudioFormat,
@@ -21,6 +24,7 @@ from telephony.sip.offer_answer import (
     RemoteAudio,
     parse_audio,
 )
+from telephony.sip.sdes import KEY_OCTETS
 from telephony.sip.via import HIGHEST_PORT
 
 log = structlog.get_logger(__name__)
@@ -59,6 +63,7 @@ class CallAudio:
         self._ports: dict[str, int] = {}
         self._described: dict[str, LocalDescription] = {}
         self._codecs: dict[str, str] = {}
+        self._secured: set[str] = set()
         self._signalled_from: dict[str, str] = {}
         self._ids = count(1)
         self._bridged: set[tuple[str, str]] = set()  # sessions
@@ -80,14 +85,16 @@ class CallAudio:
                 session = f"{self._call_id}.{group}"
                 _, self._ports[group] = await self._media.open(session)
                 self._sessions[group] = session
-                self._described[group] = LocalDescription(next(self._ids))
+                self._described[group] = LocalDescription(
+                    next(self._ids), key=secrets.token_bytes(KEY_OCTETS)
+                )
 
-    def offer(self, leg: str, caller_sdp: str | None) -> str:
-        """Return the session description that a leg is called with."""
+    def offer(self, leg: str, caller_sdp: str | None, *, secured: bool = False) -> str:
+        """Return the session description that a leg is called with; ``secured``: by SRTP alone."""
         group = group_of(leg)
         formats = G711 if caller_sdp is None else _in_order(parse_audio(caller_sdp).formats[0].name)
         return self._described[group].offer(
-            host=self._host, port=self._ports[group], formats=formats
+            host=self._host, port=self._ports[group], formats=formats, secured=secured
         )
 
     def signalled_from(self, leg: str, host: str) -> None:
@@ -138,7 +145,10 @@ class CallAudio:
         group = group_of(leg)
         formats = _in_order(self._codecs.get(group, "PCMA"))
         return self._described[group].offer(
-            host=self._host, port=self._ports[group], formats=formats
+            host=self._host,
+            port=self._ports[group],
+            formats=formats,
+            secured=group in self._secured,
         )
 
     async def move(self, leg: str, sdp: str, chosen: AudioFormat | None) -> None:
@@ -170,7 +180,18 @@ class CallAudio:
             accepts={entry.payload_type: entry.name for entry in audio.formats},
             rtcp_port=_rtcp_port(audio),
             signalled_from=self._signalled_from.get(group),
+            srtp=self._srtp(group, audio),
         )
+
+    def _srtp(self, group: str, audio: RemoteAudio) -> Srtp | None:
+        """Return how a party's audio is secured."""
+        key = self._described[group].key
+        if audio.crypto is None or key is None:
+            self._secured.discard(group)
+            return None
+        self._secured.add(group)
+        local, remote = (b64encode(entry).decode() for entry in (key, audio.crypto.key))
+        return Srtp.model_validate({"suite": audio.crypto.suite, "local": local, "remote": remote})
 
     async def hear(self, hearing: Hearing) -> None:
         """Let exactly these hear each other: relayed where that will do, mixed where it will not.

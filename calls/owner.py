@@ -111,6 +111,7 @@ class Facilities:
     wall_clock: Callable[[], float]
     no_answer_seconds: float
     partner_seconds: float
+    secure_phones: bool
     media_host: str
     recordings: Path | None
 
@@ -458,11 +459,12 @@ class CallOwner:
             return
         if not self.call.expects(effect.token):
             return  # it ended while the ports were being opened; _release closes them
-        sdp = self.audio.offer(names[0], self.leg.remote_sdp)
         for name, binding in zip(names, bindings, strict=True):
+            # A key in a description is worth as much as the way it goes (RFC 4568 §7).
+            secured = self._f.secure_phones and binding.transport in {"TLS", "WSS"}
             leg = self._f.gateway.invite(
                 binding,
-                sdp=sdp,
+                sdp=self.audio.offer(name, self.leg.remote_sdp, secured=secured),
                 caller=self.calling_agent or self.caller,
                 display=self.line_name,
                 called=effect.agent_id,

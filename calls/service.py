@@ -98,6 +98,7 @@ class CallService:
         place_call: calls somebody outside.
         role_of: an agent's role, None when there is no such account.
         partner_seconds: how long each number of somebody outside may ring.
+        secure_phones: whether phones registered over TLS are offered SRTP.
         max_calls: beyond so many live calls new ones are answered 503.
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
@@ -129,6 +130,7 @@ class CallService:
         role_of: Callable[[str], Awaitable[str | None]],
         no_answer_seconds: float,
         partner_seconds: float,
+        secure_phones: bool = False,
         max_calls: int,
         media_host: str,
         recordings: Path | None,
@@ -184,6 +186,7 @@ class CallService:
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
             partner_seconds=partner_seconds,
+            secure_phones=secure_phones,
             media_host=media_host,
             recordings=recordings,
         )

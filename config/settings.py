@@ -373,6 +373,8 @@ class MediaSettings(Section):
     """Last of them."""
     advertised_host: OptionalText
     """The address we give ourselves in session descriptions; None: as ``sip.advertised_host``."""
+    secure_phones: bool
+    """Whether agents' phones that registered over TLS are called with SRTP."""
     engine: Literal["auto", "native", "python"]
     """What carries the packets; auto: the native one where set-up has built it."""
     processes: Annotated[int, Field(ge=0, le=64)]

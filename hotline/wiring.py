@@ -499,6 +499,7 @@ class Wiring:
             role_of=self._role_of,
             partner_seconds=self._settings.dialing.ring_seconds,
             no_answer_seconds=settings.no_answer_seconds,
+            secure_phones=media.secure_phones,
             max_calls=ports // PORTS_PER_CALL,
             media_host=advertised_host(
                 media.host, media.advertised_host or settings.advertised_host

@@ -189,13 +189,15 @@ class MediaCommands(ABC):
         ptime: int = 20,
         rtcp_port: int | None = None,
         signalled_from: str | None = None,
+        srtp: control.Srtp | None = None,
     ) -> None:
         """Say where the peer is and what it speaks; again after a re-INVITE.
 
         ``host`` is an IP address. ``accepts`` names further payload types the peer may send,
         ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms;
         ``rtcp_port`` that of its RTCP where its description names one (RFC 3605);
-        ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description.
+        ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description;
+        with ``srtp`` only secured packets pass.
         """
         await self.ask(
             control.Remote,
@@ -210,6 +212,7 @@ class MediaCommands(ABC):
             ptime=ptime,
             rtcp_port=rtcp_port,
             signalled_from=signalled_from,
+            srtp=srtp,
         )
 
     async def matrix(self, bridge: str, hears: Mapping[str, Mapping[str, float]]) -> None:

@@ -20,7 +20,7 @@ command                 fields                                                ``
 ``open``                session, host?                                        host, port
 ``remote``              session, host, port, payload_type, codec,             nothing
                         telephone_event?, accepts?, comfort_noise?, ptime?,
-                        rtcp_port?, signalled_from?
+                        rtcp_port?, signalled_from?, srtp?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -77,6 +77,7 @@ The process stops when the connection closes: recordings are completed, ports gi
 """
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -88,6 +89,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -156,6 +158,27 @@ class Open(_Command):
     host: Host | None = None
 
 
+def _key(value: str) -> bytes:
+    key = b64decode(value, validate=True)
+    if len(key) != 30:  # noqa: PLR2004 - master key and salt (RFC 4568 §6.2)
+        raise ValueError("30 octets are expected")
+    return key
+
+
+Key = Annotated[bytes, BeforeValidator(_key), PlainSerializer(lambda key: b64encode(key).decode())]
+"""Master key and salt, in base 64."""
+
+
+class Srtp(BaseModel):
+    """How a session is secured (RFC 4568): ``local`` is for what we send, ``remote`` the peer's."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    suite: Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]
+    local: Key = Field(repr=False)
+    remote: Key = Field(repr=False)
+
+
 class Remote(_Command):
     """Say what the peer's SDP says.
 
@@ -163,7 +186,8 @@ class Remote(_Command):
     types which it may send too, ``comfort_noise`` that of RFC 3389. ``ptime`` is the packet length
     it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Besides
     ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or the
-    unspecified address (old-style hold), means that it is sent nothing. A changed address re-opens
+    unspecified address (old-style hold), means that it is sent nothing. With ``srtp`` only secured
+    packets pass, in either direction. A changed address re-opens
     the latch.
     """
 
@@ -179,6 +203,7 @@ class Remote(_Command):
     ptime: Literal[10, 20, 30, 40, 60] = 20
     rtcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     signalled_from: Host | None = None
+    srtp: Srtp | None = None
 
 
 class Matrix(_Command):

@@ -28,6 +28,7 @@ from telephony.media.ports import PortPool, PortsExhausted, bind_pair
 from telephony.media.prompts import PromptCache, PromptError
 from telephony.media.recorder import Recorder
 from telephony.media.rtcp_channel import RtcpChannel
+from telephony.media.srtp import Keys, SrtpEdge
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class _Session:
     rtcp: RtcpChannel
     keys: bool = False  # whether its peer takes telephone-events
     forked: bool = False
+    edge: SrtpEdge | None = None
 
 
 @dataclass
@@ -222,6 +224,7 @@ class Engine:
             frame=command.ptime * 8,
             signalled_from=command.signalled_from,
         )
+        self._secure(session, command.srtp)
         self._path.describe(session.handle, description)
         session.rtcp.describe(
             description.address,
@@ -230,6 +233,19 @@ class Engine:
             clock=description.codec.clock,
         )
         return {}
+
+    def _secure(self, session: _Session, srtp: control.Srtp | None) -> None:
+        """Let SRTP stand before a session's port, or no longer."""
+        if srtp is None:
+            if session.edge is not None:
+                session.edge = session.rtcp.protection = None
+                self._path.set_edge(session.handle, None)
+            return
+        edge = session.edge or SrtpEdge()
+        edge.set_keys(Keys(srtp.suite, srtp.local, srtp.remote))
+        if session.edge is None:
+            session.edge = session.rtcp.protection = edge
+            self._path.set_edge(session.handle, edge)
 
     def _watch(self, command: control.Watch) -> Result:
         watch = path.Watch(command.rtp_timeout, command.silence, command.inband_keys)

@@ -7,12 +7,13 @@ broken ``c=`` line reads as 0.0.0.0, the sign of hold. Here the lines that matte
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from aiosipua.sdp import Codec, MediaDescription, SdpMessage, parse_sdp
 
 from telephony.sip.errors import SipError
+from telephony.sip.sdes import SUITES, Crypto, choose_crypto
 from telephony.sip.via import HIGHEST_PORT
 
 CodecName = Literal["PCMA", "PCMU"]
@@ -22,6 +23,7 @@ T = TypeVar("T")
 PTIME = 20  # milliseconds of audio in a packet
 CLOCK_RATE = 8000
 _PROTOCOL = "RTP/AVP"
+_SECURED = "RTP/SAVP"  # RFC 3711, with keys as in RFC 4568
 _HIGHEST_PAYLOAD_TYPE = 127
 _EVENTS = "telephone-event"  # RFC 4733
 _EVENTS_FMTP = "0-15"
@@ -91,6 +93,7 @@ class RemoteAudio:
         protocol: of the ``m=`` line.
         attributes: every attribute of the stream as written (``crypto``, ``fingerprint`` …), then
             those of the session.
+        crypto: how the stream is secured, by the peer's key; None: not at all.
     """
 
     host: str
@@ -101,6 +104,7 @@ class RemoteAudio:
     ptime: int
     protocol: str = _PROTOCOL
     attributes: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    crypto: Crypto | None = None
 
     @property
     def is_listening(self) -> bool:
@@ -144,9 +148,21 @@ def _parse(sdp: str) -> SdpMessage:
 
 def _usable_audio(message: SdpMessage) -> MediaDescription:
     for media in message.media:
-        if media.media == "audio" and media.port and media.proto == _PROTOCOL and _formats(media):
+        if media.media == "audio" and media.port and _formats(media) and _can_be_secured(media):
             return media
-    raise SdpError("no G.711 audio over RTP/AVP")
+    raise SdpError("no G.711 audio over RTP/AVP, or RTP/SAVP with keys")
+
+
+def _can_be_secured(media: MediaDescription) -> bool:
+    """Whether a stream is as secure as it claims, in a way that we know."""
+    return media.proto == _PROTOCOL or _crypto(media) is not None
+
+
+def _crypto(media: MediaDescription) -> Crypto | None:
+    """Return how we secure a stream. Keys beside RTP/AVP are passed over: they secure nothing."""
+    if media.proto != _SECURED:
+        return None
+    return choose_crypto(media.attributes.get("crypto", ()))
 
 
 def _formats(media: MediaDescription) -> tuple[AudioFormat, ...]:
@@ -196,6 +212,7 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
             for name, values in owner.items()
             for value in values
         ),
+        crypto=_crypto(media),
     )
 
 
@@ -233,10 +250,15 @@ def build_offer(
     version: int,
     telephone_event: int | None = 101,
     direction: Direction = "sendrecv",
+    key: bytes | None = None,
 ) -> str:
-    """Describe one audio stream of ours at host and port, our favourite format first."""
+    """Describe one audio stream of ours at host and port, our favourite format first.
+
+    With ``key``, 30 octets, what we send is secured by it (RTP/SAVP).
+    """
     head = _head(host, session_id, version)
-    return "\r\n".join([*head, *_audio(port, formats, telephone_event, direction), ""])
+    keys = [] if key is None else [Crypto(tag, suite, key) for tag, suite in enumerate(SUITES, 1)]
+    return "\r\n".join([*head, *_audio(port, formats, telephone_event, direction, keys), ""])
 
 
 def build_answer(
@@ -247,6 +269,7 @@ def build_answer(
     preferred: Sequence[str],
     session_id: int,
     version: int,
+    key: bytes | None = None,
 ) -> tuple[str, AudioFormat]:
     """Answer an offer (RFC 3264 §6).
 
@@ -260,6 +283,7 @@ def build_answer(
         preferred: codec names, our favourite first.
         session_id: for ``o=``.
         version: for ``o=``; see `LocalDescription`.
+        key: 30 octets that secure what we send, if the offer wants that; None: we cannot.
 
     Returns:
         The answer, and the format to send.
@@ -275,11 +299,16 @@ def build_answer(
     )
     if chosen is None:
         raise SdpError("no codec in common")
+    keys = []
+    if audio.crypto is not None:
+        if key is None:
+            raise SdpError("RTP/SAVP, and we have no key")
+        keys = [replace(audio.crypto, key=key)]  # RFC 4568 §5.1.2: tag and suite of the offer
     lines = _head(host, session_id, version)
     for media in message.media:
         if media is taken:
             direction = _ANSWERED[audio.direction]
-            lines += _audio(port, [chosen], audio.telephone_event, direction)
+            lines += _audio(port, [chosen], audio.telephone_event, direction, keys)
         else:
             # §6: "To reject an offered stream, the port number … MUST be set to zero"
             lines.append(f"m={media.media} 0 {media.proto} {' '.join(media.formats)}")
@@ -298,7 +327,11 @@ def _head(host: str, session_id: int, version: int) -> list[str]:
 
 
 def _audio(
-    port: int, formats: Sequence[AudioFormat], telephone_event: int | None, direction: Direction
+    port: int,
+    formats: Sequence[AudioFormat],
+    telephone_event: int | None,
+    direction: Direction,
+    keys: Sequence[Crypto],
 ) -> list[str]:
     types = [str(format_.payload_type) for format_ in formats]
     maps = [line for format_ in formats for line in format_.to_lines()]
@@ -307,8 +340,9 @@ def _audio(
         maps.append(f"a=rtpmap:{telephone_event} {_EVENTS}/{CLOCK_RATE}")
         maps.append(f"a=fmtp:{telephone_event} {_EVENTS_FMTP}")
     return [
-        f"m=audio {port} {_PROTOCOL} {' '.join(types)}",
+        f"m=audio {port} {_SECURED if keys else _PROTOCOL} {' '.join(types)}",
         *maps,
+        *(crypto.to_line() for crypto in keys),
         f"a=ptime:{PTIME}",
         f"a={direction}",
     ]
@@ -322,9 +356,11 @@ class LocalDescription:
 
     Args:
         session_id: for ``o=``.
+        key: 30 random octets that secure what this leg sends, where it is secured; None: it cannot.
     """
 
-    def __init__(self, session_id: int) -> None:
+    def __init__(self, session_id: int, *, key: bytes | None = None) -> None:
+        self.key = key
         self._session_id = session_id
         self._version = 0
         self._latest: str | None = None
@@ -337,6 +373,7 @@ class LocalDescription:
         formats: Sequence[AudioFormat],
         telephone_event: int | None = 101,
         direction: Direction = "sendrecv",
+        secured: bool = False,
     ) -> str:
         """See `build_offer`."""
         return self._versioned(
@@ -348,6 +385,7 @@ class LocalDescription:
                 version=version,
                 telephone_event=telephone_event,
                 direction=direction,
+                key=self.key if secured else None,
             ),
             lambda sdp: sdp,
         )
@@ -364,6 +402,7 @@ class LocalDescription:
                 preferred=preferred,
                 session_id=self._session_id,
                 version=version,
+                key=self.key,
             ),
             lambda built: built[0],
         )

@@ -399,6 +399,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         partner_seconds=5.0,
         no_answer_seconds=5.0,
         max_calls=10,
+        secure_phones=False,
         media_host="127.0.0.1",
         recordings=folder / "recordings",
         wall_clock=time.time,

@@ -52,6 +52,7 @@ ctrl_tcp_listen {host}:{control_port}
 module_path {modules}
 module g711.so
 module sndfile.so
+module srtp.so
 module aubridge.so
 module aufile.so
 module_tmp account.so
@@ -85,6 +86,7 @@ class Baresip:
         expires: life of its registration, seconds.
         local_port: where it is reached; None: any.
         transport: by which it registers.
+        secured: offers and accepts SRTP alone, with keys in the session description (RFC 4568).
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Baresip:
         expires: int = 300,
         local_port: int | None = None,
         transport: Literal["udp", "tcp", "tls"] = "udp",
+        secured: bool = False,
     ) -> None:
         self.user = user
         self.address: Address = (HOST, local_port or free_sip_port())
@@ -122,7 +125,12 @@ class Baresip:
         at = registrar or (HOST, self.address[1])
         where = f"{at[0]}:{at[1]}" + ("" if transport == "udp" else f";transport={transport}")
         self._write_account(
-            where, password, codec, expires if registrar else 0, auto_answer=auto_answer
+            where,
+            password,
+            codec,
+            expires if registrar else 0,
+            auto_answer=auto_answer,
+            secured=secured,
         )
 
     @property
@@ -263,6 +271,7 @@ class Baresip:
         expires: int,
         *,
         auto_answer: bool,
+        secured: bool,
     ) -> None:
         parameters = [
             f"<sip:{self.user}@{where}>",
@@ -273,6 +282,8 @@ class Baresip:
             f"audio_codecs={codec.lower()}",
             "ptime=20",
         ]
+        if secured:
+            parameters.append("mediaenc=srtp-mand")
         if expires:
             parameters.append(f'outbound="sip:{where}"')
         (self._directory / "accounts").write_text(";".join(parameters) + "\n")
