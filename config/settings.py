@@ -301,6 +301,8 @@ class AbuseSettings(Section):
     """From one source at which somebody has registered."""
     trunk_rate: Positive
     """From one address of a trunk."""
+    phone_calls: Annotated[int, Field(ge=1)]
+    """That one source at which somebody has registered may have made, at once."""
     failures: Annotated[int, Field(ge=1)]
     """So many wrong passwords ban a source."""
     failure_seconds: Seconds

@@ -29,7 +29,11 @@ from hotline.embedded import (
     advertised_host,
     find_redis_server,
 )
+from hotline.trunks import trunks
+from telephony.sip.name_addr import host_port
 from telephony.transport.udp import BUFFER
+from telephony.trunks.model import Trunk
+from telephony.trunks.probe import ask
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -68,6 +72,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     findings.append(await asyncio.to_thread(_model, settings))
     findings += await asyncio.gather(_redis(settings), _broker(settings), _database(settings))
     findings += _ports(settings, running=running)
+    findings += await asyncio.gather(*map(_trunk, trunks(settings)))
     return findings
 
 
@@ -225,6 +230,28 @@ def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
     if sip.host in {"0.0.0.0", "::"} and sip.advertised_host is None:
         remedy = "if trunks reach this machine at another address, set sip.advertised_host"
         yield Finding("warn", "SIP address", f"will say it is at {host}", remedy)
+
+
+async def _trunk(trunk: Trunk) -> Finding:
+    """Ask a trunk by OPTIONS, as a node will."""
+    what = f"trunk {trunk.name}"
+    if trunk.host is None:
+        return _ok(what, "only brings calls")
+    where = f"{trunk.transport} {host_port((trunk.host, trunk.port))}"
+    if trunk.transport not in {"UDP", "TCP"}:
+        return _ok(what, f"{where}: not asked, for it wants our certificate")
+    try:
+        answer = await ask(trunk, product="hotline12345", seconds=SECONDS)
+    except OSError as error:
+        answer = None
+        where = f"{where}: {error.strerror or error}"
+    if isinstance(answer, int):
+        return _ok(what, f"{where} answers {answer}")
+    detail = f"{where} does not answer" if answer else f"{where} is not to be found"
+    remedy = (
+        f"mend trunks.{trunk.name}.address, or ask whose it is; calls from it come in all the same"
+    )
+    return Finding("warn", what, detail, remedy)
 
 
 def _receive_buffer() -> Finding:

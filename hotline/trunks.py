@@ -63,6 +63,7 @@ def abuse_policy(settings: AbuseSettings) -> AbusePolicy:
         all_answers=settings.answers_rate,
         users=settings.phone_rate,
         trunks=settings.trunk_rate,
+        calls=settings.phone_calls,
         bans=BanPolicy(
             failures=settings.failures,
             window=settings.failure_seconds,

@@ -59,6 +59,7 @@ CLOSE_SECONDS = 2.0
 _ID_BYTES = 8
 _MEASURE_SECONDS = 0.1
 _SEED_BITS = 64
+_CROWDED_SECONDS = 5  # after which a phone may try again
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +138,7 @@ class SipGateway:
         self._timers = timers
         self._user_agent = user_agent
         self._session = session
+        self._abuse = abuse
         guard = DigestGuard(realm=realm, secret=nonce_secret or secrets.token_bytes(32))
         self._gatekeeper = Gatekeeper(
             abuse, is_trunk=lambda host: self.trunks.find(host) is not None
@@ -623,6 +625,10 @@ class SipGateway:
             for binding in bindings
         )
 
+    def _is_crowded(self, host: str) -> bool:
+        """Tell whether an address that is no trunk's has as many calls as it may have."""
+        return self.trunks.find(host) is None and self._book.calls_from(host) >= self._abuse.calls
+
     def _inbound(self, incoming: IncomingRequest, now: float) -> InboundLeg:
         return InboundLeg(
             incoming.request,
@@ -646,6 +652,9 @@ class SipGateway:
         refusal = machine.objection
         if refusal is None and replaces is not None:
             refusal = self._book.objection(request, replaces)
+        if refusal is None and self._is_crowded(incoming.source[0]):
+            log.warning("too_many_calls", source=incoming.source[0])
+            refusal = Reply(request, 503, headers=(("Retry-After", str(_CROWDED_SECONDS)),))
         if refusal is not None:
             self._reply(incoming, refusal)
             return

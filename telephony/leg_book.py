@@ -76,6 +76,12 @@ class LegBook:
             return Reply(request, 486)
         return None
 
+    def calls_from(self, host: str) -> int:
+        """Return how many live calls an address has made to us."""
+        return sum(
+            leg.direction == "inbound" and leg.source[0] == host for leg in self.legs.values()
+        )
+
     def is_merged(self, request: SipRequest) -> bool:
         """Tell whether an INVITE came already, by another way (RFC 3261 §8.2.2.2)."""
         tag, cseq = header_address(request, "From").tag, cseq_of(request)

@@ -50,6 +50,8 @@ class AbusePolicy:
         all_answers: to all strangers together.
         users: for one source from which users have proved who they are.
         trunks: for one address of a trunk.
+        calls: that one address may have with us at once, if it is no trunk's (those have limits of
+            their own).
         trust_seconds: how long a proof is remembered; longer than a registration lives.
         bans: when a source is banned.
         scanners: what the User-Agent of a scanner contains.
@@ -61,6 +63,7 @@ class AbusePolicy:
     all_answers: float = 200.0
     users: float = 500.0
     trunks: float = 10_000.0
+    calls: int = 100
     trust_seconds: float = 7200.0
     bans: BanPolicy = field(default_factory=BanPolicy)
     scanners: Sequence[str] = SCANNERS

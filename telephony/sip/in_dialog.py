@@ -327,7 +327,8 @@ class InviteDialog:
         if not self.negotiation.agreed:
             return []
         held = not is_listening(self.negotiation.remote or "")
-        if held and not _is_sending(self.negotiation.local or ""):
+        ours = self.negotiation.offered_by == "ours"
+        if held and ours and not _is_sending(self.negotiation.local or ""):
             return []  # it only agrees to our own hold
         before, self._held = self._held, held
         return [] if held == before else [Tell(LegHeld() if held else LegResumed())]

@@ -27,6 +27,7 @@ class Negotiation:
     Attributes:
         local: what we last agreed to; None before the first agreement.
         remote: what the peer last agreed to.
+        offered_by: whose offer that agreement answered.
         pending: whose offer waits for its answer, None: nobody's.
         offer: that offer.
     """
@@ -34,6 +35,7 @@ class Negotiation:
     def __init__(self) -> None:
         self.local: str | None = None
         self.remote: str | None = None
+        self.offered_by: Whose | None = None
         self.pending: Whose | None = None
         self.offer = ""
 
@@ -62,7 +64,7 @@ class Negotiation:
             raise LocalProtocolError("an answer without an offer")
         ours = self.pending == "ours"
         self.local, self.remote = (self.offer, sdp) if ours else (sdp, self.offer)
-        self.pending, self.offer = None, ""
+        self.offered_by, self.pending, self.offer = self.pending, None, ""
 
     def drop(self) -> None:
         """Forget the open offer: refused, or never answered. What was agreed before holds on."""

@@ -5,9 +5,7 @@ says which trunk a call is from, whether it may come in, and where one may go ou
 """
 
 import asyncio
-import ipaddress
 import secrets
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,14 +20,14 @@ from telephony.endpoint import SipEndpoint
 from telephony.sip import register_client as registering
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.errors import TransactionFailure
-from telephony.sip.hop import Destination, Hop, Transport, default_port
+from telephony.sip.hop import Destination, Hop, default_port
 from telephony.sip.message import FINAL, UNAVAILABLE, retry_after
-from telephony.sip.name_addr import bracketed, sip_uri
-from telephony.sip.via import Address
+from telephony.sip.name_addr import bracketed
 from telephony.trunks import health as watching
 from telephony.trunks.choice import in_order
 from telephony.trunks.limits import CallLimit
 from telephony.trunks.model import Trunk, TrunkDirectory
+from telephony.trunks.probe import addresses, question
 from telephony.trunks.route import Route, route_to
 
 LEAVE_SECONDS = 2.0  # that stopping waits for carriers to confirm
@@ -250,17 +248,7 @@ class TrunkService:
             self._feed_health(line, watching.Failed(reason, probe=True))
             return
         us = self._endpoint.reached_at(line.addresses[0])[1]
-        target = f"sip:{bracketed(line.trunk.uri_host)}"
-        request = OutgoingRequest(
-            method="OPTIONS",
-            uri=target,
-            destination=line.addresses[0],
-            from_=f"<{sip_uri('hotline', us)}>;tag={secrets.token_hex(_ID_BYTES)}",
-            to=f"<{target}>",
-            call_id=f"{secrets.token_hex(_ID_BYTES * 2)}@{us[0]}",
-            cseq=1,
-            headers=(("Accept", "application/sdp"),),
-        )
+        request = question(line.trunk, line.addresses[0], us)
         self._send(request, partial(self._probed, line), partial(self._not_probed, line))
 
     def _probed(self, line: _Line, response: SipResponse) -> None:
@@ -325,13 +313,13 @@ class TrunkService:
     async def _register(self, line: _Line, request: OutgoingRequest) -> None:
         """Send a REGISTER to the trunk, or where a redirection has led."""
         await self._resolve(line)
-        addresses = line.addresses
+        ways = line.addresses
         target = parse_uri(request.uri)
         if target.host != parse_uri(f"sip:{bracketed(line.trunk.uri_host)}").host:
             transport = line.trunk.transport
             port = target.port or default_port(transport)
-            addresses = await _addresses(target.host.strip("[]"), port, transport)
-        if not addresses:
+            ways = await addresses(target.host.strip("[]"), port, transport)
+        if not ways:
             event = registering.RequestFailed("transport", self._chance())
             self._feed_registration(line, event)
             return
@@ -344,7 +332,7 @@ class TrunkService:
         def failed(cause: TransactionFailure) -> None:
             self._feed_registration(line, registering.RequestFailed(cause, self._chance()))
 
-        self._send(replace(request, destination=addresses[0]), answered, failed)
+        self._send(replace(request, destination=ways[0]), answered, failed)
 
     # Both
 
@@ -365,7 +353,7 @@ class TrunkService:
         host = line.trunk.host
         if host is None:
             return
-        found = await _addresses(host, line.trunk.port, line.trunk.transport)
+        found = await addresses(host, line.trunk.port, line.trunk.transport)
         if found:
             line.addresses = found
             self._directory.learn(line.trunk, [address for address, *_ in found])
@@ -398,23 +386,3 @@ def _status(line: _Line) -> TrunkStatus:
         calls=len(line.limit.live),
         refused=line.limit.refused,
     )
-
-
-async def _addresses(host: str, port: int, transport: Transport) -> tuple[Destination, ...]:
-    """Return the ways to a host, the name server's order kept; none if it is unknown."""
-    try:
-        addresses = [(str(ipaddress.ip_address(host)), port)]
-    except ValueError:
-        addresses = await _looked_up(host, port)
-    if transport == "UDP":
-        return tuple(addresses)
-    return tuple(Hop(*address, transport) for address in addresses)
-
-
-async def _looked_up(host: str, port: int) -> list[Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        log.warning("trunk_not_resolved", host=host, error=str(error))
-        return []
-    return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))

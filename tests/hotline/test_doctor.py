@@ -13,6 +13,7 @@ from hotline.database import migrate, open_engine
 from hotline.doctor import Finding, diagnose
 from hotline.embedded import DataDirectory
 from tests.support.ports import free_tcp_port, free_udp_port
+from tests.telephony.gateways import Desk, a_gateway
 
 MODEL = Path(__file__).parents[1] / "assets" / "models" / "vosk-model-tiny-cn-tel"
 
@@ -46,6 +47,7 @@ async def test_machine_that_has_everything(tmp_path: Path) -> None:
             "web port",
             "SIP buffer",
             "RTP port",
+            "trunk local",
         ),
     ]
     assert found["database"].detail.endswith("hotline.db, made at the first start")
@@ -149,3 +151,24 @@ async def test_package_that_is_missing_or_of_another_version(
 async def test_python_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "OLDEST_PYTHON", (sys.version_info[0], sys.version_info[1] + 1))
     assert (await findings(tmp_path))["Python"].level == "bad"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_trunks_are_asked(tmp_path: Path, transport: str) -> None:
+    async with a_gateway(Desk()) as exchange:
+        host, port = exchange.endpoint.local
+        found = await findings(
+            tmp_path,
+            trunks__near__address=f"{host}:{port}",
+            trunks__near__transport=transport,
+            trunks__gone__address=f"127.0.0.1:{free_udp_port()}",
+            trunks__nowhere__address="exchange.invalid",
+            trunks__secure__address="127.0.0.1",
+            trunks__secure__transport="tls",
+        )
+    assert found["trunk near"].level == "ok"
+    assert found["trunk near"].detail.endswith("answers 200")
+    assert found["trunk secure"].level == "ok"
+    for name in ("gone", "nowhere"):
+        assert found[f"trunk {name}"].level == "warn"
+        assert f"trunks.{name}.address" in (found[f"trunk {name}"].remedy or "")

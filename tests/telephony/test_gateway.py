@@ -10,6 +10,7 @@ import pytest
 from aiosipua import SipRequest
 from aiosipua.headers import parse_auth
 
+from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.bindings import Binding, MemoryBindings
 from telephony.gateway import SipGateway
 from telephony.leg import Leg, LegAnswered, LegConfirmed, LegEnded, LegRinging
@@ -227,6 +228,25 @@ async def test_an_agents_own_call_needs_credentials(desk: Desk, trunks: tuple[Tr
             assert (leg.account, leg.caller, leg.called) == ("1001", "1001", "12345")
             assert leg.identity.number is None
             leg.refuse(403)
+
+
+async def test_one_address_has_so_many_calls_at_once(desk: Desk) -> None:
+    async with a_gateway(desk, trunks=STRANGERS, abuse=AbusePolicy(calls=1)) as node:
+        with a_peer() as phone:
+            assert await register(phone, node, "1001") == 200
+            for number in range(2):
+                phone.send(
+                    await own_call(phone, node, call_id=f"own-{number}"), node.endpoint.local
+                )
+                if number == 0:
+                    leg, _ = await desk.call()
+            async with asyncio.timeout(5):
+                while (refusal := await phone.response()).status_code < 400:
+                    pass
+            assert refusal.status_code == 503
+            assert refusal.headers.get("Retry-After") == ["5"]
+            leg.refuse(486)
+        assert desk.calls.empty()
 
 
 async def test_an_agent_cannot_call_in_anothers_name(desk: Desk) -> None:
