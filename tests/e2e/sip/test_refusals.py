@@ -88,12 +88,12 @@ async def test_options_is_answered_and_what_is_in_no_dialog_is_not_there(
     await trunk.hears_nothing(0.3)
 
 
-async def test_a_phones_own_call_is_challenged_and_then_refused(
+async def test_a_phones_own_call_is_challenged_and_to_a_number_of_nobodys_refused(
     sip: Address, duty: Duty, trunk: RawSip
 ) -> None:
     del trunk
     async with duty("1001", ready=False) as agent:
-        caller = Caller(agent.phone, sip, number="1001")
+        caller = Caller(agent.phone, sip, number="1001", line="13800001111")
         caller.invite(QUIET)
         refusal = await caller.refused(407)
         challenge = challenges(refusal, "Proxy-Authenticate")["SHA-256"]
