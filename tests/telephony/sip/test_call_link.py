@@ -168,6 +168,30 @@ def test_a_late_offer_in_a_reliable_response_is_answered_in_the_prack() -> None:
     ended(network)
 
 
+@pytest.mark.parametrize(
+    "offered, answered, told",
+    [
+        # RFC 3264 §6.1 mirrors: who answers a hold with recvonly is held all the same
+        ("sendonly", "recvonly", ["LegHeld"]),
+        ("inactive", "inactive", ["LegHeld"]),
+        ("recvonly", "sendonly", []),
+    ],
+)
+def test_a_hold_is_told_whatever_the_answer_says(
+    offered: str, answered: str, told: list[str]
+) -> None:
+    network = talking()
+    side, peer = network.caller, network.called
+    peer.patient = True
+    before = len(peer.events)
+    side.feed(Reoffer(side.describe(offered), None))
+    network.run(1)
+    peer.feed(Answer(peer.describe(answered)))
+    network.run(1)
+    assert_agreed(network)
+    assert since(peer, before) == ["LegReoffered", *told]
+
+
 @pytest.mark.parametrize("name", ["caller", "called"])
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_either_side_holds_and_resumes(name: str, method: str) -> None:
