@@ -74,6 +74,9 @@ async def test_garbage_disturbs_no_call_and_takes_no_memory(
     node: RunningNode, sip: Address, trunk: RawSip, duty: Duty
 ) -> None:
     async with duty("1005") as agent, talking(trunk, agent, sip) as talk:
+        # Both have been heard: from now on their ports are nobody else's. (Before, a stranger may
+        # be taken for a silent party behind a NAT, and what of his is still on its way is heard.)
+        await talk.is_heard()
         rng = random.Random(_SEED)
         processes = [node.pid, node.children()["media"]]
         async with RawSip(STRANGER) as stranger:
