@@ -51,7 +51,9 @@ WARM_UP_SECONDS = 1.0
 BARE = "bare C relay"
 RTPENGINE = "rtpengine"
 ENGINES = ("native", "python")
-ADDITIONS = ("", " + fork", " + fork + record")
+GATHERED = 4
+"""Packets in one datagram of a fork that is gathered."""
+ADDITIONS = ("", " + fork", f" + fork by {GATHERED}", " + fork + record")
 
 Server = BareRelay | Rtpengine | MediaProcess
 Contestant = tuple[str, partial[AbstractAsyncContextManager[Server]]]
@@ -122,6 +124,7 @@ async def measure_all(
         async with phones(cores[1], folder / "load", 2 * calls) as load, start() as server:
             if isinstance(server, MediaProcess):
                 server.fork_to = load.sink if "fork" in name else None
+                server.gathered = GATHERED if f"by {GATHERED}" in name else 1
                 server.record = "record" in name
             rows.append(await measure(name, calls, load, server, seconds))
     of = {row.scenario: row.cpu_us_per_packet for row in rows}

@@ -196,7 +196,8 @@ class MediaProcess:
     """Our own, with one of its engines.
 
     Attributes:
-        fork_to: a port where every leg is forked to, or None.
+        fork_to: a port where every leg is forked to, or None…
+        gathered: …so many packets in one datagram.
         record: whether every call is recorded.
     """
 
@@ -204,6 +205,7 @@ class MediaProcess:
         self.pid = pid
         self.client = client
         self.fork_to: int | None = None
+        self.gathered = 1
         self.record = False
         self._folder = folder
 
@@ -227,7 +229,7 @@ class MediaProcess:
             name, host=HOST, port=phone, payload_type=8, codec="PCMA", telephone_event=101
         )
         if self.fork_to is not None:
-            await self.client.fork(name, (HOST, self.fork_to))
+            await self.client.fork(name, (HOST, self.fork_to), packets=self.gathered)
         return port
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable
-from tests.support.media_process import end, start_media
+from tests.support.media_process import end, engines, start_media
 from tests.support.rtp_phone import RtpPhone
 from tests.support.tones import dominant, read_stereo, sine
 from tests.support.waiting import until
@@ -35,10 +35,11 @@ async def client(tmp_path: Path) -> AsyncIterator[Watched]:
     await client.close()
 
 
+@pytest.mark.parametrize("engine", engines())
 async def test_a_killed_process_loses_its_sessions_once_and_the_next_one_works(
-    client: Watched, tmp_path: Path
+    client: Watched, tmp_path: Path, engine: str
 ) -> None:
-    first = await start_media(tmp_path / "media.sock")
+    first = await start_media(tmp_path / "media.sock", engine=engine)
     second = None
     try:
         await until(lambda: client.connected, 10)
@@ -68,7 +69,7 @@ async def test_a_killed_process_loses_its_sessions_once_and_the_next_one_works(
         assert dominant(left[1000:3800]) == pytest.approx(400, abs=3)
         assert not right.any()
 
-        second = await start_media(tmp_path / "media.sock")
+        second = await start_media(tmp_path / "media.sock", engine=engine)
         await until(lambda: client.connected, 10)
         await client.open("citizen")
         assert (await client.counts())["sessions"] == 1
