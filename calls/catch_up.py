@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from asr.group import RecognizerGroup
 from asr.ports import Final, Heard
 from calls.gaps import MISSING, RECOGNISED, GapStore, MissedPart
+from calls.late_words import LateWords
 from eventbus.bus import EventBus
 from eventbus.catalogue import TranscriptFinal, TranscriptGap
 from eventbus.tasks import end
@@ -43,6 +44,8 @@ class CatchUp:
         recognizer: who hears it.
         writer: writes down what was recognised.
         bus: is told of it.
+        late_words: fills drafts from it; None: they stay as they are.
+        is_live: tells whether a call's conversation still holds its ticket.
         clock: Unix seconds.
         look_every: seconds between looks for something to do.
     """
@@ -54,6 +57,8 @@ class CatchUp:
         recognizer: RecognizerGroup,
         writer: Writer,
         bus: EventBus,
+        late_words: LateWords | None = None,
+        is_live: Callable[[str], bool] = lambda _call_id: False,
         clock: Callable[[], float] = time.time,
         look_every: float = _LOOK_EVERY,
     ) -> None:
@@ -61,6 +66,8 @@ class CatchUp:
         self._recognizer = recognizer
         self._writer = writer
         self._bus = bus
+        self._late_words = late_words
+        self._is_live = is_live
         self._clock = clock
         self._look_every = look_every
         self._stream = ""
@@ -107,6 +114,8 @@ class CatchUp:
         part = await self._gaps.next()
         if part is None or self._recognizer.client(part.recogniser).status != "ok":
             return False
+        if self._is_live(part.call_id):
+            return False  # the last words are still coming
         path = Path(part.recording) if part.recording else None
         if path is None or not await asyncio.to_thread(path.is_file):
             await self._gaps.give_up(part, "the call was not recorded")
@@ -157,6 +166,8 @@ class CatchUp:
                 )
             )
         self._bus.publish(gap_event(part, at=self._clock(), state=RECOGNISED))
+        if said and self._late_words is not None:
+            await self._late_words.take(part.call_id, clock=self._clock)
         log.info("gap_filled", call_id=part.call_id, leg=part.leg, utterances=len(said))
 
 

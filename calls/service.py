@@ -334,6 +334,10 @@ class CallService:
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)
         return conversation
 
+    def is_live(self, call_id: str) -> bool:
+        """Say whether a call is still going on, or its last words are still being written down."""
+        return call_id in self._owners
+
     def _on_finished(self, owner: CallOwner) -> None:
         self._owners.pop(owner.call_id, None)
         for side in SIDES:

@@ -34,6 +34,7 @@ from calls.catch_up import CatchUp
 from calls.gaps import GapStore
 from calls.help import CallHelper
 from calls.ladders import Ladders
+from calls.late_words import LateWords
 from calls.owner import SEAT_MARK
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
@@ -392,7 +393,20 @@ class Wiring:
             self._child(ChildProcess(title(name), argv, on_state=self._child_state))
         self.recognizer = RecognizerGroup(clients)
         self.catch_up = CatchUp(
-            gaps=self.gaps, recognizer=self.recognizer, writer=self.writer, bus=self.bus
+            gaps=self.gaps,
+            recognizer=self.recognizer,
+            writer=self.writer,
+            bus=self.bus,
+            late_words=LateWords(
+                records=self.records,
+                tickets=self.tickets,
+                writer=self.writer,
+                bus=self.bus,
+                sorting=self.sorting,
+                rules=self.urgency,
+            ),
+            # The service is made after this.
+            is_live=lambda call_id: self.calls.is_live(call_id),  # noqa: PLW0108 -- see above
         )
         self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:

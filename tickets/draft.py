@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from tickets.category import Classifier, classify
 from tickets.ear import Ear
-from tickets.fields import FIELDS, FieldChange, FieldValue, Passage, check
+from tickets.fields import FIELDS, URGENCIES, FieldChange, FieldValue, Passage, check
 from tickets.heard import REMEMBERED, SURE, Heard
 from tickets.tree import SHIPPED, CategoryTree
 from tickets.urgency import Urgency, UrgencyRules
@@ -250,6 +250,37 @@ class TicketDraft:
             draft.hear(Utterance(speaker, text, start, end, words, confidence))
         draft.fields = {name: FieldValue.from_dict(field) for name, field in data["fields"].items()}
         return draft
+
+
+_TOGETHER = (("urgent", "urgency", "urgency_reason", "transfer"), ("category", "topic"))
+"""Fields that one decision fills: of a decision of the agent's, all of them stay."""
+
+
+def filled_in(
+    stored: Mapping[str, FieldValue], heard_again: Mapping[str, FieldValue]
+) -> list[FieldChange]:
+    """Return what a stored draft gains by a second hearing of the talk.
+
+    Nothing of the agent's is changed, nothing is emptied, and no urgency is lowered.
+    """
+    alone = [(name,) for name in FIELDS if not any(name in group for group in _TOGETHER)]
+    changes: list[FieldChange] = []
+    for group in (*_TOGETHER, *alone):
+        if any(stored[name].source == "agent" for name in group):
+            continue
+        if "urgency" in group and _rank(heard_again) <= _rank(stored):
+            continue
+        for name in group:
+            old, now = stored[name], heard_again[name]
+            if old.source == "history":
+                now = _agreed(name, old, now)
+            if now.value and now.value != old.value and now.source == "heard":
+                changes.append(FieldChange(name, now))
+    return changes
+
+
+def _rank(fields: Mapping[str, FieldValue]) -> int:
+    return URGENCIES.index(fields["urgency"].value)
 
 
 def _agreed(field: str, old: FieldValue, now: FieldValue) -> FieldValue:

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tickets.draft import TicketDraft
-from tickets.fields import FieldValue
+from tickets.draft import TicketDraft, filled_in
+from tickets.fields import FieldChange, FieldValue
 from tickets.sorting import SortingSource
 
 metadata = sa.MetaData()
@@ -202,6 +202,31 @@ class TicketStore:
                 draft.correct(field, value)
             await _write(connection, row, _as_json(draft.fields), agent_id, now)
             return as_ticket(await ticket_row(connection, ticket_id))
+
+    async def drafts_of(self, call_id: str) -> list[dict[str, Any]]:
+        """Return a call's tickets that are not submitted yet."""
+        query = sa.select(tickets_table).where(
+            tickets_table.c.call_id == call_id, tickets_table.c.status == "draft"
+        )
+        async with self._engine.connect() as connection:
+            return [as_ticket(row) for row in await connection.execute(query)]
+
+    async def fill_in(self, heard_again: TicketDraft) -> list[FieldChange]:
+        """Add to a stored draft what a second hearing of its call found; return what changed.
+
+        Raises:
+            UnknownTicket: there is none.
+            AlreadySubmitted: it is no draft any more.
+        """
+        async with self._engine.begin() as connection:
+            now = self._clock()
+            row = await _draft_row(connection, heard_again.ticket_id, now)
+            stored = {name: FieldValue.from_dict(field) for name, field in row.fields.items()}
+            changes = filled_in(stored, heard_again.fields)
+            stored |= {change.field: change.now for change in changes}
+            if changes:
+                await _write(connection, row, _as_json(stored), None, now)
+            return changes
 
     async def redact(
         self,

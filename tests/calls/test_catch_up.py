@@ -16,11 +16,15 @@ from asr.ports import Final, Gap
 from calls.catch_up import CatchUp
 from calls.conversation import stream_id
 from calls.gaps import GapStore
+from calls.late_words import LateWords
 from calls.records import CallRecords, RecordWriter, metadata
 from eventbus.bus import EventBus
-from eventbus.catalogue import Event, TranscriptFinal, TranscriptGap
+from eventbus.catalogue import Event, TicketField, TranscriptFinal, TranscriptGap
 from tests.calls.house import open_house
 from tests.support.node import until
+from tickets.draft import TicketDraft, Utterance
+from tickets.store import TicketStore
+from tickets.store import metadata as tickets_metadata
 from tickets.written import Writer
 
 CALL = "20260322T101500000-aaaaaaaa"
@@ -72,12 +76,15 @@ class Archive:
     async def state(self) -> list[str]:
         return [gap["state"] for gap in await self.gaps.of_call(CALL)]
 
-    def catch_up(self, recognizer: StandInRecognizer) -> CatchUp:
+    def catch_up(
+        self, recognizer: StandInRecognizer, late_words: LateWords | None = None
+    ) -> CatchUp:
         job = CatchUp(
             gaps=self.gaps,
             recognizer=cast("RecognizerGroup", recognizer),
             writer=Writer(),
             bus=self.bus,
+            late_words=late_words,
             clock=lambda: 100.0,
             look_every=0.01,
         )
@@ -139,6 +146,49 @@ async def test_a_gap_is_filled_in_order_and_marked(archive: Archive) -> None:
     assert (final.later, final.seq, final.agent_id) == (True, 3, "1001")
     assert isinstance(gap, TranscriptGap)
     assert gap.state == "recognised"
+
+
+async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
+    archive: Archive,
+) -> None:
+    async with archive.engine.begin() as connection:
+        await connection.run_sync(tickets_metadata.create_all)
+    tickets = TicketStore(archive.engine)
+    draft = TicketDraft("T1", "13862311001")
+    draft.hear(Utterance("caller", "我姓陆", 1.0, 2.0))
+    await tickets.create(draft, call_id=CALL, agent_id="1001")
+    await tickets.correct("T1", {"type": "咨询"}, agent_id="1001")
+    archive.call()
+    archive.records.utterance(
+        CALL, 1, leg="caller", start=1.0, end=2.0, text="我姓陆。", spoken="我姓陆"
+    )
+    archive.gap()
+    missed = "我要投诉城厢镇文昌路六十六号路灯不亮"
+    job = archive.catch_up(
+        StandInRecognizer([said(missed, 4.5, 5.5)]),
+        late_words=LateWords(
+            records=archive.records, tickets=tickets, writer=Writer(), bus=archive.bus
+        ),
+    )
+    await archive.writer.flush()
+    await job.start()
+
+    async def complete() -> bool:
+        ticket = await tickets.get("T1")
+        return ticket is not None and bool(ticket["fields"]["address"]["value"])
+
+    await until(complete, seconds=5, every=0.01)
+    await job.close()
+    ticket = await tickets.get("T1")
+    assert ticket is not None
+    fields = ticket["fields"]
+    assert "文昌路66号" in fields["address"]["value"]
+    assert 4.5 <= fields["address"]["passage"]["start"] < fields["address"]["passage"]["end"] <= 5.5
+    assert (fields["name"]["value"], fields["phone"]["value"]) == ("陆", "13862311001")
+    assert (fields["type"]["value"], fields["type"]["source"]) == ("咨询", "agent")
+    told = {event.field for event in archive.events if isinstance(event, TicketField)}
+    assert "address" in told
+    assert not told & {"name", "phone", "type"}
 
 
 async def test_a_gap_without_end_reaches_to_the_recordings_end(archive: Archive) -> None:
