@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 #: share one codec and packets are relayed untouched wherever the phone allows it.
 G711: tuple[AudioFormat, ...] = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
 
+#: What of a session's statistics is kept in the call's record.
+QUALITY = ("packets_in", "packets_out", *("loss", "jitter", "far_loss", "round_trip", "r", "mos"))
+
 #: Where a party hears nothing, to the media process.
 NOWHERE = "0.0.0.0"
 
@@ -50,6 +53,9 @@ class CallAudio:
         media: the media process.
         host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
+
+    Attributes:
+        quality: of each closed session that carried audio: what `QUALITY` names.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class CallAudio:
         self._described: dict[str, LocalDescription] = {}
         self._codecs: dict[str, str] = {}
         self._secured: set[str] = set()
+        self.quality: dict[str, dict[str, float | None]] = {}
         self._signalled_from: dict[str, str] = {}
         self._ids = count(1)
         self._bridged: set[tuple[str, str]] = set()  # sessions
@@ -298,9 +305,12 @@ class CallAudio:
         session = self._sessions.pop(group)
         self._bridged = {pair for pair in self._bridged if session not in pair}
         try:
-            await self._media.close_session(session)
+            stats = await self._media.close_session(session)
         except MediaError:
             log.debug("session_gone", call_id=self._call_id, session=session)
+        else:
+            if stats.packets_in or stats.packets_out:
+                self.quality[group] = {name: getattr(stats, name) for name in QUALITY}
 
     def lost(self) -> None:
         """Forget the sessions: the media process died with them."""

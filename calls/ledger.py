@@ -148,7 +148,13 @@ class CallLedger:
         )
 
     def ended(
-        self, call: Call, *, recorded_seconds: float | None, recognised: bool, ticket_id: str
+        self,
+        call: Call,
+        *,
+        recorded_seconds: float | None,
+        recognised: bool,
+        ticket_id: str,
+        media: dict[str, dict[str, float | None]],
     ) -> None:
         """Complete the record."""
         for seq, segment in enumerate(call.segments):
@@ -175,6 +181,7 @@ class CallLedger:
             ended_by=call.ended_by,
             recorded_seconds=recorded_seconds,
             recognised=recognised,
+            media=media or None,
         )
         answered = call.answered_at is not None
         self._bus.publish(

@@ -723,6 +723,7 @@ class CallOwner:
                 recorded_seconds=self._recorded_seconds,
                 recognised=self.conversation.recognised if self.conversation else False,
                 ticket_id=self.ticket_id if self.conversation else "",
+                media=self.audio.quality,
             )
             self._work.put_nowait(None)
             self._on_finished(self)

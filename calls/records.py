@@ -59,6 +59,8 @@ calls = Table(
     Column("recording", String(512)),
     Column("recorded_seconds", Float),
     Column("recognised", Boolean),
+    # Of each party: loss, jitter, round trip, E-model score (calls/audio.py).
+    Column("media", JSON(none_as_null=True)),
     # Its SIP messages in short (telephony/sip/ladder.py).
     Column("ladder", JSON(none_as_null=True)),
 )

@@ -379,6 +379,8 @@ class CallOut(BaseModel):
     ended_at: float | None = None
     outcome: str | None = None
     ended_by: str | None = None
+    media: dict[str, dict[str, float | None]] | None = None
+    """Of each party: packets, loss (0…1), jitter and round trip (seconds), E-model R and MOS."""
     agent_id: str | None = None
     ticket_id: str | None = None
     recording: bool = False

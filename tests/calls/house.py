@@ -30,6 +30,7 @@ from telephony.bindings import Binding, MemoryBindings
 from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
+from telephony.media_commands import SessionStats
 from telephony.sip.dialog import DialogId
 from telephony.sip.identity import NOBODY, Forwarding, Identity
 from telephony.sip.offer_answer import AudioFormat, build_offer
@@ -230,10 +231,25 @@ class StandInMedia:
         await self._ask("resume_record")
         self.paused.discard(recording)
 
-    async def close_session(self, session: str) -> None:
+    async def close_session(self, session: str) -> SessionStats:
         await self._ask("close", session)
         del self.sessions[session]
         self.bridges = {pair for pair in self.bridges if session not in pair}
+        return SessionStats(
+            packets_in=98,
+            packets_out=100,
+            lost=2,
+            duplicates=0,
+            discarded=0,
+            strangers=0,
+            malformed=0,
+            unexpected=0,
+            last_packet=1.0,
+            jitter=0.001,
+            loss=0.02,
+            r=85.5,
+            mos=4.2,
+        )
 
 
 class StandInRecognizer:

@@ -34,6 +34,11 @@ async def test_the_whole_way(house: House) -> None:
         "1001",
     )
     assert record["recording"]
+    assert {party: heard["mos"] for party, heard in record["media"].items()} == {
+        "caller": 4.2,
+        "agent.1": 4.2,
+    }
+    assert record["media"]["caller"]["loss"] == 0.02
     await house.nothing_is_left()
 
 
