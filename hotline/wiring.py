@@ -363,8 +363,8 @@ class Wiring:
                 await self.media.wait_connected()
             self.health.count("media", self.media.counts)
             if count > 1:
-                for number, client in enumerate(self.media.clients):
-                    self.health.count(media_title(number), client.counts)
+                for number, client in enumerate(self.media.clients, 1):
+                    self.health.count(f"media_{number}", client.counts)
 
         self._parts.append(Part("media connection", connect, self.media.close))
 
