@@ -21,7 +21,7 @@ from calls.call_events import (
 from calls.directory import Directory
 from calls.errors import TransferError, UnknownCall
 from calls.owner import CallOwner
-from calls.targets import AgentTarget, Target
+from calls.targets import AgentTarget, QueueTarget, Target
 from telephony.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -153,6 +153,8 @@ class AgentCalls:
 
     async def _call_out(self, leg: Leg, target: Target, agent_id: str) -> None:
         """Begin a call of an agent's own."""
+        if isinstance(target, QueueTarget):
+            raise TransferError("target_not_allowed")  # a line is for citizens, and for transfers
         paused = await self._pause(agent_id)
         if leg.over:  # he has hung up meanwhile
             await self._resume(agent_id, paused=paused)

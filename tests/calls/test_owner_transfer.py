@@ -498,7 +498,13 @@ async def test_an_agent_calls_a_partner(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "called, done", [("95588", "refuse 403"), ("1003", "refuse 480"), ("999", "refuse 480")]
+    "called, done",
+    [
+        ("95588", "refuse 403"),
+        ("12345", "refuse 403"),
+        ("1003", "refuse 480"),
+        ("999", "refuse 480"),
+    ],
 )
 async def test_an_agent_does_not_call_whom_he_may_not(house: House, called: str, done: str) -> None:
     own = StandInLeg(remote_sdp=sdp(), account="1001", called=called, caller="1001")
