@@ -141,7 +141,7 @@ async def recording(
     "/{call_id}/recording/pause",
     summary="Pause the recording",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=_ONE | documented(HTTPStatus.CONFLICT),
+    responses=_ONE | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
 )
 async def pause_recording(
     call_id: CallId, body: RecordingPauseIn, who: Asker, served: Served
