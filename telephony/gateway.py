@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from aiosipua import SipRequest
 
+from eventbus.tasks import end
 from telephony.abuse.door import GuardedDoor
 from telephony.abuse.gatekeeper import AbusePolicy, Gatekeeper
 from telephony.authentication import Authenticator, CredentialStore
@@ -172,6 +173,7 @@ class SipGateway:
         self._book = LegBook()
         self.legs: Mapping[str, Leg] = MappingProxyType(self._book.legs)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
         self._closing = False
 
     async def open(
@@ -206,9 +208,7 @@ class SipGateway:
         await self._registration.resume()
         await self._trust_registered()
         await self.trunks.open(self.endpoint, product=self._user_agent)
-        watch = asyncio.create_task(self._watch_delay(), name="loop-delay")
-        self._tasks.add(watch)
-        watch.add_done_callback(self._tasks.discard)
+        self._watch = asyncio.create_task(self._watch_delay(), name="loop-delay")
         for bound in self.endpoint.listeners:
             log.info("sip_open", transport=bound.transport, local=host_port(bound.local))
 
@@ -223,9 +223,7 @@ class SipGateway:
             log.warning("legs_abandoned", count=len(self.legs))
         for leg in list(self.legs.values()):
             leg.abandon()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks, self._watch)
         await self._registration.close()
         await self.trunks.close()
         await self.endpoint.close()
