@@ -8,22 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import MediaSettings
+from config.settings import MediaSettings, load
 from hotline.media import MediaHealth, commands, port_ranges, process_count
 from tests.support.media_process import end, start_media
 from tests.support.waiting import until
 
 
 def settings(**changes: object) -> MediaSettings:
-    usual: dict[str, object] = {
-        "host": "127.0.0.1",
-        "port_first": 20000,
-        "port_last": 29999,
-        "advertised_host": None,
-        "engine": "auto",
-        "processes": 0,
-        "pin_cores": False,
-    }
+    usual = load(None, {}).media.model_dump()
     return MediaSettings.model_validate(usual | changes)
 
 
