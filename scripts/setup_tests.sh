@@ -10,6 +10,8 @@ packages=(
   kamailio       # a proxy in front of nodes
   kamailio-tls-modules # which speaks TLS too
   sipvicious     # scans ports and guesses passwords, as strangers do
+  gcc            # compiles the packet engine, also with its sanitisers
+  libc6-dev      # its headers
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker
   postgresql     # the other database
