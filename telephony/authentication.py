@@ -80,7 +80,7 @@ class Authenticator:
         Wrong credentials, an unknown user and unreadable credentials are challenged alike, so that
         nobody learns which user names exist.
         """
-        stale = False
+        stale, refused = False, None
         for credentials in self._given(request, as_proxy=as_proxy):
             ha1 = await self._credentials.ha1(credentials.username, credentials.algorithm)
             verdict = self._guard.judge(
@@ -96,8 +96,16 @@ class Authenticator:
                 return credentials.username
             if verdict == "refused" and self._is_ours(credentials, client):
                 self._on_proof(client, proved=False)
+                refused = credentials.nonce
             stale = stale or verdict == "stale"
-        return self._challenge(request, client, as_proxy=as_proxy, stale=stale)
+        values = self._guard.challenge(
+            self._wall_clock(),
+            salt=secrets.token_bytes(_SALT_BYTES),
+            stale=stale,
+            client=client,
+            refused=refused,
+        )
+        return self._challenge(request, values, as_proxy=as_proxy)
 
     def answers_challenge(self, request: SipRequest, client: str) -> bool:
         """Tell whether a request carries a nonce that we have sent to this host, right or wrong."""
@@ -122,13 +130,8 @@ class Authenticator:
                 given.append(credentials)
         return given[:1]  # one realm, one proof: a list of guesses is not tried through
 
-    def _challenge(self, request: SipRequest, client: str, *, as_proxy: bool, stale: bool) -> Reply:
-        values = self._guard.challenge(
-            self._wall_clock(),
-            salt=secrets.token_bytes(_SALT_BYTES),
-            stale=stale,
-            client=client,
-        )
+    @staticmethod
+    def _challenge(request: SipRequest, values: tuple[str, ...], *, as_proxy: bool) -> Reply:
         if (request.get_header("User-Agent") or "").startswith(_MD5_ALONE):
             values = values[:1]
         name = "Proxy-Authenticate" if as_proxy else "WWW-Authenticate"

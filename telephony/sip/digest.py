@@ -156,7 +156,13 @@ class DigestGuard:
         self._forgotten = 0.0  # nonces made up to this time may have been used and forgotten
 
     def challenge(
-        self, now: float, *, salt: bytes, stale: bool = False, client: str = ""
+        self,
+        now: float,
+        *,
+        salt: bytes,
+        stale: bool = False,
+        client: str = "",
+        refused: str | None = None,
     ) -> tuple[str, ...]:
         """Return the values of the WWW-Authenticate (or Proxy-Authenticate) headers.
 
@@ -170,9 +176,12 @@ class DigestGuard:
             salt: random bytes, so that two challenges of one millisecond differ.
             stale: the proof was right, only its nonce was too old: the phone need not ask its user.
             client: who is challenged; the nonce is good for him alone (RFC 7616 §5.4).
+            refused: our nonce in credentials that were wrong. It is sent again, which tells the
+                phone that its password is (RFC 3261 §22.1: credentials "that have just been
+                rejected" are not to be tried again); with a new one baresip 1.0 tries for ever.
         """
         time = f"{int(now * 1000):0{_TIME_DIGITS}x}"
-        nonce = time + salt.hex() + self._mac(time + salt.hex(), client)
+        nonce = refused or time + salt.hex() + self._mac(time + salt.hex(), client)
         end = ", stale=true" if stale else ""
         return tuple(
             f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{end}'

@@ -130,7 +130,10 @@ async def _guess(stranger: Peer, node: SipGateway, user: str) -> None:
     challenge = (await asked(stranger, node, first)).headers.get("WWW-Authenticate")[0]
     proof = credentials(challenge, first, user, "wrong")
     again = registration(stranger, node, user, cseq=2, headers=(("Authorization", proof),))
-    assert (await asked(stranger, node, again)).status_code == 401
+    refusal = await asked(stranger, node, again)
+    assert refusal.status_code == 401
+    # The same nonce again: a phone that is not told so keeps trying its wrong password.
+    assert refusal.headers.get("WWW-Authenticate")[0] == challenge
 
 
 async def test_guessing_passwords_ends_in_silence(node: SipGateway, stranger: Peer) -> None:

@@ -127,6 +127,13 @@ def test_a_wrong_password_an_unknown_user_another_realm_method_or_target() -> No
     assert judge(of, right) == "ok"
 
 
+def test_who_was_refused_is_given_the_same_nonce_again() -> None:
+    first = guard().challenge(NOW, salt=b"a")[0]
+    again = guard().challenge(NOW + 1, salt=b"b", refused=respond(first).nonce)
+    assert parse_auth(again[0]).params["nonce"] == parse_auth(first).params["nonce"]
+    assert "stale" not in parse_auth(again[0]).params
+
+
 def test_an_empty_secret_opens_nothing() -> None:
     of = guard()
     challenge = parse_auth(of.challenge(NOW, salt=b"1")[0])
