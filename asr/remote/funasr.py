@@ -146,14 +146,20 @@ class FunAsrStream:
             self._events.put_nowait(None)
 
     async def _settle(self) -> None:
-        """Wait until no further sentence has come for a moment, or the server has hung up."""
+        """Wait until no further sentence comes, or the server has hung up.
+
+        The protocol marks no last one. A sentence that was told provisionally is still to come; a
+        moment without any other is the end.
+        """
+        give_up = asyncio.get_running_loop().time() + self._finish_within
         while self._reader is not None and not self._reader.done():
             self._finished.clear()
             try:
                 async with asyncio.timeout(SETTLE):
                     await self._finished.wait()
             except TimeoutError:
-                return
+                if not self._said or asyncio.get_running_loop().time() > give_up:
+                    return
 
     async def _hear(self, chunk: bytes) -> None:
         begin = self._heard / BYTES_PER_SECOND
