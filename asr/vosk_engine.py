@@ -7,13 +7,14 @@ Decoders run in parallel, and beside the event loop. For a machine's full load t
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
+from asr.chunked import ChunkedStream
 from asr.ports import Result, StreamClosedError
-from asr.vosk_decoder import CHUNK, VoskDecoder, VoskModel
+from asr.vosk_decoder import VoskDecoder, VoskModel
 
 T = TypeVar("T")
 
@@ -50,55 +51,26 @@ class VoskRecognizer:
         await asyncio.to_thread(self._threads.shutdown)
 
 
-class VoskStream:
+class VoskStream(ChunkedStream):
     """One decoder; asr/ports.py's ``RecognitionStream``."""
 
     def __init__(self, decoder: VoskDecoder, threads: ThreadPoolExecutor) -> None:
-        self.partials = True
+        super().__init__()
         self._decoder: VoskDecoder | None = decoder
         self._threads = threads
-        self._events: asyncio.Queue[Result | None] = asyncio.Queue()
-        self._turn = asyncio.Lock()
         # Held by the thread: a cancelled push() leaves its thread at work, and aclose() must wait.
         self._in_use = threading.Lock()
-        self._rest = b""
 
-    async def push(self, pcm: bytes) -> None:
-        """Take audio; decoded 100 ms at a time, what is over waits for the next push."""
-        if len(pcm) % 2:
-            raise ValueError("half a sample")
-        async with self._turn:
-            self._check_open()
-            self._rest += pcm
-            while len(self._rest) >= CHUNK:
-                chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-                await self._decode(chunk)
-
-    async def flush(self) -> None:
-        """Make a final of what has been heard."""
-        async with self._turn:
-            self._check_open()
-            chunk, self._rest = self._rest, b""
-            if chunk:
-                await self._decode(chunk)
-            self._tell(await self._in_thread(VoskDecoder.flush))
-
-    async def events(self) -> AsyncIterator[Result]:
-        """Iterate over the results until the stream is closed."""
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    async def aclose(self) -> None:
-        """Free the decoder."""
-        async with self._turn:
-            if self._decoder is None:
-                return
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._free)
-            self._events.put_nowait(None)
-
-    async def _decode(self, chunk: bytes) -> None:
+    async def _hear(self, chunk: bytes) -> None:
         wanted = self.partials
         self._tell(await self._in_thread(lambda decoder: decoder.push(chunk, partials=wanted)))
+
+    async def _finish(self) -> None:
+        self._tell(await self._in_thread(VoskDecoder.flush))
+
+    async def _release(self) -> None:
+        async with self._turn:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._free)
 
     def _tell(self, result: Result | None) -> None:
         if result is not None:
@@ -116,7 +88,3 @@ class VoskStream:
     def _free(self) -> None:
         with self._in_use:
             self._decoder = None
-
-    def _check_open(self) -> None:
-        if self._decoder is None:
-            raise StreamClosedError("the stream is closed")

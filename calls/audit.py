@@ -8,20 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String, Table, select
+from sqlalchemy import JSON, Column, Float, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.records import RecordWriter, metadata
+from tickets.store import counted_id
 
 audit_entries = Table(
     "audit",
     metadata,
-    Column(
-        "id",
-        BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    counted_id(),
     Column("at", Float, nullable=False, index=True),
     Column("who", String(32), nullable=False, index=True),
     Column("action", String(40), nullable=False),

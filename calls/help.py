@@ -23,7 +23,7 @@ from eventbus.catalogue import (
     TranscriptFinal,
 )
 from eventbus.tasks import end
-from tickets.help.library import Found, Library
+from tickets.help.knowledge_base import Found, KnowledgeBase
 from tickets.help.similar import SimilarTickets
 from tickets.help.summary import summarise
 from tickets.help.templates import missing
@@ -53,7 +53,7 @@ class CallHelper:
 
     Args:
         bus: where it listens and publishes.
-        library: the knowledge base.
+        knowledge: the knowledge base.
         similar: finds open tickets.
         wall_clock: Unix seconds.
         settle_seconds: pause between an utterance and the look-up.
@@ -63,13 +63,13 @@ class CallHelper:
         self,
         *,
         bus: EventBus,
-        library: Library,
+        knowledge: KnowledgeBase,
         similar: SimilarTickets,
         wall_clock: Callable[[], float],
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self._bus = bus
-        self._library = library
+        self._knowledge = knowledge
         self._similar = similar
         self._wall_clock = wall_clock
         self._settle_seconds = settle_seconds
@@ -135,7 +135,7 @@ class CallHelper:
         asked = missing(call.values, said)
         # jieba holds the interpreter for a few milliseconds: not on this loop.
         summary = await asyncio.to_thread(summarise, by_citizen)
-        found = await self._library.search("，".join(by_citizen[-_RECENT:]))
+        found = await self._knowledge.search("，".join(by_citizen[-_RECENT:]))
         similar = await self._similar.find(call.values, but=call.ticket_id)
         return CallHelp(
             at=self._wall_clock(),

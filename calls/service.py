@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,10 @@ from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
 from tickets.urgency import UrgencyRules
+from tickets.working_days import CHINA
 from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
-
-_CHINA = timedelta(hours=8)
 
 _VIEW_STATES: Mapping[CallState, str] = {
     CallState.NEW: "waiting",
@@ -85,7 +84,7 @@ class CallView:
 
 def new_call_id(now: float, entropy: bytes) -> str:
     """Return a call's number: date and time in China, then random hex digits; sorts by time."""
-    moment = datetime.fromtimestamp(now, UTC) + _CHINA
+    moment = datetime.fromtimestamp(now, UTC) + CHINA
     return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{entropy.hex()}"
 
 

@@ -39,7 +39,7 @@ from hotline.wav import WavError, read_wav
 from hotline.wiring import Wiring
 from telephony.media.g711 import RATE, Pcm
 from tickets.help.knowledge import BadKnowledge, Entry, Expert, read_folder
-from tickets.help.library import Imported, Library
+from tickets.help.knowledge_base import Imported, KnowledgeBase
 
 app = typer.Typer(
     help="The city hotline's contact centre.", no_args_is_help=True, add_completion=False
@@ -169,7 +169,7 @@ async def _import(url: str, entries: Sequence[Entry], experts: Sequence[Expert])
     engine = open_engine(url)
     try:
         await migrate_database(engine)
-        return await Library(engine).import_(entries, experts=experts, who="system")
+        return await KnowledgeBase(engine).import_(entries, experts=experts, who="system")
     finally:
         await engine.dispose()
 

@@ -17,7 +17,7 @@ from agents.accounts import metadata as agents_metadata
 from calls.audit import audit_entries
 from calls.gaps import transcript_gaps
 from calls.records import metadata as calls_metadata
-from tickets.help.library import INDEX
+from tickets.help.knowledge_base import INDEX
 from tickets.store import metadata as tickets_metadata
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

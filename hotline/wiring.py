@@ -86,7 +86,7 @@ from tickets.dispatch import WebhookDispatcher, secret_key
 from tickets.gazetteer import read_gazetteer
 from tickets.handling import TicketDesk
 from tickets.help.knowledge import read_folder
-from tickets.help.library import Library
+from tickets.help.knowledge_base import KnowledgeBase
 from tickets.help.similar import SimilarTickets
 from tickets.life import Deadlines
 from tickets.model import BadModel
@@ -228,22 +228,22 @@ class Wiring:
 
     def _knowledge(self) -> None:
         """What helps the agent while the citizen speaks."""
-        self.library = Library(self.engine)
+        self.knowledge = KnowledgeBase(self.engine)
         self.helper = CallHelper(
             bus=self.bus,
-            library=self.library,
+            knowledge=self.knowledge,
             similar=SimilarTickets(self.engine),
             wall_clock=time.time,
         )
         wanted = self._settings.tickets.knowledge
 
         async def start() -> None:
-            folder = wanted or (EXAMPLES if await self.library.is_new() else None)
+            folder = wanted or (EXAMPLES if await self.knowledge.is_new() else None)
             if folder is not None:
                 entries, experts = await asyncio.to_thread(read_folder, folder)
                 # Another node that starts with us may be importing the same.
                 with contextlib.suppress(IntegrityError):
-                    await self.library.import_(entries, experts=experts, who="system")
+                    await self.knowledge.import_(entries, experts=experts, who="system")
             await self.helper.start()
 
         self._parts.append(Part("knowledge base", start, self.helper.close))
@@ -421,7 +421,7 @@ class Wiring:
     async def _write_hints(self, path: Path, own: Path | None) -> None:
         """Write down the names that are likely to be said: the city's, the knowledge base's."""
         names = self.gazetteer.names if self.gazetteer is not None else ()
-        entries = [entry for entry, _version in await self.library.list_()]
+        entries = [entry for entry, _version in await self.knowledge.list_()]
         try:
             phrases = await asyncio.to_thread(hints, names, entries, own)
         except (OSError, UnicodeDecodeError) as error:
@@ -577,7 +577,7 @@ class Wiring:
                 counters=self.gateway.endpoint.counters,
             ),
             metrics_allowed=settings.metrics_allow,
-            library=self.library,
+            knowledge=self.knowledge,
             reports=Reporter(
                 self.engine,
                 lines={number: line.name for number, line in self._settings.lines.items()},

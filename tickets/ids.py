@@ -7,9 +7,10 @@ time; two nodes would have to draw the same 40 bits within one millisecond to co
 
 from datetime import UTC, datetime, timedelta
 
+from tickets.working_days import CHINA
+
 ENTROPY_BYTES = 5
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_CHINA = timedelta(hours=8)
 
 
 def new_ticket_id(now: float, entropy: bytes) -> str:
@@ -24,7 +25,7 @@ def new_ticket_id(now: float, entropy: bytes) -> str:
     """
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"entropy must be {ENTROPY_BYTES} bytes, not {len(entropy)}")
-    local = datetime.fromtimestamp(now, UTC) + _CHINA
+    local = datetime.fromtimestamp(now, UTC) + CHINA
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     millisecond = int((local - midnight) / timedelta(milliseconds=1))
     return f"{local:%Y%m%d}-{_base32(millisecond, 6)}-{_base32(int.from_bytes(entropy), 8)}"

@@ -18,6 +18,17 @@ from tickets.sorting import SortingSource
 
 metadata = sa.MetaData()
 
+
+def counted_id() -> sa.Column[int]:
+    """Return a key that the database counts up; SQLite does so only in exactly INTEGER."""
+    return sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    )
+
+
 tickets_table = sa.Table(
     "tickets",
     metadata,
@@ -59,12 +70,7 @@ tickets_table = sa.Table(
 steps_table = sa.Table(
     "ticket_steps",
     metadata,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    counted_id(),
     sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
     sa.Column("at", sa.Float, nullable=False, index=True),
     sa.Column("who", sa.String(32), nullable=False),
@@ -75,12 +81,7 @@ steps_table = sa.Table(
 deliveries_table = sa.Table(
     "ticket_deliveries",
     metadata,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    counted_id(),
     sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
@@ -93,13 +94,7 @@ deliveries_table = sa.Table(
 changes_table = sa.Table(
     "ticket_changes",
     metadata,
-    # SQLite counts up only in a column that is exactly INTEGER.
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    counted_id(),
     sa.Column("ticket_id", sa.ForeignKey("tickets.id"), nullable=False, index=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("who", sa.String(32), nullable=False),

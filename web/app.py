@@ -76,7 +76,7 @@ def create_app(
     ladders: LadderSource,
     metrics: Callable[[], Awaitable[bytes]],
     metrics_allowed: Sequence[Network] = (),
-    library: KnowledgeBase,
+    knowledge: KnowledgeBase,
     bus: Bus,
     health: Health,
     version: str,
@@ -96,7 +96,7 @@ def create_app(
         ladders: the SIP messages of calls.
         metrics: awaited by ``GET /metrics``.
         metrics_allowed: the networks that may scrape.
-        library: the knowledge base.
+        knowledge: the knowledge base.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
@@ -135,7 +135,7 @@ def create_app(
         reports=reports,
         helper=helper,
         ladders=ladders,
-        library=library,
+        knowledge=knowledge,
         health=health,
         sessions=sessions or MemorySessions(),
         feed=hub,

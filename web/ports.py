@@ -14,7 +14,7 @@ from calls.reporting.period import Period
 from calls.reporting.report import Report
 from eventbus.catalogue import CallHelp, Event
 from tickets.help.knowledge import Entry
-from tickets.help.library import Found
+from tickets.help.knowledge_base import Found
 from tickets.life import Step
 
 
@@ -247,7 +247,7 @@ class Helper(Protocol):
 
 
 class KnowledgeBase(Protocol):
-    """The knowledge base (``tickets/help/library.py``)."""
+    """The knowledge base (``tickets/help/knowledge_base.py``)."""
 
     async def search(self, said: str, *, limit: int = 5) -> list[Found]:
         """Return matching entries, best first."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from calls.help import shown
 from tickets.help.knowledge import BadKnowledge, Entry, parse_entry
-from tickets.help.library import quotation
+from tickets.help.knowledge_base import quotation
 from web.auth import Admin, Asker
 from web.errors import ApiError, documented, not_found
 from web.routes_calls import CallId, find_call
@@ -38,7 +38,7 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> list[FoundOut]:
     """Return matching entries, best first; retired and expired ones are left out."""
-    found = await served.library.search(q, limit=limit)
+    found = await served.knowledge.search(q, limit=limit)
     return [FoundOut.model_validate(shown(entry)) for entry in found]
 
 
@@ -50,7 +50,7 @@ async def entry(
     version: Annotated[int | None, Query(ge=1, description="Default: the newest.")] = None,
 ) -> EntryOut:
     """Return an entry's whole text; old versions too, so that a citation can be looked up."""
-    found = await served.library.get(entry_id, version)
+    found = await served.knowledge.get(entry_id, version)
     if found is None:
         raise not_found("entry")
     return _entry_out(*found)
@@ -65,8 +65,8 @@ async def change(entry_id: EntryId, body: EntryIn, who: Admin, served: Served) -
         raise _bad(str(error)) from error
     if new.id != entry_id:
         raise _bad(f"the front matter's id is {new.id}, the path's {entry_id}")
-    before = await served.library.get(entry_id)
-    version = await served.library.put(new, who=who.id)
+    before = await served.knowledge.get(entry_id)
+    version = await served.knowledge.put(new, who=who.id)
     served.audit.note(
         who.id,
         "knowledge.change",
@@ -84,7 +84,7 @@ async def change(entry_id: EntryId, body: EntryIn, who: Admin, served: Served) -
 )
 async def retire(entry_id: EntryId, who: Admin, served: Served) -> None:
     """Take an entry out of the search; its versions stay."""
-    if not await served.library.retire(entry_id):
+    if not await served.knowledge.retire(entry_id):
         raise not_found("entry")
     served.audit.note(who.id, "knowledge.retire", entry_id)
 
@@ -93,7 +93,7 @@ async def retire(entry_id: EntryId, who: Admin, served: Served) -> None:
 async def quote(ticket_id: TicketId, body: QuoteIn, who: Asker, served: Served) -> TicketOut:
     """Add an entry's text and citation to the ticket's content, in the agent's name."""
     ticket = await own_ticket(served, who, ticket_id)
-    found = await served.library.get(body.entry_id, body.version)
+    found = await served.knowledge.get(body.entry_id, body.version)
     if found is None:
         raise not_found("entry")
     content = ticket["fields"]["content"]["value"] or ""

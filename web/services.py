@@ -34,7 +34,7 @@ class Services:
     reports: Reports
     helper: Helper
     ladders: LadderSource
-    library: KnowledgeBase
+    knowledge: KnowledgeBase
     health: Health
     sessions: SessionStore
     feed: FeedHub

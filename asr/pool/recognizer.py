@@ -11,20 +11,19 @@ to do.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from asr.chunked import ChunkedStream
 from asr.control import ControlError
 from asr.pool import frames
 from asr.pool.workers import PoolLimits, Worker, WorkerLost, Workers
-from asr.ports import BYTES_PER_SECOND, Final, RecognizerError, Result, StreamClosedError
+from asr.ports import BYTES_PER_SECOND, Final, RecognizerError, Result
 
 log = structlog.get_logger(__name__)
 
-CHUNK = BYTES_PER_SECOND // 10
 RING = 30 * BYTES_PER_SECOND
 """Longest audio that is played again; an utterance longer than that loses its beginning."""
 
@@ -57,17 +56,13 @@ class PooledRecognizer:
         await self.workers.aclose()
 
 
-class PooledStream:
+class PooledStream(ChunkedStream):
     """One speaker; asr/ports.py's ``RecognitionStream``."""
 
     def __init__(self, workers: Workers, ids: "itertools.count[int]") -> None:
-        self.partials = True
+        super().__init__()
         self._workers = workers
         self._ids = ids
-        self._events: asyncio.Queue[Result | None] = asyncio.Queue()
-        self._turn = asyncio.Lock()
-        self._closed = False
-        self._rest = b""
         self._heard = 0
         # What the decoder has been given since its last final, or must be given by the next one.
         self._ring: deque[bytes] = deque()
@@ -77,42 +72,6 @@ class PooledStream:
         # Where the decoder's clock began, in bytes of this stream.
         self._decoder_from = 0
 
-    async def push(self, pcm: bytes) -> None:
-        """Take audio; decoded 100 ms at a time, what is over waits for the next push."""
-        if len(pcm) % 2:
-            raise ValueError("half a sample")
-        async with self._turn:
-            self._check_open()
-            self._rest += pcm
-            while len(self._rest) >= CHUNK:
-                chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-                await self._hear(chunk)
-
-    async def flush(self) -> None:
-        """Make a final of what has been heard."""
-        async with self._turn:
-            self._check_open()
-            chunk, self._rest = self._rest, b""
-            if chunk:
-                await self._hear(chunk)
-            if not self._ring:
-                return
-            self._tell(await self._insist(frames.FLUSH))
-            self._forget()
-            self._move_if_better()
-
-    async def events(self) -> AsyncIterator[Result]:
-        """Iterate over the results until the stream is closed."""
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    async def aclose(self) -> None:
-        """Free the decoder."""
-        if not self._closed:
-            self._closed = True
-            self._leave()
-            self._events.put_nowait(None)
-
     async def _hear(self, chunk: bytes) -> None:
         self._ring.append(chunk)
         self._ring_bytes += len(chunk)
@@ -121,6 +80,16 @@ class PooledStream:
             self._ring_bytes -= len(self._ring.popleft())
         operation = frames.PUSH if self.partials else frames.PUSH_QUIETLY
         self._tell(await self._insist(operation, chunk))
+
+    async def _finish(self) -> None:
+        if not self._ring:
+            return
+        self._tell(await self._insist(frames.FLUSH))
+        self._forget()
+        self._move_if_better()
+
+    async def _release(self) -> None:
+        self._leave()
 
     async def _insist(self, operation: bytes, chunk: bytes = b"") -> Result | None:
         """Ask a worker, and another one if that one dies.
@@ -213,7 +182,3 @@ class PooledStream:
             result = replace(result, words=words)
             self._forget()
         self._events.put_nowait(result)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StreamClosedError("the stream is closed")

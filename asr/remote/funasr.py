@@ -13,22 +13,20 @@ a while, and the next audio goes over a new connection.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
 from websockets.asyncio.client import ClientConnection
 
-from asr.ports import BYTES_PER_SECOND, Final, Partial, Result, StreamClosedError
+from asr.chunked import ChunkedStream
+from asr.ports import BYTES_PER_SECOND, Final, Partial
 from asr.remote.connection import FAULTS, ServerError, describe, finite, open_connection
 from asr.resample import Doubler
 from asr.vosk_text import join_words
 
 log = structlog.get_logger(__name__)
-
-CHUNK = BYTES_PER_SECOND * 60 // 1000
-"""60 ms: with ``chunk_size`` [5, 10, 5] ten of these make the 600 ms that the server works on."""
 
 FINISH_WITHIN = 3.0
 """Seconds that a flush waits for the sentence."""
@@ -79,71 +77,44 @@ class FunAsrRecognizer:
         """Do nothing: the connections are the streams'."""
 
 
-class FunAsrStream:
+class FunAsrStream(ChunkedStream):
     """One speaker; asr/ports.py's ``RecognitionStream``, without words and confidence."""
 
+    # With ``chunk_size`` [5, 10, 5] ten of these 60 ms make the 600 ms that the server works on.
+    chunk = BYTES_PER_SECOND * 60 // 1000
+
     def __init__(self, url: str, hotwords: str, *, finish_within: float) -> None:
-        self.partials = True
+        super().__init__()
         self._url = url
         self._hotwords = hotwords
         self._finish_within = finish_within
         self._doubler = Doubler()
-        self._events: asyncio.Queue[Result | None] = asyncio.Queue()
-        self._turn = asyncio.Lock()
-        self._closed = False
         self._connection: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._fault: ServerError | None = None
         self._finished = asyncio.Event()
-        self._rest = b""
         self._heard = 0
         self._offset = 0.0
         self._last_end = 0.0
         self._utterance_start: float | None = None
         self._said = ""
 
-    async def push(self, pcm: bytes) -> None:
-        """Take audio, 60 ms at a time. Raises ServerError: this utterance is lost."""
-        if len(pcm) % 2:
-            raise ValueError("half a sample")
-        async with self._turn:
-            self._check_open()
-            self._rest += pcm
-            while len(self._rest) >= CHUNK:
-                chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-                await self._hear(chunk)
+    async def _finish(self) -> None:
+        if self._connection is None:
+            return
+        self._finished.clear()
+        await self._send(json.dumps({"is_speaking": False}))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._finish_within):
+                await self._finished.wait()
+        await self._settle()
+        fault = self._fault
+        await self._disconnect()
+        if fault is not None:
+            raise fault
 
-    async def flush(self) -> None:
-        """Make a final of what has been heard. Raises ServerError: it is lost."""
-        async with self._turn:
-            self._check_open()
-            chunk, self._rest = self._rest, b""
-            if chunk:
-                await self._hear(chunk)
-            if self._connection is None:
-                return
-            self._finished.clear()
-            await self._send(json.dumps({"is_speaking": False}))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._finish_within):
-                    await self._finished.wait()
-            await self._settle()
-            fault = self._fault
-            await self._disconnect()
-            if fault is not None:
-                raise fault
-
-    async def events(self) -> AsyncIterator[Result]:
-        """Iterate over the results until the stream is closed."""
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    async def aclose(self) -> None:
-        """End the connection."""
-        if not self._closed:
-            self._closed = True
-            await self._disconnect()
-            self._events.put_nowait(None)
+    async def _release(self) -> None:
+        await self._disconnect()
 
     async def _settle(self) -> None:
         """Wait until no further sentence comes, or the server has hung up.
@@ -248,10 +219,6 @@ class FunAsrStream:
 
     def _failed(self, error: BaseException) -> ServerError:
         return ServerError(f"recognition server {self._url} failed: {describe(error)}")
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StreamClosedError("the stream is closed")
 
 
 def parse(message: str | bytes) -> ServerText:

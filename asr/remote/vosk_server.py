@@ -8,25 +8,24 @@ result and ends the connection; so a flush is followed, when there is more to he
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from asr.chunked import ChunkedStream
 from asr.ports import (
     BYTES_PER_SECOND,
     SAMPLE_RATE,
     Final,
     Partial,
     Result,
-    StreamClosedError,
     Word,
 )
 from asr.remote.connection import FAULTS, ServerError, describe, finite, open_connection
 from asr.resample import Doubler
 from asr.vosk_text import join_words
 
-CHUNK = BYTES_PER_SECOND // 10
 ANSWER_WITHIN = 10.0
 
 EOF = '{"eof" : 1}'
@@ -64,61 +63,20 @@ class VoskServerRecognizer:
         """Do nothing: the connections are the streams'."""
 
 
-class VoskServerStream:
+class VoskServerStream(ChunkedStream):
     """One speaker; asr/ports.py's ``RecognitionStream``."""
 
     def __init__(self, url: str, config: str, *, doubled: bool) -> None:
-        self.partials = True
+        super().__init__()
         self._url = url
         self._config = config
         self._doubler = Doubler() if doubled else None
-        self._events: asyncio.Queue[Result | None] = asyncio.Queue()
-        self._turn = asyncio.Lock()
-        self._closed = False
         self._connection: ClientConnection | None = None
-        self._rest = b""
         self._heard = 0
         self._offset = 0.0
         self._last_end = 0.0
         self._utterance_start: float | None = None
         self._last_partial = ""
-
-    async def push(self, pcm: bytes) -> None:
-        """Take audio, 100 ms at a time. Raises ServerError: this utterance is lost."""
-        if len(pcm) % 2:
-            raise ValueError("half a sample")
-        async with self._turn:
-            self._check_open()
-            self._rest += pcm
-            while len(self._rest) >= CHUNK:
-                chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-                await self._hear(chunk)
-
-    async def flush(self) -> None:
-        """Make a final of what has been heard. Raises ServerError: it is lost."""
-        async with self._turn:
-            self._check_open()
-            chunk, self._rest = self._rest, b""
-            if chunk:
-                await self._hear(chunk)
-            if self._connection is None:
-                return
-            result = await self._ask(EOF)
-            await self._disconnect()
-            # What it had for a partial was not worth a final: it is not said any more.
-            self._take(result if isinstance(result, Final) else None)
-
-    async def events(self) -> AsyncIterator[Result]:
-        """Iterate over the results until the stream is closed."""
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    async def aclose(self) -> None:
-        """End the connection."""
-        if not self._closed:
-            self._closed = True
-            await self._disconnect()
-            self._events.put_nowait(None)
 
     async def _hear(self, chunk: bytes) -> None:
         begin = self._heard / BYTES_PER_SECOND
@@ -128,6 +86,17 @@ class VoskServerStream:
             self._connection = await open_connection(self._url)
             await self._send(self._config)
         self._take(await self._ask(self._doubler.push(chunk) if self._doubler else chunk))
+
+    async def _finish(self) -> None:
+        if self._connection is None:
+            return
+        result = await self._ask(EOF)
+        await self._disconnect()
+        # What it had for a partial was not worth a final: it is not said any more.
+        self._take(result if isinstance(result, Final) else None)
+
+    async def _release(self) -> None:
+        await self._disconnect()
 
     async def _ask(self, message: bytes | str) -> Result | None:
         """Send, and read the one answer; on any fault the connection is given up."""
@@ -177,10 +146,6 @@ class VoskServerStream:
                 self._utterance_start = max(self._last_end, self._offset, now - _ONSET)
             self._last_partial = result.text
             self._events.put_nowait(Partial(result.text, self._utterance_start, now))
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StreamClosedError("the stream is closed")
 
 
 def parse(message: str | bytes) -> Result | None:

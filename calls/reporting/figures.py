@@ -6,13 +6,14 @@ Every query is one pass over an index on the time; nothing is fetched row by row
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from calls.records import calls, segments
-from calls.reporting.period import CHINA, DAY, HOUR, Period
+from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import (
     Exchange,
     Frequent,
@@ -189,12 +190,9 @@ async def _course(connection: AsyncConnection, period: Period) -> tuple[Point, .
     for number in range(round((period.end - period.start) / width)):
         at = f"{number:02}:00"
         if period.kind != "day":
-            at = (period.first + (number * DAY / width) * _ONE_DAY).isoformat()
+            at = (period.first + timedelta(days=number)).isoformat()
         points.append(Point(at, *found.get(number, (0, 0))))
     return tuple(points)
-
-
-_ONE_DAY = CHINA * 3
 
 
 async def _volume(

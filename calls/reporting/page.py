@@ -5,9 +5,9 @@ from html import escape
 from typing import Final
 
 from calls.reporting.charts import bars, course
-from calls.reporting.period import CHINA
 from calls.reporting.report import Report
 from calls.reporting.tables import Cell, Table, tables, title
+from tickets.working_days import CHINA
 
 _STYLE: Final = """
 body { font: 14px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; color: #1f2937;

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, Self
 
-CHINA: Final = timedelta(hours=8)
+from tickets.working_days import CHINA
+
 DAY: Final = 86400.0
 HOUR: Final = 3600.0
 

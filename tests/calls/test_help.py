@@ -18,7 +18,7 @@ from hotline.database import migrate, open_engine
 from hotline.wiring import EXAMPLES
 from tests.support.waiting import until
 from tickets.help.knowledge import read_folder
-from tickets.help.library import Library
+from tickets.help.knowledge_base import KnowledgeBase
 from tickets.help.similar import SimilarTickets
 
 
@@ -69,12 +69,12 @@ class Room:
 async def room(database_url: str) -> AsyncIterator[Room]:
     engine = open_engine(database_url)
     await migrate(engine)
-    library, bus = Library(engine), EventBus()
+    knowledge, bus = KnowledgeBase(engine), EventBus()
     entries, experts = read_folder(EXAMPLES)
-    await library.import_(entries, experts=experts, who="9001")
+    await knowledge.import_(entries, experts=experts, who="9001")
     helper = CallHelper(
         bus=bus,
-        library=library,
+        knowledge=knowledge,
         similar=SimilarTickets(engine),
         wall_clock=lambda: 3.0,
         settle_seconds=0.01,

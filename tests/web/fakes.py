@@ -43,7 +43,7 @@ from eventbus.catalogue import (
 from tickets.draft import TicketDraft
 from tickets.fields import FieldValue, check
 from tickets.help.knowledge import Entry
-from tickets.help.library import Found
+from tickets.help.knowledge_base import Found
 from tickets.history import brief
 from tickets.life import Handling, Step, take
 from tickets.store import AlreadySubmitted, UnknownTicket
@@ -599,7 +599,7 @@ class FakeLadders:
         return self.known.get(call_id)
 
 
-class FakeLibrary:
+class FakeKnowledgeBase:
     """A few entries and their versions, found by words of their titles."""
 
     def __init__(self) -> None:

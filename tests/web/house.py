@@ -17,8 +17,8 @@ from tests.web.fakes import (
     FakeFloor,
     FakeHealth,
     FakeHelper,
+    FakeKnowledgeBase,
     FakeLadders,
-    FakeLibrary,
     FakeReports,
 )
 from web.app import create_app
@@ -38,7 +38,7 @@ class House:
     health: FakeHealth = field(default_factory=FakeHealth)
     helper: FakeHelper = field(default_factory=FakeHelper)
     ladders: FakeLadders = field(default_factory=FakeLadders)
-    library: FakeLibrary = field(default_factory=FakeLibrary)
+    knowledge: FakeKnowledgeBase = field(default_factory=FakeKnowledgeBase)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
 
@@ -57,7 +57,7 @@ class House:
             ladders=self.ladders,
             metrics=self.metrics,
             metrics_allowed=[ip_network("127.0.0.0/8")],
-            library=self.library,
+            knowledge=self.knowledge,
             bus=self.bus,
             health=self.health,
             version="0.1.0",

@@ -363,7 +363,7 @@ async def test_help_is_shown_quoted_and_the_ticket_answered_on_line(
     opened: Window, house: House
 ) -> None:
     page = opened.page
-    await house.library.put(
+    await house.knowledge.put(
         Entry(
             id="laji",
             title="生活垃圾清运",

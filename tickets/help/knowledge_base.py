@@ -185,7 +185,7 @@ def _quoted(term: str) -> str:
     return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-class Library:
+class KnowledgeBase:
     """The knowledge base.
 
     Args:
