@@ -31,6 +31,8 @@ check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@command -v tsc >/dev/null || { echo "tsc is missing; scripts/setup_tests.sh installs it"; exit 1; }
+	tsc --project jsconfig.json
 
 format: .venv/dev
 	.venv/bin/ruff format .

@@ -17,6 +17,7 @@ packages=(
   postgresql     # the other database
   sox            # G.711 by somebody else's hand
   chromium       # the agents' desktop is driven in it
+  node-typescript # checks the types of the pages' scripts
   fonts-noto-cjk # and must show Chinese
 )
 missing=()

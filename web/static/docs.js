@@ -15,7 +15,8 @@ function resolve(document, part, depth = 6) {
   if (part === null || typeof part !== "object") return part;
   if (typeof part.$ref === "string") {
     if (depth === 0) return { see: part.$ref.split("/").pop() };
-    const target = part.$ref.slice(2).split("/").reduce((at, step) => at[step], document);
+    const path = part.$ref.slice(2).split("/");
+    const target = path.reduce((/** @type {any} */ at, /** @type {string} */ step) => at[step], document);
     return resolve(document, target, depth - 1);
   }
   return Object.fromEntries(
@@ -36,7 +37,9 @@ function operationBox(method, path, operation, document) {
   const box = make("details", "", "", "operation");
   const summary = summaryOf(method, path, operation.summary ?? "");
   box.append(summary, make("pre", "", operation.description ?? ""));
-  const parameters = (operation.parameters ?? []).filter((p) => p.in !== "cookie");
+  /** @type {any[]} */
+  const asked = operation.parameters ?? [];
+  const parameters = asked.filter((p) => p.in !== "cookie");
   if (parameters.length) {
     const list = make("dl", "", "");
     for (const p of parameters) {

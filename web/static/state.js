@@ -168,7 +168,7 @@ const CHANGES = {
   "ticket.step": (state, event) =>
     onTicket(state, event.ticket_id, (ticket) => ({ ...ticket, status: event.status })),
   "call.ended": (state, event) =>
-    state.call?.call_id === event.call_id
+    state.call && state.call.call_id === event.call_id
       ? { ...state, call: { ...state.call, state: "ended", ended_at: event.at }, partials: {} }
       : state,
   "transcript.partial": (state, event) =>
@@ -301,7 +301,7 @@ export function reduce(state, event, now) {
     case "back":
       return { ...state, opened: null };
     default: {
-      const change = CHANGES[event.event];
+      const change = Object.hasOwn(CHANGES, event.event) ? CHANGES[event.event] : null;
       const mine = event.agent_id === state.agent?.id || event.event === "service.status";
       return change && mine ? change(state, event) : state;
     }

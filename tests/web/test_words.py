@@ -1,0 +1,35 @@
+"""The pages' words: both languages have the same, and whatever a page asks for is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "web" / "static"
+_KEY = re.compile(r'^  "?([\w.-]+)"?:', re.MULTILINE)
+_SHOWN = re.compile(r'data-i18n(?:-\w+)?="([\w.-]+)"')
+_ASKED = re.compile(r'\bt\("([\w.-]+)"[,)]')
+
+
+def words(language: str) -> set[str]:
+    return set(_KEY.findall((STATIC / f"words_{language}.js").read_text()))
+
+
+def test_both_languages_have_the_same_words() -> None:
+    assert len(words("zh")) > 100
+    assert words("zh") == words("en")
+
+
+@pytest.mark.parametrize("page", sorted(STATIC.glob("*.*")), ids=lambda page: page.name)
+def test_every_word_that_a_page_asks_for_is_there(page: Path) -> None:
+    pattern = {".html": _SHOWN, ".js": _ASKED}.get(page.suffix)
+    if pattern is not None:
+        assert set(pattern.findall(page.read_text())) <= words("zh")
+
+
+def test_no_page_has_script_or_style_of_its_own() -> None:
+    """The content security policy would refuse it."""
+    for page in STATIC.glob("*.html"):
+        text = page.read_text()
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text), page
