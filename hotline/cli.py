@@ -97,7 +97,7 @@ def run(
 def _explained(error: Exception) -> str:
     """Return what failed, where that is known, and why, in one line."""
     why = str(error).partition("\n")[0] or type(error).__name__
-    return ": ".join((*getattr(error, "__notes__", ()), why))
+    return ": ".join((*reversed(getattr(error, "__notes__", ())), why))  # the widest first
 
 
 async def _run(settings: Settings, *, demonstration_model: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 import structlog
 
 from telephony.sip.hop import Hop, Transport
+from telephony.sip.name_addr import host_port
 from telephony.sip.via import Address
 from telephony.transport.connection import Codec, Connection, ConnectionLimits
 from telephony.transport.framing import SipStream
@@ -80,9 +81,16 @@ class TransportLayer:
         """Listen.
 
         Raises:
-            OSError: the address cannot be resolved or bound.
+            OSError: the address cannot be resolved or bound; a note says which.
             ValueError: bound to every address, and none was given to advertise.
         """
+        try:
+            return await self._open(listener)
+        except OSError as error:
+            error.add_note(f"{listener.transport} {host_port((listener.host, listener.port))}")
+            raise
+
+    async def _open(self, listener: Listener) -> Bound:
         flow = len(self.bound) + 1
         if listener.transport == "UDP":
             udp = UdpSocket(lambda data, source: self._on_message(data, Hop(*source, "UDP", flow)))

@@ -114,6 +114,7 @@ class TrunkService:
         self._lines = {trunk.name: self._line(trunk) for trunk in trunks}
         self._machines: dict[_Machine, _Line] = {line.health: line for line in self._lines.values()}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._alarm: Alarm[_Machine] = Alarm(self._due)
 
     def _line(self, trunk: Trunk) -> _Line:
         interval = trunk.probe_seconds if trunk.host is not None else None
@@ -132,7 +133,6 @@ class TrunkService:
         """Begin to ask and to register, through an open endpoint."""
         self._endpoint = endpoint
         self._product = product
-        self._alarm: Alarm[_Machine] = Alarm(self._due)
         for line in self._lines.values():
             if line.trunk.host is None:
                 continue

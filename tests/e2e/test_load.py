@@ -39,10 +39,10 @@ async def all_records(leader: Api) -> list[dict[str, Any]]:
 
 
 def talking_times(count: int, seed: int) -> Sequence[int]:
-    """Return milliseconds of talk: 1 to 3 s, sometimes an early hang-up after 0.1 to 1 s."""
+    """Return milliseconds of talk: 0.5 to 1.5 s, sometimes an early hang-up after 0.1 to 0.5 s."""
     chance = random.Random(seed)
     return [
-        chance.randint(100, 1000) if chance.random() < 0.1 else chance.randint(1000, 3000)
+        chance.randint(100, 500) if chance.random() < 0.1 else chance.randint(500, 1500)
         for _ in range(count)
     ]
 
@@ -83,7 +83,7 @@ async def test_500_calls_with_losses_and_early_hang_ups(tmp_path: Path) -> None:
         )
         await asyncio.gather(citizens.wait(420), impatient.wait(420))
 
-        after = await until_nothing_is_left(node, seconds=60, transactions=True)
+        after = await until_nothing_is_left(node, seconds=120, transactions=True)
         missed = [agent for api in desks if (agent := await back_from_a_missed_call(api))]
         states = [await state_of(api) for api in desks]
         async with node.signed_in("8001") as leader:

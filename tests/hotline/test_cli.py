@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 async def doctor(tmp_path: Path, **variables: object) -> tuple[int, str]:
     """Run the doctor without a terminal; return its exit status and what it printed."""
-    rtp = free_rtp_port()  # the usual one may be in use by a node of another test
+    rtp = free_rtp_port(2)  # the usual one may be in use by a node of another test
     options = {
         "media__port_first": rtp,
         "media__port_last": rtp + 3,

@@ -26,6 +26,7 @@ from tests.support.waveforms import write_tone
 Address = tuple[str, int]
 HOST = "127.0.0.1"
 SECONDS = 10.0
+RTP_PAIRS = 8
 
 CONFIG = """\
 poll_method epoll
@@ -250,13 +251,13 @@ class Baresip:
         return self._recordings(direction)[-1]
 
     def _write_config(self, source: Path) -> None:
-        rtp_port = free_rtp_port()
+        rtp_port = free_rtp_port(RTP_PAIRS)
         config = CONFIG.format(
             host=HOST,
             sip_port=self.address[1],
             control_port=self._control_port,
             rtp_port=rtp_port,
-            rtp_last=rtp_port + 16,
+            rtp_last=rtp_port + 2 * RTP_PAIRS - 1,
             directory=self._directory,
             modules=MODULES,
             source=source,

@@ -1,46 +1,72 @@
-"""Ports of 127.0.0.1 that nobody has at the moment of asking."""
+"""Ports of 127.0.0.1 that nobody has at the moment of asking, and that nobody is likely to take.
 
+They lie below those that the kernel hands out by itself (net.ipv4.ip_local_port_range), for a port
+of that range can become some connection's own before the program that was told of it listens. Each
+of pytest-xdist's workers has a slice to itself and goes round in it, so that a port is not given
+twice in a row either.
+"""
+
+import os
+import random
 import socket
+from collections.abc import Iterator
+
+FIRST, LAST, SLICES = 10_000, 19_998, 8
+"""Clear of the node's default range for RTP, 20000 to 29999."""
+
+
+def _round() -> Iterator[int]:
+    """Yield the even ports of this process's slice for ever, from a random one on."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SLICES
+    size = (LAST - FIRST) // SLICES
+    first = FIRST + worker * size
+    ports = range(first + first % 2, first + size - 1, 2)
+    start = random.randrange(len(ports))  # two runs on one machine
+    while True:
+        for offset in range(len(ports)):
+            yield ports[(start + offset) % len(ports)]
+
+
+_PORTS = _round()
+
+
+def _free(*kinds: tuple[int, socket.SocketKind]) -> int:
+    """Return the next even port whose given neighbours are free.
+
+    Args:
+        kinds: how far above the port, and a socket's kind.
+    """
+    for port in _PORTS:
+        if not any(is_taken(port + above, kind) for above, kind in kinds):
+            return port
+    raise AssertionError("the ports never end")
 
 
 def free_udp_port() -> int:
     """Return a free UDP port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return _free((0, socket.SOCK_DGRAM))
 
 
 def free_tcp_port() -> int:
     """Return a free TCP port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return _free((0, socket.SOCK_STREAM))
 
 
 def free_sip_port() -> int:
     """Return a port free for UDP and TCP whose neighbour above is free for TCP (SIP over TLS)."""
-    while True:
-        port = free_udp_port()
-        try:
-            for wanted in (port, port + 1):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", wanted))
-        except (OSError, OverflowError):
-            continue
-        return port
+    return _free((0, socket.SOCK_DGRAM), (0, socket.SOCK_STREAM), (1, socket.SOCK_STREAM))
 
 
-def free_rtp_port() -> int:
-    """Return an even UDP port that is free, as is the odd one above it (RFC 3550 §11)."""
-    while True:
-        port = free_udp_port() & ~1
-        try:
-            for wanted in (port, port + 1):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            continue
-        return port
+def free_rtp_port(pairs: int = 1) -> int:
+    """Return an even UDP port that is free, as is the odd one above it (RFC 3550 §11).
+
+    Args:
+        pairs: how many such pairs in a row the program takes for its own.
+    """
+    port = _free(*((above, socket.SOCK_DGRAM) for above in range(2 * pairs)))
+    for _ in range(pairs - 1):
+        next(_PORTS)
+    return port
 
 
 def is_taken(

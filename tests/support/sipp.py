@@ -17,7 +17,7 @@ from signal import Signals
 from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Literal, Self
 
-from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port, is_taken
+from tests.support.ports import free_rtp_port, free_sip_port, free_udp_port, is_taken
 from tests.support.programs import Program
 from tests.support.waiting import until
 from tests.support.waveforms import read_mono
@@ -106,9 +106,9 @@ class SippRun:
             "-i": HOST,
             "-p": self.address[1],
             "-mi": HOST,
-            "-mp": free_rtp_port(),
+            "-mp": free_rtp_port(2),  # speech and pictures
             "-ci": HOST,
-            "-cp": free_tcp_port(),
+            "-cp": free_udp_port(),
             "-s": service,
             "-lost": lost,
             "-stf": self._statistics,
