@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.brake import Brake
 
-Role = Literal["agent", "supervisor", "admin"]
+Role = Literal["agent", "supervisor", "inspector", "admin"]
 Algorithm = Literal["MD5", "SHA-256"]
 
 _log = structlog.get_logger(__name__)

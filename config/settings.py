@@ -599,6 +599,8 @@ class AgentSettings(Section):
     """Agents made at the first start."""
     seed_supervisors: Numbers
     """Supervisors made at the first start."""
+    seed_inspectors: Numbers
+    """Quality inspectors made at the first start."""
     seed_admins: Numbers
     """Administrators made at the first start."""
     seed_password: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]

@@ -20,7 +20,12 @@ FILE_NAME = "accounts.json"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _LENGTH = 10
 
-_NAMES: Mapping[Role, str] = {"agent": "坐席", "supervisor": "班长", "admin": "管理员"}
+_NAMES: Mapping[Role, str] = {
+    "agent": "坐席",
+    "supervisor": "班长",
+    "inspector": "质检",
+    "admin": "管理员",
+}
 
 
 @dataclass(frozen=True, slots=True)

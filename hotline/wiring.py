@@ -286,6 +286,7 @@ class Wiring:
             ids={
                 "agent": wanted.seed,
                 "supervisor": wanted.seed_supervisors,
+                "inspector": wanted.seed_inspectors,
                 "admin": wanted.seed_admins,
             },
             password=wanted.seed_password.get_secret_value() if wanted.seed_password else None,

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from web.access import LEADERS, READERS
 from web.errors import ApiError
 from web.ports import Account
 from web.services import Services, services_of
@@ -40,13 +41,22 @@ class Viewer:
         return self.account.id
 
     @property
-    def sees_all(self) -> bool:
-        """Whether others' calls and tickets are shown to him (masked)."""
-        return self.account.role in {"supervisor", "admin"}
+    def leads(self) -> bool:
+        """Whether others' live calls and states are his matter."""
+        return self.account.role in LEADERS
 
-    def may_see(self, agent_id: str | None) -> bool:
+    @property
+    def reads_all(self) -> bool:
+        """Whether others' past calls and their tickets are shown to him (masked)."""
+        return self.account.role in READERS
+
+    def may_lead(self, agent_id: str | None) -> bool:
+        """Whether he may act on something live of that agent's."""
+        return self.leads or agent_id == self.id
+
+    def may_read(self, agent_id: str | None) -> bool:
         """Whether something of that agent's may be shown to him at all."""
-        return self.sees_all or agent_id == self.id
+        return self.reads_all or agent_id == self.id
 
 
 def own_origin(connection: HTTPConnection) -> bool:
@@ -91,8 +101,14 @@ async def viewer(
 
 
 def _supervisor(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
-    if not who.sees_all:
+    if not who.leads:
         raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "for supervisors and administrators")
+    return who
+
+
+def _inspector(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
+    if not who.reads_all:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "not for agents")
     return who
 
 
@@ -103,5 +119,6 @@ def _admin(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
 
 
 Asker = Annotated[Viewer, Depends(viewer)]
+Inspector = Annotated[Viewer, Depends(_inspector)]
 Supervisor = Annotated[Viewer, Depends(_supervisor)]
 Admin = Annotated[Viewer, Depends(_admin)]

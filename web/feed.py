@@ -1,4 +1,4 @@
-"""Hands published events to the desktops: each agent his own, supervisors all (masked).
+"""Hands published events to the desktops: each agent his own, others by their role (masked).
 
 The hub is called by the bus for every event and must neither wait nor look at clients that the
 event does not concern: clients are indexed by agent. A client that reads too slowly overflows its
@@ -14,7 +14,9 @@ from typing import Any
 
 import structlog
 
-from eventbus.catalogue import Event, ServiceStatus
+from eventbus.catalogue import Event
+from web.access import READERS
+from web.audience import FOR_EVERYBODY, others_who_see
 from web.masking import masked
 from web.ports import Bus, OnDesktop
 
@@ -33,14 +35,14 @@ class FeedClient:
 
     Attributes:
         agent_id: who sits at it.
-        sees_all: whether others' events are shown to it.
+        role: his role, which decides whether others' events are shown to it.
         token: the session that it was opened with.
         dropped: set when it must go; ``why`` tells: slow or signed_out.
     """
 
-    def __init__(self, agent_id: str, *, sees_all: bool, token: str, buffered: int) -> None:
+    def __init__(self, agent_id: str, *, role: str, token: str, buffered: int) -> None:
         self.agent_id = agent_id
-        self.sees_all = sees_all
+        self.role = role
         self.token = token
         self.dropped = asyncio.Event()
         self.why: str | None = None
@@ -80,7 +82,7 @@ class FeedHub:
         self._on_desktop = on_desktop
         self._buffered = buffered
         self._clients: defaultdict[str, set[FeedClient]] = defaultdict(set)
-        self._supervisors: set[FeedClient] = set()
+        self._readers: set[FeedClient] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
     def open(self) -> None:
@@ -98,18 +100,18 @@ class FeedHub:
         return sum(map(len, self._clients.values()))
 
     @contextmanager
-    def join(self, agent_id: str, *, sees_all: bool, token: str) -> Iterator[FeedClient]:
+    def join(self, agent_id: str, *, role: str, token: str) -> Iterator[FeedClient]:
         """Connect a desktop for as long as the context lasts."""
-        client = FeedClient(agent_id, sees_all=sees_all, token=token, buffered=self._buffered)
+        client = FeedClient(agent_id, role=role, token=token, buffered=self._buffered)
         self._clients[agent_id].add(client)
-        if sees_all:
-            self._supervisors.add(client)
+        if role in READERS:
+            self._readers.add(client)
         if len(self._clients[agent_id]) == 1:
             self._tell(agent_id, connected=True)
         try:
             yield client
         finally:
-            self._supervisors.discard(client)
+            self._readers.discard(client)
             self._clients[agent_id].discard(client)
             if not self._clients[agent_id]:
                 del self._clients[agent_id]
@@ -128,10 +130,11 @@ class FeedHub:
 
     def _deliver(self, event: Event) -> None:
         own = self._clients.get(event.agent_id, ()) if event.agent_id is not None else ()
-        if not own and not self._supervisors and not isinstance(event, ServiceStatus):
+        for_all = isinstance(event, FOR_EVERYBODY)
+        if not own and not self._readers and not for_all:
             return
         message = event.to_dict()
-        if isinstance(event, ServiceStatus):
+        if for_all:
             text = encode(message)
             for clients in self._clients.values():
                 for client in clients:
@@ -141,7 +144,8 @@ class FeedHub:
             text = encode(message)
             for client in own:
                 client.put(text)
-        others = self._supervisors.difference(own)
+        roles = others_who_see(event)
+        others = [c for c in self._readers if c.role in roles and c.agent_id != event.agent_id]
         if others:
             text = encode(masked(message))
             for client in others:

@@ -47,7 +47,7 @@ async def feed(websocket: WebSocket) -> None:
         return
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
-    with served.feed.join(who.id, sees_all=who.sees_all, token=who.token) as client:
+    with served.feed.join(who.id, role=who.account.role, token=who.token) as client:
         # Joined first, so nothing that happens while the snapshot is taken is missed; events that
         # it already holds are sent again and change nothing.
         try:
@@ -73,7 +73,7 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
     the node and how they are).
     """
     presence = await served.floor.presence(who.id)
-    calls = [live_call(view, who) for view in served.calls.live() if who.may_see(view.agent_id)]
+    calls = [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
     own = next((call for call in calls if call.agent_id == who.id), None)
     call_id, ticket_id = (own.call_id, own.ticket_id) if own else (None, None)
     if own is None and presence is not None and presence.state == "wrap_up" and presence.call_id:

@@ -4,9 +4,10 @@ No build step, no third-party code, no inline script or style, so the content se
 be the strictest useful one.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -24,25 +25,22 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def desktop() -> FileResponse:
-    """Serve the agent desktop."""
-    return FileResponse(STATIC / "index.html")
-
-
-@router.get("/api/docs")
-async def api_docs() -> FileResponse:
-    """Serve the API's documentation, rendered from openapi.json without anybody's CDN."""
-    return FileResponse(STATIC / "docs.html")
+PAGES: Mapping[str, str] = {"/": "index.html", "/api/docs": "docs.html"}
+"""Path → file. The pages hold no data; what they show they ask the API for."""
 
 
 def install(app: FastAPI) -> None:
     """Add the pages and what lies in ``static/`` to the app."""
-    app.include_router(router)
+    for path, name in PAGES.items():
+        app.add_api_route(path, _page(STATIC / name), include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _page(file: Path) -> Callable[[], Awaitable[FileResponse]]:
+    async def serve() -> FileResponse:
+        return FileResponse(file)
+
+    return serve
 
 
 class ProtectiveHeaders:

@@ -19,7 +19,7 @@ from tickets.life import Step
 
 
 class Account(Protocol):
-    """Somebody who may sign in; ``role`` is agent, supervisor or admin."""
+    """Somebody who may sign in; ``role`` is agent, supervisor, inspector or admin."""
 
     @property
     def id(self) -> str: ...  # noqa: D102 - the names say it

@@ -65,7 +65,7 @@ async def find_call(served: Services, who: Viewer, call_id: str) -> dict[str, An
     if record is None:
         view = next((view for view in served.calls.live() if view.call_id == call_id), None)
         record = LiveCallOut.model_validate(view).model_dump() if view is not None else None
-    if record is None or not (who.sees_all or owner_of(record, who)):
+    if record is None or not (who.reads_all or owner_of(record, who)):
         raise not_found("call")
     return record
 
@@ -78,7 +78,7 @@ def _shown(record: dict[str, Any], who: Viewer) -> CallOut:
 async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) -> Page[CallOut]:
     """Return the asker's calls, for supervisors everybody's, newest first."""
     records = await served.calls.calls(
-        agent_id=None if who.sees_all else who.id, limit=page.limit, offset=page.offset
+        agent_id=None if who.reads_all else who.id, limit=page.limit, offset=page.offset
     )
     items = [_shown(record, who) for record in records]
     return Page(items=items, limit=page.limit, offset=page.offset)
@@ -87,7 +87,7 @@ async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) 
 @router.get("/live", summary="Calls in progress")
 async def live(who: Asker, served: Served) -> list[LiveCallOut]:
     """Return the asker's live call, for supervisors all, also waiting ones."""
-    return [live_call(view, who) for view in served.calls.live() if who.may_see(view.agent_id)]
+    return [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
 
 
 @router.get("/{call_id}", summary="One call", responses=_ONE)
@@ -152,7 +152,7 @@ async def pause_recording(
     the call's record.
     """
     view = next((view for view in served.calls.live() if view.call_id == call_id), None)
-    if view is None or not who.may_see(view.agent_id):
+    if view is None or not who.may_lead(view.agent_id):
         raise not_found("call")
     await served.calls.pause_recording(call_id, paused=body.paused)
     action = "recording.pause" if body.paused else "recording.resume"
@@ -171,7 +171,7 @@ async def hang_up(call_id: CallId, who: Asker, served: Served) -> None:
     From the agent whom it is only held out to, it is a refusal: the next one gets the call.
     """
     view = next((view for view in served.calls.live() if view.call_id == call_id), None)
-    if view is None or not who.may_see(view.agent_id):
+    if view is None or not who.may_lead(view.agent_id):
         raise not_found("call")
     await served.calls.hang_up(call_id, agent_id=who.id)
 

@@ -43,7 +43,7 @@ def shown_ticket(ticket: dict[str, Any], who: Viewer) -> TicketOut:
 
 async def _find(served: Services, who: Viewer, ticket_id: str) -> dict[str, Any]:
     ticket = await served.calls.ticket(ticket_id)
-    if ticket is None or not who.may_see(ticket.get("agent_id")):
+    if ticket is None or not who.may_read(ticket.get("agent_id")):
         raise not_found("ticket")
     return ticket
 
@@ -65,7 +65,7 @@ async def tickets(
 ) -> Page[TicketOut]:
     """Return the asker's tickets, for supervisors everybody's, newest first."""
     found = await served.calls.tickets(
-        agent_id=None if who.sees_all else who.id,
+        agent_id=None if who.reads_all else who.id,
         status=status,
         limit=page.limit,
         offset=page.offset,
@@ -131,7 +131,7 @@ async def take_step(ticket_id: TicketId, body: StepIn, who: Asker, served: Serve
     """
     ticket = await _find(served, who, ticket_id)
     own = ticket.get("agent_id") == who.id and body.action in _AGENTS_STEPS
-    if not (own or who.sees_all):
+    if not (own or who.leads):
         raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"{body.action} is for supervisors")
     review = Review(**body.review.model_dump()) if body.review else None
     step = Step(body.action, note=body.note, unit=body.unit, review=review)

@@ -26,7 +26,7 @@ _REFUSED = documented(
 def _own(served: Services, who: Viewer, call_id: str) -> LiveCall:
     """Return a live call that the asker talks in, or any for a supervisor; else 404."""
     view = next((view for view in served.calls.live() if view.call_id == call_id), None)
-    if view is None or not who.may_see(view.agent_id):
+    if view is None or not who.may_lead(view.agent_id):
         raise not_found("call")
     return view
 

@@ -83,6 +83,7 @@ class FakeAccounts:
                 FakeAccount("1001", "王芳", "agent"),
                 FakeAccount("1002", "李强", "agent"),
                 FakeAccount("2001", "陈静", "supervisor"),
+                FakeAccount("3001", "周敏", "inspector"),
                 FakeAccount("9001", "admin", "admin"),
             )
         }

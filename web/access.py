@@ -1,0 +1,71 @@
+"""Who may ask for what: one row for each route.
+
+The rows say what the checks in the routes do (`web.auth`); a test compares them with the
+application's routes and tries each with every role, so no route is forgotten on either side. A row
+names roles only: that an agent is shown his own calls and nobody else's is the route's matter.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+AGENT: Final = "agent"
+SUPERVISOR: Final = "supervisor"
+INSPECTOR: Final = "inspector"
+ADMIN: Final = "admin"
+
+ROLES: Final = (AGENT, SUPERVISOR, INSPECTOR, ADMIN)
+
+EVERYBODY: Final = frozenset(ROLES)
+"""Everybody who is signed in."""
+READERS: Final = frozenset({SUPERVISOR, INSPECTOR, ADMIN})
+"""Who reads others' past calls, listens to them and judges them."""
+LEADERS: Final = frozenset({SUPERVISOR, ADMIN})
+"""Who sees the floor as it is, and acts on it."""
+ADMINS: Final = frozenset({ADMIN})
+
+PUBLIC: Final = frozenset[str]()
+"""No session is asked for."""
+
+TABLE: Final[Mapping[str, frozenset[str]]] = {
+    "POST /session": PUBLIC,
+    "GET /health": PUBLIC,
+    "DELETE /session": EVERYBODY,
+    "GET /me": EVERYBODY,
+    "PUT /me/presence": EVERYBODY,
+    "POST /me/wrap-up/end": EVERYBODY,
+    "WS /feed": EVERYBODY,
+    "GET /agents": LEADERS,
+    "GET /agents/{agent_id}": LEADERS,
+    "POST /agents/{agent_id}/presence": LEADERS,
+    "GET /calls": EVERYBODY,
+    "GET /calls/live": EVERYBODY,
+    "GET /calls/{call_id}": EVERYBODY,
+    "GET /calls/{call_id}/transcript": EVERYBODY,
+    "GET /calls/{call_id}/recording": EVERYBODY,
+    "PUT /calls/{call_id}/recording/pause": EVERYBODY,
+    "POST /calls/{call_id}/hang-up": EVERYBODY,
+    "POST /calls/{call_id}/redactions": LEADERS,
+    "POST /calls/{call_id}/transfer": EVERYBODY,
+    "GET /calls/{call_id}/help": EVERYBODY,
+    "GET /calls/{call_id}/ladder": ADMINS,
+    "GET /calls/{call_id}/ladder.txt": ADMINS,
+    "GET /tickets": EVERYBODY,
+    "GET /categories": EVERYBODY,
+    "GET /tickets/{ticket_id}": EVERYBODY,
+    "PATCH /tickets/{ticket_id}": EVERYBODY,
+    "GET /tickets/{ticket_id}/history": EVERYBODY,
+    "POST /tickets/{ticket_id}/submit": EVERYBODY,
+    "GET /tickets/{ticket_id}/steps": EVERYBODY,
+    "POST /tickets/{ticket_id}/steps": EVERYBODY,
+    "POST /tickets/{ticket_id}/quote": EVERYBODY,
+    "POST /calls/{call_id}/transfer/{step}": EVERYBODY,
+    "GET /calls/{call_id}/withheld-number": ADMINS,
+    "GET /partners": EVERYBODY,
+    "GET /knowledge": EVERYBODY,
+    "GET /knowledge/{entry_id}": EVERYBODY,
+    "PUT /knowledge/{entry_id}": ADMINS,
+    "DELETE /knowledge/{entry_id}": ADMINS,
+    "GET /audit": ADMINS,
+    "GET /reports/{period}": LEADERS,
+}
+"""Method and path below ``/api/v1`` → the roles that are not answered 403."""
