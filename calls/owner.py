@@ -7,22 +7,19 @@ sees things in the order in which they were decided.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from agents.floor import Floor, Offer
+from agents.floor import Offer
 from calls.audio import CallAudio
 from calls.call import Call, CallState
 from calls.call_events import (
     AgentOffered,
     Arrived,
-    Bridged,
     CallEffect,
     CallerEnded,
     CallInput,
@@ -39,34 +36,28 @@ from calls.call_events import (
     HangUpCaller,
     HangUpLeg,
     Hear,
-    LeaseConfirmed,
-    LeaseLost,
     MarkRinging,
     MediaFailed,
-    OfferFailed,
     OfferRefused,
     PartyAnswered,
     PartyEnded,
     PartyRang,
-    PhoneReplaced,
-    PhonesCalled,
     ReleaseOffer,
     RingCaller,
     RingLeg,
     TransferAsked,
     TransferStep,
 )
+from calls.calling import Calling
 from calls.conversation import Conversation, Side
 from calls.errors import TransferError
-from calls.hearing import CALLER, Hearing
+from calls.facilities import SEAT_MARK, Facilities
+from calls.hearing import CALLER
+from calls.joining import Joining
+from calls.keeping import Keeping
 from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
-from calls.ports import PlaceCall
-from calls.records import CallRecords
 from calls.targets import Target
-from eventbus.bus import EventBus
-from telephony.bindings import BindingStore
-from telephony.gateway import SipGateway
 from telephony.leg import (
     Leg,
     LegAnswered,
@@ -80,40 +71,12 @@ from telephony.leg import (
     LegResumed,
     LegRinging,
 )
-from telephony.media_commands import MediaCommands, MediaError
-from telephony.sip.errors import SipError
-from telephony.sip.identity import forwarding_headers
-from telephony.sip.offer_answer import AudioFormat, RemoteAudio, SdpError, parse_audio
+from telephony.sip.offer_answer import SdpError, parse_audio
 
 log = structlog.get_logger(__name__)
 
-#: How a call's places are told apart on the floor: the call's own has its name alone.
-SEAT_MARK = "/"
-
 #: How the names of legs to an agent's phones begin: called, consulting by itself, taken over by.
 _AGENTS_LEGS = ("agent.", "via.", "again.")
-
-
-@dataclass(frozen=True, slots=True)
-class Facilities:
-    """What every call's owner works with; one for all calls of a node."""
-
-    gateway: SipGateway
-    bindings: BindingStore
-    media: MediaCommands
-    floor: Floor
-    records: CallRecords
-    bus: EventBus
-    converse: Callable[["CallOwner"], Conversation]
-    place_call: PlaceCall
-    resolve: Callable[[str, str], Awaitable[Target]]
-    tie: Callable[[str, str], None]
-    wall_clock: Callable[[], float]
-    no_answer_seconds: float
-    partner_seconds: float
-    secure_phones: bool
-    media_host: str
-    recordings: Path | None
 
 
 class CallOwner:
@@ -162,13 +125,13 @@ class CallOwner:
             host=facilities.media_host,
             recordings=facilities.recordings,
         )
-        self._f = facilities
+        self.facilities = facilities
         facilities.tie(call_id, leg.sip_call_id)
         self._target = target
         self._on_finished = on_finished
         self._loop = asyncio.get_running_loop()
         # Monotonic times of the machine become Unix times by this offset, fixed for the call.
-        self._ledger = CallLedger(
+        self.ledger = CallLedger(
             call_id,
             leg=leg,
             line=line,
@@ -179,14 +142,13 @@ class CallOwner:
         self._timer: asyncio.TimerHandle | None = None
         self._work: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]] | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
-        self._offers: dict[int, Offer] = {}
-        self._legs: dict[str, Leg] = {}
-        self._unanswered: dict[str, Leg] = {CALLER: leg}  # those who called us
-        self._answers: dict[str, RemoteAudio] = {}
+        self.legs: dict[str, Leg] = {}
+        self.unanswered: dict[str, Leg] = {CALLER: leg}  # those who called us
         self.on_hold: dict[str, str] = {}
         self._names = count(1)
-        self._recorded = False
-        self._recorded_seconds: float | None = None
+        self.calling = Calling(self)
+        self.joining = Joining(self)
+        self.kept = Keeping(self)
         self.phone = PhoneTransfer(self, resolve=facilities.resolve)
 
     # -- facts -------------------------------------------------------------------------------------
@@ -194,11 +156,11 @@ class CallOwner:
     @property
     def caller(self) -> str | None:
         """The number that may be shown; cut to what the database holds of one."""
-        return self._ledger.caller
+        return self.ledger.caller
 
     def unix(self, moment: float | None) -> float | None:
         """Turn a time of the machine into Unix seconds."""
-        return self._ledger.unix(moment)
+        return self.ledger.unix(moment)
 
     def seconds_since_answer(self) -> float:
         """Return the position on the call's time line."""
@@ -213,11 +175,11 @@ class CallOwner:
 
     def leg_named(self, name: str) -> Leg | None:
         """Return a leg by the name that the machine gives it."""
-        return self.leg if name == CALLER else self._legs.get(name)
+        return self.leg if name == CALLER else self.legs.get(name)
 
     def name_of(self, leg: Leg) -> str | None:
         """Return the name of a leg, None when it is not one of this call's."""
-        return next((name for name, own in self._legs.items() if own is leg), None)
+        return next((name for name, own in self.legs.items() if own is leg), None)
 
     # -- inputs ------------------------------------------------------------------------------------
 
@@ -225,12 +187,12 @@ class CallOwner:
         """Take the call: ring, queue, and follow it from now on."""
         self._worker = asyncio.create_task(self._run(), name=f"call-{self.call_id}")
         self.leg.on_event = self._on_caller_event
-        self._ledger.arrived(self._f.wall_clock(), agent_id=self.calling_agent)
+        self.ledger.arrived(self.facilities.wall_clock(), agent_id=self.calling_agent)
         self.feed(Arrived(self._target, self.calling_agent))
 
     def offer(self, offer: Offer) -> None:
         """Take the floor's choice of an agent."""
-        self._offers[offer.token] = offer
+        self.calling.offers[offer.token] = offer
         _, _, seat = offer.call_id.partition(SEAT_MARK)
         self.feed(AgentOffered(offer.agent_id, offer.token, int(seat or 0)))
 
@@ -254,7 +216,7 @@ class CallOwner:
         name = self.call.leg_of(agent_id)
         if name is None or not self.call.transferring:
             return False
-        if leg := self._legs.get(name):
+        if leg := self.legs.get(name):
             leg.hang_up()
         return True
 
@@ -265,26 +227,27 @@ class CallOwner:
             TransferError: it cannot be; the leg is the caller's still.
         """
         name = f"via.{next(self._names)}.0"
-        self._unanswered[name] = leg
-        self._join(name, leg)
+        self.unanswered[name] = leg
+        self.join(name, leg)
         try:
             self.feed(TransferAsked(target, "consult", via=name))
         except TransferError:
-            del self._legs[name], self._unanswered[name]
+            del self.legs[name], self.unanswered[name]
             raise
-        leg.on_event = partial(self._on_party_event, name)
+        leg.on_event = partial(self.on_party_event, name)
 
     def replace_phone(self, leg: Leg, old: str) -> None:
         """Let a party go on at another of his phones (RFC 3891)."""
         name = f"again.{next(self._names)}.0"
-        self._unanswered[name] = leg
-        self._join(name, leg)
-        leg.on_event = partial(self._on_party_event, name)
-        self.do(partial(self._replace_phone, name, old))
+        self.unanswered[name] = leg
+        self.join(name, leg)
+        leg.on_event = partial(self.on_party_event, name)
+        self.do(partial(self.joining.replace_phone, name, old))
 
-    def _join(self, name: str, leg: Leg) -> None:
-        self._legs[name] = leg
-        self._f.tie(self.call_id, leg.sip_call_id)
+    def join(self, name: str, leg: Leg) -> None:
+        """Take a leg into the call under a name."""
+        self.legs[name] = leg
+        self.facilities.tie(self.call_id, leg.sip_call_id)
 
     def feed(self, event: CallInput) -> None:
         """Give the machine an input and perform what it says."""
@@ -308,15 +271,16 @@ class CallOwner:
             case _:
                 self._on_media_event(CALLER, event)
 
-    def _on_party_event(self, name: str, event: LegEvent) -> None:
+    def on_party_event(self, name: str, event: LegEvent) -> None:
+        """Take what happened to another leg than the caller's."""
         match event:
             case LegRinging():
                 self.feed(PartyRang(name))
             case LegAnswered():
                 self._on_answer(name, event.sdp)
             case LegEnded():
-                self._legs.pop(name, None)
-                self._unanswered.pop(name, None)
+                self.legs.pop(name, None)
+                self.unanswered.pop(name, None)
                 self.on_hold.pop(name, None)
                 self.feed(PartyEnded(name, event.status))
             case LegReferred():
@@ -327,9 +291,9 @@ class CallOwner:
     def _on_media_event(self, name: str, event: LegEvent) -> None:
         match event:
             case LegReoffered(sdp):
-                self._reanswer(name, sdp)
+                self.joining.reanswer(name, sdp)
             case LegConfirmed(str(sdp)) | LegReanswered(sdp):
-                self._move(name, sdp)
+                self.joining.move(name, sdp)
             case LegHeld():
                 self._note_hold(name, held=True)
             case LegResumed():
@@ -344,7 +308,7 @@ class CallOwner:
             self.on_hold[name] = who
         else:
             self.on_hold.pop(name, None)
-        self._ledger.held(self._f.wall_clock(), who, agent_id=self.call.agent_id, held=held)
+        self.ledger.held(self.facilities.wall_clock(), who, agent_id=self.call.agent_id, held=held)
 
     def _who(self, name: str) -> str:
         if name == CALLER:
@@ -353,10 +317,10 @@ class CallOwner:
 
     def _on_answer(self, name: str, sdp: str | None) -> None:
         try:
-            self._answers[name] = parse_audio(sdp or "")
+            self.joining.answers[name] = parse_audio(sdp or "")
         except SdpError as error:
             log.warning("answer_unusable", call_id=self.call_id, error=str(error))
-            self._legs[name].hang_up("unusable session description")
+            self.legs[name].hang_up("unusable session description")
             self.feed(PartyEnded(name, None))
             return
         self.feed(PartyAnswered(name))
@@ -368,21 +332,21 @@ class CallOwner:
             case RingCaller():
                 self.leg.ring()
             case RingLeg(name):
-                if leg := self._legs.get(name):
+                if leg := self.legs.get(name):
                     leg.ring()
             case HangUpCaller(status):
                 self._hang_up(CALLER, self.leg, None, status)
             case HangUpLeg(name, why, status):
-                if leg := self._legs.get(name):
+                if leg := self.legs.get(name):
                     self._hang_up(name, leg, why, status)
             case TransferStep():
-                self._ledger.transfer(self._f.wall_clock(), effect)
+                self.ledger.transfer(self.facilities.wall_clock(), effect)
                 self.phone.step(effect)
             case _:
                 self.do(partial(self._perform_in_order, effect))
 
     def _hang_up(self, name: str, leg: Leg, why: str | None, status: int | None) -> None:
-        if name in self._unanswered and status is not None:
+        if name in self.unanswered and status is not None:
             leg.refuse(status)
         elif why is not None:
             leg.hang_up(why, cause=200)
@@ -394,29 +358,29 @@ class CallOwner:
     ) -> None:
         match effect:
             case Enqueue():
-                await self._enqueue(effect)
+                await self.calling.enqueue(effect)
             case Dequeue(seat):
-                await self._f.floor.dequeue(self._place(seat))
+                await self.facilities.floor.dequeue(self.place(seat))
             case CallPhones():
-                await self._call_phones(effect)
+                await self.calling.call_phones(effect)
             case CallNumber():
-                await self._call_number(effect)
+                await self.calling.call_number(effect)
             case MarkRinging():
-                await self._f.floor.ringing(self._offers[effect.token])
+                await self.facilities.floor.ringing(self.calling.offers[effect.token])
             case ReleaseOffer():
-                await self._release(effect)
+                await self.calling.release(effect)
             case ConfirmLease():
-                await self._confirm(effect)
+                await self.calling.confirm(effect)
             case Connect():
-                await self._connect(effect)
+                await self.joining.connect(effect)
             case Hear(hearing):
-                await self._hear(hearing)
+                await self.joining.hear(hearing)
             case HandOver():
-                await self._hand_over(effect)
+                await self.kept.hand_over(effect)
             case FinishAgent():
-                await self._finish_agent(effect)
+                await self.calling.finish_agent(effect)
             case Finish():
-                await self._finish()
+                await self.kept.finish()
 
     def do(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Do something after what was decided before it."""
@@ -435,266 +399,6 @@ class CallOwner:
     def _place(self, seat: int) -> str:
         return f"{self.call_id}{SEAT_MARK}{seat}" if seat else self.call_id
 
-    async def _enqueue(self, effect: Enqueue) -> None:
-        await self._f.floor.enqueue(
-            self._place(effect.seat),
-            arrived_at=self.unix(self.call.arrived_at) or 0.0,
-            priority=effect.priority,
-            wanted=effect.wanted,
-        )
-        if self.call.state is CallState.WAITING and self.calling_agent is None:
-            self._ledger.waiting(self._f.wall_clock())
-
-    async def _call_phones(self, effect: CallPhones) -> None:
-        bindings = await self._f.bindings.lookup(effect.agent_id)
-        if not bindings:
-            self.feed(OfferFailed(effect.token, "no_phone"))
-            return
-        names = tuple(f"agent.{effect.token}.{number}" for number in range(len(bindings)))
-        try:
-            await self.audio.open(CALLER, names[0])
-        except MediaError as error:
-            log.warning("no_media", call_id=self.call_id, error=str(error))
-            self.feed(OfferFailed(effect.token, "no_media"))
-            return
-        if not self.call.expects(effect.token):
-            return  # it ended while the ports were being opened; _release closes them
-        for name, binding in zip(names, bindings, strict=True):
-            # A key in a description is worth as much as the way it goes (RFC 4568 §7).
-            secured = self._f.secure_phones and binding.transport in {"TLS", "WSS"}
-            leg = self._f.gateway.invite(
-                binding,
-                sdp=self.audio.offer(name, self.leg.remote_sdp, secured=secured),
-                caller=self.calling_agent or self.caller,
-                display=self.line_name,
-                called=effect.agent_id,
-                on_event=partial(self._on_party_event, name),
-                hops=self.leg.hops_left,
-            )
-            self._join(name, leg)
-        self.feed(PhonesCalled(effect.token, names))
-        self._ledger.offered(
-            self._f.wall_clock(), effect.agent_id, by=self.call.segments[-1].summons.by
-        )
-
-    async def _call_number(self, effect: CallNumber) -> None:
-        """Call somebody outside, and tell him which line the call came in on."""
-        if not self.call.calls(effect.leg):
-            return
-        try:
-            await self.audio.open(CALLER, effect.leg)
-            leg = self._f.place_call(
-                effect.number,
-                sdp=self.audio.offer(effect.leg, self.leg.remote_sdp),
-                caller=self.line or self.caller if self.calling_agent else self.caller,
-                on_event=partial(self._on_party_event, effect.leg),
-                trunks=effect.trunks,
-                headers=self._headers_for(effect),
-                hops=self.leg.hops_left,
-            )
-            self._join(effect.leg, leg)
-        except (MediaError, SipError) as error:
-            log.warning("number_not_called", call_id=self.call_id, error=str(error))
-            self.feed(PartyEnded(effect.leg, 503))
-
-    def _headers_for(self, effect: CallNumber) -> dict[str, str]:
-        if self.calling_agent is not None:
-            return {}
-        number = (self.leg.identity.number if effect.asserts else None) or self.caller
-        told = dict(forwarding_headers(f"tel:{self.line}", f"tel:{effect.number}"))
-        # RFC 3325 §9.1: who really calls, for a carrier we trust and who may know it
-        return told if number is None else {**told, "P-Asserted-Identity": f"<tel:{number}>"}
-
-    async def _release(self, effect: ReleaseOffer) -> None:
-        await self._f.floor.release(self._offers[effect.token], effect.outcome)
-        self._ledger.offer_failed(self._f.wall_clock(), effect.agent_id, effect.outcome)
-        await self.audio.close_leg(f"agent.{effect.token}.0")
-
-    async def _confirm(self, effect: ConfirmLease) -> None:
-        ours = await self._f.floor.talking(self._offers[effect.token])
-        self.feed(LeaseConfirmed(effect.token) if ours else LeaseLost(effect.token))
-
-    async def _finish_agent(self, effect: FinishAgent) -> None:
-        offer = self._offers[effect.token]
-        await self._f.floor.finish(effect.agent_id, offer.call_id)
-        if self.conversation is not None and self.conversation.submitted:
-            await self._f.floor.end_wrap_up(effect.agent_id)  # nothing is left to write
-        if self.call.state is not CallState.ENDED:
-            await self.audio.close_leg(f"agent.{effect.token}.0")
-
-    # -- audio -------------------------------------------------------------------------------------
-
-    async def _connect(self, effect: Connect) -> None:
-        if not self.call.connecting(effect.leg):
-            return
-        if called := self._legs.get(effect.leg):
-            self.audio.signalled_from(effect.leg, called.source[0])
-        try:
-            await self.audio.answered(effect.leg, self._answers[effect.leg])
-            answers = await self._admit(effect.hearing)
-            await self.audio.hear(effect.hearing)
-        except (MediaError, SdpError) as error:
-            log.warning("not_bridged", call_id=self.call_id, error=str(error))
-            if self.call.connecting(effect.leg):
-                self.feed(MediaFailed(effect.leg))
-            return
-        if not self.call.connecting(effect.leg):
-            return
-        for name, answer in answers.items():
-            if leg := self._unanswered.pop(name, None):
-                leg.answer(answer)
-        first = self.call.answered_at is None
-        self.feed(Bridged(effect.leg))
-        if first:
-            await self._begin()
-
-    async def _admit(self, hearing: Hearing) -> dict[str, str]:
-        """Prepare the answers for those who called us and shall hear somebody now."""
-        answers = {}
-        for other, name in sorted(hearing):
-            leg = self._unanswered.get(name)
-            if leg is not None:
-                await self.audio.open(name)
-                self.audio.signalled_from(name, leg.source[0])
-                answers[name] = await self.audio.admit(name, leg.remote_sdp, other)
-        return answers
-
-    async def _hear(self, hearing: Hearing) -> None:
-        try:
-            await self.audio.hear(hearing)
-        except MediaError as error:
-            log.warning("not_bridged", call_id=self.call_id, error=str(error))
-        await self._listen()
-
-    async def _listen(self) -> None:
-        """Let the recogniser hear the agent's words to the citizen, and no others."""
-        holder = self.call.holder
-        if self.conversation is None or self.call.state is CallState.ENDED:
-            return
-        heard = holder is not None and self.call.caller_hears(holder.leg)
-        if holder is not None and heard and holder.agent_id == self.conversation.agent_id:
-            await self.conversation.follow(self.audio.session(holder.leg))
-        else:
-            await self.conversation.follow(None)
-
-    async def _replace_phone(self, name: str, old: str) -> None:
-        leg = self._legs.get(name)
-        if leg is None:
-            return
-        try:
-            await self.audio.open(name)
-            self.audio.signalled_from(name, leg.source[0])
-            answer = await self.audio.admit(name, leg.remote_sdp, CALLER)
-            if leg.over:  # it has hung up meanwhile: the old phone goes on
-                await self.audio.close_leg(name)
-                return
-            self.feed(PhoneReplaced(old, name))
-        except (MediaError, SdpError, TransferError) as error:
-            log.warning("phone_not_replaced", call_id=self.call_id, error=str(error))
-            leg.refuse(603)
-            return
-        self._unanswered.pop(name, None)
-        leg.answer(answer)
-        self.do(self._listen)
-
-    def _move(self, name: str, sdp: str, chosen: AudioFormat | None = None) -> None:
-        self.do(partial(self._move_remote, name, sdp, chosen))
-
-    async def _move_remote(self, name: str, sdp: str, chosen: AudioFormat | None) -> None:
-        try:
-            await self.audio.move(name, sdp, chosen)
-        except (SdpError, MediaError) as error:
-            log.warning("remote_not_moved", call_id=self.call_id, party=name, error=str(error))
-
-    def _reanswer(self, name: str, sdp: str | None) -> None:
-        leg = self.leg_named(name)
-        if leg is None:
-            return
-        if self.audio.session(name) is None:
-            leg.refuse(488)
-            return
-        if sdp is None:
-            leg.answer(self.audio.reoffer(name))
-            return
-        try:
-            answer, chosen = self.audio.reanswer(name, sdp)
-        except SdpError as error:
-            log.info("reoffer_refused", call_id=self.call_id, party=name, error=str(error))
-            leg.refuse(488)
-            return
-        self._move(name, sdp, chosen)
-        leg.answer(answer)
-
-    # -- words, end --------------------------------------------------------------------------------
-
-    async def _begin(self) -> None:
-        """Begin what an answered call has: a record of the answer, words, a ticket, a recording."""
-        holder = self.call.holder
-        if holder is None:
-            return
-        if self.calling_agent is not None:
-            self._f.records.change(self.call_id, answered_at=self.unix(self.call.answered_at))
-        else:
-            self._ledger.answered(self.call, holder.segment, ticket_id=self.ticket_id)
-            self.conversation = self._f.converse(self)
-        await self._record(holder.leg)
-        if self.conversation is not None:
-            await self.conversation.open()
-
-    async def _record(self, other: str) -> None:
-        recording = await self.audio.start_recording(CALLER, other)
-        if recording is not None and not self._recorded:
-            self._recorded = True  # the parts that follow have its name and a number
-            self._f.records.change(self.call_id, recording=str(recording))
-
-    async def _hand_over(self, effect: HandOver) -> None:
-        """Let record, words and ticket follow the call to whoever holds it now.
-
-        Somebody outside is not recorded and not transcribed: what is said there is not ours.
-        """
-        await self._stop_recording()
-        if self.conversation is not None:
-            await self.conversation.pause(paused=False)
-        after = effect.after
-        if after is not None and after.agent_id is not None and self.calling_agent is None:
-            self._ledger.answered(self.call, after.segment, ticket_id=self.ticket_id)
-            if self.conversation is not None:
-                await self.conversation.hand_over(after.agent_id)
-            await self._record(after.leg)
-        await self._listen()
-        if effect.before is not None and effect.before.token is None:
-            await self.audio.close_leg(effect.before.leg)
-
-    async def _stop_recording(self) -> None:
-        completed = await self.audio.stop_recording()
-        if completed is None:
-            return
-        part, info = completed
-        self._recorded_seconds = (self._recorded_seconds or 0.0) + info.seconds
-        self._f.records.recorded(
-            self.call_id,
-            part,
-            path=str(info.path),
-            seconds=info.seconds,
-            bytes=info.bytes,
-            sha256=info.sha256,
-            pauses=[list(pause) for pause in info.pauses],
-        )
-
-    async def pause_recording(self, *, paused: bool) -> bool:
-        """Let nothing that is said be recorded or transcribed, or go on; False: nothing is.
-
-        Lasts until the call is handed to somebody else at most.
-
-        Raises:
-            telephony.media_commands.MediaError: the media process is away or refused.
-        """
-        if not await self.audio.pause_recording(paused=paused):
-            return False
-        if self.conversation is not None:
-            await self.conversation.pause(paused=paused)
-        return True
-
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
         self.audio.lost()
@@ -710,20 +414,19 @@ class CallOwner:
         if self.conversation is not None and self.call.state is CallState.TALKING:
             self.conversation.unheard()
 
-    async def _finish(self) -> None:
-        """Give everything back and complete the record, the one even if the other fails."""
-        try:
-            await self._stop_recording()
-            await self.audio.close()
-            if self.conversation is not None:
-                await self.conversation.close()
-        finally:
-            self._ledger.ended(
-                self.call,
-                recorded_seconds=self._recorded_seconds,
-                recognised=self.conversation.recognised if self.conversation else False,
-                ticket_id=self.ticket_id if self.conversation else "",
-                media=self.audio.quality,
-            )
-            self._work.put_nowait(None)
-            self._on_finished(self)
+    def place(self, seat: int) -> str:
+        """Return the name by which the floor knows a place in this call."""
+        return f"{self.call_id}{SEAT_MARK}{seat}" if seat else self.call_id
+
+    async def pause_recording(self, *, paused: bool) -> bool:
+        """Let nothing that is said be recorded or transcribed, or go on; False: nothing is.
+
+        Raises:
+            telephony.media_commands.MediaError: the media process is away or refused.
+        """
+        return await self.kept.pause_recording(paused=paused)
+
+    def finished(self) -> None:
+        """Stop working: nothing of the call is left."""
+        self._work.put_nowait(None)
+        self._on_finished(self)

@@ -8,10 +8,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +18,23 @@ from agents.floor import Floor, Offer, Outcome
 from asr.group import USUAL, RecognizerGroup
 from asr.ports import Heard
 from calls.agent_calls import AgentCalls, live
+from calls.archive import CallArchive
 from calls.call import CallState
 from calls.call_events import HangUpAsked, TransferMode
+from calls.call_tickets import CallTickets
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.directory import Directory
 from calls.errors import RecordingError, UnknownCall
+from calls.facilities import SEAT_MARK, Facilities
 from calls.gaps import GapStore
 from calls.ledger import LONGEST_NUMBER
-from calls.owner import SEAT_MARK, CallOwner, Facilities
+from calls.owner import CallOwner
 from calls.ports import PlaceCall
 from calls.records import CallRecords
-from calls.redaction import BLACKENED, Span, blacken, blackened_fields, checksum, silence
 from calls.targets import Target
+from calls.views import CallView, view_of
 from eventbus.bus import EventBus
-from eventbus.catalogue import CallEnded, TicketStep, TicketSubmitted
+from eventbus.catalogue import CallEnded
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
@@ -43,43 +43,14 @@ from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
-from tickets.history import brief
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
-from tickets.life import Step
-from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
-from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
+from tickets.store import TicketStore
 from tickets.urgency import UrgencyRules
 from tickets.working_days import CHINA
 from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
-
-_VIEW_STATES: Mapping[CallState, str] = {
-    CallState.NEW: "waiting",
-    CallState.WAITING: "waiting",
-    CallState.OFFERING: "offered",
-    CallState.CONNECTING: "offered",
-    CallState.TALKING: "talking",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class CallView:
-    """A live call as others see it; ``state``: waiting, offered or talking. Unix seconds."""
-
-    call_id: str
-    line: str
-    caller: str | None
-    state: str
-    agent_id: str | None
-    arrived_at: float
-    answered_at: float | None
-    ticket_id: str | None
-    direction: str = "inbound"
-    transfer_to: str | None = None
-    transfer_stage: str | None = None
-    held_by: tuple[str, ...] = ()
 
 
 def new_call_id(now: float, entropy: bytes) -> str:
@@ -88,7 +59,7 @@ def new_call_id(now: float, entropy: bytes) -> str:
     return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{entropy.hex()}"
 
 
-class CallService:
+class CallService(CallTickets, CallArchive):
     """Every call of this node.
 
     Args:
@@ -141,22 +112,27 @@ class CallService:
         urgency: UrgencyRules | None = None,
         burst: BurstRule | None = None,
     ) -> None:
+        CallTickets.__init__(
+            self,
+            tickets=tickets,
+            desk=desk,
+            floor=floor,
+            bus=bus,
+            sorting=sorting or SortingSource(),
+            conversation_of=self._conversation_for,
+            wall_clock=wall_clock,
+        )
+        CallArchive.__init__(
+            self, records=records, gaps=gaps, tickets=tickets, is_live=self.is_live
+        )
         self._urgency = urgency
         self._burst = burst
         self._writer = writer or Writer()
-        self._sorting = sorting or SortingSource()
         self._media = media
         self._recognizer = recognizer
         self._recogniser_by_line = recogniser_by_line or {}
-        self._floor = floor
-        self._records = records
-        self._gaps = gaps
-        self._tickets = tickets
-        self._desk = desk
-        self._bus = bus
         self._lines = lines
         self._max_calls = max_calls
-        self._wall_clock = wall_clock
         self._owners: dict[str, CallOwner] = {}
         self._talks: dict[str, tuple[Conversation, Side]] = {}
         self._idle = asyncio.Event()
@@ -361,20 +337,7 @@ class CallService:
     def live(self) -> list[CallView]:
         """Return the calls in progress on this node, oldest first."""
         return [
-            CallView(
-                call_id=owner.call_id,
-                line=owner.line,
-                caller=owner.caller,
-                state=_VIEW_STATES[owner.call.state],
-                agent_id=owner.call.agent_id,
-                arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
-                answered_at=owner.unix(owner.call.answered_at),
-                ticket_id=owner.ticket_id if owner.conversation else None,
-                direction="inbound" if owner.calling_agent is None else "outbound",
-                transfer_to=owner.call.transfer_to,
-                transfer_stage=owner.call.transfer_stage,
-                held_by=tuple(sorted(set(owner.on_hold.values()))),
-            )
+            view_of(owner)
             for owner in self._owners.values()
             if owner.call.state is not CallState.ENDED
         ]
@@ -442,89 +405,6 @@ class CallService:
             for partner in self.agents.directory.partners
         ]
 
-    async def withheld_number(self, call_id: str) -> str | None:
-        """Return the number of a caller who withholds it; who may ask is the asker's matter."""
-        return await self._records.withheld_number(call_id)
-
-    async def correct(
-        self, ticket_id: str, changes: Mapping[str, Any], *, agent_id: str
-    ) -> dict[str, Any]:
-        """Set fields by an agent's hand; return the ticket.
-
-        Raises:
-            tickets.fields.TicketError: a field cannot hold its value; nothing was changed.
-            tickets.store.UnknownTicket: no ticket has this id.
-            tickets.store.AlreadySubmitted: it is no draft any more.
-        """
-        conversation = self._conversation_of(ticket_id)
-        if conversation is None:
-            return await self._tickets.correct(ticket_id, changes, agent_id=agent_id)
-        conversation.correct(changes)
-        await conversation.save()
-        return await self._stored(ticket_id)
-
-    async def submit(self, ticket_id: str, *, agent_id: str) -> dict[str, Any]:
-        """Submit a ticket; the agent's wrap-up ends, at once or as soon as the call is over.
-
-        Raises:
-            tickets.store.UnknownTicket: no ticket has this id.
-            tickets.store.AlreadySubmitted: it was submitted before.
-        """
-        conversation = self._conversation_of(ticket_id)
-        if conversation is not None:
-            await conversation.save()
-        ticket = await self._tickets.submit(ticket_id, agent_id=agent_id)
-        if conversation is not None:
-            conversation.submitted = True
-        self._bus.publish(
-            TicketSubmitted(
-                at=self._wall_clock(),
-                agent_id=ticket["agent_id"],
-                call_id=ticket["call_id"],
-                ticket_id=ticket_id,
-                fields=for_units(
-                    {name: field["value"] for name, field in ticket["fields"].items()}
-                ),
-            )
-        )
-        presence = await self._floor.presence(agent_id)
-        held = (presence.call_id or "").partition(SEAT_MARK)[0] if presence else None
-        if held == ticket["call_id"]:
-            await self._floor.end_wrap_up(agent_id)
-        return ticket
-
-    async def step(self, ticket_id: str, step: Step, *, who: str) -> dict[str, Any]:
-        """Do something with a submitted ticket; return it. Reopening returns the new ticket.
-
-        Raises:
-            tickets.store.UnknownTicket: no ticket has this id.
-            tickets.life.LifeError: the step is not allowed now, or lacks something.
-        """
-        if step.action == "reopen":
-            new_id = new_ticket_id(self._wall_clock(), os.urandom(ENTROPY_BYTES))
-            ticket = await self._desk.reopen(ticket_id, reason=step.note, new_id=new_id, who=who)
-        else:
-            ticket = await self._desk.step(ticket_id, step, who=who)
-        self._bus.publish(
-            TicketStep(
-                at=self._wall_clock(),
-                agent_id=ticket["agent_id"],
-                call_id=ticket["call_id"],
-                ticket_id=ticket["id"],
-                action=step.action,
-                status=ticket["status"],
-                by=who,
-                unit=ticket["unit"],
-                deadline_at=ticket["deadline_at"],
-                reopens=ticket["reopens"],
-            )
-        )
-        return ticket
-
-    async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
-        """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
-        return await self._desk.steps(ticket_id)
-
     async def pause_recording(self, call_id: str, *, paused: bool) -> None:
         """Stop recording and transcribing a call while a card's number is said, or go on.
 
@@ -542,124 +422,8 @@ class CallService:
         if not recorded:
             raise RecordingError("the call is not being recorded")
 
-    async def redact(self, call_id: str, span: Span) -> float:
-        """Silence a span of a call's recording and blacken its words; return the seconds.
-
-        Raises:
-            UnknownCall: there is no finished call of this id with a recording.
-            calls.redaction.RedactionError: the span is not in the recording.
-            OSError: the recording cannot be rewritten.
-        """
-        path = await self.recording(call_id)
-        if path is None or call_id in self._owners:
-            raise UnknownCall(call_id)
-        seconds = await asyncio.to_thread(silence, path, span)
-        self._records.rerecorded(call_id, 1, sha256=await asyncio.to_thread(checksum, path))
-        words: list[str] = []
-        for said in await self._records.transcript(call_id):
-            if span.touches(said["start"], said["end"], said["leg"]):
-                words += [said["text"], said["spoken"] or ""]
-                self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
-        words = [text for text in words if text != BLACKENED]
-        await self._tickets.redact(
-            call_id,
-            fields=partial(blackened_fields, span=span, words=words),
-            text=partial(blacken, words=words),
-        )
-        return seconds
-
-    async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
-        """Return a ticket, with what was heard up to this moment, or None."""
-        if conversation := self._conversation_of(ticket_id):
-            with suppress(AlreadySubmitted):
-                await conversation.save()
-        return await self._tickets.get(ticket_id)
-
-    async def history(self, ticket_id: str) -> list[dict[str, Any]]:
-        """Return the caller's earlier tickets, newest first, a few facts of each."""
-        ticket = await self._tickets.get(ticket_id)
-        number = ticket and ticket["fields"].get("phone", {}).get("value")
-        if not number:
-            return []
-        return [brief(t) for t in await self._tickets.of_caller(number, before=ticket_id)]
-
-    def categories(self) -> list[dict[str, Any]]:
-        """Return the category tree in use: ``[{"name", "topics"}]``."""
-        return self._sorting.current().tree.to_list()
-
-    async def tickets(
-        self,
-        *,
-        agent_id: str | None = None,
-        status: str | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> list[dict[str, Any]]:
-        """Return tickets, newest first."""
-        return await self._tickets.list_(
-            agent_id=agent_id, status=status, limit=limit, offset=offset
-        )
-
-    async def call(self, call_id: str) -> dict[str, Any] | None:
-        """Return a call's record with its segments, or None."""
-        row = await self._records.get(call_id)
-        if row is None:
-            return None
-        return {**_public(row), "gaps": await self._gaps.of_call(call_id)}
-
-    async def calls(
-        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
-    ) -> list[dict[str, Any]]:
-        """Return call records, newest first."""
-        rows = await self._records.list_(agent_id=agent_id, limit=limit, offset=offset)
-        return [_public(row) for row in rows]
-
-    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
-        """Return the utterances of a call: seq, leg, start, end, text, confidence."""
-        return await self._records.transcript(call_id)
-
-    async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
-        """Return where a call's stereo WAV lies, None when there is none.
-
-        A call that was passed on has a part for each agent who held it.
-        """
-        row = await self._records.get(call_id)
-        if row is None or not row["recording"]:
-            return None
-        path = Path(row["recording"])
-        if part > 1:
-            path = path.with_name(f"{path.stem}-{part}{path.suffix}")
-        return path if await asyncio.to_thread(path.is_file) else None
-
-    async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
-        """Whether a part of a recording is what was recorded; None where no checksum is known."""
-        row = await self._records.get(call_id)
-        known = {entry["part"]: str(entry["sha256"]) for entry in row["recordings"]} if row else {}
-        path = await self.recording(call_id, part=part)
-        if part not in known or path is None:
-            return None
-        intact = await asyncio.to_thread(checksum, path) == known[part]
-        if not intact:
-            log.error("recording_altered", call_id=call_id, part=part)
-        return intact
-
-    def _conversation_of(self, ticket_id: str) -> Conversation | None:
+    def _conversation_for(self, ticket_id: str) -> Conversation | None:
         for owner in self._owners.values():
             if owner.ticket_id == ticket_id:
                 return owner.conversation
         return None
-
-    async def _stored(self, ticket_id: str) -> dict[str, Any]:
-        ticket = await self._tickets.get(ticket_id)
-        if ticket is None:
-            raise UnknownTicket(ticket_id)
-        return ticket
-
-
-def _public(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Say whether there is a recording, not where on our disk."""
-    parts = [
-        {name: value for name, value in part.items() if name not in {"call_id", "path"}}
-        for part in row.get("recordings", ())
-    ]
-    return {**row, "recording": bool(row["recording"]), "recordings": parts}

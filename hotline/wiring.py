@@ -31,11 +31,11 @@ from asr.client import RecognizerClient
 from asr.group import USUAL, RecognizerGroup
 from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
+from calls.facilities import SEAT_MARK
 from calls.gaps import GapStore
 from calls.help import CallHelper
 from calls.ladders import Ladders
 from calls.late_words import LateWords
-from calls.owner import SEAT_MARK
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob

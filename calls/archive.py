@@ -1,0 +1,120 @@
+"""Finished calls: their records, words and recordings, and what may be taken out of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from calls.errors import UnknownCall
+from calls.gaps import GapStore
+from calls.records import CallRecords
+from calls.redaction import BLACKENED, Span, blacken, blackened_fields, checksum, silence
+from tickets.store import TicketStore
+
+log = structlog.get_logger(__name__)
+
+
+class CallArchive:
+    """What is left of calls.
+
+    Args:
+        is_live: whether a call is still going on.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: CallRecords,
+        gaps: GapStore,
+        tickets: TicketStore,
+        is_live: Callable[[str], bool],
+    ) -> None:
+        self._records = records
+        self._gaps = gaps
+        self._tickets = tickets
+        self._is_live = is_live
+
+    async def withheld_number(self, call_id: str) -> str | None:
+        """Return the number of a caller who withholds it; who may ask is the asker's matter."""
+        return await self._records.withheld_number(call_id)
+
+    async def redact(self, call_id: str, span: Span) -> float:
+        """Silence a span of a call's recording and blacken its words; return the seconds.
+
+        Raises:
+            UnknownCall: there is no finished call of this id with a recording.
+            calls.redaction.RedactionError: the span is not in the recording.
+            OSError: the recording cannot be rewritten.
+        """
+        path = await self.recording(call_id)
+        if path is None or self._is_live(call_id):
+            raise UnknownCall(call_id)
+        seconds = await asyncio.to_thread(silence, path, span)
+        self._records.rerecorded(call_id, 1, sha256=await asyncio.to_thread(checksum, path))
+        words: list[str] = []
+        for said in await self._records.transcript(call_id):
+            if span.touches(said["start"], said["end"], said["leg"]):
+                words += [said["text"], said["spoken"] or ""]
+                self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
+        words = [text for text in words if text != BLACKENED]
+        await self._tickets.redact(
+            call_id,
+            fields=partial(blackened_fields, span=span, words=words),
+            text=partial(blacken, words=words),
+        )
+        return seconds
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """Return a call's record with its segments, or None."""
+        row = await self._records.get(call_id)
+        if row is None:
+            return None
+        return {**_public(row), "gaps": await self._gaps.of_call(call_id)}
+
+    async def calls(
+        self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return call records, newest first."""
+        rows = await self._records.list_(agent_id=agent_id, limit=limit, offset=offset)
+        return [_public(row) for row in rows]
+
+    async def transcript(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the utterances of a call: seq, leg, start, end, text, confidence."""
+        return await self._records.transcript(call_id)
+
+    async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
+        """Return where a call's stereo WAV lies, None when there is none.
+
+        A call that was passed on has a part for each agent who held it.
+        """
+        row = await self._records.get(call_id)
+        if row is None or not row["recording"]:
+            return None
+        path = Path(row["recording"])
+        if part > 1:
+            path = path.with_name(f"{path.stem}-{part}{path.suffix}")
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
+        """Whether a part of a recording is what was recorded; None where no checksum is known."""
+        row = await self._records.get(call_id)
+        known = {entry["part"]: str(entry["sha256"]) for entry in row["recordings"]} if row else {}
+        path = await self.recording(call_id, part=part)
+        if part not in known or path is None:
+            return None
+        intact = await asyncio.to_thread(checksum, path) == known[part]
+        if not intact:
+            log.error("recording_altered", call_id=call_id, part=part)
+        return intact
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Say whether there is a recording, not where on our disk."""
+    parts = [
+        {name: value for name, value in part.items() if name not in {"call_id", "path"}}
+        for part in row.get("recordings", ())
+    ]
+    return {**row, "recording": bool(row["recording"]), "recordings": parts}

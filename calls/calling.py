@@ -1,0 +1,144 @@
+"""Calling somebody into a call: agents by the floor and their phones, others by their numbers."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agents.floor import Offer
+from calls.call import CallState
+from calls.call_events import (
+    CallNumber,
+    CallPhones,
+    ConfirmLease,
+    Enqueue,
+    FinishAgent,
+    LeaseConfirmed,
+    LeaseLost,
+    OfferFailed,
+    PartyEnded,
+    PhonesCalled,
+    ReleaseOffer,
+)
+from calls.hearing import CALLER
+from telephony.media_commands import MediaError
+from telephony.sip.errors import SipError
+from telephony.sip.identity import forwarding_headers
+
+if TYPE_CHECKING:
+    from calls.owner import CallOwner
+
+log = structlog.get_logger(__name__)
+
+
+class Calling:
+    """Calls parties of one call, as its owner is told to.
+
+    Args:
+        owner: the call's owner.
+    """
+
+    def __init__(self, owner: "CallOwner") -> None:
+        self._owner = owner
+        self.offers: dict[int, Offer] = {}
+
+    async def enqueue(self, effect: Enqueue) -> None:
+        """Let the floor look for an agent."""
+        owner = self._owner
+        await owner.facilities.floor.enqueue(
+            owner.place(effect.seat),
+            arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
+            priority=effect.priority,
+            wanted=effect.wanted,
+        )
+        if owner.call.state is CallState.WAITING and owner.calling_agent is None:
+            owner.ledger.waiting(owner.facilities.wall_clock())
+
+    async def call_phones(self, effect: CallPhones) -> None:
+        """Call every phone of an agent."""
+        owner = self._owner
+        bindings = await owner.facilities.bindings.lookup(effect.agent_id)
+        if not bindings:
+            owner.feed(OfferFailed(effect.token, "no_phone"))
+            return
+        names = tuple(f"agent.{effect.token}.{number}" for number in range(len(bindings)))
+        try:
+            await owner.audio.open(CALLER, names[0])
+        except MediaError as error:
+            log.warning("no_media", call_id=owner.call_id, error=str(error))
+            owner.feed(OfferFailed(effect.token, "no_media"))
+            return
+        if not owner.call.expects(effect.token):
+            return  # it ended while the ports were being opened; _release closes them
+        for name, binding in zip(names, bindings, strict=True):
+            # A key in a description is worth as much as the way it goes (RFC 4568 §7).
+            secured = owner.facilities.secure_phones and binding.transport in {"TLS", "WSS"}
+            leg = owner.facilities.gateway.invite(
+                binding,
+                sdp=owner.audio.offer(name, owner.leg.remote_sdp, secured=secured),
+                caller=owner.calling_agent or owner.caller,
+                display=owner.line_name,
+                called=effect.agent_id,
+                on_event=partial(owner.on_party_event, name),
+                hops=owner.leg.hops_left,
+            )
+            owner.join(name, leg)
+        owner.feed(PhonesCalled(effect.token, names))
+        owner.ledger.offered(
+            owner.facilities.wall_clock(),
+            effect.agent_id,
+            by=owner.call.segments[-1].summons.by,
+        )
+
+    async def call_number(self, effect: CallNumber) -> None:
+        """Call somebody outside, and tell him which line the call came in on."""
+        owner = self._owner
+        if not owner.call.calls(effect.leg):
+            return
+        try:
+            await owner.audio.open(CALLER, effect.leg)
+            leg = owner.facilities.place_call(
+                effect.number,
+                sdp=owner.audio.offer(effect.leg, owner.leg.remote_sdp),
+                caller=owner.line or owner.caller if owner.calling_agent else owner.caller,
+                on_event=partial(owner.on_party_event, effect.leg),
+                trunks=effect.trunks,
+                headers=self._headers_for(effect),
+                hops=owner.leg.hops_left,
+            )
+            owner.join(effect.leg, leg)
+        except (MediaError, SipError) as error:
+            log.warning("number_not_called", call_id=owner.call_id, error=str(error))
+            owner.feed(PartyEnded(effect.leg, 503))
+
+    def _headers_for(self, effect: CallNumber) -> dict[str, str]:
+        owner = self._owner
+        if owner.calling_agent is not None:
+            return {}
+        number = (owner.leg.identity.number if effect.asserts else None) or owner.caller
+        told = dict(forwarding_headers(f"tel:{owner.line}", f"tel:{effect.number}"))
+        # RFC 3325 §9.1: who really calls, for a carrier we trust and who may know it
+        return told if number is None else {**told, "P-Asserted-Identity": f"<tel:{number}>"}
+
+    async def release(self, effect: ReleaseOffer) -> None:
+        """Give an agent back."""
+        owner = self._owner
+        await owner.facilities.floor.release(self.offers[effect.token], effect.outcome)
+        owner.ledger.offer_failed(owner.facilities.wall_clock(), effect.agent_id, effect.outcome)
+        await owner.audio.close_leg(f"agent.{effect.token}.0")
+
+    async def confirm(self, effect: ConfirmLease) -> None:
+        """Ask the floor whether the agent is still ours."""
+        owner = self._owner
+        ours = await owner.facilities.floor.talking(self.offers[effect.token])
+        owner.feed(LeaseConfirmed(effect.token) if ours else LeaseLost(effect.token))
+
+    async def finish_agent(self, effect: FinishAgent) -> None:
+        """Let an agent wrap up."""
+        owner = self._owner
+        offer = self.offers[effect.token]
+        await owner.facilities.floor.finish(effect.agent_id, offer.call_id)
+        if owner.conversation is not None and owner.conversation.submitted:
+            await owner.facilities.floor.end_wrap_up(effect.agent_id)  # nothing is left to write
+        if owner.call.state is not CallState.ENDED:
+            await owner.audio.close_leg(f"agent.{effect.token}.0")

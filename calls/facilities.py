@@ -1,0 +1,44 @@
+"""What every call's owner works with; one for all calls of a node."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.floor import Floor
+from calls.ports import PlaceCall
+from calls.records import CallRecords
+from calls.targets import Target
+from eventbus.bus import EventBus
+from telephony.bindings import BindingStore
+from telephony.gateway import SipGateway
+from telephony.media_commands import MediaCommands
+
+if TYPE_CHECKING:
+    from calls.conversation import Conversation
+    from calls.owner import CallOwner
+
+#: How a call's places are told apart on the floor: the call's own has its name alone.
+SEAT_MARK = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Facilities:
+    """What every call's owner works with; one for all calls of a node."""
+
+    gateway: SipGateway
+    bindings: BindingStore
+    media: MediaCommands
+    floor: Floor
+    records: CallRecords
+    bus: EventBus
+    converse: Callable[["CallOwner"], "Conversation"]
+    place_call: PlaceCall
+    resolve: Callable[[str, str], Awaitable[Target]]
+    tie: Callable[[str, str], None]
+    wall_clock: Callable[[], float]
+    no_answer_seconds: float
+    partner_seconds: float
+    secure_phones: bool
+    media_host: str
+    recordings: Path | None

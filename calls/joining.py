@@ -1,0 +1,143 @@
+"""Joining parties: their session descriptions, and who hears whom, when the machine says so."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from calls.call import CallState
+from calls.call_events import Bridged, Connect, MediaFailed, PhoneReplaced
+from calls.errors import TransferError
+from calls.hearing import CALLER, Hearing
+from telephony.media_commands import MediaError
+from telephony.sip.offer_answer import AudioFormat, RemoteAudio, SdpError
+
+if TYPE_CHECKING:
+    from calls.owner import CallOwner
+
+log = structlog.get_logger(__name__)
+
+
+class Joining:
+    """Lets the parties of one call hear each other.
+
+    Args:
+        owner: the call's owner.
+    """
+
+    def __init__(self, owner: "CallOwner") -> None:
+        self._owner = owner
+        self.answers: dict[str, RemoteAudio] = {}
+
+    async def connect(self, effect: Connect) -> None:
+        """Let a leg that has answered hear and be heard."""
+        owner = self._owner
+        if not owner.call.connecting(effect.leg):
+            return
+        if called := owner.legs.get(effect.leg):
+            owner.audio.signalled_from(effect.leg, called.source[0])
+        try:
+            await owner.audio.answered(effect.leg, self.answers[effect.leg])
+            answers = await self._admit(effect.hearing)
+            await owner.audio.hear(effect.hearing)
+        except (MediaError, SdpError) as error:
+            log.warning("not_bridged", call_id=owner.call_id, error=str(error))
+            if owner.call.connecting(effect.leg):
+                owner.feed(MediaFailed(effect.leg))
+            return
+        if not owner.call.connecting(effect.leg):
+            return
+        for name, answer in answers.items():
+            if leg := owner.unanswered.pop(name, None):
+                leg.answer(answer)
+        first = owner.call.answered_at is None
+        owner.feed(Bridged(effect.leg))
+        if first:
+            await owner.kept.begin()
+
+    async def _admit(self, hearing: Hearing) -> dict[str, str]:
+        """Prepare the answers for those who called us and shall hear somebody now."""
+        owner = self._owner
+        answers = {}
+        for other, name in sorted(hearing):
+            leg = owner.unanswered.get(name)
+            if leg is not None:
+                await owner.audio.open(name)
+                owner.audio.signalled_from(name, leg.source[0])
+                answers[name] = await owner.audio.admit(name, leg.remote_sdp, other)
+        return answers
+
+    async def hear(self, hearing: Hearing) -> None:
+        """Change who hears whom."""
+        owner = self._owner
+        try:
+            await owner.audio.hear(hearing)
+        except MediaError as error:
+            log.warning("not_bridged", call_id=owner.call_id, error=str(error))
+        await self.listen()
+
+    async def listen(self) -> None:
+        """Let the recogniser hear the agent's words to the citizen, and no others."""
+        owner = self._owner
+        holder = owner.call.holder
+        if owner.conversation is None or owner.call.state is CallState.ENDED:
+            return
+        heard = holder is not None and owner.call.caller_hears(holder.leg)
+        if holder is not None and heard and holder.agent_id == owner.conversation.agent_id:
+            await owner.conversation.follow(owner.audio.session(holder.leg))
+        else:
+            await owner.conversation.follow(None)
+
+    async def replace_phone(self, name: str, old: str) -> None:
+        """Let a leg that has called us stand where an old one stood (RFC 3891)."""
+        owner = self._owner
+        leg = owner.legs.get(name)
+        if leg is None:
+            return
+        try:
+            await owner.audio.open(name)
+            owner.audio.signalled_from(name, leg.source[0])
+            answer = await owner.audio.admit(name, leg.remote_sdp, CALLER)
+            if leg.over:  # it has hung up meanwhile: the old phone goes on
+                await owner.audio.close_leg(name)
+                return
+            owner.feed(PhoneReplaced(old, name))
+        except (MediaError, SdpError, TransferError) as error:
+            log.warning("phone_not_replaced", call_id=owner.call_id, error=str(error))
+            leg.refuse(603)
+            return
+        owner.unanswered.pop(name, None)
+        leg.answer(answer)
+        owner.do(self.listen)
+
+    def move(self, name: str, sdp: str, chosen: AudioFormat | None = None) -> None:
+        """Follow a party to its new address, after what was decided before."""
+        self._owner.do(partial(self._move_remote, name, sdp, chosen))
+
+    async def _move_remote(self, name: str, sdp: str, chosen: AudioFormat | None) -> None:
+        owner = self._owner
+        try:
+            await owner.audio.move(name, sdp, chosen)
+        except (SdpError, MediaError) as error:
+            log.warning("remote_not_moved", call_id=owner.call_id, party=name, error=str(error))
+
+    def reanswer(self, name: str, sdp: str | None) -> None:
+        """Answer a re-INVITE."""
+        owner = self._owner
+        leg = owner.leg_named(name)
+        if leg is None:
+            return
+        if owner.audio.session(name) is None:
+            leg.refuse(488)
+            return
+        if sdp is None:
+            leg.answer(owner.audio.reoffer(name))
+            return
+        try:
+            answer, chosen = owner.audio.reanswer(name, sdp)
+        except SdpError as error:
+            log.info("reoffer_refused", call_id=owner.call_id, party=name, error=str(error))
+            leg.refuse(488)
+            return
+        self.move(name, sdp, chosen)
+        leg.answer(answer)

@@ -1,0 +1,119 @@
+"""What is kept of an answered call: its record, its words, its recording."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from calls.call_events import HandOver
+from calls.hearing import CALLER
+
+if TYPE_CHECKING:
+    from calls.owner import CallOwner
+
+log = structlog.get_logger(__name__)
+
+
+class Keeping:
+    """Keeps what one call leaves behind.
+
+    Args:
+        owner: the call's owner.
+    """
+
+    def __init__(self, owner: "CallOwner") -> None:
+        self._owner = owner
+        self._recorded = False
+        self._recorded_seconds: float | None = None
+
+    async def begin(self) -> None:
+        """Begin what an answered call has: a record of the answer, words, a ticket, a recording."""
+        owner = self._owner
+        holder = owner.call.holder
+        if holder is None:
+            return
+        if owner.calling_agent is not None:
+            owner.facilities.records.change(
+                owner.call_id, answered_at=owner.unix(owner.call.answered_at)
+            )
+        else:
+            owner.ledger.answered(owner.call, holder.segment, ticket_id=owner.ticket_id)
+            owner.conversation = owner.facilities.converse(owner)
+        await self._record(holder.leg)
+        if owner.conversation is not None:
+            await owner.conversation.open()
+
+    async def _record(self, other: str) -> None:
+        owner = self._owner
+        recording = await owner.audio.start_recording(CALLER, other)
+        if recording is not None and not self._recorded:
+            self._recorded = True  # the parts that follow have its name and a number
+            owner.facilities.records.change(owner.call_id, recording=str(recording))
+
+    async def hand_over(self, effect: HandOver) -> None:
+        """Let record, words and ticket follow the call to whoever holds it now.
+
+        Somebody outside is not recorded and not transcribed: what is said there is not ours.
+        """
+        owner = self._owner
+        await self._stop_recording()
+        if owner.conversation is not None:
+            await owner.conversation.pause(paused=False)
+        after = effect.after
+        if after is not None and after.agent_id is not None and owner.calling_agent is None:
+            owner.ledger.answered(owner.call, after.segment, ticket_id=owner.ticket_id)
+            if owner.conversation is not None:
+                await owner.conversation.hand_over(after.agent_id)
+            await self._record(after.leg)
+        await owner.joining.listen()
+        if effect.before is not None and effect.before.token is None:
+            await owner.audio.close_leg(effect.before.leg)
+
+    async def _stop_recording(self) -> None:
+        owner = self._owner
+        completed = await owner.audio.stop_recording()
+        if completed is None:
+            return
+        part, info = completed
+        self._recorded_seconds = (self._recorded_seconds or 0.0) + info.seconds
+        owner.facilities.records.recorded(
+            owner.call_id,
+            part,
+            path=str(info.path),
+            seconds=info.seconds,
+            bytes=info.bytes,
+            sha256=info.sha256,
+            pauses=[list(pause) for pause in info.pauses],
+        )
+
+    async def pause_recording(self, *, paused: bool) -> bool:
+        """Let nothing that is said be recorded or transcribed, or go on; False: nothing is.
+
+        Lasts until the call is handed to somebody else at most.
+
+        Raises:
+            telephony.media_commands.MediaError: the media process is away or refused.
+        """
+        owner = self._owner
+        if not await owner.audio.pause_recording(paused=paused):
+            return False
+        if owner.conversation is not None:
+            await owner.conversation.pause(paused=paused)
+        return True
+
+    async def finish(self) -> None:
+        """Give everything back and complete the record, the one even if the other fails."""
+        owner = self._owner
+        try:
+            await self._stop_recording()
+            await owner.audio.close()
+            if owner.conversation is not None:
+                await owner.conversation.close()
+        finally:
+            owner.ledger.ended(
+                owner.call,
+                recorded_seconds=self._recorded_seconds,
+                recognised=owner.conversation.recognised if owner.conversation else False,
+                ticket_id=owner.ticket_id if owner.conversation else "",
+                media=owner.audio.quality,
+            )
+            owner.finished()

@@ -1,0 +1,51 @@
+"""Live calls as others see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from calls.call import CallState
+from calls.owner import CallOwner
+
+_VIEW_STATES: Mapping[CallState, str] = {
+    CallState.NEW: "waiting",
+    CallState.WAITING: "waiting",
+    CallState.OFFERING: "offered",
+    CallState.CONNECTING: "offered",
+    CallState.TALKING: "talking",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """A live call as others see it; ``state``: waiting, offered or talking. Unix seconds."""
+
+    call_id: str
+    line: str
+    caller: str | None
+    state: str
+    agent_id: str | None
+    arrived_at: float
+    answered_at: float | None
+    ticket_id: str | None
+    direction: str = "inbound"
+    transfer_to: str | None = None
+    transfer_stage: str | None = None
+    held_by: tuple[str, ...] = ()
+
+
+def view_of(owner: CallOwner) -> CallView:
+    """Return a live call's view."""
+    return CallView(
+        call_id=owner.call_id,
+        line=owner.line,
+        caller=owner.caller,
+        state=_VIEW_STATES[owner.call.state],
+        agent_id=owner.call.agent_id,
+        arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
+        answered_at=owner.unix(owner.call.answered_at),
+        ticket_id=owner.ticket_id if owner.conversation else None,
+        direction="inbound" if owner.calling_agent is None else "outbound",
+        transfer_to=owner.call.transfer_to,
+        transfer_stage=owner.call.transfer_stage,
+        held_by=tuple(sorted(set(owner.on_hold.values()))),
+    )
