@@ -148,6 +148,7 @@ async def test_agents_are_listed_for_supervisors_only(house: House) -> None:
         "1001": "not_ready",
         "1002": None,
         "2001": None,
+        "3001": None,
         "9001": None,
     }
     assert one.json()["agent"]["name"] == "王芳"
