@@ -117,6 +117,9 @@ class Calling:
             return {}
         number = (owner.leg.identity.number if effect.asserts else None) or owner.caller
         told = dict(forwarding_headers(f"tel:{owner.line}", f"tel:{effect.number}"))
+        called = [part.partner_id for part in owner.call.segments if part.number == effect.number]
+        if called and called[-1] is not None and owner.conversation is not None:
+            told |= owner.facilities.carry(owner.call_id, owner.ticket_id, called[-1])
         # RFC 3325 §9.1: who really calls, for a carrier we trust and who may know it
         return told if number is None else {**told, "P-Asserted-Identity": f"<tel:{number}>"}
 

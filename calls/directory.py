@@ -28,6 +28,8 @@ class Partner:
         opens: from when he takes calls, China time; with ``closes`` None: day and night.
         closes: until when.
         asserts: whether he is told the number of a caller who withholds it.
+        calls_from: trunks of his own: whoever calls by one of them is he (the green channel).
+        shares: the fields of a ticket that he may be given, in drafts and in exchange.
     """
 
     id: str
@@ -37,6 +39,8 @@ class Partner:
     opens: time | None = None
     closes: time | None = None
     asserts: bool = False
+    calls_from: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
 
     def is_open(self, now: float) -> bool:
         """Tell whether he takes calls at a Unix time."""
@@ -106,6 +110,14 @@ class Directory:
         if kind in {"", "agent"} and _AGENT.fullmatch(name):
             return AgentTarget(name)
         raise TransferError("unknown_target")
+
+    def partner_at(self, trunk: str | None) -> Partner | None:
+        """Return the partner whose own trunk this is, None for everybody's."""
+        return next((partner for partner in self.partners if trunk in partner.calls_from), None)
+
+    def partner(self, partner_id: str) -> Partner | None:
+        """Return a partner by what he goes by."""
+        return self._partner(partner_id, by_number=False)
 
     def _partner(self, name: str, *, by_number: bool) -> Partner | None:
         for partner in self.partners:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.floor import Floor
-from calls.ports import PlaceCall
+from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
 from calls.targets import Target
 from eventbus.bus import EventBus
@@ -39,6 +39,7 @@ class Facilities:
     wall_clock: Callable[[], float]
     no_answer_seconds: float
     partner_seconds: float
+    carry: Carry
     secure_phones: bool
     media_host: str
     recordings: Path | None

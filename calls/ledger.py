@@ -31,6 +31,7 @@ class CallLedger:
         leg: the caller's leg.
         line: the dialled number that the call is counted for; "" for an agent's own call.
         epoch: Unix time of the machine's time zero.
+        partner: the partner who calls, by his own trunk.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CallLedger:
         records: CallRecords,
         bus: EventBus,
         epoch: float,
+        partner: str | None = None,
     ) -> None:
         self.caller = leg.caller[:LONGEST_NUMBER] if leg.caller else None
         self._call_id = call_id
@@ -50,6 +52,8 @@ class CallLedger:
         self._records = records
         self._bus = bus
         self._epoch = epoch
+        self._partner = partner
+        self._reference = leg.reference if partner is not None else None
         self._waiting_told = False
 
     def unix(self, moment: float | None) -> float | None:
@@ -68,6 +72,8 @@ class CallLedger:
             direction="outbound" if outbound else "inbound",
             called=self._leg.called[:LONGEST_NUMBER] if outbound else None,
             agent_id=agent_id,
+            partner=self._partner,
+            reference=self._reference,
             forwarded=[f"{place.number[:LONGEST_NUMBER]} {place.why[:32]}".strip()
                        for place in self._leg.forwardings],
         )  # fmt: skip
@@ -77,7 +83,14 @@ class CallLedger:
             )
         if not outbound:
             self._bus.publish(
-                CallArrived(at=at, call_id=self._call_id, line=self._line, caller=self.caller)
+                CallArrived(
+                    at=at,
+                    call_id=self._call_id,
+                    line=self._line,
+                    caller=self.caller,
+                    partner=self._partner,
+                    reference=self._reference,
+                )
             )
 
     def waiting(self, at: float) -> None:
@@ -96,6 +109,8 @@ class CallLedger:
                 line=self._line,
                 caller=self.caller,
                 transferred_by=by,
+                partner=self._partner,
+                reference=self._reference,
             )
         )
 
@@ -125,6 +140,8 @@ class CallLedger:
                 ticket_id=ticket_id,
                 waited=(segment.answered_at or 0.0) - since,
                 transferred_by=segment.summons.by,
+                partner=self._partner,
+                reference=self._reference,
             )
         )
 
@@ -158,14 +175,17 @@ class CallLedger:
     ) -> None:
         """Complete the record."""
         for seq, segment in enumerate(call.segments):
+            # A partner's call is counted with whoever took it, once.
+            taken = self._partner is not None and segment.answered_at == call.answered_at
+            came = taken and segment.agent_id is not None and call.answered_at is not None
             self._records.segment(
                 self._call_id,
                 seq,
                 agent_id=segment.agent_id,
                 kind="agent" if segment.agent_id is not None else "partner",
                 number=segment.number,
-                partner=segment.partner_id,
-                direction="out" if segment.partner_id is not None else None,
+                partner=self._partner if came else segment.partner_id,
+                direction="in" if came else "out" if segment.partner_id is not None else None,
                 how=segment.summons.how,
                 reason=segment.summons.reason,
                 transferred_by=segment.summons.by,

@@ -90,6 +90,7 @@ class CallOwner:
         on_finished: told when the call's record is complete and nothing of it is left.
         target: whom an agent calls; None: a citizen's call.
         agent_id: the agent who calls.
+        partner_id: the partner whose own trunk the call came by (green channel).
 
     Attributes:
         on_hold: who holds the call with his phone: leg → caller, agent or partner.
@@ -107,6 +108,7 @@ class CallOwner:
         on_finished: Callable[["CallOwner"], None],
         target: Target | None = None,
         agent_id: str | None = None,
+        partner_id: str | None = None,
     ) -> None:
         self.call_id = call_id
         self.leg = leg
@@ -114,6 +116,7 @@ class CallOwner:
         self.line_name = line_name
         self.ticket_id = ticket_id
         self.calling_agent = agent_id
+        self.partner_id = partner_id
         self.conversation: Conversation | None = None
         self.call = Call(
             no_answer_seconds=facilities.no_answer_seconds,
@@ -138,6 +141,7 @@ class CallOwner:
             records=facilities.records,
             bus=facilities.bus,
             epoch=facilities.wall_clock() - self._loop.time(),
+            partner=partner_id,
         )
         self._timer: asyncio.TimerHandle | None = None
         self._work: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]] | None] = asyncio.Queue()
@@ -152,6 +156,11 @@ class CallOwner:
         self.phone = PhoneTransfer(self, resolve=facilities.resolve)
 
     # -- facts -------------------------------------------------------------------------------------
+
+    @property
+    def reference(self) -> str | None:
+        """The partner's own number of the matter, if the call is a partner's and he told it."""
+        return self.leg.reference if self.partner_id is not None else None
 
     @property
     def caller(self) -> str | None:

@@ -6,6 +6,19 @@ from typing import Protocol
 from telephony.leg import Leg, LegEvent
 
 
+class Carry(Protocol):
+    """Sends a ticket's draft along with a call that goes to a partner."""
+
+    def __call__(self, call_id: str, ticket_id: str, partner_id: str) -> Mapping[str, str]:
+        """Begin to send it, without waiting; return headers that tell the partner which it is."""
+
+
+def carry_nothing(call_id: str, ticket_id: str, partner_id: str) -> Mapping[str, str]:
+    """Send no drafts."""
+    del call_id, ticket_id, partner_id
+    return {}
+
+
 class PlaceCall(Protocol):
     """Calls somebody outside; ``telephony.gateway.SipGateway.dial`` does."""
 

@@ -48,6 +48,9 @@ calls = Table(
     Column("direction", String(8), nullable=False, server_default="inbound"),
     Column("called", String(32)),
     Column("forwarded", JSON),
+    # The partner who called by his own trunk, and his own number of the matter.
+    Column("partner", String(32)),
+    Column("reference", String(64)),
     Column("sip_call_id", String(256), nullable=False),
     Column("arrived_at", Float, nullable=False, index=True),
     Column("answered_at", Float),

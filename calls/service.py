@@ -29,7 +29,7 @@ from calls.facilities import SEAT_MARK, Facilities
 from calls.gaps import GapStore
 from calls.ledger import LONGEST_NUMBER
 from calls.owner import CallOwner
-from calls.ports import PlaceCall
+from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
 from calls.targets import Target
 from calls.views import CallView, view_of
@@ -68,6 +68,7 @@ class CallService(CallTickets, CallArchive):
         place_call: calls somebody outside.
         role_of: an agent's role, None when there is no such account.
         partner_seconds: how long each number of somebody outside may ring.
+        carry: sends a ticket's draft along with a call that goes to a partner.
         secure_phones: whether phones registered over TLS are offered SRTP.
         max_calls: beyond so many live calls new ones are answered 503.
         media_host: the address for RTP that is given to the parties.
@@ -100,6 +101,7 @@ class CallService(CallTickets, CallArchive):
         role_of: Callable[[str], Awaitable[str | None]],
         no_answer_seconds: float,
         partner_seconds: float,
+        carry: Carry = carry_nothing,
         secure_phones: bool = False,
         max_calls: int,
         media_host: str,
@@ -161,6 +163,7 @@ class CallService(CallTickets, CallArchive):
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
             partner_seconds=partner_seconds,
+            carry=carry,
             secure_phones=secure_phones,
             media_host=media_host,
             recordings=recordings,
@@ -187,6 +190,7 @@ class CallService(CallTickets, CallArchive):
         """Begin a citizen's call, or an agent's own."""
         now = self._wall_clock()
         line = leg.called if target is None else ""
+        partner = self.agents.directory.partner_at(leg.trunk)
         owner = CallOwner(
             call_id=new_call_id(now, secrets.token_bytes(4)),
             leg=leg,
@@ -197,6 +201,7 @@ class CallService(CallTickets, CallArchive):
             on_finished=self._on_finished,
             target=target,
             agent_id=agent_id,
+            partner_id=partner.id if partner is not None else None,
         )
         self._owners[owner.call_id] = owner
         self._idle.clear()

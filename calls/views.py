@@ -31,6 +31,8 @@ class CallView:
     transfer_to: str | None = None
     transfer_stage: str | None = None
     held_by: tuple[str, ...] = ()
+    partner: str | None = None
+    reference: str | None = None
 
 
 def view_of(owner: CallOwner) -> CallView:
@@ -48,4 +50,6 @@ def view_of(owner: CallOwner) -> CallView:
         transfer_to=owner.call.transfer_to,
         transfer_stage=owner.call.transfer_stage,
         held_by=tuple(sorted(set(owner.on_hold.values()))),
+        partner=owner.partner_id,
+        reference=owner.reference,
     )

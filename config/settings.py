@@ -322,6 +322,25 @@ class LineSettings(Section):
     """The skill an agent needs to be offered its calls."""
 
 
+TicketField = Literal[
+    "name",
+    "title",
+    "phone",
+    "address",
+    "type",
+    "category",
+    "topic",
+    "time",
+    "urgent",
+    "urgency",
+    "urgency_reason",
+    "secret",
+    "repeat",
+    "party",
+    "content",
+]
+
+
 class PartnerSettings(Section):
     """Somebody outside whom calls go to: 110, 120, another city's hotline.
 
@@ -338,6 +357,10 @@ class PartnerSettings(Section):
     """When it takes calls, ``08:30-17:30``, China time; None: day and night."""
     tell_withheld: bool = False
     """Whether it is told the number of a caller who withholds it."""
+    calls_from: Annotated[tuple[Name, ...], BeforeValidator(_split)] = ()
+    """Its own trunks: a call by one of them is its (green channel)."""
+    shares: Annotated[tuple[TicketField, ...], BeforeValidator(_split)] = ()
+    """The fields of a ticket that it may be given; none: tickets are not exchanged with it."""
 
 
 def _pattern(value: str) -> str:

@@ -51,11 +51,17 @@ class AgentPresence(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallArrived(Event):
-    """A citizen's call came in from a trunk."""
+    """A citizen's call came in from a trunk.
+
+    ``partner``: whose own trunk it was (110: the green channel), ``reference``: his own number of
+    the matter.
+    """
 
     name: ClassVar[str] = "call.arrived"
     line: str
     caller: str | None
+    partner: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,8 @@ class CallOffered(Event):
     line: str
     caller: str | None
     transferred_by: str | None = None
+    partner: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +105,8 @@ class CallAnswered(Event):
     ticket_id: str
     waited: float
     transferred_by: str | None = None
+    partner: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,4 +30,6 @@ def _partner(name: str, partner: PartnerSettings) -> Partner:
         opens=time.fromisoformat(opens) if opens else None,
         closes=time.fromisoformat(closes) if closes else None,
         asserts=partner.tell_withheld,
+        calls_from=partner.calls_from,
+        shares=partner.shares,
     )

@@ -42,6 +42,7 @@ from telephony.sip.name_addr import (
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.refer import ReferError, replaces_of
+from telephony.sip.reference import reference_of
 from telephony.sip.registrar import Limits
 from telephony.sip.screening import called_number, has_looped, hops_left, objection
 from telephony.sip.session_timer import SessionPolicy
@@ -698,6 +699,7 @@ class SipGateway:
             called=trunk.inbound.apply(called),
             identity=identity,
             forwardings=forwardings(request),
+            reference=reference_of(request),
             source=incoming.source,
             remote_sdp=sdp_of(request),
             trunk=trunk.name,

@@ -127,6 +127,7 @@ class Leg:
         trunk: the trunk that it came by, or goes by at the moment; None for a phone.
         identity: inbound: who calls, also when he withholds his number: for the record alone.
         forwardings: inbound: whom the call was meant for before, oldest first.
+        reference: inbound, from a trunk: the caller's side's own number of the matter.
         account: inbound: the agent whose phone calls, proven by his credentials; None: a trunk's.
         replaces: inbound: the leg that the peer wants to take the place of (RFC 3891).
         remote_sdp: the peer's latest session description; None before there is one.
@@ -142,6 +143,7 @@ class Leg:
     source: Address
     identity: Identity = field(default=NOBODY, repr=False)
     forwardings: tuple[Forwarding, ...] = field(default=(), repr=False)
+    reference: str | None = None
     account: str | None = None
     replaces: "Leg | None" = field(default=None, repr=False)
     remote_sdp: str | None = field(default=None, repr=False)

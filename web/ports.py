@@ -122,6 +122,10 @@ class LiveCall(Protocol):
     def transfer_stage(self) -> str | None: ...  # noqa: D102
     @property
     def held_by(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def partner(self) -> str | None: ...  # noqa: D102
+    @property
+    def reference(self) -> str | None: ...  # noqa: D102
 
 
 class Calls(Protocol):

@@ -309,7 +309,8 @@ class LiveCallOut(BaseModel):
 
     ``direction`` is outbound for an agent's own call. While it is being transferred,
     ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing, joined or merged.
-    ``held_by`` names who holds the call with his phone: caller, agent, partner.
+    ``held_by`` names who holds the call with his phone: caller, agent, partner. ``partner`` is who
+    called by his own trunk (110: the green channel), ``reference`` his own number of the matter.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -326,6 +327,8 @@ class LiveCallOut(BaseModel):
     transfer_to: str | None = None
     transfer_stage: str | None = None
     held_by: tuple[str, ...] = ()
+    partner: str | None = None
+    reference: str | None = None
 
 
 class SegmentOut(BaseModel):
@@ -388,6 +391,8 @@ class CallOut(BaseModel):
     direction: str = "inbound"
     called: str | None = None
     forwarded: list[str] | None = None
+    partner: str | None = None
+    reference: str | None = None
     segments: list[SegmentOut] = []
     gaps: list["GapOut"] = []
 

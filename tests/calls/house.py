@@ -70,6 +70,8 @@ class StandInLeg:
     forwardings: tuple[Forwarding, ...] = ()
     dialog_ids: tuple[DialogId, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    trunk: str | None = None
+    reference: str | None = None
     hops_left: int = 69
     hops: int | None = None
 
@@ -403,7 +405,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         lines={"12345": "便民服务热线"},
         directory=Directory(
             partners=[
-                Partner("110", "公安报警", ("110", "1101"), asserts=True),
+                Partner("110", "公安报警", ("110", "1101"), asserts=True, calls_from=("police",)),
                 Partner("nobody", "无中继", ("000",)),
                 Partner("closed", "下班", ("999",), opens=dt.time(), closes=dt.time()),
             ],

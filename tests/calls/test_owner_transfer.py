@@ -535,6 +535,33 @@ async def test_an_agent_calls_another(house: House) -> None:
 # Who calls
 
 
+async def test_a_call_by_the_polices_own_trunk_is_marked_with_their_reference(
+    house: House,
+) -> None:
+    talk = await scene(house, trunk="police", reference="JQ-7")
+    (live,) = house.service.live()
+    assert (live.partner, live.reference) == ("110", "JQ-7")
+    talk.citizen.end()
+    record = await house.record()
+    assert (record["partner"], record["reference"]) == ("110", "JQ-7")
+    (segment,) = record["segments"]
+    assert (segment["partner"], segment["direction"]) == ("110", "in")
+    told = {event.name: event.to_dict() for event in house.events}
+    for name in ("call.arrived", "call.offered", "call.answered"):
+        assert (told[name]["partner"], told[name]["reference"]) == ("110", "JQ-7")
+    await house.until_state("1001", "wrap_up")
+    await house.nothing_is_left()
+
+
+async def test_a_citizens_header_is_no_reference(house: House) -> None:
+    talk = await scene(house, trunk="local", reference="JQ-7")
+    (live,) = house.service.live()
+    assert (live.partner, live.reference) == (None, None)
+    talk.citizen.end()
+    record = await house.record()
+    assert (record["partner"], record["segments"][0]["direction"]) == (None, None)
+
+
 async def test_a_withheld_number_is_shown_nowhere_and_kept_apart(house: House) -> None:
     talk = await scene(
         house,

@@ -185,6 +185,8 @@ class FakeLiveCall:
     transfer_to: str | None = None
     transfer_stage: str | None = None
     held_by: tuple[str, ...] = ()
+    partner: str | None = None
+    reference: str | None = None
 
 
 @dataclass

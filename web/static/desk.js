@@ -287,6 +287,9 @@ export class Desk {
       call?.state === "offered" ? `☎ ${call.caller ?? ""}` : `12345 ${t("subtitle")}`;
     if (!call) return;
     setText(byId("call-caller"), call.caller || t("no_number"));
+    const from = [call.partner, call.reference].filter(Boolean).join(" · ");
+    setText(byId("call-partner"), from && t("green_channel", { from }));
+    byId("call-partner").hidden = !from;
     setText(byId("call-line"), call.line);
     setText(byId("call-state"), t(`call.${call.state}`));
     const hangUp = /** @type {HTMLButtonElement} */ (byId("hang-up"));

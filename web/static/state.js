@@ -11,7 +11,7 @@
  * @typedef {{leg: string, start: number, end?: number | null, state: string}} Gap not recognised live
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
  *   arrived_at: number, answered_at: number | null, ended_at: number | null,
- *   ticket_id: string | null}} Call
+ *   ticket_id: string | null, partner?: string | null, reference?: string | null}} Call
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean}} Opened
@@ -122,6 +122,8 @@ const CHANGES = {
       call_id: event.call_id,
       line: event.line,
       caller: event.caller,
+      partner: event.partner,
+      reference: event.reference,
       state: "offered",
       arrived_at: event.at,
       answered_at: null,
@@ -141,6 +143,8 @@ const CHANGES = {
       call_id: event.call_id,
       line: event.line,
       caller: event.caller,
+      partner: event.partner,
+      reference: event.reference,
       state: "talking",
       answered_at: event.at,
       ticket_id: event.ticket_id,

@@ -48,6 +48,7 @@ export const en = {
   call_none_not_ready: "Be ready to take calls",
   call_none_wrap_up: "The call is over: check and submit the ticket",
   no_number: "Number withheld",
+  green_channel: "Green channel {from}",
   line: "Line",
   hang_up: "Hang up",
   "call.offered": "Ringing · pick up",

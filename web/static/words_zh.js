@@ -45,6 +45,7 @@ export const zh = {
   call_none_not_ready: "示闲后可接听来电",
   call_none_wrap_up: "通话已结束，请核对并提交工单",
   no_number: "号码未显示",
+  green_channel: "绿色通道 {from}",
   line: "线路",
   hang_up: "挂断",
   "call.offered": "振铃中 · 请摘机",
