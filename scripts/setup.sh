@@ -20,7 +20,7 @@ for option in "$@"; do
     *) echo "usage: scripts/setup.sh [--dev] [--no-model] [--database]" >&2; exit 2 ;;
   esac
 done
-steps=4 step=0
+steps=5 step=0
 [ "$model" = no ] || steps=$((steps + 1))
 [ "$database" = no ] || steps=$((steps + 1))
 
@@ -112,6 +112,18 @@ elif built=$(.venv/bin/python -m telephony.media.native.build 2>&1); then
   note "$built"
 else
   note "the one in Python is used: ${built##*$'\n'}"
+fi
+
+say "Opus"
+has_opus() { .venv/bin/python -c 'import opuslib_next' 2>/dev/null; }
+if [ ! -f telephony/media/wideband.py ]; then
+  note "left for later"
+elif has_opus; then
+  note "libopus is there"
+elif command -v apt-get >/dev/null && as_root apt-get install -y -qq libopus0 >/dev/null 2>&1 && has_opus; then
+  note "installed libopus0"
+else
+  note "no libopus: calls are not coded with Opus (Debian: apt-get install libopus0)"
 fi
 
 if [ "$model" = yes ]; then

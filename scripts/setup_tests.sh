@@ -12,6 +12,7 @@ packages=(
   sipvicious     # scans ports and guesses passwords, as strangers do
   gcc            # compiles the packet engine, also with its sanitisers
   libc6-dev      # its headers
+  libopus0       # Opus
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker
   postgresql     # the other database

@@ -184,6 +184,7 @@ class MediaCommands(ABC):
         payload_type: int,
         codec: Codec,
         telephone_event: int | None,
+        event_clock: int = 8000,
         accepts: Mapping[int, Codec] | None = None,
         comfort_noise: int | None = None,
         ptime: int = 20,
@@ -193,7 +194,8 @@ class MediaCommands(ABC):
     ) -> None:
         """Say where the peer is and what it speaks; again after a re-INVITE.
 
-        ``host`` is an IP address. ``accepts`` names further payload types the peer may send,
+        ``host`` is an IP address. ``event_clock`` is what durations of its key presses count, per
+        second; ``accepts`` names further payload types the peer may send,
         ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms;
         ``rtcp_port`` that of its RTCP where its description names one (RFC 3605);
         ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description;
@@ -207,6 +209,7 @@ class MediaCommands(ABC):
             payload_type=payload_type,
             codec=codec,
             telephone_event=telephone_event,
+            event_clock=event_clock,
             accepts=dict(accepts or {}),
             comfort_noise=comfort_noise,
             ptime=ptime,

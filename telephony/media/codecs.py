@@ -10,8 +10,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
+import numpy as np
+
 from telephony.media import g711
 from telephony.media.g711 import RATE, Pcm
+from telephony.media.wideband import (
+    G722_AVAILABLE,
+    OPUS_AVAILABLE,
+    OpusDecoder,
+    OpusEncoder,
+    SubBand,
+)
 
 
 class Decoder(Protocol):
@@ -37,12 +46,15 @@ class CodecSpec:
         clock: what an RTP timestamp counts, per second (G.722: 8000, RFC 3551 §4.5.2).
         decoder: makes one for a session.
         encoder: makes one for a session.
+        stateful: a packet cannot be understood without those before it, so that each is decoded
+            once, as it comes.
     """
 
     name: str
     clock: int
     decoder: Callable[[], Decoder] = field(compare=False)
     encoder: Callable[[], Encoder] = field(compare=False)
+    stateful: bool = False
 
 
 class G711:
@@ -83,5 +95,24 @@ class _Noise:
 COMFORT_NOISE: Final = CodecSpec("CN", RATE, _Noise, _Noise)
 """RFC 3389: one octet of level (-dBov) and spectral coefficients, which are ignored."""
 
-CODECS: Final = {codec.name: codec for codec in (PCMA, PCMU)}
-"""What a session may be described with, by name."""
+G722: Final = CodecSpec("G722", RATE, SubBand, SubBand, stateful=True)
+"""The clock is RFC 3551's famous mistake: it counts half of the samples (§4.5.2)."""
+
+OPUS: Final = CodecSpec("opus", 48000, OpusDecoder, OpusEncoder, stateful=True)
+"""RFC 7587 §4.1: the clock is 48 kHz whatever is coded."""
+
+
+class Linear:
+    """A decoder for what has been decoded: 16-bit samples at 8 kHz as they lie in memory."""
+
+    def decode(self, payload: bytes) -> Pcm:
+        """See :class:`Decoder`."""
+        return np.frombuffer(payload, np.int16)
+
+
+_AVAILABLE: Final = {"G722": G722_AVAILABLE, "opus": OPUS_AVAILABLE}
+
+CODECS: Final = {
+    codec.name: codec for codec in (PCMA, PCMU, G722, OPUS) if _AVAILABLE.get(codec.name, True)
+}
+"""What a session may be described with here and now, by name."""

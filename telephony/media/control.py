@@ -19,8 +19,9 @@ command                 fields                                                ``
 ======================  ====================================================  ====================
 ``open``                session, host?                                        host, port
 ``remote``              session, host, port, payload_type, codec,             nothing
-                        telephone_event?, accepts?, comfort_noise?, ptime?,
-                        rtcp_port?, signalled_from?, srtp?
+                        telephone_event?, event_clock?, accepts?,
+                        comfort_noise?, ptime?, rtcp_port?, signalled_from?,
+                        srtp?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -101,7 +102,7 @@ from telephony.media.tones import Tone
 
 MAX_LINE = 65536
 
-Codec = Literal["PCMA", "PCMU"]
+Codec = Literal["PCMA", "PCMU", "G722", "opus"]
 ErrorCode = Literal[
     "bad_command", "unknown_session", "unknown_recording", "exists", "no_ports", "disk", "prompt"
 ]
@@ -183,8 +184,9 @@ class Remote(_Command):
     """Say what the peer's SDP says.
 
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
-    types which it may send too, ``comfort_noise`` that of RFC 3389. ``ptime`` is the packet length
-    it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Besides
+    types which it may send too, ``comfort_noise`` that of RFC 3389; ``event_clock`` is what
+    durations of telephone-events count. A codec that is not installed is refused. ``ptime`` is the
+    packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Besides
     ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or the
     unspecified address (old-style hold), means that it is sent nothing. With ``srtp`` only secured
     packets pass, in either direction. A changed address re-opens
@@ -198,6 +200,7 @@ class Remote(_Command):
     payload_type: PayloadType
     codec: Codec
     telephone_event: PayloadType | None = None
+    event_clock: Literal[8000, 48000] = 8000
     accepts: dict[PayloadType, Codec] = {}
     comfort_noise: PayloadType | None = None
     ptime: Literal[10, 20, 30, 40, 60] = 20

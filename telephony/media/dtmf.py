@@ -57,9 +57,10 @@ def build_event(event: KeyEvent) -> bytes:
 class KeyReceiver:
     """Puts the packets of one stream together to presses."""
 
-    __slots__ = ("_code", "_done", "_duration", "_first", "_run", "_seen_at", "_timestamp")
+    __slots__ = ("_code", "_done", "_duration", "_first", "_run", "_seen_at", "_timestamp", "clock")
 
     def __init__(self) -> None:
+        self.clock = RATE  # what durations count, per second (§2.1: as the audio's timestamps)
         self._run: object = None
         self._timestamp = 0
         self._first = 0  # timestamp of the press's first segment
@@ -109,7 +110,7 @@ class KeyReceiver:
             return []
         self._done = True
         length = timestamp_delta(self._timestamp, self._first) + self._duration
-        return [KeyPress(KEYS[self._code], length / RATE)]
+        return [KeyPress(KEYS[self._code], length / self.clock)]
 
 
 class KeySender:
@@ -121,6 +122,7 @@ class KeySender:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[int, int]] = deque()  # code, duration
+        self._frame = self.FRAME
         self._sent = 0  # timestamp units of the press under way
         self._ends = 0
         self._pause = 0
@@ -135,15 +137,20 @@ class KeySender:
         """Whether a key is down, so that audio pauses."""
         return bool(self._waiting) and self._pause == 0
 
-    def press(self, keys: str, seconds: float) -> None:
-        """Add presses.
+    def press(self, keys: str, seconds: float, clock: int = RATE) -> None:
+        """Add presses, whose durations count so many units a second.
 
         Raises:
             ValueError: a key does not exist.
         """
-        frames = min(max(2, round(seconds * RATE / self.FRAME)), 0xFFFF // self.FRAME)
         codes = [KEYS.index(key) for key in keys]
-        self._waiting.extend((code, frames * self.FRAME) for code in codes)
+        frame = self.FRAME * clock // RATE
+        frames = min(max(2, round(seconds * clock / frame)), 0xFFFF // frame)
+        if frame != self._frame:  # described anew: what was waiting counts otherwise
+            self._waiting.clear()
+            self._sent = self._ends = 0
+            self._frame = frame
+        self._waiting.extend((code, frames * frame) for code in codes)
 
     def tick(self) -> tuple[bytes, bool] | None:
         """Return the payload due now, and whether a press begins with it."""
@@ -154,7 +161,7 @@ class KeySender:
             return None
         code, duration = self._waiting[0]
         begins = self._sent == 0
-        self._sent = min(self._sent + self.FRAME, duration)
+        self._sent = min(self._sent + self._frame, duration)
         ended = self._sent == duration
         payload = build_event(KeyEvent(code, ended, self._sent))
         if ended:

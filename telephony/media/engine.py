@@ -20,7 +20,7 @@ import structlog
 
 from telephony.media import control, path, tones
 from telephony.media.bridges import Bridges, Playing
-from telephony.media.codecs import CODECS, COMFORT_NOISE, CodecSpec
+from telephony.media.codecs import CODECS, COMFORT_NOISE, OPUS, CodecSpec
 from telephony.media.control import Command, CommandError
 from telephony.media.g711 import Pcm
 from telephony.media.path import Handle, PacketPath, PathEvent
@@ -205,12 +205,13 @@ class Engine:
 
     def _set_remote(self, command: control.Remote) -> Result:
         session = self._session(command.session)
+        codec = _codec(command.codec)
         accepts: dict[int, CodecSpec | None] = {
-            number: CODECS[name] for number, name in command.accepts.items()
+            number: _codec(name) for number, name in command.accepts.items()
         }
         if command.comfort_noise is not None:
             accepts[command.comfort_noise] = COMFORT_NOISE
-        accepts[command.payload_type] = CODECS[command.codec]
+        accepts[command.payload_type] = codec
         if command.telephone_event is not None:
             accepts[command.telephone_event] = None
         session.keys = command.telephone_event is not None
@@ -218,11 +219,12 @@ class Engine:
         description = path.Description(
             None if nowhere else (command.host, command.port),
             command.payload_type,
-            CODECS[command.codec],
+            codec,
             command.telephone_event,
             accepts,
-            frame=command.ptime * 8,
+            frame=_packet_milliseconds(command) * 8,
             signalled_from=command.signalled_from,
+            event_clock=command.event_clock,
         )
         self._secure(session, command.srtp)
         self._path.describe(session.handle, description)
@@ -505,6 +507,19 @@ class Engine:
             "recordings": len(self._recordings),
             "plays": len(self._plays),
         }
+
+
+def _codec(name: str) -> CodecSpec:
+    try:
+        return CODECS[name]
+    except KeyError:
+        raise CommandError("bad_command", f"the codec {name} is not installed here") from None
+
+
+def _packet_milliseconds(command: control.Remote) -> int:
+    """Return the length of packets of a mix: what the peer wants, if its codec has such frames."""
+    no_such_frame = command.codec == OPUS.name and command.ptime == 30  # noqa: PLR2004 - RFC 6716 §2.1.4
+    return 20 if no_such_frame else command.ptime
 
 
 def _made(item: control.Item) -> list[Pcm]:

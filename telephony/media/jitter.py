@@ -117,18 +117,20 @@ class JitterBuffer:
         run: object,
         clock: int,
         now: float,
+        samples: int | None = None,
     ) -> None:
         """Take a packet of audio.
 
         Args:
             run: another object than before: timestamps started anew.
             clock: what they count, per second.
+            samples: how long it is at 8 kHz, where the payload's length does not tell.
         """
         place = self._place(timestamp, run, clock, now)
         self._note_transit(now * RATE - place)
         if self._position is not None and place < self._position:
             # It may still be heard in part if it is longer than what was passed over.
-            length = len(payload) if clock == RATE else 0
+            length = len(payload) if samples is None else samples
             if place + length <= self._position:
                 self.late += 1
                 return

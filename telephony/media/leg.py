@@ -19,6 +19,7 @@ from telephony.media.dtmf import KeyReceiver, KeySender, ToneDetector
 from telephony.media.g711 import RATE, Pcm
 from telephony.media.jitter import JitterBuffer
 from telephony.media.path import Edge, Handle, PathStats, Source, Watch
+from telephony.media.plain_fork import PlainFork
 from telephony.media.relay import OutgoingStream, Route
 from telephony.media.rtp import HEADER, RtpPacket
 from telephony.media.session import Session
@@ -100,6 +101,7 @@ class Leg:
         "key_timestamp",
         "keys_in",
         "keys_out",
+        "plain_fork",
         "recent",
         "recordings",
         "relay_from",
@@ -126,6 +128,7 @@ class Leg:
         self._socket = rtp
         self.edge: Edge | None = None
         self.fork: Fork | None = None
+        self.plain_fork = PlainFork()
         self.recordings: tuple[Handle, ...] = ()
         self.relay_from: Leg | None = None
         self.routes: Mapping[int, Route] = {}

@@ -23,7 +23,8 @@ to gains. A row that is exactly *one session at gain 1* is **relayed**: packets 
 headers rewritten, no jitter buffer, late and lost ones included, G.711 law to law by table where
 the codecs differ. Any other row that is not empty is **mixed** on the path's one 20 ms clock:
 each source through its jitter buffer and loss concealment, times its gain, saturated sum, encoded,
-sent every 20 ms whether anybody speaks or not. A row that is empty sends nothing. A session that
+sent every 20 ms whether anybody speaks or not. Two whose codecs differ and are not both G.711 hear
+each other by such mixes of one. A row that is empty sends nothing. A session that
 cannot be heard yet (not described) is as good as absent, and never a listener.
 
 **Changes** are heard as changes, not as faults: within one stream's SSRC, the sequence goes on
@@ -72,6 +73,7 @@ class Description:
             noise (RFC 3389) is the codec :data:`telephony.media.codecs.COMFORT_NOISE`.
         frame: samples per packet at 8 kHz that a mix is sent in: 80, 160, 240… (a=ptime).
         signalled_from: the host that its SIP came from, where a NAT may hide another in the SDP.
+        event_clock: what durations of telephone-events count, per second, both ways.
     """
 
     address: tuple[str, int] | None
@@ -81,6 +83,7 @@ class Description:
     accepts: Mapping[int, CodecSpec | None]
     frame: int = FRAME_SAMPLES
     signalled_from: str | None = None
+    event_clock: int = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +293,9 @@ class PacketPath(Protocol):
 
     def fork(self, session: Handle, destination: Source | None, *, packets: int = 1) -> None:
         """Copy what the peer sends, decrypted, else verbatim, to an address; None: stop.
+
+        Only G.711 goes verbatim; other codecs are decoded and go as A-law, payload type 8, under
+        the complement of the peer's SSRC.
 
         With ``packets`` > 1 so many are gathered in one datagram, each behind its length in 16 bits
         (RFC 4571); fewer when the oldest has waited ``packets`` × 20 ms. What cannot be sent at

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from telephony.media.codecs import Decoder
+from telephony.media.codecs import Linear
 from telephony.media.concealment import Samples
 from telephony.media.g711 import Pcm
 from telephony.media.path import FRAME_SAMPLES, Handle, Sink
@@ -51,15 +51,7 @@ class Player:
         return frame
 
 
-class _Linear:
-    """A decoder for audio that is PCM already."""
-
-    def decode(self, payload: bytes) -> Pcm:
-        """See :class:`~telephony.media.codecs.Decoder`."""
-        return np.frombuffer(payload, np.int16)
-
-
-_LINEAR = _Linear()
+_LINEAR = Linear()
 
 
 class Recording:
@@ -73,7 +65,6 @@ class Recording:
         self._pending: list[Heard] = []
         self._flushed_at = now
         self.sources = frozenset((*left, *right))
-        self._decoders: dict[tuple[Handle, str], Decoder] = {}
 
     def change(self, now: float, *, left: Sequence[Handle], right: Sequence[Handle]) -> None:
         """Have other sources from now on."""

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from telephony.media.codecs import COMFORT_NOISE, CodecSpec
+from telephony.media.codecs import COMFORT_NOISE, CodecSpec, Linear
 from telephony.media.concealment import Samples
 from telephony.media.dtmf import KeyPress, ToneDetector
 from telephony.media.g711 import LINEAR_TO_ALAW, LINEAR_TO_ULAW, Pcm
@@ -55,6 +55,13 @@ _WATCH_TICKS: Final = 5
 _SILENT_BELOW: Final = 10 ** (-45 / 20) * 32768 / np.sqrt(2)
 _NOTHING: Final = np.zeros(FRAME_SAMPLES, np.float32)
 _TABLES: Final = {"PCMA": LINEAR_TO_ALAW, "PCMU": LINEAR_TO_ULAW}
+
+
+_LINEAR: Final = Linear()
+
+
+def _is_stateful(codec: CodecSpec | None) -> bool:
+    return codec is not None and codec.stateful
 
 
 class PythonPath:
@@ -171,7 +178,9 @@ class PythonPath:
 
     def describe(self, session: Handle, remote: Description) -> None:
         """See the port."""
-        self._legs[session].session.set_remote(remote, self._clock())
+        leg = self._legs[session]
+        leg.session.set_remote(remote, self._clock())
+        leg.keys_in.clock = remote.event_clock
         self._arrange()
 
     def latch(self, session: Handle, source: Source) -> None:
@@ -227,11 +236,9 @@ class PythonPath:
             return
         if session.source != known and session.source is not None:
             self._on_event(Latched(leg.handle, session.source))
-        if leg.fork is not None:
-            datagram = leg.fork.add(data, now)
-            if datagram is not None:
-                self._copy(datagram, leg.fork.destination)
         codec = session.codec_of(packet)
+        if leg.fork is not None and not _is_stateful(codec or leg.speaks):
+            self._fork(leg.fork, data, now)
         clock = codec.clock if codec is not None else 8000
         if not session.incoming.accept(packet, now, audio=codec is not None, clock=clock):
             return
@@ -250,6 +257,9 @@ class PythonPath:
         if codec is not leg.speaks:
             leg.speaks = codec
             self._arrange()  # some who could be relayed to may need a mix now, or the reverse
+        if codec.stateful:
+            self._hear_stateful(leg, packet, codec, now)
+            return
         leg.recent.append(Spoken(now, packet.timestamp, codec, packet.payload))
         run = leg.session.incoming.run
         if leg.jitter is not None:
@@ -266,6 +276,41 @@ class PythonPath:
             self._recordings[handle].hear(
                 Heard(now, leg.handle, run, packet.timestamp, codec.clock, decoder, packet.payload)
             )
+
+    def _hear_stateful(self, leg: Leg, packet: RtpPacket, codec: CodecSpec, now: float) -> None:
+        """Decode a packet once for all who want samples."""
+        leg.recent.clear()
+        if leg.jitter is None and not leg.recordings and leg.fork is None:
+            return
+        pcm = leg.decode(codec, packet.payload)
+        if not len(pcm):
+            return
+        payload, run, timestamp = pcm.tobytes(), leg.session.incoming.run, packet.timestamp
+        if leg.jitter is not None:
+            leg.jitter.put(
+                timestamp,
+                payload,
+                _LINEAR,
+                run=run,
+                clock=codec.clock,
+                now=now,
+                samples=len(pcm),
+            )
+        for handle in leg.recordings:
+            self._recordings[handle].hear(
+                Heard(now, leg.handle, run, timestamp, codec.clock, _LINEAR, payload)
+            )
+        if leg.fork is not None:
+            copy = leg.plain_fork.packet(
+                pcm, timestamp=timestamp, clock=codec.clock, run=run, ssrc=packet.ssrc
+            )
+            if copy is not None:
+                self._fork(leg.fork, copy, now)
+
+    def _fork(self, fork: Fork, packet: bytes, now: float) -> None:
+        datagram = fork.add(packet, now)
+        if datagram is not None:
+            self._copy(datagram, fork.destination)
 
     def _pressed(self, leg: Leg, presses: Sequence[KeyPress]) -> None:
         """Report keys, and send them anew to those who hear the leg in a mix."""
@@ -490,8 +535,9 @@ class PythonPath:
     def send_keys(self, session: Handle, keys: str, *, seconds: float = 0.16) -> None:
         """See the port."""
         leg = self._legs[session]
-        if leg.session.remote is not None and leg.session.remote.telephone_event is not None:
-            leg.keys_out.press(keys, seconds)
+        remote = leg.session.remote
+        if remote is not None and remote.telephone_event is not None:
+            leg.keys_out.press(keys, seconds, remote.event_clock)
 
     def fork(self, session: Handle, destination: Source | None, *, packets: int = 1) -> None:
         """See the port."""

@@ -98,7 +98,9 @@ class IncomingStream:
         ``audio`` is False for telephone-events, whose timestamps stand still (RFC 4733 §2.3.1);
         ``clock`` is what audio timestamps count, per second.
         """
-        self._clock = clock
+        other_clock = audio and clock != self._clock and self.run is not None
+        if audio:
+            self._clock = clock
         if packet.ssrc != self.ssrc:
             if packet.ssrc == self._former_ssrc and now < self._former_until:
                 self.discarded += 1
@@ -108,7 +110,7 @@ class IncomingStream:
         else:
             delta = sequence_delta(packet.sequence, self._highest & 0xFFFF)
             if 0 < delta < MAX_DROPOUT:
-                if audio and self._leaps(packet, now):
+                if other_clock or (audio and self._leaps(packet, now)):
                     self._begin(packet)
                 else:
                     self._highest += delta

@@ -175,8 +175,12 @@ EXPORT bool media_take(struct core *core, uint32_t handle, const uint8_t *data, 
 
 EXPORT bool media_decoded(struct core *core, uint32_t handle, uint64_t run, int64_t position,
                           const int16_t *pcm, unsigned count, double at) {
-    WITH_SESSION(core, handle, session,
-                 session_decoded(session, run, position, pcm, count, at));
+    if (count > MAX_AUDIO)
+        count = MAX_AUDIO;
+    WITH_SESSION(core, handle, session, {
+        session_decoded(session, run, position, pcm, count, at);
+        fork_decoded(core, session, run, position, pcm, count);
+    });
 }
 
 EXPORT bool media_encoded(struct core *core, uint32_t handle, const uint8_t *payload,

@@ -58,6 +58,7 @@ struct description {
     int16_t event_type; /* payload type of telephone-events; -1: none */
     uint16_t frame;     /* samples of a packet of mixed audio */
     uint8_t accepts[MAX_PAYLOAD_TYPES];
+    uint32_t event_clock; /* what durations of telephone-events count, per second */
 };
 
 struct statistics {
@@ -218,6 +219,12 @@ struct session {
     struct gatherer *gatherer;
     struct address fork;
     unsigned fork_packets;
+    struct { /* of A-law made of another codec's packets: the newest one's numbers */
+        uint64_t run;
+        int64_t position;
+        uint32_t timestamp;
+        uint16_t sequence;
+    } plain_fork;
 
     struct { /* the newest G.711 of the peer: where a mix that begins goes on */
         uint8_t octets[HISTORY], codec;
@@ -279,7 +286,8 @@ static inline int16_t saturated(int32_t value) {
     return (int16_t)(value > 32767 ? 32767 : value < -32767 ? -32767 : value);
 }
 static inline bool is_g711(uint8_t codec) { return codec == CODEC_PCMA || codec == CODEC_PCMU; }
-static inline bool is_audio(uint8_t codec) { return is_g711(codec) || codec >= CODEC_FOREIGN; }
+static inline bool is_foreign(uint8_t codec) { return codec >= CODEC_FOREIGN; }
+static inline bool is_audio(uint8_t codec) { return is_g711(codec) || is_foreign(codec); }
 
 /* rtp.c: single packets (RFC 3550 §5.1) */
 bool rtp_parse(const uint8_t *data, size_t length, struct packet *packet);
@@ -414,6 +422,8 @@ void watch_forget(struct core *, struct session *);
 /* fork.c: copies to the recogniser */
 void fork_set(struct core *, struct session *, const struct address *, unsigned packets);
 void fork_packet(struct core *, struct session *, const uint8_t *, size_t);
+void fork_decoded(struct core *, struct session *, uint64_t run, int64_t position,
+                  const int16_t *, unsigned count);
 void fork_frame(struct core *, struct session *);
 void fork_flush(struct core *);
 bool fork_is_gathering(const struct session *);

@@ -34,7 +34,7 @@ static void finish(struct core *core, struct session *session) {
         return;
     reader->pressed = false;
     uint32_t length = reader->timestamp - reader->first + reader->duration;
-    key_pressed(core, session, KEYS[reader->code], (double)length / RATE);
+    key_pressed(core, session, KEYS[reader->code], (double)length / session->remote.event_clock);
 }
 
 /* Begin a press, or a further segment of a long one (§2.5.1.3); false: a straggler. */
@@ -87,7 +87,8 @@ struct key_sender {
         uint16_t duration;
     } waiting[MOST_WAITING];
     unsigned count, ends, pause;
-    uint16_t sent; /* timestamp units of the press under way */
+    uint16_t frame; /* timestamp units of 20 ms */
+    uint16_t sent;  /* of the press under way */
     uint32_t timestamp;
 };
 
@@ -97,14 +98,17 @@ void keys_send(struct core *core, struct session *session, const char *keys, dou
     if (!session->sender && !(session->sender = calloc(1, sizeof *session->sender)))
         return;
     struct key_sender *sender = session->sender;
-    double frames = rint(seconds * RATE / FRAME);
-    frames = frames < 2 ? 2 : frames > 0xffff / FRAME ? 0xffff / FRAME : frames;
+    uint16_t frame = (uint16_t)(session->remote.event_clock / (RATE / FRAME));
+    if (frame != sender->frame) /* described anew: what was waiting counts otherwise */
+        *sender = (struct key_sender){.frame = frame};
+    double frames = rint(seconds * RATE / FRAME), most = 0xffff / frame;
+    frames = frames < 2 ? 2 : frames > most ? most : frames;
     for (; *keys && sender->count < MOST_WAITING; keys++) {
         const char *found = strchr(KEYS, *keys);
         if (!found)
             continue;
         sender->waiting[sender->count].code = (uint8_t)(found - KEYS);
-        sender->waiting[sender->count++].duration = (uint16_t)(frames * FRAME);
+        sender->waiting[sender->count++].duration = (uint16_t)(frames * frame);
     }
     session_update_ticking(core, session);
 }
@@ -154,7 +158,8 @@ void keys_frame(struct core *core, struct session *session) {
     bool begins = sender->sent == 0;
     if (begins)
         sender->timestamp = outgoing_begin_event(&session->outgoing, core->now);
-    sender->sent = whole - sender->sent > FRAME ? (uint16_t)(sender->sent + FRAME) : whole;
+    sender->sent =
+        whole - sender->sent > sender->frame ? (uint16_t)(sender->sent + sender->frame) : whole;
     bool ended = sender->sent == whole;
     send_event(core, session, begins, ended);
     if (ended && ++sender->ends == ENDS) {

@@ -37,6 +37,8 @@ CODEC_PCMA: Final = 1
 CODEC_PCMU: Final = 2
 CODEC_EVENT: Final = 3
 CODEC_NOISE: Final = 4
+MAX_AUDIO: Final = 960
+"""Samples of the longest packet that is decoded."""
 CODEC_FOREIGN: Final = 8
 """The first number that a codec of Python's gets."""
 
@@ -81,6 +83,7 @@ class Description(Structure):
         ("event_type", c_int16),
         ("frame", c_uint16),
         ("accepts", c_uint8 * PAYLOAD_TYPES),
+        ("event_clock", c_uint32),
     ]
 
 

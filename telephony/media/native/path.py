@@ -28,6 +28,7 @@ from telephony.media.native.library import (
     CODEC_NOISE,
     CODEC_PCMA,
     CODEC_PCMU,
+    MAX_AUDIO,
     MAX_CODECS,
     PAYLOAD_TYPES,
     Address,
@@ -177,6 +178,7 @@ class NativePath:
             -1 if event is None else event,
             remote.frame,
             accepts,
+            remote.event_clock,
         )
         audio = self._audio(session)
         if audio.codec != remote.codec:
@@ -371,7 +373,7 @@ class NativePath:
         decoder = audio.decoders.get(number)
         if decoder is None:
             decoder = audio.decoders[number] = self._codecs[number - CODEC_FOREIGN].decoder()
-        pcm = np.ascontiguousarray(decoder.decode(payload))
+        pcm = np.ascontiguousarray(decoder.decode(payload)[:MAX_AUDIO])
         run, position, at = when
         self._c.media_decoded(self._core, session, run, position, pcm.ctypes.data, len(pcm), at)
 

@@ -157,9 +157,10 @@ static void remember(struct session *session, const struct packet *packet, uint8
 static void decode(struct core *core, struct session *session, const struct packet *packet,
                    uint8_t codec, int64_t position) {
     uint64_t run = session->incoming.run;
-    if (!session->jitter && !session->taps.count)
+    bool is_forked = is_foreign(codec) && session->fork.family;
+    if (!session->jitter && !session->taps.count && !is_forked)
         return;
-    if (codec >= CODEC_FOREIGN) {
+    if (is_foreign(codec)) {
         struct report_header header = {REPORT_DECODE, session->object.handle, 0, codec,
                                        run, position, core->now};
         report(core, &header, packet->payload, packet->length, NULL, 0);
@@ -212,7 +213,7 @@ void session_take_plain(struct core *core, struct session *session, const uint8_
     if (!latched)
         latch(core, session, from);
     session->last_packet = core->now;
-    if (session->fork.family)
+    if (session->fork.family && !is_foreign(is_audio(codec) ? codec : session->speaks))
         fork_packet(core, session, data, length);
     if (!incoming_accept(core, &session->incoming, &packet, core->now, is_audio(codec),
                          core->clocks[codec]))

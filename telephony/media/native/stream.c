@@ -86,7 +86,9 @@ static void measure_jitter(struct incoming *in, const struct packet *packet, dou
 /* Take the next packet; false: it shall go no further. */
 bool incoming_accept(struct core *core, struct incoming *in, const struct packet *packet,
                      double now, bool audio, uint32_t clock) {
-    in->clock = audio ? clock : in->clock ? in->clock : RATE;
+    bool other_clock = audio && in->clock && clock != in->clock;
+    if (audio)
+        in->clock = clock;
     if (!in->has_ssrc || packet->ssrc != in->ssrc) {
         if (in->has_former && packet->ssrc == in->former_ssrc && now < in->former_until) {
             in->discarded++;
@@ -99,7 +101,7 @@ bool incoming_accept(struct core *core, struct incoming *in, const struct packet
     } else {
         int32_t delta = sequence_delta(packet->sequence, (uint16_t)in->highest);
         if (0 < delta && delta < MAX_DROPOUT) {
-            if (audio && leaps(in, packet, now, clock))
+            if (other_clock || (audio && leaps(in, packet, now, clock)))
                 begin(core, in, packet);
             else {
                 in->highest += (uint32_t)delta;

@@ -60,6 +60,7 @@ class Phone:
         self.hertz = hertz
         self.level = LEVEL
         self.codec = codec
+        self.encoder = codec.encoder()
         self.payload_type = payload_type or {"PCMA": 8, "PCMU": 0}.get(codec.name, 96)
         self.keys = keys
         self.socket = udp()
@@ -104,7 +105,8 @@ class Phone:
             self.due += self.seconds
             number, pcm = self.sequence, self.next_pcm()
             self.sequence = (self.sequence + 1) & 0xFFFF
-            stamp, self.timestamp = self.timestamp, (self.timestamp + self.packet) & 0xFFFFFFFF
+            ticks = self.packet * self.codec.clock // RATE
+            stamp, self.timestamp = self.timestamp, (self.timestamp + ticks) & 0xFFFFFFFF
             if not self.speaking or self.drop(number):
                 continue
             packet = RtpPacket(
@@ -113,7 +115,7 @@ class Phone:
                 sequence=number,
                 timestamp=stamp,
                 ssrc=self.ssrc,
-                payload=self.codec.encoder().encode(pcm),
+                payload=self.encoder.encode(pcm),
             )
             self._under_way.append((now + self.delay(number), build(packet)))
         arrived = sorted(entry for entry in self._under_way if entry[0] <= now + 1e-9)
@@ -159,7 +161,7 @@ class Heard:
         decoder = codec.decoder()
         pieces: list[tuple[int, Pcm]] = []
         for packet in packets:
-            at = timestamp_delta(packet.timestamp, packets[0].timestamp)
+            at = timestamp_delta(packet.timestamp, packets[0].timestamp) * RATE // codec.clock
             pieces.append((at, decoder.decode(packet.payload)))
         length = max((at + len(pcm) for at, pcm in pieces), default=0)
         self.pcm: Pcm = np.zeros(length, np.int16)

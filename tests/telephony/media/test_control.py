@@ -90,7 +90,7 @@ def remote(**changes: Any) -> dict[str, Any]:
         (remote(port=65536), "port: .*less than or equal to 65535"),
         (remote(port="4000"), "port: .*valid integer"),
         (remote(port=True), "port: .*valid integer"),
-        (remote(codec="G729"), "codec: .*'PCMA' or 'PCMU'"),
+        (remote(codec="G729"), "codec: .*'PCMA', 'PCMU', 'G722' or 'opus'"),
         (remote(host="phone.example.com"), "host: .*does not appear to be an IPv4 or IPv6 address"),
         (remote(payload_type=128), "payload_type: "),
         (remote(accepts={"x": "PCMA"}), "accepts.x.*valid integer"),
