@@ -186,11 +186,10 @@ class Remote(_Command):
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
     types which it may send too, ``comfort_noise`` that of RFC 3389; ``event_clock`` is what
     durations of telephone-events count. A codec that is not installed is refused. ``ptime`` is the
-    packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one. Besides
-    ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or the
-    unspecified address (old-style hold), means that it is sent nothing. With ``srtp`` only secured
-    packets pass, in either direction. A changed address re-opens
-    the latch.
+    packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one.
+    Besides ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or
+    the unspecified address (old-style hold), means that it is sent nothing. With ``srtp`` only
+    secured packets pass, in either direction. A changed address re-opens the latch.
     """
 
     command: Literal["remote"] = "remote"
