@@ -5,9 +5,10 @@ the same reply to the same commands at the same times.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
+from agents.demand import ANYBODY, DIRECTED_WEIGHT, Want, read_wants, wants_text
 from agents.floor import Offer, Status
 from agents.presence import Presence, PresenceError, State
 
@@ -21,7 +22,10 @@ CommandName = Literal[
     "set_ready",
     "set_not_ready",
     "end_wrap_up",
+    "extend_wrap_up",
     "set_phones",
+    "set_desktop",
+    "set_pools",
     "enqueue",
     "dequeue",
     "ringing",
@@ -31,7 +35,10 @@ CommandName = Literal[
     "presence",
     "everyone",
     "counts",
+    "position",
+    "stalled",
 ]
+EVERYBODY_WANTED = wants_text(ANYBODY)
 CallState = Literal["waiting", "offered", "talking", "gone"]
 
 
@@ -56,7 +63,10 @@ class Call:
         agent_id: who is offered it, or talks.
         token: of its latest offer; 0 before the first.
         expires_at: end of the lease while offered.
-        wanted: the one agent who may have the call; None: whoever is next.
+        wanted: the one agent who may have the call; None: whom ``wants`` say.
+        wants: whom it may have, and from when on (``agents.demand``).
+        opened: how many of its wants count by now.
+        widen_at: while it waits, when the next one will.
     """
 
     call_id: str
@@ -68,10 +78,28 @@ class Call:
     token: int = 0
     expires_at: float | None = None
     wanted: str | None = None
+    wants: str = EVERYBODY_WANTED
+    opened: int = 0
+    widen_at: float | None = None
 
-    def place(self) -> tuple[int, str, str]:
-        """Sort key of waiting calls; microseconds, as the Redis key has them."""
-        return (-self.priority, f"{self.arrived_at:020.6f}", self.call_id)
+    def place(self, ageing: float) -> tuple[float, str]:
+        """Sort key of waiting calls; the same number as Redis's."""
+        directed = 0.0 if self.wanted is None else DIRECTED_WEIGHT
+        return (self.arrived_at - self.priority * ageing - directed, self.call_id)
+
+    def widened(self, now: float) -> "Call":
+        """Return a call with the wants counted that are open; only while it waits."""
+        if self.state != "waiting":
+            return self if self.widen_at is None else replace(self, widen_at=None)
+        wants = read_wants(self.wants)
+        # (the first ones at once, also where the node's clock is ahead of Redis's)
+        opened = sum(not want.after or self.arrived_at + want.after <= now for want in wants)
+        later = self.arrived_at + wants[opened].after if opened < len(wants) else None
+        return replace(self, opened=opened, widen_at=later)
+
+    def open_wants(self) -> tuple[Want, ...]:
+        """Return the wants that count."""
+        return read_wants(self.wants)[: self.opened]
 
     def offer(self) -> Offer:
         """Return the offer that is out for this call."""
@@ -151,9 +179,11 @@ def presence_from(record: Record) -> Presence:
     values: dict[str, Any] = dict(record)
     values["state"] = State(values["state"])
     values["phones"] = int(values["phones"])
+    values["extended"] = int(values["extended"])
     if "pending" in values:
         values["pending"] = State(values["pending"])
-    return Presence(**_with_times(values, ("since", "ready_since", "wrap_up_until", "not_before")))
+    times = ("since", "ready_since", "wrap_up_until", "not_before", "alone_until")
+    return Presence(**_with_times(values, times))
 
 
 def call_from(record: Record) -> Call:
@@ -161,7 +191,8 @@ def call_from(record: Record) -> Call:
     values: dict[str, Any] = dict(record)
     values["priority"] = int(values["priority"])
     values["token"] = int(values["token"])
-    return Call(**_with_times(values, ("arrived_at", "expires_at")))
+    values["opened"] = int(values["opened"])
+    return Call(**_with_times(values, ("arrived_at", "expires_at", "widen_at")))
 
 
 def _with_times(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

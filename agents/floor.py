@@ -13,10 +13,11 @@ Redis's where there is a Redis, so that leases do not depend on the nodes' clock
 pass it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agents.demand import ANYBODY, Want
 from agents.presence import Presence
 
 Outcome = Literal["missed", "unreachable", "refused", "busy", "cancelled"]
@@ -46,6 +47,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalled:
+    """A call that waits, and an agent who should have been offered it."""
+
+    call_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class FloorTimes:
     """The floor's intervals, in seconds.
 
@@ -54,6 +63,10 @@ class FloorTimes:
         reoffer: an agent who refused, or was busy, is left alone for this long.
         wrap_up: wrap-up ends by itself after this long.
         node: a node that has not been heard of for this long is dead.
+        alone: a ready agent with neither phone nor desktop is not ready after this long: a page
+            that is loaded again, or a phone that restarts, has to be quicker.
+        extension: what an agent who extends his wrap-up gets, once.
+        ageing: what one point of a call's priority is worth in waiting.
         sweep: how often a node looks for what is overdue when nothing else happens.
     """
 
@@ -61,6 +74,9 @@ class FloorTimes:
     reoffer: float = 5.0
     wrap_up: float = 30.0
     node: float = 15.0
+    alone: float = 10.0
+    extension: float = 60.0
+    ageing: float = 60.0
     sweep: float = 1.0
 
 
@@ -118,6 +134,32 @@ class Floor(Protocol):
     async def end_wrap_up(self, agent_id: str, *, now: float | None = None) -> Presence:
         """End wrap-up: ready, or the break he asked for. In any other state nothing happens."""
 
+    async def extend_wrap_up(self, agent_id: str, *, now: float | None = None) -> Presence:
+        """Have ``FloorTimes.extension`` more for wrap-up, once.
+
+        Raises:
+            PresenceError: he is not in wrap-up, or has extended it before.
+        """
+
+    async def set_desktop(
+        self, agent_id: str, *, connected: bool, now: float | None = None
+    ) -> Presence | None:
+        """Tell that an agent's desktop is connected to this node, or is no more.
+
+        Who is ready with neither phone nor desktop is soon not ready ("disconnected"). None: the
+        floor has never heard of him.
+        """
+
+    async def set_pools(
+        self,
+        agent_id: str,
+        pools: Mapping[str, int],
+        group: str | None = None,
+        *,
+        now: float | None = None,
+    ) -> Presence:
+        """Tell what an agent is good for, with his level in each, and whose he is."""
+
     async def set_phones(self, agent_id: str, count: int, *, now: float | None = None) -> Presence:
         """Tell how many phones are registered for the agent; with 0 he is never offered a call."""
 
@@ -128,11 +170,23 @@ class Floor(Protocol):
         arrived_at: float,
         priority: int = 0,
         wanted: str | None = None,
+        wants: Sequence[Want] = ANYBODY,
         now: float | None = None,
     ) -> None:
-        """Add a waiting call of this node: highest priority first, then oldest ``arrived_at``.
+        """Add a waiting call of this node: oldest ``arrived_at`` first.
 
-        With ``wanted`` it is offered to that agent alone, before any other call.
+        A point of ``priority`` counts as ``FloorTimes.ageing`` seconds of waiting. Whom it may
+        have, and from when on, ``wants`` say. With ``wanted`` it is offered to that agent alone,
+        before any other call.
+        """
+
+    async def position(self, call_id: str, *, now: float | None = None) -> int:
+        """Return a waiting call's place among those that want the same, from 1; else 0."""
+
+    async def stalled(self, seconds: float, *, now: float | None = None) -> list[Stalled]:
+        """Return calls that wait for so long though somebody fits; they are offered at once.
+
+        There are none, or the floor is at fault: this is the watchdog's question.
         """
 
     async def dequeue(self, call_id: str, *, now: float | None = None) -> None:

@@ -4,11 +4,21 @@ Pure: ``handle(node, command, now)`` returns everything that follows from the co
 where Redis has indexes; a city has hundreds of agents, and plainness is what a reference is for.
 """
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from agents.commands import Call, Command, Reply
+from agents.commands import EVERYBODY_WANTED, Call, Command, Reply
+from agents.demand import (
+    LEVEL_WEIGHT,
+    Want,
+    agents_own,
+    rank,
+    read_pools,
+    read_wants,
+    wants_text,
+)
 from agents.floor import FloorTimes, Outcome
 from agents.presence import HELD, Details, Input, Presence, PresenceError, State, step
 
@@ -58,7 +68,10 @@ class FloorModel:
             "set_ready": self._wish(Input.SET_READY),
             "set_not_ready": self._wish(Input.SET_NOT_READY),
             "end_wrap_up": self._end_wrap_up,
+            "extend_wrap_up": self._wish(Input.EXTEND_WRAP_UP),
             "set_phones": self._set_phones,
+            "set_desktop": self._set_desktop,
+            "set_pools": self._set_pools,
             "enqueue": self._enqueue,
             "dequeue": self._dequeue,
             "ringing": self._ringing,
@@ -68,6 +81,9 @@ class FloorModel:
             "presence": lambda _turn, agent_id: self.agents.get(agent_id),
             "everyone": lambda _turn: sorted(self.agents.values(), key=lambda who: who.agent_id),
             "counts": lambda _turn: self._counts(),
+            "position": lambda _turn, call_id: self._position(call_id),
+            # Nothing is left undone by _match, which has just looked at all of them.
+            "stalled": lambda _turn, seconds: [],  # noqa: ARG005 -- Redis's indexes can be at fault
         }
 
     def handle(self, node: str, command: Command, now: float) -> Reply:
@@ -100,11 +116,11 @@ class FloorModel:
     def absorb(self, node: str, presences: Iterable[Presence], calls: Iterable[Call]) -> None:
         """Take over what the shared floor says, without consequences.
 
-        Only what concerns ``node`` is kept: agents who signed in there or are held by its calls,
-        and its calls.
+        Only what concerns ``node`` is kept: agents who signed in there, are held by its calls or
+        have their desktop there, and its calls.
         """
         for presence in presences:
-            if node in (presence.node, presence.call_node):
+            if node in (presence.node, presence.call_node, presence.desktop):
                 self.agents[presence.agent_id] = presence
             else:
                 self.agents.pop(presence.agent_id, None)
@@ -137,48 +153,102 @@ class FloorModel:
         ]
         for agent in sorted(written, key=lambda agent: (agent.wrap_up_until, agent.agent_id)):
             self._step(turn, agent.agent_id, Input.END_WRAP_UP)
+        left_alone = [
+            agent
+            for agent in self.agents.values()
+            if agent.alone_until is not None and agent.alone_until <= turn.now
+        ]
+        for agent in sorted(left_alone, key=lambda agent: (agent.alone_until, agent.agent_id)):
+            self._step(turn, agent.agent_id, Input.LOST)
+        patient = [
+            call
+            for call in self.calls.values()
+            if call.widen_at is not None and call.widen_at <= turn.now
+        ]
+        for call in sorted(patient, key=lambda call: (call.widen_at, call.call_id)):
+            self._put_call(turn, call)
 
     def _bury(self, turn: _Turn, node: str) -> None:
-        """Forget a node: its calls are gone, its calls' agents free."""
+        """Forget a node: its calls are gone, its calls' agents free, its desktops away."""
         del self.nodes[node]
+        self._forget_desktops(turn, node)
         for call in sorted(self.calls.values(), key=lambda call: call.call_id):
             if call.node == node:
                 self._drop(turn, call)
 
     def _match(self, turn: _Turn) -> None:
+        """Hold out each waiting call, in their order, to the best agent for it."""
         waiting = [call for call in self.calls.values() if call.state == "waiting"]
-        # Calls for one certain agent first: he is not given away to another.
-        for call in sorted(waiting, key=lambda call: (call.wanted is None, call.place())):
-            able = [
-                agent
-                for agent in self.agents.values()
-                if agent.can_take_a_call(turn.now) and call.wanted in (None, agent.agent_id)
-            ]
-            if not able:
+        pools = self._ready_pools(turn.now) if waiting else {}
+        if not pools:
+            return
+        for call in sorted(waiting, key=lambda call: call.place(self._times.ageing)):
+            agent_id = self._best(call, pools)
+            if agent_id is None:
                 continue
-            agent = min(able, key=lambda agent: (agent.ready_since, agent.agent_id))
+            for listed in pools.values():
+                listed[:] = [entry for entry in listed if entry[1] != agent_id]
             details = Details(call_id=call.call_id, call_node=call.node)
-            self._step(turn, agent.agent_id, Input.RESERVE, details)
+            self._step(turn, agent_id, Input.RESERVE, details)
             self.token += 1
             self._put_call(
                 turn,
                 replace(
                     call,
                     state="offered",
-                    agent_id=agent.agent_id,
+                    agent_id=agent_id,
                     token=self.token,
                     expires_at=turn.now + self._times.offer,
                 ),
             )
 
+    def _ready_pools(self, now: float) -> dict[str, list[tuple[float, str]]]:
+        """Return who may be offered a call, by pool, the best first."""
+        pools: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+        for agent in self.agents.values():
+            if agent.ready_since is not None and agent.can_take_a_call(now):
+                for pool, level in read_pools(agent.pools, agent.agent_id).items():
+                    pools[pool].append((rank(agent.ready_since, level), agent.agent_id))
+        for listed in pools.values():
+            listed.sort()
+        return pools
+
+    @staticmethod
+    def _best(call: Call, pools: Mapping[str, list[tuple[float, str]]]) -> str | None:
+        found = [
+            (want.after, *listed[0])
+            for want in call.open_wants()
+            if len(listed := pools.get(want.pool, [])) > want.keep
+            and listed[0][0] <= rank(LEVEL_WEIGHT - 1, want.level)
+        ]
+        return min(found)[2] if found else None
+
+    def _position(self, call_id: str) -> int:
+        call = self.calls.get(call_id)
+        if call is None or call.state != "waiting" or not call.opened:
+            return 0
+        own, ageing = read_wants(call.wants)[0].queue, self._times.ageing
+        return sum(
+            other.state == "waiting"
+            and other.place(ageing) <= call.place(ageing)
+            and own in {want.queue for want in other.open_wants()}
+            for other in self.calls.values()
+        )
+
     # Agents
 
-    def _sign_in(self, turn: _Turn, agent_id: str) -> Presence:
-        return self._step(turn, agent_id, Input.SIGN_IN, Details(node=turn.node))
+    def _sign_in(
+        self, turn: _Turn, agent_id: str, pools: str | None = None, group: str | None = None
+    ) -> Presence:
+        agent = self._agent(turn, agent_id)
+        if pools is not None:
+            agent = replace(agent, pools=pools, group=group)
+        return self._put_agent(turn, step(agent, Input.SIGN_IN, turn.now, Details(node=turn.node)))
 
     def _wish(self, what: Input) -> Callable[..., Presence]:
         def wish(turn: _Turn, agent_id: str, reason: str | None = None) -> Presence:
-            return self._step(turn, agent_id, what, Details(reason=reason))
+            given = Details(reason=reason, extension_seconds=self._times.extension)
+            return self._step(turn, agent_id, what, given)
 
         return wish
 
@@ -191,18 +261,45 @@ class FloorModel:
     def _set_phones(self, turn: _Turn, agent_id: str, count: int) -> Presence:
         return self._put_agent(turn, replace(self._agent(turn, agent_id), phones=count))
 
+    def _set_desktop(self, turn: _Turn, agent_id: str, *, connected: bool) -> Presence | None:
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            return None
+        if connected:
+            return self._put_agent(turn, replace(agent, desktop=turn.node))
+        if agent.desktop == turn.node:
+            return self._put_agent(turn, replace(agent, desktop=None))
+        return agent  # another desktop has taken over
+
+    def _set_pools(
+        self, turn: _Turn, agent_id: str, pools: str, group: str | None = None
+    ) -> Presence:
+        agent = self._agent(turn, agent_id)
+        return self._put_agent(turn, replace(agent, pools=pools, group=group))
+
+    def _forget_desktops(self, turn: _Turn, node: str) -> None:
+        for agent_id in sorted(self.agents):
+            if self.agents[agent_id].desktop == node:
+                self._put_agent(turn, replace(self.agents[agent_id], desktop=None))
+
     # Calls
 
     def _enqueue(
         self,
         turn: _Turn,
         call_id: str,
+        *,
         arrived_at: float,
         priority: int,
         wanted: str | None = None,
+        wants: str | None = None,
     ) -> None:
-        if call_id not in self.calls:
-            self._put_call(turn, Call(call_id, turn.node, arrived_at, priority, wanted=wanted))
+        if call_id in self.calls:
+            return
+        if wants is None:
+            wants = wants_text([Want(agents_own(wanted))]) if wanted else EVERYBODY_WANTED
+        call = Call(call_id, turn.node, arrived_at, priority, wanted=wanted, wants=wants)
+        self._put_call(turn, call)
 
     def _dequeue(self, turn: _Turn, call_id: str) -> None:
         if call_id in self.calls:
@@ -286,7 +383,7 @@ class FloorModel:
         """Begin a node's life here, or its new life: what it knows replaces what is known of it.
 
         Returns:
-            The agents who signed in at the node or are held by its calls, and its calls.
+            What ``known_to`` says of the node.
         """
         self.token = max(self.token, token)
         touched = set()
@@ -294,9 +391,12 @@ class FloorModel:
         for call in old:
             touched.add(call.agent_id or "")
             self._put_call(turn, replace(call, state="gone"))
+        self._forget_desktops(turn, turn.node)
         for agent in agents:
             touched.add(agent.agent_id)
-            self._restore_agent(turn, agent)
+            self._restore_agent(turn, replace(agent, desktop=None))
+            if agent.desktop == turn.node and self.agents[agent.agent_id].desktop is None:
+                self._put_agent(turn, replace(self.agents[agent.agent_id], desktop=turn.node))
         for call in calls:
             self._restore_call(turn, call)
         for agent_id in sorted(touched & self.agents.keys()):
@@ -305,8 +405,10 @@ class FloorModel:
         return self.known_to(turn.node)
 
     def known_to(self, node: str) -> tuple[list[Presence], list[Call]]:
-        """Return the agents who signed in at the node or are held by its calls, and its calls."""
-        agents = [who for who in self.agents.values() if node in (who.node, who.call_node)]
+        """Return the agents who concern a node (see ``absorb``), and its calls."""
+        agents = [
+            who for who in self.agents.values() if node in (who.node, who.call_node, who.desktop)
+        ]
         calls = [call for call in self.calls.values() if call.node == node]
         return sorted(agents, key=lambda who: who.agent_id), sorted(
             calls, key=lambda call: call.call_id
@@ -327,7 +429,7 @@ class FloorModel:
             self._give_back(turn, self.calls[known.call_id or ""], Input.CANCELLED)
         elif not held_here and (told.state in HELD or known.node != turn.node):
             return  # he has moved on, or another node's call had him: the floor knows better
-        self._put_agent(turn, told)
+        self._put_agent(turn, replace(told, desktop=known.desktop))
 
     def _vouch_for(self, turn: _Turn, told: Presence) -> None:
         """Believe in an absent node's conversation until that node speaks, or is dead.
@@ -367,17 +469,21 @@ class FloorModel:
         self, turn: _Turn, agent_id: str, what: Input, details: Details | None = None
     ) -> Presence:
         given = details or Details(
-            wrap_up_seconds=self._times.wrap_up, reoffer_seconds=self._times.reoffer
+            wrap_up_seconds=self._times.wrap_up,
+            reoffer_seconds=self._times.reoffer,
+            extension_seconds=self._times.extension,
         )
         return self._put_agent(turn, step(self._agent(turn, agent_id), what, turn.now, given))
 
     def _put_agent(self, turn: _Turn, agent: Presence) -> Presence:
+        agent = agent.watched(turn.now, self._times.alone)
         if self.agents.get(agent.agent_id) != agent:
             self.agents[agent.agent_id] = agent
             turn.presences.append(agent)
         return agent
 
     def _put_call(self, turn: _Turn, call: Call) -> None:
+        call = call.widened(turn.now)
         if call.state == "gone":
             del self.calls[call.call_id]
         else:
@@ -388,6 +494,8 @@ class FloorModel:
 
     def _due(self, now: float) -> float | None:
         ends = [call.expires_at for call in self.calls.values()]
+        ends += [call.widen_at for call in self.calls.values()]
+        ends += [agent.alone_until for agent in self.agents.values()]
         ends += [agent.wrap_up_until for agent in self.agents.values()]
         ends += [
             agent.not_before

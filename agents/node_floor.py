@@ -2,18 +2,22 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import structlog
 from typing_extensions import override
 
 from agents.commands import Call, Command, CommandName, Engine, Reply, ignore
-from agents.floor import Floor, FloorTimes, Offer, Outcome, Status
+from agents.demand import ANYBODY, Want, pools_text, wants_text
+from agents.floor import Floor, FloorTimes, Offer, Outcome, Stalled, Status
 from agents.presence import Presence
 from eventbus.tasks import end
 
 _log = structlog.get_logger(__name__)
+
+ProfileOf = Callable[[str], tuple[Mapping[str, int], str | None] | None]
+"""Returns the pools with levels, and the group, of an agent who signs in; None: as they are."""
 
 _REMEMBERED_OFFERS: Final = 10_000
 # A timer may fire a little early by the engine's clock.
@@ -27,6 +31,9 @@ class NodeFloor(Floor):
         engine: executes the commands; opened by ``start``, closed by ``close``.
         node: this node's name.
         times: the floor's intervals.
+
+    Attributes:
+        profile_of: asked at each signing in; set it before ``start``.
     """
 
     def __init__(self, engine: Engine, *, node: str, times: FloorTimes) -> None:
@@ -34,6 +41,7 @@ class NodeFloor(Floor):
         self.on_offer: Callable[[Offer], None] = ignore
         self.on_presence: Callable[[Presence], None] = ignore
         self.on_status: Callable[[Status], None] = ignore
+        self.profile_of: ProfileOf = lambda _agent_id: None
         self._engine = engine
         self._times = times
         # An offer may be heard of twice: by the wake-up, and by the sweep that mistrusts wake-ups.
@@ -63,7 +71,13 @@ class NodeFloor(Floor):
 
     @override
     async def sign_in(self, agent_id: str, *, now: float | None = None) -> Presence:
-        return await self._change("sign_in", now, agent_id=agent_id)
+        profile = self.profile_of(agent_id)
+        if profile is None:
+            return await self._change("sign_in", now, agent_id=agent_id)
+        pools, group = profile
+        return await self._change(
+            "sign_in", now, agent_id=agent_id, pools=pools_text(pools), group=group
+        )
 
     @override
     async def sign_out(self, agent_id: str, *, now: float | None = None) -> Presence:
@@ -84,6 +98,32 @@ class NodeFloor(Floor):
         return await self._change("end_wrap_up", now, agent_id=agent_id)
 
     @override
+    async def extend_wrap_up(self, agent_id: str, *, now: float | None = None) -> Presence:
+        return await self._change("extend_wrap_up", now, agent_id=agent_id)
+
+    @override
+    async def set_desktop(
+        self, agent_id: str, *, connected: bool, now: float | None = None
+    ) -> Presence | None:
+        return cast(
+            "Presence | None",
+            await self._run("set_desktop", now, agent_id=agent_id, connected=connected),
+        )
+
+    @override
+    async def set_pools(
+        self,
+        agent_id: str,
+        pools: Mapping[str, int],
+        group: str | None = None,
+        *,
+        now: float | None = None,
+    ) -> Presence:
+        return await self._change(
+            "set_pools", now, agent_id=agent_id, pools=pools_text(pools), group=group
+        )
+
+    @override
     async def set_phones(self, agent_id: str, count: int, *, now: float | None = None) -> Presence:
         if count < 0:
             raise ValueError(f"an agent cannot have {count} phones")
@@ -97,6 +137,7 @@ class NodeFloor(Floor):
         arrived_at: float,
         priority: int = 0,
         wanted: str | None = None,
+        wants: Sequence[Want] = ANYBODY,
         now: float | None = None,
     ) -> None:
         await self._run(
@@ -106,7 +147,16 @@ class NodeFloor(Floor):
             arrived_at=float(arrived_at),
             priority=priority,
             wanted=wanted,
+            wants=wants_text(wants) if wanted is None else None,
         )
+
+    @override
+    async def position(self, call_id: str, *, now: float | None = None) -> int:
+        return cast("int", await self._run("position", now, call_id=call_id))
+
+    @override
+    async def stalled(self, seconds: float, *, now: float | None = None) -> list[Stalled]:
+        return cast("list[Stalled]", await self._run("stalled", now, seconds=float(seconds)))
 
     @override
     async def dequeue(self, call_id: str, *, now: float | None = None) -> None:

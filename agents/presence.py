@@ -57,6 +57,8 @@ class Input(StrEnum):
     CANCELLED = "cancelled"
     HANG_UP = "hang_up"
     END_WRAP_UP = "end_wrap_up"
+    EXTEND_WRAP_UP = "extend_wrap_up"
+    LOST = "lost"
 
 
 HELD = frozenset({State.RESERVED, State.RINGING, State.TALKING})
@@ -81,6 +83,7 @@ TRANSITIONS: Mapping[State, Mapping[Input, State]] = {
         Input.SET_READY: State.READY,
         Input.SET_NOT_READY: State.NOT_READY,
         Input.RESERVE: State.RESERVED,
+        Input.LOST: State.NOT_READY,
     },
     State.RESERVED: {
         **dict.fromkeys(_HELD_WISHES, State.RESERVED),
@@ -111,6 +114,7 @@ TRANSITIONS: Mapping[State, Mapping[Input, State]] = {
         Input.SET_READY: State.READY,
         Input.SET_NOT_READY: State.NOT_READY,
         Input.END_WRAP_UP: State.READY,
+        Input.EXTEND_WRAP_UP: State.WRAP_UP,
     },
 }
 """state -> input -> next state. A pair that is not here is illegal."""
@@ -123,7 +127,8 @@ class Presence:
     Attributes:
         agent_id: the agent's number, e.g. "1001".
         state: see ``State``.
-        reason: why he is not ready ("signed_in", "missed", "unreachable", or what he chose).
+        reason: why he is not ready ("signed_in", "missed", "unreachable", "disconnected", or what
+            he chose).
         since: when this state (or its reason) began.
         ready_since: his place in the ready order, the oldest first; kept while he is reserved or
             ringing, so that a cancelled offer gives it back. None in every other state.
@@ -135,6 +140,11 @@ class Presence:
         not_before: not offered a call before this time (he refused one just now).
         pending: ``NOT_READY`` or ``SIGNED_OUT``, asked for while held and applied afterwards.
         pending_reason: the reason that goes with a pending ``NOT_READY``.
+        pools: what he is good for (``agents.demand``).
+        group: own staff or which vendor's.
+        desktop: the node that his desktop is connected to.
+        alone_until: ready, but with neither phone nor desktop: then he is not ready any more.
+        extended: whether this wrap-up has been extended (1), which is possible once.
     """
 
     agent_id: str
@@ -150,6 +160,18 @@ class Presence:
     not_before: float | None = None
     pending: State | None = None
     pending_reason: str | None = None
+    pools: str = ""
+    group: str | None = None
+    desktop: str | None = None
+    alone_until: float | None = None
+    extended: int = 0
+
+    def watched(self, now: float, alone_seconds: float) -> "Presence":
+        """Return him with the clock running, or not, that ends being ready without any device."""
+        alone = self.state is State.READY and self.phones == 0 and self.desktop is None
+        if alone == (self.alone_until is not None):
+            return self
+        return replace(self, alone_until=now + alone_seconds if alone else None)
 
     def can_take_a_call(self, now: float) -> bool:
         """Tell whether a waiting call may be offered to him now."""
@@ -168,6 +190,7 @@ class Details:
         call_node: RESERVE.
         wrap_up_seconds: HANG_UP.
         reoffer_seconds: REFUSED.
+        extension_seconds: EXTEND_WRAP_UP.
     """
 
     node: str | None = None
@@ -176,6 +199,7 @@ class Details:
     call_node: str | None = None
     wrap_up_seconds: float = 0.0
     reoffer_seconds: float = 0.0
+    extension_seconds: float = 0.0
 
 
 NOTHING = Details()
@@ -185,7 +209,7 @@ def step(before: Presence, what: Input, now: float, details: Details = NOTHING) 
     """Return the presence after ``what`` happened at ``now``.
 
     Raises:
-        PresenceError: the input is illegal in this state.
+        PresenceError: the input is illegal in this state, or this wrap-up was extended before.
     """
     target = TRANSITIONS[before.state].get(what)
     if target is None:
@@ -222,14 +246,18 @@ def _held(before: Presence, what: Input, target: State, now: float, details: Det
 
 def _free(before: Presence, what: Input, target: State, now: float, details: Details) -> Presence:
     """Go from one state without a call to another."""
+    if what is Input.EXTEND_WRAP_UP:
+        if before.extended or before.wrap_up_until is None:
+            raise PresenceError(before.agent_id, before.state, what)
+        until = before.wrap_up_until + details.extension_seconds
+        return replace(before, wrap_up_until=until, extended=1)
     if what is Input.END_WRAP_UP and before.pending is State.NOT_READY:
         return _enter(before, State.NOT_READY, now, reason=before.pending_reason)
     new_reason = what is Input.SET_NOT_READY and details.reason != before.reason
     if target is before.state and not new_reason:
         return before
-    return _enter(
-        before, target, now, reason="signed_in" if what is Input.SIGN_IN else details.reason
-    )
+    reasons = {Input.SIGN_IN: "signed_in", Input.LOST: "disconnected"}
+    return _enter(before, target, now, reason=reasons.get(what, details.reason))
 
 
 def _remember(before: Presence, what: Input, reason: str | None) -> Presence:
@@ -276,4 +304,7 @@ def _enter(before: Presence, state: State, now: float, *, reason: str | None = N
         ready_since=now if state is State.READY else None,
         node=before.node,
         phones=before.phones,
+        pools=before.pools,
+        group=before.group,
+        desktop=before.desktop,
     )

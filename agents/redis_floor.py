@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from agents.commands import Call, Command, Reply, call_from, presence_from, to_record
-from agents.floor import FloorTimes
+from agents.floor import FloorTimes, Stalled
 from agents.presence import Input, Presence, PresenceError, State
 from agents.scripts import floor_script
 
@@ -72,7 +72,8 @@ class RedisEngine:
         # One hash tag: all keys of the script are in one slot of a Redis Cluster.
         self._base = f"{prefix}:{{floor}}"
         self._times = [f"{seconds:.17g}" for seconds in (
-            times.offer, times.reoffer, times.wrap_up, times.node
+            times.offer, times.reoffer, times.wrap_up, times.node,
+            times.alone, times.extension, times.ageing,
         )]  # fmt: skip
         self._script = floor_script()
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
@@ -199,8 +200,10 @@ def _result(command: Command, result: Any) -> Any:
                 [presence_from(record) for record in result["agents"]],
                 [call_from(record) for record in result["calls"]],
             )
-        case "counts" | "ringing" | "talking":
+        case "counts" | "ringing" | "talking" | "position":
             return result
+        case "stalled":
+            return [Stalled(**each) for each in result]
         case _:
             return None if result is None else presence_from(result)
 

@@ -16,11 +16,36 @@ local function wish(what)
 end
 
 local COMMANDS = {
-  sign_in = wish('sign_in'),
   sign_out = wish('sign_out'),
   set_ready = wish('set_ready'),
   set_not_ready = wish('set_not_ready'),
+  extend_wrap_up = wish('extend_wrap_up'),
 }
+
+function COMMANDS.sign_in(asked)
+  local agent = find_agent(asked.agent_id)
+  if asked.pools then
+    agent = changed(agent, { pools = asked.pools, group = asked.group or false })
+  end
+  return put_agent(step(agent, 'sign_in', { node = NODE }))
+end
+
+function COMMANDS.set_desktop(asked)
+  local agent = load('agent', asked.agent_id)
+  if not agent then
+    return nil
+  elseif asked.connected then
+    return put_agent(changed(agent, { desktop = NODE }))
+  elseif agent.desktop == NODE then
+    return put_agent(changed(agent, { desktop = false }))
+  end
+  return agent -- another desktop has taken over
+end
+
+function COMMANDS.set_pools(asked)
+  local agent = find_agent(asked.agent_id)
+  return put_agent(changed(agent, { pools = asked.pools, group = asked.group or false }))
+end
 
 -- Returns the offers of this node's calls that nobody has rung: a wake-up may have been missed.
 function COMMANDS.beat()
@@ -53,6 +78,8 @@ function COMMANDS.enqueue(asked)
       state = 'waiting',
       token = '0',
       wanted = asked.wanted,
+      wants = asked.wants or ('0|' .. (asked.wanted and 'agent:' .. asked.wanted or 'any') .. '|0|0'),
+      opened = '0',
     })
   end
 end
@@ -109,20 +136,25 @@ function COMMANDS.restore(asked)
   if asked.token > tonumber(redis.call('GET', key('token')) or '0') then
     redis.call('SET', key('token'), stamp(asked.token))
   end
-  local touched = {}
+  local freed = {}
   for _, call in ipairs(calls_of(NODE)) do
-    touched[#touched + 1] = call.agent_id
+    freed[#freed + 1] = call.agent_id
     put_call(changed(call, { state = 'gone' }))
   end
+  forget_desktops(NODE)
   for _, agent in ipairs(asked.agents) do
-    touched[#touched + 1] = agent.agent_id
-    restore_agent(agent)
+    freed[#freed + 1] = agent.agent_id
+    restore_agent(changed(agent, { desktop = false }))
+    local known = load('agent', agent.agent_id)
+    if agent.desktop == NODE and not known.desktop then
+      put_agent(changed(known, { desktop = NODE }))
+    end
   end
   for _, call in ipairs(asked.calls) do
     restore_call(call)
   end
-  table.sort(touched)
-  for _, id in ipairs(touched) do
+  table.sort(freed)
+  for _, id in ipairs(freed) do
     free_if_lost(id)
   end
   settle() -- what was told may be overdue by now
@@ -138,7 +170,7 @@ end
 
 function COMMANDS.counts()
   local counts = {
-    waiting = redis.call('ZCARD', key('waiting')) + redis.call('ZCARD', key('directed')),
+    waiting = redis.call('ZCARD', key('waiting')),
     offers = redis.call('ZCARD', key('offers')),
     conversations = redis.call('SCARD', key('conversations')),
   }
@@ -148,10 +180,35 @@ function COMMANDS.counts()
   return counts
 end
 
+function COMMANDS.position(asked)
+  local call = load('call', asked.call_id)
+  if not call or call.state ~= 'waiting' or call.opened == '0' then
+    return 0
+  end
+  return redis.call('ZRANK', key('queue', read_wants(call)[1].queue), call.call_id) + 1
+end
+
+-- Calls that have waited for so long though somebody fits; what comes after this matches them.
+function COMMANDS.stalled(asked)
+  local stalled = {}
+  local ids = redis.call(
+    'ZRANGEBYSCORE', key('waiting'), '-inf', stamp(NOW - asked.seconds), 'LIMIT', 0, 100
+  )
+  for _, id in ipairs(ids) do
+    local call = load('call', id)
+    local agent_id = best_agent(call)
+    if agent_id then
+      stalled[#stalled + 1] = { call_id = id, agent_id = agent_id }
+      join_queues(call, read_wants(call))
+    end
+  end
+  return stalled
+end
+
 -- When the next lease, wrap-up or pause ends.
 local function due()
   local soonest = nil
-  for _, index in ipairs({ 'offers', 'wrapups', 'resting' }) do
+  for _, index in ipairs({ 'offers', 'wrapups', 'resting', 'alone', 'widening' }) do
     local head = redis.call('ZRANGE', key(index), 0, 0, 'WITHSCORES')
     if head[2] and (not soonest or tonumber(head[2]) < tonumber(soonest)) then
       soonest = head[2]

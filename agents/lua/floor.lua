@@ -26,9 +26,18 @@ local function drop(call)
   put_call(changed(call, { state = 'gone', agent_id = false, expires_at = false }))
 end
 
--- Forget a node: its calls are gone, its calls' agents free.
+local function forget_desktops(node)
+  local ids = redis.call('SMEMBERS', key('desk', node))
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    put_agent(changed(load('agent', id), { desktop = false }))
+  end
+end
+
+-- Forget a node: its calls are gone, its calls' agents free, its desktops away.
 local function bury(node)
   redis.call('ZREM', key('nodes'), node)
+  forget_desktops(node)
   local calls = redis.call('SMEMBERS', key('node', node))
   table.sort(calls)
   for _, id in ipairs(calls) do
@@ -53,17 +62,52 @@ local function settle()
     step_agent(id, 'end_wrap_up')
   end
   for _, id in ipairs(overdue('resting')) do
-    index_agent(load('agent', id))
+    local agent = load('agent', id)
+    index_agent(agent, agent)
+  end
+  for _, id in ipairs(overdue('alone')) do
+    step_agent(id, 'lost')
+  end
+  for _, id in ipairs(overdue('widening')) do
+    put_call(load('call', id))
   end
 end
 
-local function first(index)
-  return redis.call('ZRANGE', key(index), 0, 0)[1]
+-- The best agent for a call: the want that opened first, then the highest level, then the longest
+-- ready. A pool's first agent has its highest level.
+local function best_agent(call)
+  local wants, best = read_wants(call), nil
+  for i = 1, tonumber(call.opened) do
+    local want = wants[i]
+    if best and want.after > best.after then
+      break
+    end
+    local pool = key('ready', want.pool)
+    local head = redis.call('ZRANGE', pool, 0, 0, 'WITHSCORES')
+    local rank = tonumber(head[2])
+    if
+      rank
+      and rank <= LEVEL_WEIGHT - 1 - want.level * LEVEL_WEIGHT
+      and (want.keep == 0 or redis.call('ZCARD', pool) > want.keep)
+      and (not best or rank < best.rank or (rank == best.rank and head[1] < best.agent_id))
+    then
+      best = { after = want.after, rank = rank, agent_id = head[1] }
+    end
+  end
+  return best and best.agent_id
 end
 
--- "<20 characters of arrival time>|<call id>"
-local function waiting_call(member)
-  return load('call', string.sub(member, 22))
+-- The first call of a want's queue.
+local function head_of(want)
+  local head = redis.call('ZRANGE', key('queue', want), 0, 0, 'WITHSCORES')
+  return head[1] and { call_id = head[1], place = tonumber(head[2]) }
+end
+
+local function before(one, other)
+  if one.place ~= other.place then
+    return one.place < other.place
+  end
+  return one.call_id < other.call_id
 end
 
 local function hold_out(call, agent_id)
@@ -76,21 +120,37 @@ local function hold_out(call, agent_id)
   }))
 end
 
--- Calls for one certain agent, then the oldest waiting call of the highest priority x longest-ready
--- agent, until one kind runs out.
+-- Hold out each waiting call, in their order, to the best agent for it. Only the queues of the
+-- touched wants can have something to give; what all calls of a queue want is the same, so a queue
+-- whose first call finds nobody has nothing to give either.
 local function match()
-  for _, member in ipairs(redis.call('ZRANGE', key('directed'), 0, -1)) do
-    local call = waiting_call(member)
-    if redis.call('ZSCORE', key('ready'), call.wanted) then
-      hold_out(call, call.wanted)
-    end
+  local heads = {}
+  for want in pairs(touched) do
+    heads[want] = head_of(want)
   end
+  touched = {}
   while true do
-    local member, agent_id = first('waiting'), first('ready')
-    if not member or not agent_id then
+    local next_want, next_head = nil, nil
+    for want, head in pairs(heads) do
+      if not next_head or before(head, next_head) then
+        next_want, next_head = want, head
+      end
+    end
+    if not next_head then
       return
     end
-    hold_out(waiting_call(member), agent_id)
+    local call = load('call', next_head.call_id)
+    local agent_id = best_agent(call)
+    if agent_id then
+      hold_out(call, agent_id)
+      for want, head in pairs(heads) do
+        if head.call_id == call.call_id then
+          heads[want] = head_of(want) or nil
+        end
+      end
+    else
+      heads[next_want] = nil
+    end
   end
 end
 
@@ -117,6 +177,8 @@ local function vouch_for(told)
     state = 'talking',
     agent_id = told.agent_id,
     token = '0',
+    wants = '0|any|0|0',
+    opened = '0',
   })
 end
 
@@ -139,7 +201,7 @@ local function restore_agent(told)
   elseif not held_here and (HELD[told.state] or known.node ~= NODE) then
     return -- he has moved on, or another node's call had him: the floor knows better
   end
-  put_agent(told)
+  put_agent(changed(told, { desktop = known.desktop or false }))
 end
 
 local function restore_call(call)
@@ -183,11 +245,12 @@ local function calls_of(node)
   return records
 end
 
--- The agents who signed in at this node or are held by its calls, and its calls.
+-- The agents who signed in at this node, are held by its calls or have their desktop here, and its
+-- calls.
 local function known_here()
   local known = { agents = {}, calls = calls_of(NODE) }
   for _, agent in ipairs(everyone()) do
-    if agent.node == NODE or agent.call_node == NODE then
+    if agent.node == NODE or agent.call_node == NODE or agent.desktop == NODE then
       known.agents[#known.agents + 1] = agent
     end
   end

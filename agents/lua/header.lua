@@ -19,4 +19,7 @@ local TIMES = {
   reoffer = tonumber(ARGV[6]),
   wrap_up = tonumber(ARGV[7]),
   node = tonumber(ARGV[8]),
+  alone = tonumber(ARGV[9]),
+  extension = tonumber(ARGV[10]),
+  ageing = tonumber(ARGV[11]),
 }

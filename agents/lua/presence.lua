@@ -2,6 +2,7 @@
 -- TRANSITIONS (state -> input -> next state) is put in front of this file by agents/scripts.py.
 
 local HELD = { reserved = true, ringing = true, talking = true }
+local REASONS = { sign_in = 'signed_in', lost = 'disconnected' }
 local WISH = { sign_in = true, sign_out = true, set_ready = true, set_not_ready = true }
 
 local function copy(record)
@@ -20,6 +21,10 @@ local function enter(before, state, reason)
     since = stamp(NOW),
     node = before.node,
     phones = before.phones,
+    pools = before.pools,
+    group = before.group,
+    desktop = before.desktop,
+    extended = '0',
   }
   if state == 'not_ready' then
     after.reason = reason
@@ -92,6 +97,15 @@ end
 
 -- Go from one state without a call to another.
 local function free_step(before, what, target, details)
+  if what == 'extend_wrap_up' then
+    if before.extended ~= '0' then
+      return nil
+    end
+    local after = copy(before)
+    after.wrap_up_until = stamp(tonumber(before.wrap_up_until) + TIMES.extension)
+    after.extended = '1'
+    return after
+  end
   if what == 'end_wrap_up' and before.pending == 'not_ready' then
     return enter(before, 'not_ready', before.pending_reason)
   end
@@ -99,10 +113,10 @@ local function free_step(before, what, target, details)
   if target == before.state and not new_reason then
     return before
   end
-  return enter(before, target, what == 'sign_in' and 'signed_in' or details.reason)
+  return enter(before, target, REASONS[what] or details.reason)
 end
 
--- The record after `what` happened, or nil when that is illegal in this state.
+-- The record after `what` happened, or nil when that is illegal in this state (or a second extension).
 local function step(before, what, details)
   local target = TRANSITIONS[before.state][what]
   if not target then

@@ -4,13 +4,16 @@
 --   <base>:agent:<id>      hash    a Presence (agents/presence.py); what is None is absent
 --   <base>:agents          set     ids of all agents
 --   <base>:states          hash    state -> number of agents
---   <base>:ready           zset    agents who may be offered a call, by ready_since
+--   <base>:ready:<pool>    zset    agents who may be offered a call, by rank (agents/demand.py)
 --   <base>:resting         zset    agents who are ready but refused just now, by not_before
 --   <base>:wrapups         zset    agents in wrap-up, by its end
 --   <base>:call:<id>       hash    a Call (agents/commands.py)
---   <base>:waiting         zset    score -priority, members "<arrived_at>|<id>": equal scores are
---                                  ordered by member, which is the order of arrival
---   <base>:directed        zset    the same, of calls that one certain agent is wanted for
+--   <base>:waiting        zset    all waiting calls, by arrival
+--   <base>:queue:<want>    zset    waiting calls for which a want is open, by their place
+--   <base>:wants:<pool>    set     the wants with a queue that want this pool
+--   <base>:widening        zset    waiting calls, by when their next want opens
+--   <base>:alone           zset    ready agents without any device, by when they will not be ready
+--   <base>:desk:<name>     set     agents whose desktop is connected to a node
 --   <base>:offers          zset    offered calls, by the lease's expiry
 --   <base>:conversations   set     calls in which somebody talks
 --   <base>:node:<name>     set     calls of a node
@@ -81,31 +84,92 @@ end
 
 local function find_agent(id)
   return load('agent', id)
-    or { agent_id = id, state = 'signed_out', since = stamp(NOW), phones = '0' }
+    or {
+      agent_id = id,
+      state = 'signed_out',
+      since = stamp(NOW),
+      phones = '0',
+      pools = '',
+      extended = '0',
+    }
 end
 
-local function index_agent(agent)
+-- The wants that may have new matches: a call begins to wait, or an agent is listed. Everything
+-- else is as the last command left it, where nobody who fits waited.
+local touched = {}
+
+local LEVEL_WEIGHT = 1e10
+
+-- Calls `each` with every pool that he is in, and his level there.
+local function for_pools(agent, each)
+  each('any', 0)
+  each('agent:' .. agent.agent_id, 0)
+  for pool, level in string.gmatch(agent.pools, '([^=;]+)=(%d+)') do
+    each(pool, tonumber(level))
+  end
+end
+
+local function unlist(agent)
+  for_pools(agent, function(pool)
+    redis.call('ZREM', key('ready', pool), agent.agent_id)
+  end)
+end
+
+local function list(agent)
+  for_pools(agent, function(pool, level)
+    local rank = tonumber(agent.ready_since) - level * LEVEL_WEIGHT
+    redis.call('ZADD', key('ready', pool), stamp(rank), agent.agent_id)
+    for _, want in ipairs(redis.call('SMEMBERS', key('wants', pool))) do
+      touched[want] = true
+    end
+  end)
+end
+
+-- An index that holds `id` by this time, or, without a time, does not hold it.
+local function index_time(index, id, time)
+  if time then
+    redis.call('ZADD', key(index), time, id)
+  else
+    redis.call('ZREM', key(index), id)
+  end
+end
+
+local function index_agent(agent, old)
   local id = agent.agent_id
   local able = agent.state == 'ready' and tonumber(agent.phones) > 0
   local resting = able and agent.not_before and tonumber(agent.not_before) > NOW
-  if resting then
-    redis.call('ZADD', key('resting'), agent.not_before, id)
-  else
-    redis.call('ZREM', key('resting'), id)
+  index_time('resting', id, resting and agent.not_before)
+  index_time('wrapups', id, agent.wrap_up_until)
+  index_time('alone', id, agent.alone_until)
+  if redis.call('ZSCORE', key('ready', 'any'), id) then
+    unlist(old)
   end
   if able and not resting then
-    redis.call('ZADD', key('ready'), agent.ready_since, id)
-  else
-    redis.call('ZREM', key('ready'), id)
+    list(agent)
   end
-  if agent.wrap_up_until then
-    redis.call('ZADD', key('wrapups'), agent.wrap_up_until, id)
-  else
-    redis.call('ZREM', key('wrapups'), id)
+  if old.desktop ~= agent.desktop then
+    if old.desktop then
+      redis.call('SREM', key('desk', old.desktop), id)
+    end
+    if agent.desktop then
+      redis.call('SADD', key('desk', agent.desktop), id)
+    end
   end
 end
 
+-- The record with the clock running, or not, that ends being ready without any device.
+local function watched(agent)
+  local alone = agent.state == 'ready' and tonumber(agent.phones) == 0 and not agent.desktop
+  if alone == (agent.alone_until ~= nil) then
+    return agent
+  end
+  local after = copy(agent)
+  after.alone_until = alone and stamp(NOW + TIMES.alone) or nil
+  return after
+end
+
 local function put_agent(agent)
+  agent = watched(agent)
   local old = load('agent', agent.agent_id)
   if old and same(old, agent) then
     return agent
@@ -118,17 +182,90 @@ local function put_agent(agent)
     old = {}
   end
   redis.call('HINCRBY', key('states'), agent.state, 1)
-  index_agent(agent)
-  note('presences', agent, old.node, agent.node, old.call_node, agent.call_node)
+  index_agent(agent, old)
+  note(
+    'presences',
+    agent,
+    old.node,
+    agent.node,
+    old.call_node,
+    agent.call_node,
+    old.desktop,
+    agent.desktop
+  )
   return agent
 end
 
-local function waiting_member(call)
-  return string.format('%020.6f', tonumber(call.arrived_at)) .. '|' .. call.call_id
+-- A want without its time is the name of its queue: "pool|level|keep".
+local function read_wants(call)
+  local wants = {}
+  for after, queue, pool, level, keep in
+    string.gmatch(call.wants, '([^|;]+)|(([^|;]+)|(%d+)|(%d+))')
+  do
+    wants[#wants + 1] = {
+      after = tonumber(after),
+      queue = queue,
+      pool = pool,
+      level = tonumber(level),
+      keep = tonumber(keep),
+    }
+  end
+  return wants
+end
+
+-- The call's place, the lowest first: a point of priority is worth some seconds of waiting.
+local function place(call)
+  local directed = call.wanted and 1e10 or 0
+  return tonumber(call.arrived_at) - tonumber(call.priority) * TIMES.ageing - directed
+end
+
+-- Count the wants that are open; only while the call waits.
+local function widened(call, wants)
+  local after = copy(call)
+  after.widen_at = nil
+  if call.state ~= 'waiting' then
+    return after
+  end
+  local opened = 0
+  for _, want in ipairs(wants) do
+    local time = tonumber(call.arrived_at) + want.after
+    -- (the first ones at once, also where the node's clock is ahead of Redis's)
+    if want.after > 0 and time > NOW then
+      after.widen_at = stamp(time)
+      break
+    end
+    opened = opened + 1
+  end
+  after.opened = stamp(opened)
+  return after
+end
+
+local function leave_queues(call, wants)
+  for i = 1, tonumber(call.opened) do
+    local queue = key('queue', wants[i].queue)
+    redis.call('ZREM', queue, call.call_id)
+    if redis.call('EXISTS', queue) == 0 then
+      redis.call('SREM', key('wants', wants[i].pool), wants[i].queue)
+    end
+  end
+end
+
+local function join_queues(call, wants)
+  local score = stamp(place(call))
+  for i = 1, tonumber(call.opened) do
+    redis.call('ZADD', key('queue', wants[i].queue), score, call.call_id)
+    redis.call('SADD', key('wants', wants[i].pool), wants[i].queue)
+    touched[wants[i].queue] = true
+  end
 end
 
 local function put_call(call)
-  local id = call.call_id
+  local id, wants = call.call_id, read_wants(call)
+  call = widened(call, wants)
+  local old = load('call', id)
+  if old and old.state == 'waiting' then
+    leave_queues(old, read_wants(old))
+  end
   if call.state == 'gone' then
     redis.call('DEL', key('call', id))
     redis.call('SREM', key('node', call.node), id)
@@ -136,17 +273,12 @@ local function put_call(call)
     save('call', id, call)
     redis.call('SADD', key('node', call.node), id)
   end
-  local queue = key(call.wanted and 'directed' or 'waiting')
   if call.state == 'waiting' then
-    redis.call('ZADD', queue, -tonumber(call.priority), waiting_member(call))
-  else
-    redis.call('ZREM', queue, waiting_member(call))
+    join_queues(call, wants)
   end
-  if call.state == 'offered' then
-    redis.call('ZADD', key('offers'), call.expires_at, id)
-  else
-    redis.call('ZREM', key('offers'), id)
-  end
+  index_time('waiting', id, call.state == 'waiting' and call.arrived_at)
+  index_time('widening', id, call.widen_at)
+  index_time('offers', id, call.state == 'offered' and call.expires_at)
   if call.state == 'talking' then
     redis.call('SADD', key('conversations'), id)
   else

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from agents.commands import Command, CommandName, Reply
+from agents.demand import Want, pools_text, read_pools, wants_text
 from agents.floor_model import FloorModel
 from agents.presence import HELD, State
 from agents.redis_floor import RedisEngine, connect
@@ -29,6 +30,20 @@ AGENTS = st.sampled_from(["1001", "1002", "1003"])
 CALLS = st.sampled_from(["c1", "c2", "c3", "c4"])
 OUTCOMES = st.sampled_from(["missed", "unreachable", "refused", "busy", "cancelled"])
 NODE = st.sampled_from(NODES)
+SKILLS = ("general@own", "english@own", "general@vendor")
+POOLS = st.dictionaries(st.sampled_from(SKILLS), st.integers(0, 2))
+WANTS = st.lists(
+    st.builds(
+        Want,
+        st.sampled_from((*SKILLS, "any", "agent:1002")),
+        after=st.sampled_from([0.0, 0.0, 1.0, 4.5]),
+        level=st.integers(0, 2),
+        keep=st.sampled_from([0, 0, 1]),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda want: want.queue,
+)
 
 
 class Comparison(RuleBasedStateMachine):
@@ -92,7 +107,9 @@ class Comparison(RuleBasedStateMachine):
         self.run_command("set_ready", node, agent_id=agent_id)
 
     @rule(
-        name=st.sampled_from(["sign_in", "sign_out", "set_ready", "end_wrap_up", "presence"]),
+        name=st.sampled_from(
+            ["sign_in", "sign_out", "set_ready", "end_wrap_up", "extend_wrap_up", "presence"]
+        ),
         node=NODE,
         agent_id=AGENTS,
         times=st.sampled_from([1, 1, 1, 2]),
@@ -108,6 +125,48 @@ class Comparison(RuleBasedStateMachine):
     @rule(node=NODE, agent_id=AGENTS, count=st.integers(0, 2))
     def phones_change(self, node: str, agent_id: str, count: int) -> None:
         self.run_command("set_phones", node, agent_id=agent_id, count=count)
+
+    @rule(node=NODE, agent_id=AGENTS, pools=POOLS, group=st.none() | st.just("own"))
+    def skills_change(
+        self, node: str, agent_id: str, pools: dict[str, int], group: str | None
+    ) -> None:
+        for _ in range(2):
+            told = pools_text(pools)
+            self.run_command("set_pools", node, agent_id=agent_id, pools=told, group=group)
+
+    @rule(node=NODE, agent_id=AGENTS, pools=POOLS)
+    def sign_in_with_skills(self, node: str, agent_id: str, pools: dict[str, int]) -> None:
+        told = pools_text(pools)
+        self.run_command("sign_in", node, agent_id=agent_id, pools=told, group=None)
+
+    @rule(node=NODE, agent_id=AGENTS, connected=st.booleans())
+    def desktop_comes_or_goes(self, node: str, agent_id: str, *, connected: bool) -> None:
+        for _ in range(2):
+            self.run_command("set_desktop", node, agent_id=agent_id, connected=connected)
+
+    @rule(
+        node=NODE,
+        call_id=CALLS,
+        ago=st.integers(0, 8),
+        priority=st.integers(-1, 1),
+        wants=WANTS,
+    )
+    def enqueue_for_a_skill(
+        self, node: str, call_id: str, ago: int, priority: int, wants: list[Want]
+    ) -> None:
+        for _ in range(2):
+            self.run_command(
+                "enqueue",
+                node,
+                call_id=call_id,
+                arrived_at=self.now - ago / 4,
+                priority=priority,
+                wants=wants_text(wants),
+            )
+
+    @rule(node=NODE, call_id=CALLS)
+    def position(self, node: str, call_id: str) -> None:
+        self.run_command("position", node, call_id=call_id)
 
     @rule(
         node=NODE,
@@ -163,6 +222,20 @@ class Comparison(RuleBasedStateMachine):
         holder = call.agent_id if call is not None and call.agent_id else agent_id
         for _ in range(2):
             self.run_command("finish", "a", agent_id=holder, call_id=call_id)
+
+    @precondition(lambda self: any(c.state == "offered" for c in self.model.calls.values()))
+    @rule(extended=st.booleans())
+    def an_offer_becomes_a_conversation_and_wrap_up(self, *, extended: bool) -> None:
+        call = min(
+            (call for call in self.model.calls.values() if call.state == "offered"),
+            key=lambda call: call.call_id,
+        )
+        lease = {"call_id": call.call_id, "agent_id": call.agent_id, "token": call.token}
+        if not self.run_command("talking", call.node, **lease).result:
+            return  # it had run out
+        self.run_command("finish", call.node, agent_id=call.agent_id, call_id=call.call_id)
+        for _ in range(2 * extended):
+            self.run_command("extend_wrap_up", call.node, agent_id=call.agent_id)
 
     @rule(node=NODE)
     def a_node_loses_sight(self, node: str) -> None:
@@ -225,7 +298,27 @@ class Comparison(RuleBasedStateMachine):
         waiting = [call for call in self.model.calls.values() if call.state == "waiting"]
         # a pause that has just run out is noticed by the next command, as in service by the timer
         able = [who for who in self.model.agents.values() if who.can_take_a_call(self.now - 32)]
-        assert not any(call.wanted in (None, agent.agent_id) for call in waiting for agent in able)
+        pools = [read_pools(agent.pools, agent.agent_id) for agent in able]
+        for want in {want for call in waiting for want in call.open_wants()}:
+            levels = [levels[want.pool] for levels in pools if want.pool in levels]
+            fit = any(level >= want.level for level in levels)
+            assert not (fit and len(levels) > want.keep)
+
+    @invariant()
+    def the_watchdog_finds_nothing(self) -> None:
+        if self.model.nodes:
+            assert self.run_command("stalled", min(self.model.nodes), seconds=0.0).result == []
+
+    @invariant()
+    def nobody_is_ready_without_phone_and_desktop_for_long(self) -> None:
+        for agent in self.model.agents.values():
+            alone = agent.state is State.READY and not agent.phones and agent.desktop is None
+            assert alone == (agent.alone_until is not None)
+
+    @invariant()
+    def a_desktop_is_at_a_living_node(self) -> None:
+        desks = {agent.desktop for agent in self.model.agents.values()} - {None}
+        assert desks <= self.model.nodes.keys()
 
 
 def test_the_lua_script_does_what_the_model_does() -> None:
