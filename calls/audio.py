@@ -239,6 +239,15 @@ class CallAudio:
         self._mixed = True
         self._bridged.clear()  # who is in the matrix is in no other bridge
 
+    async def press(self, leg: str, keys: str) -> None:
+        """Press keys towards a leg, if it has a session.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        if (session := self.session(leg)) is not None:
+            await self._media.press(session, keys)
+
     # -- recording ---------------------------------------------------------------------------------
 
     async def start_recording(self, left: str, right: str) -> Path | None:

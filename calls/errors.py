@@ -18,7 +18,8 @@ class TransferError(Exception):
 
     Attributes:
         code: ``not_talking``, ``transfer_under_way``, ``no_transfer``, ``not_consulting``,
-            ``unknown_target``, ``target_not_allowed``, ``target_not_ready``, ``target_closed``.
+            ``unknown_target``, ``target_not_allowed``, ``target_not_ready``, ``target_closed``,
+            ``media_away``.
     """
 
     def __init__(self, code: str) -> None:

@@ -7,6 +7,7 @@ import structlog
 
 from calls.call import CallState
 from calls.call_events import Bridged, Connect, MediaFailed, PhoneReplaced
+from calls.controls import Pressed
 from calls.errors import TransferError
 from calls.hearing import CALLER, Hearing
 from telephony.media_commands import MediaError
@@ -39,7 +40,7 @@ class Joining:
         try:
             await owner.audio.answered(effect.leg, self.answers[effect.leg])
             answers = await self._admit(effect.hearing)
-            await owner.audio.hear(effect.hearing)
+            await owner.audio.hear(owner.controls.heard(effect.hearing))
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
             if owner.call.connecting(effect.leg):
@@ -68,10 +69,10 @@ class Joining:
         return answers
 
     async def hear(self, hearing: Hearing) -> None:
-        """Change who hears whom."""
+        """Change who hears whom, as far as hold and mute allow."""
         owner = self._owner
         try:
-            await owner.audio.hear(hearing)
+            await owner.audio.hear(owner.controls.heard(hearing))
         except MediaError as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
         await self.listen()
@@ -83,6 +84,7 @@ class Joining:
         if owner.conversation is None or owner.call.state is CallState.ENDED:
             return
         heard = holder is not None and owner.call.caller_hears(holder.leg)
+        heard = heard and owner.controls.pressed == Pressed()
         if holder is not None and heard and holder.agent_id == owner.conversation.agent_id:
             await owner.conversation.follow(owner.audio.session(holder.leg))
         else:

@@ -55,6 +55,7 @@ class Keeping:
         Somebody outside is not recorded and not transcribed: what is said there is not ours.
         """
         owner = self._owner
+        owner.controls.reset()
         await self._stop_recording()
         if owner.conversation is not None:
             await owner.conversation.pause(paused=False)

@@ -11,6 +11,7 @@ from eventbus.catalogue import (
     CallArrived,
     CallEnded,
     CallHeld,
+    CallMuted,
     CallOffered,
     CallOfferFailed,
     CallResumed,
@@ -149,6 +150,11 @@ class CallLedger:
         """Note that a party holds the call, or is back."""
         told = CallHeld if held else CallResumed
         self._bus.publish(told(at=at, agent_id=agent_id, call_id=self._call_id, party=party))
+
+    def muted(self, at: float, *, agent_id: str | None, muted: bool) -> None:
+        """Note that nobody hears the agent, or everybody again."""
+        told = CallMuted(at=at, agent_id=agent_id, call_id=self._call_id, muted=muted)
+        self._bus.publish(told)
 
     def transfer(self, at: float, step: TransferStep) -> None:
         """Note how a transfer goes."""

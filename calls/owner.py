@@ -49,6 +49,7 @@ from calls.call_events import (
     TransferStep,
 )
 from calls.calling import Calling
+from calls.controls import DESK, CallControls
 from calls.conversation import Conversation, Side
 from calls.errors import TransferError
 from calls.facilities import SEAT_MARK, Facilities
@@ -93,7 +94,8 @@ class CallOwner:
         partner_id: the partner whose own trunk the call came by (green channel).
 
     Attributes:
-        on_hold: who holds the call with his phone: leg → caller, agent or partner.
+        on_hold: who holds the call with his phone (or at his desk): leg → caller, agent or partner.
+        controls: hold, mute and keys of the agent's desk.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class CallOwner:
         self.calling = Calling(self)
         self.joining = Joining(self)
         self.kept = Keeping(self)
+        self.controls = CallControls(self)
         self.phone = PhoneTransfer(self, resolve=facilities.resolve)
 
     # -- facts -------------------------------------------------------------------------------------
@@ -304,13 +307,13 @@ class CallOwner:
             case LegConfirmed(str(sdp)) | LegReanswered(sdp):
                 self.joining.move(name, sdp)
             case LegHeld():
-                self._note_hold(name, held=True)
+                self.note_hold(name, held=True)
             case LegResumed():
-                self._note_hold(name, held=False)
+                self.note_hold(name, held=False)
             case _:
                 pass
 
-    def _note_hold(self, name: str, *, held: bool) -> None:
+    def note_hold(self, name: str, *, held: bool) -> None:
         """Tell that a party holds the call with its phone, or is back."""
         who = self._who(name)
         if held:
@@ -319,10 +322,14 @@ class CallOwner:
             self.on_hold.pop(name, None)
         self.ledger.held(self.facilities.wall_clock(), who, agent_id=self.call.agent_id, held=held)
 
+    def note_muted(self, *, muted: bool) -> None:
+        """Tell that nobody hears the agent, or everybody again."""
+        self.ledger.muted(self.facilities.wall_clock(), agent_id=self.call.agent_id, muted=muted)
+
     def _who(self, name: str) -> str:
         if name == CALLER:
             return "caller" if self.calling_agent is None else "agent"
-        return "agent" if name.startswith(_AGENTS_LEGS) else "partner"
+        return "agent" if name == DESK or name.startswith(_AGENTS_LEGS) else "partner"
 
     def _on_answer(self, name: str, sdp: str | None) -> None:
         try:

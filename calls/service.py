@@ -22,6 +22,7 @@ from calls.archive import CallArchive
 from calls.call import CallState
 from calls.call_events import HangUpAsked, TransferMode
 from calls.call_tickets import CallTickets
+from calls.controls import CallControls, controls_of
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.directory import Directory
 from calls.errors import RecordingError, UnknownCall
@@ -29,6 +30,7 @@ from calls.facilities import SEAT_MARK, Facilities
 from calls.gaps import GapStore
 from calls.ledger import LONGEST_NUMBER
 from calls.owner import CallOwner
+from calls.place_search import PlaceNames
 from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
 from calls.targets import Target
@@ -80,6 +82,7 @@ class CallService(CallTickets, CallArchive):
         urgency: the rules of what cannot wait; the shipped ones where they are left out.
         burst: how many tickets of one kind and place make each of them urgent.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
+        places: the city's names, for completion.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class CallService(CallTickets, CallArchive):
         writer: Writer | None = None,
         urgency: UrgencyRules | None = None,
         burst: BurstRule | None = None,
+        places: PlaceNames | None = None,
     ) -> None:
         CallTickets.__init__(
             self,
@@ -130,6 +134,7 @@ class CallService(CallTickets, CallArchive):
         self._urgency = urgency
         self._burst = burst
         self._writer = writer or Writer()
+        self._places = places or PlaceNames()
         self._media = media
         self._recognizer = recognizer
         self._recogniser_by_line = recogniser_by_line or {}
@@ -426,6 +431,18 @@ class CallService(CallTickets, CallArchive):
             raise RecordingError(str(error)) from error
         if not recorded:
             raise RecordingError("the call is not being recorded")
+
+    def controls(self, call_id: str) -> CallControls:
+        """Return a live call's hold, mute and keys; raise ``UnknownCall``."""
+        return controls_of(self._owners.get(call_id), call_id)
+
+    def lines(self) -> dict[str, str]:
+        """Return the lines' names, by number."""
+        return dict(self._lines)
+
+    def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
+        """Return names of places that complete what was typed: name, kind, from which character."""
+        return self._places.complete(typed, limit=limit)
 
     def _conversation_for(self, ticket_id: str) -> Conversation | None:
         for owner in self._owners.values():

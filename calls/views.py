@@ -33,6 +33,7 @@ class CallView:
     held_by: tuple[str, ...] = ()
     partner: str | None = None
     reference: str | None = None
+    muted: bool = False
 
 
 def view_of(owner: CallOwner) -> CallView:
@@ -52,4 +53,5 @@ def view_of(owner: CallOwner) -> CallView:
         held_by=tuple(sorted(set(owner.on_hold.values()))),
         partner=owner.partner_id,
         reference=owner.reference,
+        muted=owner.controls.pressed.muted,
     )

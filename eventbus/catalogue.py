@@ -127,7 +127,7 @@ class CallTransfer(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld(Event):
-    """A party has put the call on hold with its phone, and is sent nothing.
+    """A party has put the call on hold: with its phone, and is sent nothing, or at its desk.
 
     party: caller, agent or partner.
     """
@@ -142,6 +142,14 @@ class CallResumed(Event):
 
     name: ClassVar[str] = "call.resumed"
     party: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMuted(Event):
+    """The agent muted himself at his desk: nobody hears him; or, ``muted`` false, they do again."""
+
+    name: ClassVar[str] = "call.muted"
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +325,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallTransfer,
     CallHeld,
     CallResumed,
+    CallMuted,
     CallEnded,
     TranscriptPartial,
     TranscriptFinal,

@@ -62,6 +62,7 @@ _FIELDS: Mapping[str, str] = {
     "spoken": "what was recognised, as it was spoken",
     "category": "what the matter is about",
     "level": "`紧急` or `特急`",
+    "muted": "whether nobody hears the agent",
     "passage": "where in the recording it was said: `leg`, `start`, `end` (seconds); or null",
     "place": "where the matter is",
     "rule": "the rule that fired, its kind first: `突发`, `敏感`, `集中` or `重要`",
@@ -120,6 +121,7 @@ EXAMPLES: tuple[Event, ...] = (
     catalogue.CallTransfer(**_AGENT_CALL, stage="ringing", target="partner:110", mode="consult"),
     catalogue.CallHeld(**_AGENT_CALL, party="agent"),
     catalogue.CallResumed(**_AGENT_CALL, party="agent"),
+    catalogue.CallMuted(**_AGENT_CALL, muted=True),
     catalogue.CallEnded(
         **_AGENT_CALL, outcome="answered", ended_by="citizen", talked=151.4, ticket_id="t-5d10c7"
     ),

@@ -36,6 +36,7 @@ from calls.gaps import GapStore
 from calls.help import CallHelper
 from calls.ladders import Ladders
 from calls.late_words import LateWords
+from calls.place_search import PlaceNames
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -213,6 +214,7 @@ class Wiring:
             )
             self.gazetteer = read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None
             self.writer = Writer(self.gazetteer)
+            self.places = PlaceNames(self.gazetteer.entries if self.gazetteer else ())
             self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
         except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
@@ -509,6 +511,7 @@ class Wiring:
             desk=self.desk,
             bus=self.bus,
             lines={number: line.name for number, line in self._settings.lines.items()},
+            places=self.places,
             directory=directory(self._settings),
             place_call=self.gateway.dial,
             role_of=self._role_of,

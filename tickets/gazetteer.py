@@ -78,6 +78,11 @@ class Gazetteer:
         """Every name: also a recogniser's phrase hints."""
         return tuple(self._kinds)
 
+    @property
+    def entries(self) -> tuple[tuple[str, str], ...]:
+        """Every name with its kind."""
+        return tuple(self._kinds.items())
+
     def same_sounds(self) -> list[tuple[str, ...]]:
         """Return names that cannot be told apart by their sound; they are never written in."""
         return [tuple(names) for names in self._by_sound.values() if len(names) > 1]

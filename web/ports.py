@@ -126,6 +126,21 @@ class LiveCall(Protocol):
     def partner(self) -> str | None: ...  # noqa: D102
     @property
     def reference(self) -> str | None: ...  # noqa: D102
+    @property
+    def muted(self) -> bool: ...  # noqa: D102
+
+
+class CallControls(Protocol):
+    """What an agent does to his call at the desk (``calls/controls.py``)."""
+
+    def hold(self, *, held: bool) -> None:
+        """Put the citizen on hold or take him back; raise ``TransferError``."""
+
+    def mute(self, *, muted: bool) -> None:
+        """Let nobody hear the agent, or everybody again; raise ``TransferError``."""
+
+    async def press(self, keys: str) -> None:
+        """Press keys towards those who hear him; raise ``TransferError``."""
 
 
 class Calls(Protocol):
@@ -153,6 +168,15 @@ class Calls(Protocol):
 
     def partners(self) -> list[dict[str, Any]]:
         """Return the directory: id, name, numbers, open."""
+
+    def controls(self, call_id: str) -> CallControls:
+        """Return a live call's hold, mute and keys; raise ``UnknownCall``."""
+
+    def lines(self) -> dict[str, str]:
+        """Return the lines' names, by number."""
+
+    def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
+        """Return names that complete what was typed: name, kind, from which character on."""
 
     async def withheld_number(self, call_id: str) -> str | None:
         """Return the number of a caller who withholds it, or None."""

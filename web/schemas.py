@@ -309,8 +309,9 @@ class LiveCallOut(BaseModel):
 
     ``direction`` is outbound for an agent's own call. While it is being transferred,
     ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing, joined or merged.
-    ``held_by`` names who holds the call with his phone: caller, agent, partner. ``partner`` is who
-    called by his own trunk (110: the green channel), ``reference`` his own number of the matter.
+    ``held_by`` names who holds the call with his phone or at his desk: caller, agent, partner;
+    ``muted``: the agent has muted himself at his desk. ``partner`` is who called by his own trunk
+    (110: the green channel), ``reference`` his own number of the matter.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -329,6 +330,7 @@ class LiveCallOut(BaseModel):
     held_by: tuple[str, ...] = ()
     partner: str | None = None
     reference: str | None = None
+    muted: bool = False
 
 
 class SegmentOut(BaseModel):

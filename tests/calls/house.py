@@ -161,6 +161,7 @@ class StandInMedia:
         self.bridges: set[tuple[str, str]] = set()
         self.matrices: dict[str, dict[str, set[str]]] = {}
         self.forks: dict[str, object] = {}
+        self.pressed: list[tuple[str, str]] = []
         self.refuses: dict[str, str] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
@@ -223,6 +224,10 @@ class StandInMedia:
         pauses = ((0.25, 0.5),) if recording in self.was_paused else ()
         path = self.recordings.pop(recording)
         return RecordingInfo(path, 1.0, 44, sha256="ab" * 32, pauses=pauses)
+
+    async def press(self, session: str, keys: str) -> None:
+        await self._ask("press", session)
+        self.pressed.append((session, keys))
 
     async def pause_record(self, recording: str) -> None:
         await self._ask("pause_record")

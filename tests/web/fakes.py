@@ -14,6 +14,7 @@ from agents.accounts import TooManyAttempts
 from agents.presence import Details, Input, Presence, step
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.ladders import Ladder
+from calls.place_search import PlaceNames
 from calls.redaction import Span, silence
 from calls.reporting.period import Period
 from calls.reporting.report import (
@@ -32,8 +33,12 @@ from eventbus.catalogue import (
     CallAnswered,
     CallArrived,
     CallEnded,
+    CallHeld,
     CallHelp,
+    CallMuted,
     CallOffered,
+    CallResumed,
+    CallTransfer,
     Event,
     TicketField,
     TicketSubmitted,
@@ -52,6 +57,7 @@ from tickets.working_days import Calendar
 
 PASSWORD = "correct horse"
 WRAP_UP_SECONDS = 30.0
+PLACES = PlaceNames([("临顿路", "道路"), ("平江街道", "街道")])
 
 
 class Clock:
@@ -187,6 +193,7 @@ class FakeLiveCall:
     held_by: tuple[str, ...] = ()
     partner: str | None = None
     reference: str | None = None
+    muted: bool = False
 
 
 @dataclass
@@ -383,6 +390,30 @@ class FakeCalls:
             )
         )
 
+    def view(self, call_id: str) -> FakeLiveCall:
+        if call_id not in self._live:
+            raise UnknownCall(call_id)
+        return self._live[call_id]
+
+    def change(self, view: FakeLiveCall) -> None:
+        self._live[view.call_id] = view
+
+    def clock(self) -> float:
+        return self._clock()
+
+    def tell_transfer(self, call_id: str, stage: str, target: str, mode: str) -> None:
+        """Publish how a transfer goes."""
+        self.publish(
+            CallTransfer(
+                at=self._clock(),
+                agent_id=self._live[call_id].agent_id,
+                call_id=call_id,
+                stage=stage,
+                target=target,
+                mode=mode,
+            )
+        )
+
     # -- the port -----------------------------------------------------------------------------
 
     def live(self) -> list[FakeLiveCall]:
@@ -410,17 +441,35 @@ class FakeCalls:
             raise TransferError("target_not_allowed" if target.isdigit() else "unknown_target")
         self._live[call_id] = replace(view, transfer_to=target, transfer_stage="joined")
         self.asked.append((call_id, target, mode, agent_id))
+        for stage in ("started", "ringing", "joined"):
+            self.tell_transfer(call_id, stage, target, mode)
 
     async def transfer_step(self, call_id: str, step: str) -> None:
         view = self._live[call_id]
         if view.transfer_to is None:
             raise TransferError("no_transfer")
         self.asked.append((call_id, step))
+        after = {
+            "complete": "completed",
+            "cancel": "cancelled",
+            "merge": "merged",
+            "swap": "joined",
+        }
+        self.tell_transfer(call_id, after[step], view.transfer_to, "consult")
         if step in {"complete", "cancel"}:
             self._live[call_id] = replace(view, transfer_to=None, transfer_stage=None)
 
     def partners(self) -> list[dict[str, Any]]:
         return [{"id": "110", "name": "公安报警", "numbers": ["110"], "open": True}]
+
+    def controls(self, call_id: str) -> "FakeControls":
+        return FakeControls(self, call_id)
+
+    def lines(self) -> dict[str, str]:
+        return {"12345": "便民热线"}
+
+    def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
+        return PLACES.complete(typed, limit=limit)
 
     async def withheld_number(self, call_id: str) -> str | None:
         return self.withheld.get(call_id)
@@ -544,6 +593,34 @@ def _step(ticket: _Ticket, step: Step, who: str, now: float) -> Handling:
         {"at": now, "who": who, "action": step.action, "note": step.note, "unit": step.unit}
     )
     return after
+
+
+@dataclass(frozen=True)
+class FakeControls:
+    """Hold, mute and keys of a call that is played."""
+
+    calls: FakeCalls
+    call_id: str
+
+    def hold(self, *, held: bool) -> None:
+        view = self.calls.view(self.call_id)
+        if view.transfer_to is not None:
+            raise TransferError("transfer_under_way")
+        self.calls.change(replace(view, held_by=("agent",) if held else ()))
+        told = CallHeld if held else CallResumed
+        at = self.calls.clock()
+        event = told(at=at, agent_id=view.agent_id, call_id=self.call_id, party="agent")
+        self.calls.publish(event)
+
+    def mute(self, *, muted: bool) -> None:
+        view = self.calls.view(self.call_id)
+        self.calls.change(replace(view, muted=muted))
+        at = self.calls.clock()
+        event = CallMuted(at=at, agent_id=view.agent_id, call_id=self.call_id, muted=muted)
+        self.calls.publish(event)
+
+    async def press(self, keys: str) -> None:
+        self.calls.asked.append((self.call_id, "keys", keys))
 
 
 class FakeAudit:

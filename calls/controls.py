@@ -1,0 +1,134 @@
+"""What an agent does to a call from his desk: hold, mute, keys.
+
+His phone is told nothing: here only who hears whom changes, so it works with every phone. A hold
+and a mute last until he ends them, passes the call on, or leaves it.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calls.call import CallState
+from calls.errors import TransferError, UnknownCall
+from calls.hearing import CALLER, Hearing
+from telephony.media_commands import MediaError
+
+if TYPE_CHECKING:
+    from calls.owner import CallOwner
+
+DESK = "desk"
+"""Who holds the call in ``CallOwner.on_hold`` when it is no phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What an agent has pressed on his desk."""
+
+    held: bool = False
+    muted: bool = False
+
+
+def heard_with(hearing: Hearing, agent: str | None, pressed: Pressed) -> Hearing:
+    """Return who hears whom once an agent's (his leg's) hold and mute are obeyed."""
+    return frozenset(
+        (speaker, listener)
+        for speaker, listener in hearing
+        if not (pressed.muted and speaker == agent)
+        and not (pressed.held and {speaker, listener} == {CALLER, agent})
+    )
+
+
+class CallControls:
+    """Hold, mute and keys of one call.
+
+    Args:
+        owner: the call's.
+
+    Attributes:
+        pressed: what is in force.
+    """
+
+    def __init__(self, owner: "CallOwner") -> None:
+        self._owner = owner
+        self._wanted: Hearing = frozenset()
+        self.pressed = Pressed()
+
+    def heard(self, wanted: Hearing) -> Hearing:
+        """Return who hears whom when the call wants this; a transfer ends the hold."""
+        self._wanted = wanted
+        if self.pressed.held and self._owner.call.transferring:
+            self._change(Pressed(muted=self.pressed.muted))
+        return heard_with(wanted, self._agents_leg, self.pressed)
+
+    def reset(self) -> None:
+        """End hold and mute: somebody else has the call."""
+        self._change(Pressed())
+
+    def hold(self, *, held: bool) -> None:
+        """Put the citizen on hold, or take him back.
+
+        Raises:
+            TransferError: ``transfer_under_way``, ``not_talking``.
+        """
+        self._talking()
+        if self._owner.call.transferring:
+            raise TransferError("transfer_under_way")
+        self._press(Pressed(held=held, muted=self.pressed.muted))
+
+    def mute(self, *, muted: bool) -> None:
+        """Let nobody hear the agent, or everybody again.
+
+        Raises:
+            TransferError: ``not_talking``.
+        """
+        self._talking()
+        self._press(Pressed(held=self.pressed.held, muted=muted))
+
+    async def press(self, keys: str) -> None:
+        """Press keys towards everybody who hears the agent: a partner's voice menu, say.
+
+        Raises:
+            TransferError: ``not_talking``; ``media_away``: no key was pressed.
+        """
+        leg = self._talking()
+        for speaker, listener in sorted(self._wanted):
+            if speaker == leg:
+                await self._press_towards(listener, keys)
+
+    async def _press_towards(self, leg: str, keys: str) -> None:
+        try:
+            await self._owner.audio.press(leg, keys)
+        except MediaError as error:
+            raise TransferError("media_away") from error
+
+    @property
+    def _agents_leg(self) -> str | None:
+        holder = self._owner.call.holder
+        return holder.leg if holder is not None and holder.agent_id is not None else None
+
+    def _talking(self) -> str:
+        leg = self._agents_leg
+        if leg is None or self._owner.call.state is not CallState.TALKING:
+            raise TransferError("not_talking")
+        return leg
+
+    def _press(self, pressed: Pressed) -> None:
+        if pressed != self.pressed:
+            self._change(pressed)
+            self._owner.do(self._again)
+
+    async def _again(self) -> None:
+        await self._owner.joining.hear(self._wanted)  # what is wanted by then
+
+    def _change(self, pressed: Pressed) -> None:
+        before, self.pressed = self.pressed, pressed
+        if pressed.held != before.held:
+            self._owner.note_hold(DESK, held=pressed.held)
+        if pressed.muted != before.muted:
+            self._owner.note_muted(muted=pressed.muted)
+
+
+def controls_of(owner: "CallOwner | None", call_id: str) -> CallControls:
+    """Return the controls of a live call; raise ``UnknownCall``."""
+    if owner is None or owner.call.state is CallState.ENDED:
+        raise UnknownCall(call_id)
+    return owner.controls

@@ -1,0 +1,142 @@
+"""What an agent's desktop asks for while he talks: hold, mute, keys, whom to call, which place."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from calls.name_search import found
+from web.auth import Asker, Viewer
+from web.errors import ApiError, documented, not_found
+from web.ports import CallControls
+from web.routes_calls import CallId
+from web.schemas_desk import DirectoryEntryOut, HoldIn, KeysIn, MuteIn, PlaceOut
+from web.services import Served, Services
+
+router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))
+
+_REFUSED = documented(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_SEARCH = documented(HTTPStatus.UNPROCESSABLE_ENTITY)
+Typed = Annotated[str, Query(max_length=200, description="Characters, pinyin, initials, number.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+def _own(served: Services, who: Viewer, call_id: str) -> CallControls:
+    """Return the controls of the call that the asker talks in."""
+    view = next((view for view in served.calls.live() if view.call_id == call_id), None)
+    if view is None or not who.may_lead(view.agent_id):
+        raise not_found("call")
+    if view.agent_id != who.id:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "only the agent who talks can do that")
+    return served.calls.controls(call_id)
+
+
+@router.put(
+    "/calls/{call_id}/hold",
+    summary="Put the citizen on hold",
+    status_code=HTTPStatus.NO_CONTENT,
+    tags=["calls"],
+    responses=_REFUSED,
+)
+async def hold(call_id: CallId, body: HoldIn, who: Asker, served: Served) -> None:
+    """Let agent and citizen not hear each other, or again; his phone need not do anything.
+
+    The events `call.held` and `call.resumed` tell. A consultation ends the hold: it holds by
+    itself.
+    """
+    _own(served, who, call_id).hold(held=body.held)
+
+
+@router.put(
+    "/calls/{call_id}/mute",
+    summary="Be heard by nobody",
+    status_code=HTTPStatus.NO_CONTENT,
+    tags=["calls"],
+    responses=_REFUSED,
+)
+async def mute(call_id: CallId, body: MuteIn, who: Asker, served: Served) -> None:
+    """Let nobody hear the agent, or everybody again; he hears. `call.muted` tells."""
+    _own(served, who, call_id).mute(muted=body.muted)
+
+
+@router.post(
+    "/calls/{call_id}/keys",
+    summary="Press keys",
+    status_code=HTTPStatus.NO_CONTENT,
+    tags=["calls"],
+    responses=_REFUSED,
+)
+async def keys(call_id: CallId, body: KeysIn, who: Asker, served: Served) -> None:
+    """Press keys (RFC 4733) towards those who hear the agent: a partner's voice menu, say."""
+    await _own(served, who, call_id).press(body.keys)
+
+
+@router.get(
+    "/directory", summary="Whom a call can be passed on to", tags=["calls"], responses=_SEARCH
+)
+async def directory(
+    who: Asker, served: Served, q: Typed = "", limit: Limit = 50
+) -> list[DirectoryEntryOut]:
+    """Search partners, lines and colleagues by name, pinyin, its initials, or number.
+
+    Best match first; without `q` all, partners first, then colleagues on the floor, then lines.
+    """
+    entries = [entry for entry in await _everybody(served) if entry.target != f"agent:{who.id}"]
+    return found(q, ((entry, entry.name, entry.numbers) for entry in entries))[:limit]
+
+
+async def _everybody(served: Services) -> list[DirectoryEntryOut]:
+    partners = [
+        DirectoryEntryOut(
+            target=f"partner:{partner['id']}",
+            kind="partner",
+            name=partner["name"],
+            numbers=partner["numbers"],
+            available=partner["open"],
+        )
+        for partner in served.calls.partners()
+    ]
+    states = {presence.agent_id: presence.state for presence in await served.floor.everyone()}
+    agents = [
+        DirectoryEntryOut(
+            target=f"agent:{account.id}",
+            kind="agent",
+            name=account.name,
+            numbers=[account.id],
+            available=states[account.id] == "ready",
+            state=states[account.id],
+        )
+        for account in await served.accounts.list_()
+        if states.get(account.id, "signed_out") != "signed_out"
+    ]
+    lines = [
+        DirectoryEntryOut(
+            target=f"line:{number}", kind="line", name=name, numbers=[number], available=True
+        )
+        for number, name in served.calls.lines().items()
+    ]
+    return partners + agents + lines
+
+
+@router.get("/places", summary="Complete the name of a place", tags=["tickets"], responses=_SEARCH)
+async def places(
+    _who: Asker,
+    served: Served,
+    q: Annotated[str, Query(min_length=1, max_length=200)],
+    limit: Annotated[int, Query(ge=1, le=20)] = 8,
+) -> list[PlaceOut]:
+    """Return names of the city's list that may complete what was typed; none without a list.
+
+    What was typed may begin with something else (街道, house number): the longest end of it that
+    begins a name counts, in characters or in pinyin initials.
+    """
+    return [
+        PlaceOut(name=name, kind=kind, start=start)
+        for name, kind, start in served.calls.places(q, limit=limit)
+    ]

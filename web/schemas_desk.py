@@ -1,0 +1,51 @@
+"""What the desktop's own helpers take and give: controls of a call, directory, places."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class HoldIn(BaseModel):
+    """Whether the citizen is to be on hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    held: bool
+
+
+class MuteIn(BaseModel):
+    """Whether nobody is to hear the agent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    muted: bool
+
+
+class KeysIn(BaseModel):
+    """Keys to be pressed, in order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: str = Field(pattern=r"^[0-9*#A-D]{1,32}$", examples=["1"])
+
+
+class DirectoryEntryOut(BaseModel):
+    """Somebody whom a call can go to; ``target`` is what `POST /calls/{id}/transfer` takes.
+
+    ``available``: a partner is open, an agent is ready; a line always is.
+    """
+
+    target: str = Field(examples=["partner:110"])
+    kind: Literal["partner", "agent", "line"]
+    name: str
+    numbers: list[str]
+    available: bool
+    state: str | None = Field(default=None, description="Where an agent stands.")
+
+
+class PlaceOut(BaseModel):
+    """A name of the city's list that completes what was typed, from character ``start`` on."""
+
+    name: str
+    kind: str
+    start: int
