@@ -22,12 +22,14 @@ from dataclasses import replace
 from calls.call_events import (
     AgentOffered,
     Arrived,
+    AssignAsked,
     CallEffect,
     CallerEnded,
     CallInput,
     CancelAsked,
     CompleteAsked,
     Connect,
+    DeadlinePassed,
     EndedBy,
     Finish,
     HandOver,
@@ -47,14 +49,15 @@ from calls.call_events import (
     TransferAsked,
 )
 from calls.call_facts import CallOutcome, CallState
-from calls.call_transfers import CallTransfers
+from calls.call_leading import CallLeading
 from calls.party import Summons
 from calls.search import STATUSES, AgentSearch, Search, SearchState, outcome_of_status
+from calls.supervision_events import SuperviseAsked, SupervisionEndAsked, SupervisorCalled
 
 __all__ = ["Call", "CallOutcome", "CallState", "outcome_of_status"]
 
 
-class Call(CallTransfers):
+class Call(CallLeading):
     """One call; see the module's picture."""
 
     # -- inputs ------------------------------------------------------------------------------------
@@ -110,6 +113,14 @@ class Call(CallTransfers):
                 return self._on_merge_asked()
             case PhoneReplaced():
                 return self._on_phone_replaced(event)
+            case AssignAsked(agent_id):
+                return self._on_assign_asked(agent_id, now)
+            case SuperviseAsked():
+                return self._on_supervise_asked(event, now)
+            case SupervisionEndAsked(supervisor):
+                return self._supervised_by(supervisor).withdraw(now, self.agent_id)
+            case _ if self.supervision is not None and self.supervision.concerns(event):
+                return self._on_supervision(self.supervision, event, now)
             case PartyEnded(leg) if leg in self._present():
                 return self._on_party_left(leg, now)
             case PartyAnswered(leg) if leg in self._present():
@@ -135,10 +146,12 @@ class Call(CallTransfers):
 
     def _on_search_input(self, event: CallInput, now: float) -> list[CallEffect]:
         effects: list[CallEffect] = []
+        if isinstance(event, DeadlinePassed) and self.supervision is not None:
+            effects += self._on_supervision(self.supervision, event, now)
         concerned = [search for search in self._searches() if search.concerns(event)]
         for search in concerned:
             effects += self._settled(search, search.handle(event, now), now)
-        return effects if concerned else _undone(event)
+        return effects if effects or concerned else _undone(event)
 
     def _settled(self, search: Search, effects: list[CallEffect], now: float) -> list[CallEffect]:
         """Add what follows from a search's new state."""
@@ -182,6 +195,8 @@ class Call(CallTransfers):
         effects += self._leave(self.holder, now, "answered", gone=holder_gone)
         if self._search is not None:
             effects += self._search.withdraw(now)
+        if self.supervision is not None:
+            effects += self.supervision.withdraw(now, self.agent_id)
         self._transfer, self._search, self.holder = None, None, None
         self.ended_at = now
         self.ended_by = by
@@ -195,7 +210,7 @@ class Call(CallTransfers):
 def _undone(event: CallInput) -> list[CallEffect]:
     """Return how to undo what comes back too late for anybody to want it."""
     match event:
-        case PhonesCalled(_, legs):
+        case PhonesCalled(_, legs) | SupervisorCalled(_, legs):
             return [HangUpLeg(leg) for leg in legs]
         case PartyAnswered(leg):
             return [HangUpLeg(leg)]  # a second phone, or the caller has gone

@@ -5,6 +5,7 @@ from typing import Literal
 
 from calls.hearing import NOBODY, Hearing
 from calls.party import Party
+from calls.supervision_events import SupervisionEffect, SupervisionInput
 from calls.targets import Target
 
 OfferOutcome = Literal["missed", "refused", "busy", "unreachable", "cancelled"]
@@ -180,6 +181,13 @@ class PhoneReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignAsked:
+    """A call that waits shall be held out to this agent first."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """``deadline`` has come."""
 
@@ -205,6 +213,8 @@ CallInput = (
     | SwapAsked
     | MergeAsked
     | PhoneReplaced
+    | AssignAsked
+    | SupervisionInput
     | DeadlinePassed
 )
 
@@ -400,5 +410,6 @@ CallEffect = (
     | TransferStep
     | FinishAgent
     | HangUpCaller
+    | SupervisionEffect
     | Finish
 )

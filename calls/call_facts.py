@@ -11,6 +11,7 @@ from calls.call_events import EndedBy, TransferMode, TransferStage
 from calls.hearing import CALLER, NOBODY, Hearing, circle
 from calls.party import Party, Segment
 from calls.search import AgentSearch, NumberSearch, Search, SearchState
+from calls.supervision import Place, Supervision
 from calls.targets import Target, name_of
 
 CallOutcome = Literal["answered", "abandoned", "failed", "rejected"]
@@ -72,6 +73,8 @@ class CallFacts:
         self._search: Search | None = None
         self._transfer: Transfer | None = None
         self._seats = 0
+        self.supervision: Supervision | None = None
+        self.supervisions: list[Segment] = []  # theirs stand apart: they are no part of the talk
         self._heard: Hearing | None = NOBODY  # what the owner was last told; None: unknown
 
     # -- facts -------------------------------------------------------------------------------------
@@ -91,6 +94,7 @@ class CallFacts:
     def deadline(self) -> float | None:
         """When DeadlinePassed is wanted."""
         times = [search.deadline for search in self._searches()]
+        times.append(self.supervision.deadline if self.supervision else None)
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -135,6 +139,12 @@ class CallFacts:
         return "ringing" if self._transfer.told_ringing else "started"
 
     @property
+    def supervised(self) -> Supervision | None:
+        """The supervisor who is in the call, or is being called into it."""
+        led = self.supervision
+        return led if led is not None and led.place is not Place.OVER else None
+
+    @property
     def via(self) -> str | None:
         """The second leg of the agent's phone, by which he consults."""
         return self._transfer.via if self._transfer else None
@@ -168,6 +178,8 @@ class CallFacts:
 
     def connecting(self, leg: str) -> bool:
         """Tell whether a Connect of this leg is still wanted."""
+        if self.supervision is not None and self.supervision.connecting == leg:
+            return True
         return any(search.connecting == leg for search in self._searches())
 
     def _searches(self) -> list[Search]:
@@ -176,6 +188,13 @@ class CallFacts:
 
     def _hearing(self) -> Hearing:
         """Return who shall hear whom now."""
+        base = self._conversing()
+        if self.supervision is None:
+            return base
+        return self.supervision.hearing(base, self.holder.leg if self.holder else CALLER)
+
+    def _conversing(self) -> Hearing:
+        """Return who shall hear whom, but for a supervisor."""
         transfer, holder = self._transfer, self.holder
         if transfer is None:
             other = holder.leg if holder else self._search.connecting if self._search else None

@@ -1,5 +1,6 @@
 """Calling somebody into a call: agents by the floor and their phones, others by their numbers."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from calls.call_events import (
     ReleaseOffer,
 )
 from calls.hearing import CALLER
+from calls.supervision_events import CallSupervisor, SupervisorCalled
+from telephony.bindings import Binding
 from telephony.media_commands import MediaError
 from telephony.sip.errors import SipError
 from telephony.sip.identity import forwarding_headers
@@ -70,6 +73,17 @@ class Calling:
             return
         if not owner.call.expects(effect.token):
             return  # it ended while the ports were being opened; _release closes them
+        self._invite(effect.agent_id, names, bindings)
+        owner.feed(PhonesCalled(effect.token, names))
+        owner.ledger.offered(
+            owner.facilities.wall_clock(),
+            effect.agent_id,
+            by=owner.call.segments[-1].summons.by,
+        )
+
+    def _invite(self, agent_id: str, names: tuple[str, ...], bindings: Sequence[Binding]) -> None:
+        """INVITE all phones of an agent; their session is open."""
+        owner = self._owner
         for name, binding in zip(names, bindings, strict=True):
             # A key in a description is worth as much as the way it goes (RFC 4568 §7).
             secured = owner.facilities.secure_phones and binding.transport in {"TLS", "WSS"}
@@ -78,17 +92,26 @@ class Calling:
                 sdp=owner.audio.offer(name, owner.leg.remote_sdp, secured=secured),
                 caller=owner.calling_agent or owner.caller,
                 display=owner.line_name,
-                called=effect.agent_id,
+                called=agent_id,
                 on_event=partial(owner.on_party_event, name),
                 hops=owner.leg.hops_left,
             )
             owner.join(name, leg)
-        owner.feed(PhonesCalled(effect.token, names))
-        owner.ledger.offered(
-            owner.facilities.wall_clock(),
-            effect.agent_id,
-            by=owner.call.segments[-1].summons.by,
-        )
+
+    async def call_supervisor(self, effect: CallSupervisor) -> None:
+        """Call every phone of a supervisor, who comes in beside the agent."""
+        owner = self._owner
+        bindings = await owner.facilities.bindings.lookup(effect.supervisor)
+        names = tuple(f"{effect.group}.{number}" for number in range(len(bindings)))
+        try:
+            await owner.audio.open(CALLER, *names[:1])
+        except MediaError as error:
+            log.warning("no_media", call_id=owner.call_id, error=str(error))
+            names = ()
+        if owner.call.state is CallState.ENDED:
+            return
+        self._invite(effect.supervisor, names, bindings[: len(names)])
+        owner.feed(SupervisorCalled(effect.group, names))
 
     async def call_number(self, effect: CallNumber) -> None:
         """Call somebody outside, and tell him which line the call came in on."""

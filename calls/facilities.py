@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agents.floor import Floor
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
+from calls.supervision_events import SupervisionStep
 from calls.targets import Target
 from eventbus.bus import EventBus
 from telephony.bindings import BindingStore
@@ -36,6 +37,7 @@ class Facilities:
     place_call: PlaceCall
     resolve: Callable[[str, str], Awaitable[Target]]
     tie: Callable[[str, str], None]
+    on_supervision: Callable[[SupervisionStep], None]
     wall_clock: Callable[[], float]
     no_answer_seconds: float
     partner_seconds: float

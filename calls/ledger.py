@@ -4,6 +4,7 @@ from calls.call import Call
 from calls.call_events import TransferStep
 from calls.party import Segment
 from calls.records import CallRecords
+from calls.supervision_events import SupervisionStep
 from calls.targets import name_of
 from eventbus.bus import EventBus
 from eventbus.catalogue import (
@@ -15,6 +16,7 @@ from eventbus.catalogue import (
     CallOffered,
     CallOfferFailed,
     CallResumed,
+    CallSupervised,
     CallTransfer,
     CallWaiting,
 )
@@ -170,6 +172,22 @@ class CallLedger:
             )
         )
 
+    def supervision(self, at: float, step: SupervisionStep) -> None:
+        """Note what a supervisor does: his own matter, but that a call is taken from an agent."""
+        taken = step.stage == "taken_over"
+        self._bus.publish(
+            CallSupervised(
+                at=at,
+                agent_id=step.agent_id if taken else step.supervisor,
+                call_id=self._call_id,
+                stage=step.stage,
+                mode=step.mode,
+                supervisor=step.supervisor,
+                watched=step.agent_id,
+                outcome=step.outcome,
+            )
+        )
+
     def ended(
         self,
         call: Call,
@@ -180,7 +198,7 @@ class CallLedger:
         media: dict[str, dict[str, float | None]],
     ) -> None:
         """Complete the record."""
-        for seq, segment in enumerate(call.segments):
+        for seq, segment in enumerate((*call.segments, *call.supervisions)):
             # A partner's call is counted with whoever took it, once.
             taken = self._partner is not None and segment.answered_at == call.answered_at
             came = taken and segment.agent_id is not None and call.answered_at is not None
@@ -188,7 +206,7 @@ class CallLedger:
                 self._call_id,
                 seq,
                 agent_id=segment.agent_id,
-                kind="agent" if segment.agent_id is not None else "partner",
+                kind=segment.kind,
                 number=segment.number,
                 partner=self._partner if came else segment.partner_id,
                 direction="in" if came else "out" if segment.partner_id is not None else None,

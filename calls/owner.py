@@ -58,6 +58,7 @@ from calls.joining import Joining
 from calls.keeping import Keeping
 from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
+from calls.supervision_events import CallSupervisor, SupervisionStep
 from calls.targets import Target
 from telephony.leg import (
     Leg,
@@ -77,7 +78,7 @@ from telephony.sip.offer_answer import SdpError, parse_audio
 log = structlog.get_logger(__name__)
 
 #: How the names of legs to an agent's phones begin: called, consulting by itself, taken over by.
-_AGENTS_LEGS = ("agent.", "via.", "again.")
+_AGENTS_LEGS = ("agent.", "via.", "again.", "lead.")
 
 
 class CallOwner:
@@ -355,6 +356,9 @@ class CallOwner:
             case HangUpLeg(name, why, status):
                 if leg := self.legs.get(name):
                     self._hang_up(name, leg, why, status)
+            case SupervisionStep():
+                self.ledger.supervision(self.facilities.wall_clock(), effect)
+                self.facilities.on_supervision(effect)
             case TransferStep():
                 self.ledger.transfer(self.facilities.wall_clock(), effect)
                 self.phone.step(effect)
@@ -369,7 +373,7 @@ class CallOwner:
         else:
             leg.hang_up()
 
-    async def _perform_in_order(  # noqa: C901 - one arm per effect, nothing else
+    async def _perform_in_order(  # noqa: C901, PLR0912 - one arm per effect, nothing else
         self, effect: CallEffect
     ) -> None:
         match effect:
@@ -395,6 +399,8 @@ class CallOwner:
                 await self.kept.hand_over(effect)
             case FinishAgent():
                 await self.calling.finish_agent(effect)
+            case CallSupervisor():
+                await self.calling.call_supervisor(effect)
             case Finish():
                 await self.kept.finish()
 

@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["line", "blind", "consult", "requeued", "outbound"]
-"""How somebody was called: he was next; a transfer; after one that failed; an agent's own call."""
+from calls.supervision_events import SupervisionMode
+
+How = Literal["line", "blind", "consult", "requeued", "outbound", SupervisionMode]
+"""How somebody was called: he was next; a transfer; after one that failed; an agent's own call;
+as a supervisor."""
+
+
+SUPERVISING = frozenset({"listen", "whisper", "barge"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,13 @@ class Segment:
     answered_at: float | None = None
     ended_at: float | None = None
     outcome: str | None = None
+
+    @property
+    def kind(self) -> Literal["agent", "partner", "supervisor"]:
+        """What he was in the call; a supervisor who took it over is its agent."""
+        if self.agent_id is None:
+            return "partner"
+        return "supervisor" if self.summons.how in SUPERVISING else "agent"
 
     def end(self, now: float, outcome: str) -> None:
         """Note the end, once."""

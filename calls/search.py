@@ -52,6 +52,10 @@ RETRY_SECONDS = 0.5
 #: one of them never answers, the caller must not wait for it.
 CONNECT_SECONDS = 10.0
 
+#: An agent whom a waiting call is assigned to has to be offered it within this time, or it is
+#: anybody's again: he has been given another, or has taken a break.
+ASSIGNED_SECONDS = 5.0
+
 ELSEWHERE = "answered elsewhere"
 
 #: What a phone that asked for a transfer by REFER is told of its end (RFC 3261 §21).
@@ -179,6 +183,7 @@ class AgentSearch:
         self._connect_until: float | None = None
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
+        self._assigned = False
 
     @property
     def deadline(self) -> float | None:
@@ -207,6 +212,15 @@ class AgentSearch:
         if self._patience is not None:
             self._give_up_at = now + self._patience
         return [self._enqueue()]
+
+    def assign(self, agent_id: str, now: float) -> list[CallEffect]:
+        """Be held out to this agent first; to whoever is next if he does not take it."""
+        self._wanted, self._assigned = agent_id, True
+        self._retry_at, self._give_up_at = None, now + ASSIGNED_SECONDS
+        return [Dequeue(self._seat), self._enqueue()]
+
+    def _unassign(self) -> None:
+        self._wanted, self._assigned, self._give_up_at = None, False, None
 
     def _enqueue(self) -> Enqueue:
         return Enqueue(self._seat, self._priority, self._wanted)
@@ -365,6 +379,9 @@ class AgentSearch:
             return self._back_to_waiting("missed", now)
         if self.state is SearchState.CONNECTING:
             return self._back_to_waiting("cancelled", now, pause=RETRY_SECONDS)
+        if self._assigned and self._give_up_at is not None and now >= self._give_up_at:
+            self._unassign()
+            return [Dequeue(self._seat), self._enqueue()]
         if self._give_up_at is not None and now >= self._give_up_at:
             return self._fail("missed")
         self._retry_at = None
@@ -375,6 +392,8 @@ class AgentSearch:
     ) -> list[CallEffect]:
         effects = self._drop_attempt(outcome, now)
         self.state = SearchState.WAITING
+        if self._assigned:
+            self._unassign()
         if self._wanted is not None:
             return [*effects, *self._fail("unreachable" if outcome == "cancelled" else outcome)]
         if pause:

@@ -33,6 +33,8 @@ from calls.owner import CallOwner
 from calls.place_search import PlaceNames
 from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
+from calls.supervising import Supervising
+from calls.supervision_events import SupervisionEndAsked, SupervisionMode
 from calls.targets import Target
 from calls.views import CallView, view_of
 from eventbus.bus import EventBus
@@ -154,6 +156,9 @@ class CallService(CallTickets, CallArchive):
             begin=self._begin,
             wall_clock=wall_clock,
         )
+        self.supervising = Supervising(
+            floor=floor, bindings=bindings, owner_of=self._owner_of, role_of=role_of
+        )
         self._facilities = Facilities(
             gateway=gateway,
             bindings=bindings,
@@ -165,6 +170,7 @@ class CallService(CallTickets, CallArchive):
             place_call=place_call,
             resolve=self.agents.resolve,
             tie=tie,
+            on_supervision=self.supervising.on_step,
             wall_clock=wall_clock,
             no_answer_seconds=no_answer_seconds,
             partner_seconds=partner_seconds,
@@ -328,6 +334,7 @@ class CallService(CallTickets, CallArchive):
         for side in SIDES:
             self._talks.pop(stream_id(owner.call_id, side), None)
         self.agents.on_finished(owner)
+        self.supervising.on_finished(owner)
         if not self._owners:
             self._idle.set()
 
@@ -401,6 +408,35 @@ class CallService(CallTickets, CallArchive):
             TransferError: it cannot be; nothing was changed.
         """
         self.agents.step(live(self._owners.get(call_id), call_id), step)
+
+    async def supervise(self, call_id: str, mode: SupervisionMode, *, supervisor: str) -> None:
+        """Bring a supervisor into a live call, or let him be in it in another way.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: it cannot be; nothing was changed.
+        """
+        owner = live(self._owners.get(call_id), call_id)
+        await self.supervising.supervise(owner, mode, supervisor=supervisor)
+
+    def end_supervision(self, call_id: str, *, supervisor: str) -> None:
+        """Let a supervisor go out of a call.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: he is not in it.
+        """
+        live(self._owners.get(call_id), call_id).feed(SupervisionEndAsked(supervisor))
+
+    async def assign(self, call_id: str, agent_id: str) -> None:
+        """Hold a waiting call out to this agent first.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: it does not wait, or he cannot take it; nothing was changed.
+        """
+        owner = live(self._owners.get(call_id), call_id)
+        await self.supervising.assign(owner, agent_id, now=self._wall_clock())
 
     def partners(self) -> list[dict[str, Any]]:
         """Return the directory: id, name, numbers, open."""

@@ -34,10 +34,13 @@ class CallView:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    supervisor: str | None = None
+    supervision: str | None = None
 
 
 def view_of(owner: CallOwner) -> CallView:
     """Return a live call's view."""
+    led = owner.call.supervised
     return CallView(
         call_id=owner.call_id,
         line=owner.line,
@@ -54,4 +57,6 @@ def view_of(owner: CallOwner) -> CallView:
         partner=owner.partner_id,
         reference=owner.reference,
         muted=owner.controls.pressed.muted,
+        supervisor=led.supervisor if led else None,
+        supervision=led.mode if led else None,
     )

@@ -126,6 +126,23 @@ class CallTransfer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallSupervised(Event):
+    """What a supervisor does with a call; his own matter, but for `taken_over`: the agent's.
+
+    stage: started, joined, changed (the mode), taken_over, ended, failed (see outcome).
+    mode: listen, whisper, barge, take_over.
+    watched: the agent whose call it is, or was.
+    """
+
+    name: ClassVar[str] = "call.supervised"
+    stage: str
+    mode: str
+    supervisor: str
+    watched: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld(Event):
     """A party has put the call on hold: with its phone, and is sent nothing, or at its desk.
 
@@ -323,6 +340,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallOfferFailed,
     CallAnswered,
     CallTransfer,
+    CallSupervised,
     CallHeld,
     CallResumed,
     CallMuted,

@@ -91,6 +91,11 @@ _FIELDS: Mapping[str, str] = {
     "party": "who holds it: `caller`, `agent` or `partner`",
     "mode": "`blind` (the agent leaves when the target answers) or `consult` (he asks it first)",
     "stage": "`started`, `ringing`, `joined`, `merged`, `completed`, `cancelled` or `failed`",
+    "supervisor": "who supervises",
+    "watched": "the agent whose call it is, or was",
+    "call.supervised:mode": "`listen`, `whisper`, `barge` or `take_over`",
+    "call.supervised:stage": "`started`, `joined`, `changed`, `taken_over`, `ended` or `failed`",
+    "call.supervised:outcome": "why it failed: `missed`, `refused`, `busy` or `unreachable`",
     "target": "`agent:1002`, `line:12345`, `partner:110`, or `number` for any other",
     "transferred_by": "the agent who transfers the call, or asks about it; null otherwise",
     "call.transfer:outcome": (
@@ -119,6 +124,15 @@ EXAMPLES: tuple[Event, ...] = (
         **_AGENT_CALL, line="12345", caller="13862311001", ticket_id="t-5d10c7", waited=4.2
     ),
     catalogue.CallTransfer(**_AGENT_CALL, stage="ringing", target="partner:110", mode="consult"),
+    catalogue.CallSupervised(
+        at=_AT,
+        call_id="c-8f2a91",
+        agent_id="2001",
+        stage="joined",
+        mode="listen",
+        supervisor="2001",
+        watched="1001",
+    ),
     catalogue.CallHeld(**_AGENT_CALL, party="agent"),
     catalogue.CallResumed(**_AGENT_CALL, party="agent"),
     catalogue.CallMuted(**_AGENT_CALL, muted=True),

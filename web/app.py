@@ -20,6 +20,7 @@ from web import (
     routes_metrics,
     routes_reports,
     routes_session,
+    routes_supervisor,
     routes_tickets,
     routes_transfer,
 )
@@ -152,6 +153,7 @@ def create_app(
         routes_calls,
         routes_transfer,
         routes_desk,
+        routes_supervisor,
         routes_tickets,
         routes_audit,
         routes_reports,

@@ -121,6 +121,10 @@ class LiveCall(Protocol):
     @property
     def transfer_stage(self) -> str | None: ...  # noqa: D102
     @property
+    def supervisor(self) -> str | None: ...  # noqa: D102
+    @property
+    def supervision(self) -> str | None: ...  # noqa: D102
+    @property
     def held_by(self) -> Sequence[str]: ...  # noqa: D102
     @property
     def partner(self) -> str | None: ...  # noqa: D102
@@ -165,6 +169,21 @@ class Calls(Protocol):
 
     async def transfer_step(self, call_id: str, step: str) -> None:
         """Complete, cancel, swap or merge; raise ``UnknownCall`` or ``TransferError``."""
+
+    async def supervise(
+        self,
+        call_id: str,
+        mode: Literal["listen", "whisper", "barge", "take_over"],
+        *,
+        supervisor: str,
+    ) -> None:
+        """Bring a supervisor into a call; raise ``UnknownCall`` or ``TransferError``."""
+
+    def end_supervision(self, call_id: str, *, supervisor: str) -> None:
+        """Let him go out of it; raise ``UnknownCall`` or ``TransferError``."""
+
+    async def assign(self, call_id: str, agent_id: str) -> None:
+        """Hold a waiting call out to him first; raise ``UnknownCall`` or ``TransferError``."""
 
     def partners(self) -> list[dict[str, Any]]:
         """Return the directory: id, name, numbers, open."""

@@ -90,7 +90,7 @@ async def agent(agent_id: AgentId, _who: Supervisor, served: Served) -> AgentSta
     responses=_CHANGES | _OTHERS,
 )
 async def force_presence(
-    agent_id: AgentId, body: PresenceChange, _who: Supervisor, served: Served
+    agent_id: AgentId, body: PresenceChange, who: Supervisor, served: Served
 ) -> PresenceOut:
     """Set an agent, who must be on the floor, ready or not ready."""
     if await served.accounts.get(agent_id) is None:
@@ -98,7 +98,9 @@ async def force_presence(
     presence = await served.floor.presence(agent_id)
     if presence is None or presence.state == "signed_out":
         raise not_found("agent on the floor")
-    return await _change(served, agent_id, body)
+    changed = await _change(served, agent_id, body)
+    served.audit.note(who.id, "agent.force", agent_id, {"state": body.state, "reason": body.reason})
+    return changed
 
 
 async def _change(served: Services, agent_id: str, body: PresenceChange) -> PresenceOut:

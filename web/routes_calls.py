@@ -46,7 +46,7 @@ def owner_of(call: Mapping[str, Any], who: Viewer) -> bool:
     on_it = {
         segment.get("agent_id")
         for segment in call.get("segments", ())
-        if segment.get("answered_at") is not None
+        if segment.get("answered_at") is not None and segment.get("kind") != "supervisor"
     }
     return call.get("agent_id") == who.id or who.id in on_it
 
@@ -54,6 +54,8 @@ def owner_of(call: Mapping[str, Any], who: Viewer) -> bool:
 def live_call(view: LiveCall, who: Viewer) -> LiveCallOut:
     """Return a live call as the asker may see it."""
     shown = LiveCallOut.model_validate(view)
+    if not who.leads:  # who is listened to is not told
+        shown = shown.model_copy(update={"supervisor": None, "supervision": None})
     if view.agent_id == who.id:
         return shown
     return LiveCallOut.model_validate(masked(shown.model_dump()))

@@ -312,6 +312,8 @@ class LiveCallOut(BaseModel):
     ``held_by`` names who holds the call with his phone or at his desk: caller, agent, partner;
     ``muted``: the agent has muted himself at his desk. ``partner`` is who called by his own trunk
     (110: the green channel), ``reference`` his own number of the matter.
+    ``held_by`` names who holds the call with his phone: caller, agent, partner. To
+    supervisors ``supervisor`` says which of them is in the call, and ``supervision`` in what mode.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -331,13 +333,16 @@ class LiveCallOut(BaseModel):
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    supervisor: str | None = None
+    supervision: str | None = None
 
 
 class SegmentOut(BaseModel):
     """One participant's part in a call.
 
-    ``kind`` is agent or partner; ``how`` line (he was next), blind, consult, requeued (after a
-    transfer that failed) or outbound; ``transferred_by`` the agent who wanted him, ``reason`` why.
+    ``kind`` is agent, partner or supervisor; ``how`` line (he was next), blind, consult, requeued
+    (after a transfer that failed), outbound, or listen, whisper, barge, take_over;
+    ``transferred_by`` who wanted him, ``reason`` why.
     """
 
     agent_id: str | None = None

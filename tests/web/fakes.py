@@ -194,6 +194,8 @@ class FakeLiveCall:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    supervisor: str | None = None
+    supervision: str | None = None
 
 
 @dataclass
@@ -458,6 +460,40 @@ class FakeCalls:
         self.tell_transfer(call_id, after[step], view.transfer_to, "consult")
         if step in {"complete", "cancel"}:
             self._live[call_id] = replace(view, transfer_to=None, transfer_stage=None)
+
+    async def supervise(
+        self,
+        call_id: str,
+        mode: Literal["listen", "whisper", "barge", "take_over"],
+        *,
+        supervisor: str,
+    ) -> None:
+        view = self._call(call_id)
+        if view.supervisor not in {None, supervisor}:
+            raise TransferError("supervised")
+        self._live[call_id] = replace(view, supervisor=supervisor, supervision=mode)
+
+    def end_supervision(self, call_id: str, *, supervisor: str) -> None:
+        view = self._call(call_id)
+        if view.supervisor != supervisor:
+            raise TransferError("not_supervising")
+        self._live[call_id] = replace(view, supervisor=None, supervision=None)
+
+    async def assign(self, call_id: str, agent_id: str) -> None:
+        if self._call(call_id).state != "waiting":
+            raise TransferError("not_waiting")
+        self.offer(call_id, agent_id)
+
+    def _call(self, call_id: str) -> FakeLiveCall:
+        if call_id not in self._live:
+            raise UnknownCall(call_id)
+        return self._live[call_id]
+
+    def wait(self, call_id: str) -> None:
+        """A call arrives, and nobody is ready."""
+        self._live[call_id] = FakeLiveCall(
+            call_id, "12345", "15250322668", "waiting", None, self._clock()
+        )
 
     def partners(self) -> list[dict[str, Any]]:
         return [{"id": "110", "name": "公安报警", "numbers": ["110"], "open": True}]

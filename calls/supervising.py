@@ -1,0 +1,114 @@
+"""What shift leaders ask for with calls: to be in them, and whom waiting ones go to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from agents.floor import Floor
+from agents.presence import PresenceError, State
+from calls.call_events import AssignAsked
+from calls.errors import TransferError
+from calls.owner import CallOwner
+from calls.supervision_events import SuperviseAsked, SupervisionMode, SupervisionStep
+from telephony.bindings import BindingStore
+
+log = structlog.get_logger(__name__)
+
+SUPERVISING = "supervising"
+"""Why somebody who takes calls himself is not ready while he is in another's."""
+
+_OVER = {"ended", "failed"}
+
+
+class Supervising:
+    """Supervisors in the calls of one node.
+
+    Args:
+        floor: who is ready.
+        bindings: whose phones are registered.
+        owner_of: the live call in which somebody talks, None when he does in none.
+        role_of: somebody's role, None when there is no such account.
+    """
+
+    def __init__(
+        self,
+        *,
+        floor: Floor,
+        bindings: BindingStore,
+        owner_of: Callable[[str], CallOwner | None],
+        role_of: Callable[[str], Awaitable[str | None]],
+    ) -> None:
+        self._floor = floor
+        self._bindings = bindings
+        self._owner_of = owner_of
+        self._role_of = role_of
+        self._in_calls: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def supervise(self, owner: CallOwner, mode: SupervisionMode, *, supervisor: str) -> None:
+        """Bring a supervisor into a call, or let him be in it in another way.
+
+        Raises:
+            TransferError: ``no_phone``, ``supervisor_busy``, or what the call itself refuses.
+        """
+        present = owner.call.supervision
+        if present is None or present.supervisor != supervisor:
+            if supervisor in self._in_calls or self._owner_of(supervisor) is not None:
+                raise TransferError("supervisor_busy")
+            if not await self._bindings.lookup(supervisor):
+                raise TransferError("no_phone")
+            await self._pause(supervisor)
+        try:
+            owner.feed(SuperviseAsked(supervisor, mode))
+        except TransferError:
+            if supervisor not in self._in_calls:
+                await self._resume(supervisor)
+            raise
+
+    def on_step(self, step: SupervisionStep) -> None:
+        """Follow who is in a call, and let him have calls again when he is not."""
+        if step.stage == "started":
+            self._in_calls.add(step.supervisor)
+        elif step.stage in {"ended", "failed", "taken_over"}:
+            self._in_calls.discard(step.supervisor)
+        if step.stage in _OVER:
+            self._later(step.supervisor)
+
+    def on_finished(self, owner: CallOwner) -> None:
+        """Let whoever took a call over have calls again when it is over."""
+        for segment in owner.call.segments:
+            if segment.summons.how == "take_over" and segment.agent_id is not None:
+                self._later(segment.agent_id)
+
+    def _later(self, supervisor: str) -> None:
+        task = asyncio.create_task(self._resume(supervisor), name="resume")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def assign(self, owner: CallOwner, agent_id: str, *, now: float) -> None:
+        """Hold a waiting call out to this agent first.
+
+        Raises:
+            TransferError: ``unknown_target``, ``target_not_ready`` or ``not_waiting``.
+        """
+        if await self._role_of(agent_id) is None:
+            raise TransferError("unknown_target")
+        presence = await self._floor.presence(agent_id)
+        if presence is None or not presence.can_take_a_call(now):
+            raise TransferError("target_not_ready")
+        owner.feed(AssignAsked(agent_id))
+
+    async def _pause(self, supervisor: str) -> None:
+        """Keep calls away from somebody who takes some himself."""
+        presence = await self._floor.presence(supervisor)
+        if presence is not None and presence.state is State.READY:
+            await self._floor.set_not_ready(supervisor, SUPERVISING)
+
+    async def _resume(self, supervisor: str) -> None:
+        presence = await self._floor.presence(supervisor)
+        if presence is not None and presence.reason == SUPERVISING:
+            try:
+                await self._floor.set_ready(supervisor)
+            except PresenceError:  # signed out in this moment
+                log.debug("not_resumed", agent_id=supervisor)
