@@ -15,11 +15,13 @@ from pathlib import Path
 
 import structlog
 
+from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
 from telephony.media.control import Srtp
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
+from telephony.sip.audio_formats import CLOCK_RATE, AudioFormat, events_beside, ordered
 from telephony.sip.offer_answer import (
-    AudioFormat,
+    PTIME,
     LocalDescription,
     RemoteAudio,
     parse_audio,
@@ -29,12 +31,11 @@ from telephony.sip.via import HIGHEST_PORT
 
 log = structlog.get_logger(__name__)
 
-#: What we offer to phones; the caller's own first format is put in front, so that the two legs
-#: share one codec and packets are relayed untouched wherever the phone allows it.
-G711: tuple[AudioFormat, ...] = (AudioFormat("PCMA", 8), AudioFormat("PCMU", 0))
-
 #: What of a session's statistics is kept in the call's record.
 QUALITY = ("packets_in", "packets_out", *("loss", "jitter", "far_loss", "round_trip", "r", "mos"))
+
+#: Lengths of packets that a mix can be sent in, milliseconds.
+PACKET_TIMES = (10, 20, 30, 40, 60)
 
 #: Where a party hears nothing, to the media process.
 NOWHERE = "0.0.0.0"
@@ -53,22 +54,31 @@ class CallAudio:
         media: the media process.
         host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
+        policy: which codecs there are.
 
     Attributes:
         quality: of each closed session that carried audio: what `QUALITY` names.
     """
 
     def __init__(
-        self, call_id: str, *, media: MediaCommands, host: str, recordings: Path | None
+        self,
+        call_id: str,
+        *,
+        media: MediaCommands,
+        host: str,
+        recordings: Path | None,
+        policy: AudioPolicy = G711_ONLY,
     ) -> None:
         self._call_id = call_id
         self._media = media
         self._host = host
         self._recordings = recordings
+        self._policy = policy
         self._sessions: dict[str, str] = {}
         self._ports: dict[str, int] = {}
         self._described: dict[str, LocalDescription] = {}
         self._codecs: dict[str, str] = {}
+        self._partners_formats: dict[str, tuple[str, ...]] = {}
         self._secured: set[str] = set()
         self.quality: dict[str, dict[str, float | None]] = {}
         self._signalled_from: dict[str, str] = {}
@@ -99,7 +109,9 @@ class CallAudio:
     def offer(self, leg: str, caller_sdp: str | None, *, secured: bool = False) -> str:
         """Return the session description that a leg is called with; ``secured``: by SRTP alone."""
         group = group_of(leg)
-        formats = G711 if caller_sdp is None else _in_order(parse_audio(caller_sdp).formats[0].name)
+        known = () if caller_sdp is None else parse_audio(caller_sdp).formats
+        shared = self._partners_formats[group] = tuple(entry.name for entry in known)
+        formats = ordered(self._policy.codecs, first=shared)
         return self._described[group].offer(
             host=self._host, port=self._ports[group], formats=formats, secured=secured
         )
@@ -111,7 +123,10 @@ class CallAudio:
 
     async def answered(self, leg: str, audio: RemoteAudio) -> None:
         """Take the answer of a leg that we called."""
-        await self._set_remote(group_of(leg), audio, audio.formats[0])
+        shared = self._partners_formats.get(group_of(leg), ())
+        # RFC 3264 §7: several formats in an answer may all be sent; what needs no transcoding is
+        chosen = next((entry for entry in audio.formats if entry.name in shared), audio.formats[0])
+        await self._set_remote(group_of(leg), audio, chosen)
 
     async def admit(self, leg: str, sdp: str | None, other: str) -> str:
         """Answer a leg that called us; return what to answer (or, without ``sdp``, offer) it.
@@ -126,9 +141,10 @@ class CallAudio:
         group, preferred = group_of(leg), self._codecs.get(group_of(other), "PCMA")
         described, port = self._described[group], self._ports[group]
         if sdp is None:
-            return described.offer(host=self._host, port=port, formats=_in_order(preferred))
-        names = dict.fromkeys((preferred, *(entry.name for entry in G711)))
-        answer, chosen = described.answer(sdp, host=self._host, port=port, preferred=tuple(names))
+            formats = ordered(self._preferring(preferred))
+            return described.offer(host=self._host, port=port, formats=formats)
+        names = self._preferring(preferred)
+        answer, chosen = described.answer(sdp, host=self._host, port=port, preferred=names)
         await self._set_remote(group, parse_audio(sdp), chosen)
         return answer
 
@@ -144,13 +160,13 @@ class CallAudio:
             sdp,
             host=self._host,
             port=self._ports[group],
-            preferred=(in_use, *(entry.name for entry in G711)),
+            preferred=self._preferring(in_use),
         )
 
     def reoffer(self, leg: str) -> str:
         """Offer all that we can do, to a party that asks for it; what is in use stands first."""
         group = group_of(leg)
-        formats = _in_order(self._codecs.get(group, "PCMA"))
+        formats = ordered(self._preferring(self._codecs.get(group, "PCMA")))
         return self._described[group].offer(
             host=self._host,
             port=self._ports[group],
@@ -175,6 +191,8 @@ class CallAudio:
         if session is None:
             return
         self._codecs[group] = chosen.name
+        beside = events_beside(chosen, audio.events)
+        event_clock, telephone_event = beside[0] if beside else (CLOCK_RATE, None)
         await self._media.set_remote(
             session,
             # on hold nothing is sent to it (RFC 3264 §8.4); what it sends, music perhaps, is heard
@@ -182,13 +200,24 @@ class CallAudio:
             port=audio.port,
             payload_type=chosen.payload_type,
             codec=chosen.name,
-            telephone_event=audio.telephone_event,
+            telephone_event=telephone_event,
+            event_clock=event_clock,
             # RFC 3264 §6.1: whoever named several formats may send any of them
-            accepts={entry.payload_type: entry.name for entry in audio.formats},
+            accepts={
+                entry.payload_type: entry.name
+                for entry in audio.formats
+                if entry.name in self._policy.codecs
+            },
+            comfort_noise=audio.comfort_noise if chosen.clock_rate == CLOCK_RATE else None,
+            ptime=audio.ptime if audio.ptime in PACKET_TIMES else PTIME,
             rtcp_port=_rtcp_port(audio),
             signalled_from=self._signalled_from.get(group),
             srtp=self._srtp(group, audio),
         )
+
+    def _preferring(self, first: str) -> tuple[str, ...]:
+        """Return all codecs that we take part in, this one before the others."""
+        return tuple(sorted(self._policy.codecs, key=lambda name: name != first))
 
     def _srtp(self, group: str, audio: RemoteAudio) -> Srtp | None:
         """Return how a party's audio is secured."""
@@ -326,10 +355,6 @@ class CallAudio:
         self._sessions.clear()
         self._bridged.clear()
         self._mixed = False
-
-
-def _in_order(first: str) -> tuple[AudioFormat, ...]:
-    return tuple(sorted(G711, key=lambda entry: entry.name != first))
 
 
 def _rtcp_port(audio: RemoteAudio) -> int | None:

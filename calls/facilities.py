@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.floor import Floor
+from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
 from calls.supervision_events import SupervisionStep
@@ -45,3 +46,4 @@ class Facilities:
     secure_phones: bool
     media_host: str
     recordings: Path | None
+    audio: AudioPolicy = G711_ONLY

@@ -11,7 +11,8 @@ from calls.controls import Pressed
 from calls.errors import TransferError
 from calls.hearing import CALLER, Hearing
 from telephony.media_commands import MediaError
-from telephony.sip.offer_answer import AudioFormat, RemoteAudio, SdpError
+from telephony.sip.audio_formats import AudioFormat
+from telephony.sip.offer_answer import RemoteAudio, SdpError
 
 if TYPE_CHECKING:
     from calls.owner import CallOwner

@@ -130,6 +130,7 @@ class CallOwner:
             media=facilities.media,
             host=facilities.media_host,
             recordings=facilities.recordings,
+            policy=facilities.audio,
         )
         self.facilities = facilities
         facilities.tie(call_id, leg.sip_call_id)

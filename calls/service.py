@@ -19,6 +19,7 @@ from asr.group import USUAL, RecognizerGroup
 from asr.ports import Heard
 from calls.agent_calls import AgentCalls, live
 from calls.archive import CallArchive
+from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.call import CallState
 from calls.call_events import HangUpAsked, TransferMode
 from calls.call_tickets import CallTickets
@@ -77,6 +78,7 @@ class CallService(CallTickets, CallArchive):
         max_calls: beyond so many live calls new ones are answered 503.
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
+        audio: how calls are coded.
         tie: told (call, SIP Call-ID) of each leg of a call.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
@@ -111,6 +113,7 @@ class CallService(CallTickets, CallArchive):
         max_calls: int,
         media_host: str,
         recordings: Path | None,
+        audio: AudioPolicy = G711_ONLY,
         tie: Callable[[str, str], None] = lambda _call, _dialog: None,
         wall_clock: Callable[[], float],
         recogniser_by_line: Mapping[str, str] | None = None,
@@ -178,6 +181,7 @@ class CallService(CallTickets, CallArchive):
             secure_phones=secure_phones,
             media_host=media_host,
             recordings=recordings,
+            audio=audio,
         )
 
     # -- what happens to us ------------------------------------------------------------------------

@@ -406,6 +406,8 @@ class MediaSettings(Section):
     """How many processes carry speech; 0: one for each two cores."""
     pin_cores: bool
     """Whether each of them keeps to a core of its own."""
+    codecs: Annotated[tuple[Literal["PCMA", "PCMU", "G722", "opus"], ...], Field(min_length=1)]
+    """What calls may be coded with, our favourite first."""
 
     @model_validator(mode="after")
     def _room_for_a_call(self) -> Self:

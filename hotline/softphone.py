@@ -27,13 +27,8 @@ from telephony.leg import (
     LegRinging,
 )
 from telephony.media import g711, rtp
-from telephony.sip.offer_answer import (
-    AudioFormat,
-    LocalDescription,
-    RemoteAudio,
-    SdpError,
-    parse_audio,
-)
+from telephony.sip.audio_formats import AudioFormat
+from telephony.sip.offer_answer import LocalDescription, RemoteAudio, SdpError, parse_audio
 from telephony.trunks.model import Trunk
 
 log = structlog.get_logger(__name__)
@@ -144,7 +139,7 @@ class Voice(asyncio.DatagramProtocol):
                 (sequence + number) & 0xFFFF,
                 (timestamp + number * FRAME) & 0xFFFFFFFF,
                 ssrc,
-                g711.encode(self._format.name, frame),
+                g711.encode("PCMU" if self._format.name == "PCMU" else "PCMA", frame),
             )
             if self._transport is not None and self._destination is not None:
                 self._transport.sendto(rtp.build(packet), self._destination)

@@ -47,6 +47,7 @@ from eventbus.bus import EventBus
 from eventbus.catalogue import AgentPresence, TrunkChanged
 from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher, Protocol
+from hotline.call_audio import audio_policy
 from hotline.children import ChildProcess, ChildState
 from hotline.database import migrate, open_engine
 from hotline.directory import directory
@@ -523,6 +524,7 @@ class Wiring:
                 media.host, media.advertised_host or settings.advertised_host
             ),
             recordings=self._recordings(),
+            audio=audio_policy(self._settings),
             wall_clock=time.time,
             sorting=self.sorting,
             writer=self.writer,

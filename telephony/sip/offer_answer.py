@@ -10,28 +10,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from aiosipua.sdp import Codec, MediaDescription, SdpMessage, parse_sdp
+from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
 
+from telephony.sip.audio_formats import (
+    CLOCK_RATE,
+    NOISE,
+    AudioFormat,
+    answered,
+    event_lines,
+    events_beside,
+    events_offered,
+    read_events,
+    read_format,
+    read_noise,
+)
 from telephony.sip.errors import SipError
 from telephony.sip.sdes import SUITES, Crypto, choose_crypto
 from telephony.sip.via import HIGHEST_PORT
 
-CodecName = Literal["PCMA", "PCMU"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 T = TypeVar("T")
 
 PTIME = 20  # milliseconds of audio in a packet
-CLOCK_RATE = 8000
 _PROTOCOL = "RTP/AVP"
 _SECURED = "RTP/SAVP"  # RFC 3711, with keys as in RFC 4568
-_HIGHEST_PAYLOAD_TYPE = 127
-_EVENTS = "telephone-event"  # RFC 4733
-_EVENTS_FMTP = "0-15"
-#: What we can take part in: by name in capitals, what `AudioFormat` calls it, clock rate, channels.
-_CODECS: dict[str, tuple[CodecName, int, int]] = {
-    "PCMA": ("PCMA", CLOCK_RATE, 1),
-    "PCMU": ("PCMU", CLOCK_RATE, 1),
-}
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 # RFC 3264 §6.1: what an answer may say to an offer
 _ANSWERED: dict[Direction, Direction] = {
@@ -53,33 +55,6 @@ class SdpError(SipError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class AudioFormat:
-    """A codec under a payload type.
-
-    Attributes:
-        name: as in ``a=rtpmap``.
-        payload_type: 0-127.
-        clock_rate: of its RTP timestamps, Hz (G.722 says 8000 and means 16000: RFC 3551 §4.5.2).
-        channels: 1 or 2; 2 is written into ``a=rtpmap``.
-        parameters: ``a=fmtp``, as written; "" for none. Two formats are equal without them.
-    """
-
-    name: CodecName
-    payload_type: int
-    clock_rate: int = CLOCK_RATE
-    channels: int = 1
-    parameters: str = field(default="", compare=False)
-
-    def to_lines(self) -> list[str]:
-        """Write ``a=rtpmap`` and, where there are parameters, ``a=fmtp``."""
-        channels = f"/{self.channels}" if self.channels > 1 else ""
-        lines = [f"a=rtpmap:{self.payload_type} {self.name}/{self.clock_rate}{channels}"]
-        if self.parameters:
-            lines.append(f"a=fmtp:{self.payload_type} {self.parameters}")
-        return lines
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteAudio:
     """Where and how the peer wants to hear us.
 
@@ -87,13 +62,15 @@ class RemoteAudio:
         host: an IP address; 0.0.0.0 while it has us on hold the old way (RFC 3264 §8.4).
         port: 1-65535.
         formats: what it can decode, its favourite first; never empty.
-        telephone_event: payload type of its key presses (RFC 4733), or None.
+        telephone_event: payload type of its key presses (RFC 4733) beside its favourite, or None.
         direction: as the peer sees it: ``sendonly`` means that it doesn't listen.
         ptime: milliseconds of audio it wants in a packet.
         protocol: of the ``m=`` line.
         attributes: every attribute of the stream as written (``crypto``, ``fingerprint`` …), then
             those of the session.
         crypto: how the stream is secured, by the peer's key; None: not at all.
+        events: clock and payload type of each of its telephone-events.
+        comfort_noise: payload type of RFC 3389, or None.
     """
 
     host: str
@@ -105,6 +82,8 @@ class RemoteAudio:
     protocol: str = _PROTOCOL
     attributes: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     crypto: Crypto | None = None
+    events: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    comfort_noise: int | None = None
 
     @property
     def is_listening(self) -> bool:
@@ -150,7 +129,7 @@ def _usable_audio(message: SdpMessage) -> MediaDescription:
     for media in message.media:
         if media.media == "audio" and media.port and _formats(media) and _can_be_secured(media):
             return media
-    raise SdpError("no G.711 audio over RTP/AVP, or RTP/SAVP with keys")
+    raise SdpError("no codec of ours over RTP/AVP, or RTP/SAVP with keys")
 
 
 def _can_be_secured(media: MediaDescription) -> bool:
@@ -166,22 +145,8 @@ def _crypto(media: MediaDescription) -> Crypto | None:
 
 
 def _formats(media: MediaDescription) -> tuple[AudioFormat, ...]:
-    read = (_format(codec) for codec in media.codecs)
+    read = (read_format(codec) for codec in media.codecs)
     return tuple(dict.fromkeys(format_ for format_ in read if format_ is not None))
-
-
-def _format(codec: Codec) -> AudioFormat | None:
-    """Return a codec as we know it, None when we know none by its name, clock rate and channels."""
-    known = _CODECS.get(codec.encoding_name.upper())
-    if known is None or not _is_like(codec, *known[1:]):
-        return None
-    name, clock_rate, channels = known
-    return AudioFormat(name, codec.payload_type, clock_rate, channels, codec.fmtp or "")
-
-
-def _is_like(codec: Codec, clock_rate: int, channels: int) -> bool:
-    valid = 0 <= codec.payload_type <= _HIGHEST_PAYLOAD_TYPE
-    return valid and (codec.clock_rate, codec.channels or 1) == (clock_rate, channels)
 
 
 def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
@@ -198,11 +163,12 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
     if host.is_unspecified:
         # RFC 3264 §8.4: "neither RTP nor RTCP should be sent to the peer"
         direction = "inactive" if direction in {"recvonly", "inactive"} else "sendonly"
+    formats, events = _formats(media), read_events(media.codecs)
     return RemoteAudio(
         host=str(host),
         port=media.port,
-        formats=_formats(media),
-        telephone_event=_telephone_event(media),
+        formats=formats,
+        telephone_event=next((number for _, number in events_beside(formats[0], events)), None),
         direction=direction,
         ptime=_ptime(media),
         protocol=media.proto,
@@ -213,6 +179,8 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
             for value in values
         ),
         crypto=_crypto(media),
+        events=events,
+        comfort_noise=read_noise(media.codecs),
     )
 
 
@@ -223,17 +191,6 @@ def _direction(message: SdpMessage, media: MediaDescription) -> Direction:
             if direction in attributes:
                 return direction
     return "sendrecv"
-
-
-def _telephone_event(media: MediaDescription) -> int | None:
-    return next(
-        (
-            codec.payload_type
-            for codec in media.codecs
-            if codec.encoding_name.lower() == _EVENTS and _is_like(codec, CLOCK_RATE, 1)
-        ),
-        None,
-    )
 
 
 def _ptime(media: MediaDescription) -> int:
@@ -258,7 +215,8 @@ def build_offer(
     """
     head = _head(host, session_id, version)
     keys = [] if key is None else [Crypto(tag, suite, key) for tag, suite in enumerate(SUITES, 1)]
-    return "\r\n".join([*head, *_audio(port, formats, telephone_event, direction, keys), ""])
+    events = events_offered(formats, telephone_event)
+    return "\r\n".join([*head, *_audio(port, formats, events, direction, keys), ""])
 
 
 def build_answer(
@@ -273,7 +231,7 @@ def build_answer(
 ) -> tuple[str, AudioFormat]:
     """Answer an offer (RFC 3264 §6).
 
-    One G.711 stream is taken, under the payload types the offer gave; every other stream is
+    One stream is taken, under the payload types the offer gave; every other stream is
     rejected with port 0. The answer's direction mirrors the offer's.
 
     Args:
@@ -308,7 +266,9 @@ def build_answer(
     for media in message.media:
         if media is taken:
             direction = _ANSWERED[audio.direction]
-            lines += _audio(port, [chosen], audio.telephone_event, direction, keys)
+            events = events_beside(chosen, audio.events)
+            noise = audio.comfort_noise if chosen.clock_rate == CLOCK_RATE else None
+            lines += _audio(port, [answered(chosen)], events, direction, keys, noise)
         else:
             # §6: "To reject an offered stream, the port number … MUST be set to zero"
             lines.append(f"m={media.media} 0 {media.proto} {' '.join(media.formats)}")
@@ -326,19 +286,21 @@ def _head(host: str, session_id: int, version: int) -> list[str]:
     ]
 
 
-def _audio(
+def _audio(  # noqa: PLR0917 - as the lines follow one another
     port: int,
     formats: Sequence[AudioFormat],
-    telephone_event: int | None,
+    events: Sequence[tuple[int, int]],
     direction: Direction,
     keys: Sequence[Crypto],
+    comfort_noise: int | None = None,
 ) -> list[str]:
     types = [str(format_.payload_type) for format_ in formats]
     maps = [line for format_ in formats for line in format_.to_lines()]
-    if telephone_event is not None:
-        types.append(str(telephone_event))
-        maps.append(f"a=rtpmap:{telephone_event} {_EVENTS}/{CLOCK_RATE}")
-        maps.append(f"a=fmtp:{telephone_event} {_EVENTS_FMTP}")
+    if comfort_noise is not None:
+        types.append(str(comfort_noise))
+        maps.append(f"a=rtpmap:{comfort_noise} {NOISE}/{CLOCK_RATE}")
+    types += [str(number) for _, number in events]
+    maps += event_lines(events)
     return [
         f"m=audio {port} {_SECURED if keys else _PROTOCOL} {' '.join(types)}",
         *maps,

@@ -31,9 +31,10 @@ from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
 from telephony.media_commands import SessionStats
+from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.dialog import DialogId
 from telephony.sip.identity import NOBODY, Forwarding, Identity
-from telephony.sip.offer_answer import AudioFormat, build_offer
+from telephony.sip.offer_answer import build_offer
 from tests.support.floors import TIMES, Clock, ModelEngine
 from tests.support.node import until
 from tickets.handling import TicketDesk

@@ -13,9 +13,10 @@ from telephony.bindings import BindingStore, MemoryBindings
 from telephony.endpoint import RFC_TIMERS
 from telephony.gateway import SipGateway
 from telephony.leg import Leg, LegEnded, LegEvent
+from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.digest import Algorithm, hash_secret
 from telephony.sip.message import make_response
-from telephony.sip.offer_answer import AudioFormat, build_answer, build_offer
+from telephony.sip.offer_answer import build_answer, build_offer
 from telephony.sip.registrar import Limits
 from telephony.sip.transaction import Timers
 from telephony.transport.listener import Listener

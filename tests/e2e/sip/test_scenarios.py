@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from telephony.leg import LegAnswered, LegEnded, LegReanswered, LegRinging
-from telephony.sip.offer_answer import AudioFormat, build_answer, build_offer
+from telephony.sip.audio_formats import AudioFormat
+from telephony.sip.offer_answer import build_answer, build_offer
 from telephony.sip.redirection import RedirectPolicy
 from tests.e2e.sip.conftest import Duty
 from tests.e2e.sip.raw import HOST, Address, Called, RawSip, description

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.offer_answer import (
-    AudioFormat,
     Direction,
     LocalDescription,
     RemoteAudio,
@@ -44,7 +44,7 @@ def test_a_trunks_offer_is_read() -> None:
 def test_static_payload_types_need_no_map_and_dynamic_ones_do() -> None:
     assert parse_audio(sdp("m=audio 4000 RTP/AVP 8")).formats == (A_LAW,)
     dynamic = parse_audio(
-        sdp("m=audio 4000 RTP/AVP 97 98", "a=rtpmap:98 pcma/8000", "a=rtpmap:97 opus/48000/2")
+        sdp("m=audio 4000 RTP/AVP 97 98", "a=rtpmap:98 pcma/8000", "a=rtpmap:97 speex/8000")
     )
     assert dynamic.formats == (AudioFormat("PCMA", 98),)
 

@@ -2,13 +2,8 @@
 
 import pytest
 
-from telephony.sip.offer_answer import (
-    AudioFormat,
-    LocalDescription,
-    SdpError,
-    build_offer,
-    parse_audio,
-)
+from telephony.sip.audio_formats import AudioFormat
+from telephony.sip.offer_answer import LocalDescription, SdpError, build_offer, parse_audio
 from telephony.sip.sdes import SUITES
 
 HERS, OURS = bytes(30), bytes(range(30))

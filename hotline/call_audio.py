@@ -1,0 +1,18 @@
+"""What the settings say about calls' audio."""
+
+import structlog
+
+from calls.audio_policy import AudioPolicy
+from config.settings import Settings
+from telephony.media.codecs import CODECS
+
+log = structlog.get_logger(__name__)
+
+
+def audio_policy(settings: Settings) -> AudioPolicy:
+    """Return how calls are coded: as configured, as far as it is installed here."""
+    wanted = settings.media.codecs
+    missing = [name for name in wanted if name not in CODECS]
+    if missing:
+        log.warning("codecs_not_installed", codecs=missing)
+    return AudioPolicy(codecs=tuple(name for name in wanted if name in CODECS))
