@@ -15,4 +15,4 @@ def audio_policy(settings: Settings) -> AudioPolicy:
     missing = [name for name in wanted if name not in CODECS]
     if missing:
         log.warning("codecs_not_installed", codecs=missing)
-    return AudioPolicy(codecs=tuple(name for name in wanted if name in CODECS))
+    return AudioPolicy(codecs=tuple(name for name in wanted if name in CODECS) or tuple(CODECS))
