@@ -54,6 +54,7 @@ class Calling:
             priority=effect.priority,
             wanted=effect.wanted,
         )
+        owner.facilities.gateway.set_up(owner.leg)
         if owner.call.state is CallState.WAITING and owner.calling_agent is None:
             owner.ledger.waiting(owner.facilities.wall_clock())
 

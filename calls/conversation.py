@@ -113,7 +113,8 @@ class Conversation:
         self._wall_clock = wall_clock
         self._seconds = seconds
         self._seq = 0
-        self._dirty = asyncio.Event()
+        self._dirty = False
+        self._wake = asyncio.Event()
         self._closing = False
         self._saving = asyncio.Lock()
         self._created = False
@@ -126,7 +127,7 @@ class Conversation:
         self._publish_fields(
             [FieldChange(name, field) for name, field in self.draft.fields.items() if field.value]
         )
-        self._dirty.set()
+        self._to_be_saved()
         if self.draft.caller_id is not None:
             self._remembering = asyncio.create_task(
                 self._remember(self.draft.caller_id), name=f"history-{self.call_id}"
@@ -153,7 +154,7 @@ class Conversation:
                 recogniser=self._recogniser,
             )
             if target is None:
-                log.info("not_recognised", call_id=self.call_id, side=side)
+                log.debug("not_recognised", call_id=self.call_id, side=side)
                 self._begin_gap(side)
                 continue
             self.recognised = True
@@ -336,14 +337,14 @@ class Conversation:
             if task is not None:
                 await task
         self._closing = True
-        self._dirty.set()
+        self._wake.set()
         if self._saver is not None:
             await self._saver
 
     def _publish_fields(self, changes: list[FieldChange]) -> None:
         if not changes:
             return
-        self._dirty.set()
+        self._to_be_saved()
         for change in changes:
             self._bus.publish(
                 TicketField(
@@ -413,14 +414,21 @@ class Conversation:
     def _kind_and_place(self) -> tuple[str, str]:
         return self.draft.values()["category"], self.draft.values()["address"]
 
+    def _to_be_saved(self) -> None:
+        self._dirty = True
+        self._wake.set()
+
     async def _keep_saved(self) -> None:
-        """Store the draft soon after each change; the last time when closing."""
+        """Store the draft soon after each change, and what is left of them when closing."""
         failures = 0
-        while True:
-            await self._dirty.wait()
+        while self._dirty or not self._closing:
+            await self._wake.wait()
             if not self._closing:
                 await asyncio.sleep(_SAVE_AFTER)
-            self._dirty.clear()
+            self._wake.clear()
+            if not self._dirty:
+                continue
+            self._dirty = False
             try:
                 with contextlib.suppress(AlreadySubmitted):
                     await self.save()
@@ -431,11 +439,9 @@ class Conversation:
                     log.exception("draft_lost", ticket_id=self.draft.ticket_id)
                     return
                 await asyncio.sleep(_SAVE_RETRY)
-                self._dirty.set()
+                self._to_be_saved()
                 continue
             failures = 0
-            if self._closing and not self._dirty.is_set():
-                return
 
     async def save(self) -> None:
         """Store the draft as it is now.

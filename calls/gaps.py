@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     func,
     select,
     update,
@@ -44,6 +45,14 @@ transcript_gaps = Table(
     Column("attempts", Integer, nullable=False),
     Column("detail", Text),
     Index("ix_transcript_gaps_state", "state", "node"),
+)
+
+
+_INSERT = transcript_gaps.insert()
+_END = update(transcript_gaps).where(
+    transcript_gaps.c.call_id == bindparam("_call_id"),
+    transcript_gaps.c.leg == bindparam("_leg"),
+    transcript_gaps.c.end.is_(None),
 )
 
 
@@ -89,31 +98,22 @@ class GapStore:
         recogniser: str,
     ) -> None:
         """Write down a gap; ``end`` None: it goes on."""
-        self._writer.put(
-            transcript_gaps.insert().values(
-                call_id=call_id,
-                node=self._node,
-                leg=leg,
-                start=start,
-                end=end,
-                reason=reason,
-                recogniser=recogniser,
-                state=MISSING,
-                attempts=0,
-            )
-        )
+        row = {
+            "call_id": call_id,
+            "node": self._node,
+            "leg": leg,
+            "start": start,
+            "end": end,
+            "reason": reason,
+            "recogniser": recogniser,
+            "state": MISSING,
+            "attempts": 0,
+        }
+        self._writer.put(_INSERT, row, subject=call_id)
 
     def end(self, call_id: str, *, leg: str, end: float) -> None:
         """Write down that the gap that went on is over."""
-        self._writer.put(
-            update(transcript_gaps)
-            .where(
-                transcript_gaps.c.call_id == call_id,
-                transcript_gaps.c.leg == leg,
-                transcript_gaps.c.end.is_(None),
-            )
-            .values(end=end)
-        )
+        self._writer.put(_END, {"_call_id": call_id, "_leg": leg, "end": end}, subject=call_id)
 
     async def of_call(self, call_id: str) -> list[dict[str, Any]]:
         """Return a call's gaps in the order in which they began: leg, start, end, reason, state."""

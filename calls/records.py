@@ -141,6 +141,8 @@ _GATHER_SECONDS = 0.1
 _INSERT_CALL = calls.insert()
 _INSERT_SEGMENT = segments.insert()
 _INSERT_UTTERANCE = utterances.insert()
+_INSERT_WITHHELD = withheld_numbers.insert()
+_INSERT_RECORDING = recordings.insert()
 # Which columns are set is told by the rows; the statement is built once.
 _CHANGE_CALL = update(calls).where(calls.c.call_id == bindparam("_call_id"))
 
@@ -357,7 +359,8 @@ class CallRecords:
 
     def withheld(self, call_id: str, *, number: str, at: float) -> None:
         """Keep the number of a caller who withholds it."""
-        self._writer.put(withheld_numbers.insert().values(call_id=call_id, number=number, at=at))
+        row = {"call_id": call_id, "number": number, "at": at}
+        self._writer.put(_INSERT_WITHHELD, row, subject=call_id)
 
     def change(self, call_id: str, **values: Any) -> None:
         """Change columns of a call's row."""
@@ -365,7 +368,8 @@ class CallRecords:
 
     def recorded(self, call_id: str, part: int, **values: Any) -> None:
         """Add one completed part of the recording."""
-        self._writer.put(recordings.insert().values(call_id=call_id, part=part, **values))
+        row = {"call_id": call_id, "part": part, **values}
+        self._writer.put(_INSERT_RECORDING, row, subject=call_id)
 
     def rerecorded(self, call_id: str, part: int, *, sha256: str) -> None:
         """Note that a part was changed by us, and is this now."""

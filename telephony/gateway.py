@@ -95,7 +95,7 @@ class SipGateway:
         tls: our certificate, for TLS and WSS listeners.
         certified_trunks: a trunk's calls are taken over TLS only, from whoever shows a certificate
             that we trust.
-        overload_seconds: how late the event loop may stand before new calls are refused; 0: any.
+        overload_seconds: how late the node may stand before new calls are refused; 0: any.
         qualify_seconds: how often registered phones are asked by OPTIONS whether they are there;
             None: never.
         drop: asked for each datagram; True loses it. For tests.
@@ -443,10 +443,15 @@ class SipGateway:
             case "left":
                 self.trunks.release(leg.id, attempt.way)
 
+    def set_up(self, leg: Leg) -> None:
+        """Take note that an inbound leg's call waits for an agent: how long it took counts."""
+        self.overload.set_up(leg.id, time.monotonic())
+
     def _note(self, leg: Leg) -> None:
         self._book.note(leg)
         if leg.over:
             self.trunks.release(leg.id)
+            self.overload.over(leg.id)
 
     def _new_invite(
         self,
@@ -706,6 +711,7 @@ class SipGateway:
             machine=machine,
             wire=self._wire,
         )
+        self.overload.began(leg_id, time.monotonic())
         self._hand_up(leg, incoming)
 
     def _hand_up(self, leg: Leg, incoming: IncomingRequest) -> None:

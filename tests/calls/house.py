@@ -111,6 +111,10 @@ class StandInGateway:
 
     def __init__(self) -> None:
         self.phones: list[StandInLeg] = []
+        self.waiting: list[Leg] = []
+
+    def set_up(self, leg: Leg) -> None:
+        self.waiting.append(leg)
 
     def invite(
         self,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.overload import INTERVAL_SECONDS, Overload
+from telephony.overload import CROWD, INTERVAL_SECONDS, Overload
 from tests.telephony.gateways import OFFER, Desk, a_gateway, message
 from tests.telephony.peers import a_peer
 
@@ -61,6 +61,53 @@ def test_it_comes_back_by_itself() -> None:
     now = run(overload, [2.0] * 100)
     run(overload, [0.0] * round(25 * INTERVAL_SECONDS / TICK), now)
     assert taken(overload, 100) == 100
+
+
+def set_ups(overload: Overload, took: list[float], start: float = 0.0) -> float:
+    """Let an interval pass in which calls were set up, each in so many seconds."""
+    for number, seconds in enumerate(took):
+        overload.began(str(number), start)
+        overload.set_up(str(number), start + seconds)
+    return run(overload, [0.0] * 12, start)
+
+
+def test_slow_set_ups_are_an_overload_though_the_loop_is_quick() -> None:
+    overload = Overload(0.1)
+    set_ups(overload, [0.15] * CROWD)
+    assert overload.share == pytest.approx(0.1 / 0.15)
+
+
+def test_a_few_slow_set_ups_are_none() -> None:
+    overload = Overload(0.1)
+    set_ups(overload, [3.0] * (CROWD - 1))
+    assert overload.share == 1.0
+
+
+def test_one_quick_set_up_among_slow_ones_shows_that_nothing_stands() -> None:
+    overload = Overload(0.1)
+    set_ups(overload, [*[3.0] * CROWD, 0.01])
+    assert overload.share == 1.0
+
+
+def test_calls_that_wait_for_their_set_up_count_until_they_are_over() -> None:
+    overload = Overload(0.1)
+    for number in range(CROWD):
+        overload.began(str(number), 0.0)
+    now = run(overload, [0.0] * 12)
+    assert overload.share < 1.0
+    for number in range(CROWD):
+        overload.over(str(number))
+    run(overload, [0.0] * round(25 * INTERVAL_SECONDS / TICK), now)
+    assert overload.share == 1.0
+
+
+def test_calls_that_have_only_just_begun_wait_for_nothing() -> None:
+    overload = Overload(0.1)
+    run(overload, [0.0] * 9)
+    for number in range(2 * CROWD):
+        overload.began(str(number), 0.95)
+    run(overload, [0.0] * 2, 0.9)
+    assert overload.share == 1.0
 
 
 def test_zero_switches_it_off() -> None:
