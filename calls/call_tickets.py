@@ -143,6 +143,10 @@ class CallTickets:
             return []
         return [brief(t) for t in await self._tickets.of_caller(number, before=ticket_id)]
 
+    async def history_of_caller(self, number: str) -> list[dict[str, Any]]:
+        """Return the earlier tickets of a number, newest first, a few facts of each."""
+        return [brief(ticket) for ticket in await self._tickets.of_caller(number)]
+
     def categories(self) -> list[dict[str, Any]]:
         """Return the category tree in use: ``[{"name", "topics"}]``."""
         return self._sorting.current().tree.to_list()

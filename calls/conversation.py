@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from asr.group import RecognizerGroup
 from asr.ports import Gap, Heard, Partial
+from calls.doubt import doubtful
 from calls.gaps import MISSING, GapStore
 from calls.records import CallRecords
 from eventbus.bus import EventBus
@@ -296,6 +297,7 @@ class Conversation:
                 end=result.end,
                 confidence=result.confidence,
                 seq=self._seq,
+                doubtful=doubtful(result.words, written.text),
             )
         )
         if self.submitted:

@@ -199,7 +199,8 @@ class TranscriptFinal(Event):
     """One utterance, as it will stay. ``start`` and ``end`` are seconds since the answer.
 
     ``text`` has figures, punctuation and names put right; ``spoken`` is what was recognised;
-    ``later``: after the call, from its recording, as it could not be during it.
+    ``later``: after the call, from its recording, as it could not be during it; ``doubtful``: words
+    of the text that the recogniser was unsure of.
     """
 
     name: ClassVar[str] = "transcript.final"
@@ -211,6 +212,7 @@ class TranscriptFinal(Event):
     seq: int
     spoken: str | None = None
     later: bool = False
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

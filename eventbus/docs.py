@@ -34,6 +34,7 @@ _FIELDS: Mapping[str, str] = {
     "deadline_at": "until when the unit has the ticket, Unix seconds, or null",
     "end": "seconds since the answer",
     "ended_by": "`citizen`, `agent`, `partner` or `system`",
+    "doubtful": "words of the text that the recogniser was unsure of",
     "evidence": "the words from which the value was taken",
     "field": "the field's name, as in the ticket's `fields`",
     "fields": "every field's value, by name",
@@ -149,6 +150,7 @@ EXAMPLES: tuple[Event, ...] = (
         end=7.6,
         confidence=0.97,
         seq=3,
+        doubtful=("没人清",),
     ),
     catalogue.TranscriptGap(
         **_AGENT_CALL, leg="caller", start=7.9, end=10.4, reason="load", state="missing"

@@ -6,6 +6,7 @@ from typing import Any
 from tickets.draft import History
 
 _SHOWN = ("id", "created_at", "status")
+_FIELDS = ("type", "category", "address", "content", "urgency")
 
 
 def history_of(tickets: Sequence[Mapping[str, Any]]) -> History:
@@ -30,7 +31,7 @@ def brief(ticket: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line of the list of a caller's earlier tickets: id, when, what, how far."""
     return {
         **{key: ticket[key] for key in _SHOWN},
-        **{key: _value(ticket, key) for key in ("type", "category", "address", "content")},
+        **{key: _value(ticket, key) for key in _FIELDS},
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from eventbus.catalogue import Event
+from eventbus.catalogue import CallOffered, Event
 from web.access import READERS
 from web.audience import FOR_EVERYBODY, others_who_see
 from web.masking import masked
@@ -141,7 +141,8 @@ class FeedHub:
                     client.put(text)
             return
         if own:
-            text = encode(message)
+            # Whose call rings does not need the number yet, and the next one may have the call.
+            text = encode(masked(message) if isinstance(event, CallOffered) else message)
             for client in own:
                 client.put(text)
         roles = others_who_see(event)

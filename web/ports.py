@@ -226,6 +226,9 @@ class Calls(Protocol):
     async def history(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return the caller's earlier tickets, newest first, a few facts of each."""
 
+    async def history_of_caller(self, number: str) -> list[dict[str, Any]]:
+        """Return the earlier tickets of a number, newest first, a few facts of each."""
+
     def categories(self) -> list[dict[str, Any]]:
         """Return the category tree: ``[{"name", "topics"}]``."""
 

@@ -52,11 +52,11 @@ def owner_of(call: Mapping[str, Any], who: Viewer) -> bool:
 
 
 def live_call(view: LiveCall, who: Viewer) -> LiveCallOut:
-    """Return a live call as the asker may see it."""
+    """Return a live call as the asker may see it; while it rings, without the number."""
     shown = LiveCallOut.model_validate(view)
     if not who.leads:  # who is listened to is not told
         shown = shown.model_copy(update={"supervisor": None, "supervision": None})
-    if view.agent_id == who.id:
+    if view.agent_id == who.id and view.state == "talking":
         return shown
     return LiveCallOut.model_validate(masked(shown.model_dump()))
 

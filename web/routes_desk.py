@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query
 from calls.name_search import found
 from web.auth import Asker, Viewer
 from web.errors import ApiError, documented, not_found
+from web.masking import masked
 from web.ports import CallControls
 from web.routes_calls import CallId
-from web.schemas_desk import DirectoryEntryOut, HoldIn, KeysIn, MuteIn, PlaceOut
+from web.schemas import EarlierTicketOut
+from web.schemas_desk import DirectoryEntryOut, FoundCategoryOut, HoldIn, KeysIn, MuteIn, PlaceOut
 from web.services import Served, Services
 
 router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))
@@ -122,6 +124,42 @@ async def _everybody(served: Services) -> list[DirectoryEntryOut]:
         for number, name in served.calls.lines().items()
     ]
     return partners + agents + lines
+
+
+@router.get(
+    "/calls/{call_id}/history",
+    summary="The earlier tickets of whoever calls",
+    tags=["calls"],
+    responses=_SEARCH | documented(HTTPStatus.NOT_FOUND),
+)
+async def callers_history(call_id: CallId, who: Asker, served: Served) -> list[EarlierTicketOut]:
+    """Return the caller's earlier tickets while his call rings or goes on, secret ones left out."""
+    view = next((view for view in served.calls.live() if view.call_id == call_id), None)
+    if view is None or not who.may_lead(view.agent_id):
+        raise not_found("call")
+    earlier = await served.calls.history_of_caller(view.caller) if view.caller else []
+    talks = view.agent_id == who.id and view.state == "talking"
+    shown = earlier if talks else masked(earlier)
+    return [
+        EarlierTicketOut.model_validate(ticket)
+        for ticket in shown
+        if ticket["id"] != view.ticket_id
+    ]
+
+
+@router.get(
+    "/categories/search", summary="Search the category tree", tags=["tickets"], responses=_SEARCH
+)
+async def search_categories(
+    _who: Asker, served: Served, q: Typed = "", limit: Limit = 20
+) -> list[FoundCategoryOut]:
+    """Return categories and topics by characters, pinyin or initials, the best match first."""
+    places = [
+        (FoundCategoryOut(category=category["name"], topic=topic), topic or category["name"], ())
+        for category in served.calls.categories()
+        for topic in (None, *category["topics"])
+    ]
+    return found(q, places)[:limit]
 
 
 @router.get("/places", summary="Complete the name of a place", tags=["tickets"], responses=_SEARCH)

@@ -498,6 +498,7 @@ class EarlierTicketOut(BaseModel):
     category: str | None = None
     address: str | None = None
     content: str | None = None
+    urgency: str | None = None
 
 
 class Page(BaseModel, Generic[Item]):

@@ -43,6 +43,13 @@ class DirectoryEntryOut(BaseModel):
     state: str | None = Field(default=None, description="Where an agent stands.")
 
 
+class FoundCategoryOut(BaseModel):
+    """A category, or a topic below it."""
+
+    category: str
+    topic: str | None = None
+
+
 class PlaceOut(BaseModel):
     """A name of the city's list that completes what was typed, from character ``start`` on."""
 

@@ -546,6 +546,13 @@ class FakeCalls:
             if ticket.draft.ticket_id != ticket_id and ticket.draft.values()["phone"] == phone
         ]
 
+    async def history_of_caller(self, number: str) -> list[dict[str, Any]]:
+        return [
+            brief(ticket.as_dict())
+            for ticket in reversed(self._tickets.values())
+            if ticket.draft.values()["phone"] == number
+        ]
+
     def categories(self) -> list[dict[str, Any]]:
         return SHIPPED.to_list()
 

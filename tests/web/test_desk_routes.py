@@ -89,3 +89,31 @@ async def test_a_place_is_completed(house: House) -> None:
     assert found.json() == []
     found = await asked(house, "1001", "GET", "/places?q=平江街道临顿")
     assert found.json() == [{"name": "临顿路", "kind": "道路", "start": 4}]
+
+
+async def test_while_it_rings_the_agent_sees_the_callers_history_but_not_his_number(
+    house: House,
+) -> None:
+    await talking(house)
+    house.calls.hear("Tc1", "urgency", "紧急", "着火")
+    house.calls.end("c1")
+    await house.floor.end_wrap_up("1001")
+    house.calls.offer("c2", "1001")
+    (live,) = (await asked(house, "1001", "GET", "/calls/live")).json()
+    assert live["caller"] == "152****2668"
+    (earlier,) = (await asked(house, "1001", "GET", "/calls/c2/history")).json()
+    assert (earlier["id"], earlier["urgency"]) == ("Tc1", "紧急")
+    assert (await asked(house, "1002", "GET", "/calls/c2/history")).status_code == 404
+    house.calls.answer("c2")
+    (live,) = (await asked(house, "1001", "GET", "/calls/live")).json()
+    assert live["caller"] == "15250322668"
+    earlier = (await asked(house, "1001", "GET", "/calls/c2/history")).json()
+    assert [ticket["id"] for ticket in earlier] == ["Tc1"]  # not the one being written
+
+
+async def test_categories_are_searched_by_pinyin(house: House) -> None:
+    found = (await asked(house, "1001", "GET", "/categories/search?q=dlss")).json()
+    assert found[0] == {"category": "道路设施", "topic": None}
+    found = (await asked(house, "1001", "GET", "/categories/search?q=路灯")).json()
+    assert {"道路设施"} == {entry["category"] for entry in found}
+    assert any("路灯" in (entry["topic"] or "") for entry in found)
