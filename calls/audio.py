@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from calls.audio_policy import G711_ONLY, AudioPolicy
+from calls.dead_legs import limit_for
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
 from telephony.media.control import Srtp
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
@@ -57,7 +58,8 @@ class CallAudio:
         policy: which codecs there are.
 
     Attributes:
-        quality: of each closed session that carried audio: what `QUALITY` names.
+        quality: of each closed session that carried audio: what `QUALITY` names, and
+            ``dead_seconds`` where it was hung up because nothing came for so long.
     """
 
     def __init__(
@@ -78,6 +80,9 @@ class CallAudio:
         self._ports: dict[str, int] = {}
         self._described: dict[str, LocalDescription] = {}
         self._codecs: dict[str, str] = {}
+        self._watched: dict[str, tuple[float | None, bool]] = {}
+        self._inband: set[str] = set()
+        self._dead: dict[str, float] = {}
         self._partners_formats: dict[str, tuple[str, ...]] = {}
         self._secured: set[str] = set()
         self.quality: dict[str, dict[str, float | None]] = {}
@@ -116,8 +121,10 @@ class CallAudio:
             host=self._host, port=self._ports[group], formats=formats, secured=secured
         )
 
-    def signalled_from(self, leg: str, host: str) -> None:
+    def signalled_from(self, leg: str, host: str, trunk: str | None = None) -> None:
         """Say where a leg's SIP comes from: behind a NAT its audio comes from there, too."""
+        if trunk in self._policy.inband_keys:
+            self._inband.add(group_of(leg))
         with contextlib.suppress(ValueError):  # a name tells nothing about where audio comes from
             self._signalled_from[group_of(leg)] = str(ipaddress.ip_address(host))
 
@@ -214,6 +221,25 @@ class CallAudio:
             signalled_from=self._signalled_from.get(group),
             srtp=self._srtp(group, audio),
         )
+        await self._watch(group, session, audio)
+
+    async def _watch(self, group: str, session: str, audio: RemoteAudio) -> None:
+        """Have it reported when a party falls silent, or presses keys as tones."""
+        watched = (
+            limit_for(audio, self._policy.dead_leg_seconds),
+            group in self._inband and audio.is_listening and not audio.events,
+        )
+        if watched != self._watched.get(group, (None, False)):
+            self._watched[group] = watched
+            await self._media.watch(session, rtp_timeout=watched[0], inband_keys=watched[1])
+
+    def mark_dead(self, session: str, seconds: float) -> str | None:
+        """Note that nothing has come for so long; return whose session it is, as far as known."""
+        for group, name in self._sessions.items():
+            if name == session:
+                self._dead[group] = seconds
+                return group
+        return None
 
     def _preferring(self, first: str) -> tuple[str, ...]:
         """Return all codecs that we take part in, this one before the others."""
@@ -341,6 +367,7 @@ class CallAudio:
 
     async def _close(self, group: str) -> None:
         session = self._sessions.pop(group)
+        self._watched.pop(group, None)
         self._bridged = {pair for pair in self._bridged if session not in pair}
         try:
             stats = await self._media.close_session(session)
@@ -349,6 +376,8 @@ class CallAudio:
         else:
             if stats.packets_in or stats.packets_out:
                 self.quality[group] = {name: getattr(stats, name) for name in QUALITY}
+                if group in self._dead:
+                    self.quality[group]["dead_seconds"] = self._dead[group]
 
     def lost(self) -> None:
         """Forget the sessions: the media process died with them."""

@@ -9,9 +9,13 @@ class AudioPolicy:
 
     Attributes:
         codecs: names of those that are offered and answered, our favourite first.
+        dead_leg_seconds: who sends nothing for so long is hung up; None: nobody is.
+        inband_keys: names of trunks from which keys come as tones in the audio.
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    dead_leg_seconds: float | None = None
+    inband_keys: frozenset[str] = frozenset()
 
 
 G711_ONLY = AudioPolicy()

@@ -37,7 +37,7 @@ class Joining:
         if not owner.call.connecting(effect.leg):
             return
         if called := owner.legs.get(effect.leg):
-            owner.audio.signalled_from(effect.leg, called.source[0])
+            owner.audio.signalled_from(effect.leg, called.source[0], called.trunk)
         try:
             await owner.audio.answered(effect.leg, self.answers[effect.leg])
             answers = await self._admit(effect.hearing)
@@ -65,7 +65,7 @@ class Joining:
             leg = owner.unanswered.get(name)
             if leg is not None:
                 await owner.audio.open(name)
-                owner.audio.signalled_from(name, leg.source[0])
+                owner.audio.signalled_from(name, leg.source[0], leg.trunk)
                 answers[name] = await owner.audio.admit(name, leg.remote_sdp, other)
         return answers
 
@@ -99,7 +99,7 @@ class Joining:
             return
         try:
             await owner.audio.open(name)
-            owner.audio.signalled_from(name, leg.source[0])
+            owner.audio.signalled_from(name, leg.source[0], leg.trunk)
             answer = await owner.audio.admit(name, leg.remote_sdp, CALLER)
             if leg.over:  # it has hung up meanwhile: the old phone goes on
                 await owner.audio.close_leg(name)

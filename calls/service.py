@@ -25,6 +25,7 @@ from calls.call_events import HangUpAsked, TransferMode
 from calls.call_tickets import CallTickets
 from calls.controls import CallControls, controls_of
 from calls.conversation import SIDES, Conversation, Side, stream_id
+from calls.dead_legs import hang_up_dead_leg
 from calls.directory import Directory
 from calls.errors import RecordingError, UnknownCall
 from calls.facilities import SEAT_MARK, Facilities
@@ -298,6 +299,11 @@ class CallService(CallTickets, CallArchive):
         for call_id in dict.fromkeys(session.split(".")[0] for session in sessions):
             if owner := self._owners.get(call_id):
                 owner.media_lost()
+
+    def on_rtp_timeout(self, session: str, seconds: float) -> None:
+        """Nothing comes from this session's party any more: end its leg."""
+        if owner := self._owners.get(session.split(".", maxsplit=1)[0]):
+            hang_up_dead_leg(owner, session, seconds)
 
     def _converse(self, owner: CallOwner) -> Conversation:
         """Make the conversation of a call that was just answered."""

@@ -263,6 +263,8 @@ class TrunkSettings(Section):
     """Makes its numbers ours, before ``numbers.inbound`` does."""
     outbound: Rules = ()
     """Makes our numbers its, after ``numbers.outbound`` has."""
+    inband_keys: bool = False
+    """Whether keys are looked for in its audio, where it offers no telephone-event."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -408,6 +410,8 @@ class MediaSettings(Section):
     """Whether each of them keeps to a core of its own."""
     codecs: Annotated[tuple[Literal["PCMA", "PCMU", "G722", "opus"], ...], Field(min_length=1)]
     """What calls may be coded with, our favourite first."""
+    dead_leg_seconds: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+    """Who sends neither RTP nor RTCP for so long is hung up; 0: nobody is."""
 
     @model_validator(mode="after")
     def _room_for_a_call(self) -> Self:

@@ -15,4 +15,8 @@ def audio_policy(settings: Settings) -> AudioPolicy:
     missing = [name for name in wanted if name not in CODECS]
     if missing:
         log.warning("codecs_not_installed", codecs=missing)
-    return AudioPolicy(codecs=tuple(name for name in wanted if name in CODECS) or tuple(CODECS))
+    return AudioPolicy(
+        codecs=tuple(name for name in wanted if name in CODECS) or tuple(CODECS),
+        dead_leg_seconds=settings.media.dead_leg_seconds or None,
+        inband_keys=frozenset(name for name, trunk in settings.trunks.items() if trunk.inband_keys),
+    )

@@ -78,7 +78,7 @@ from hotline.sip_listeners import further_listeners, tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
-from telephony.media_commands import MediaEvent, RecordingFailed
+from telephony.media_commands import MediaEvent, RecordingFailed, RtpTimedOut
 from telephony.media_pool import MediaPool
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
@@ -631,6 +631,8 @@ class Wiring:
     def _on_media_event(self, event: MediaEvent) -> None:
         if isinstance(event, RecordingFailed):
             self._media_health.recording_failed(event.reason)
+        elif isinstance(event, RtpTimedOut):
+            self.calls.on_rtp_timeout(event.session, event.seconds)
 
     def _on_recogniser_status(
         self, health: RecogniserHealth, name: str, status: str, detail: str | None

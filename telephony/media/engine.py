@@ -50,6 +50,7 @@ class _Session:
     keys: bool = False  # whether its peer takes telephone-events
     forked: bool = False
     edge: SrtpEdge | None = None
+    watch: path.Watch | None = None
 
 
 @dataclass
@@ -251,7 +252,9 @@ class Engine:
 
     def _watch(self, command: control.Watch) -> Result:
         watch = path.Watch(command.rtp_timeout, command.silence, command.inband_keys)
-        self._path.watch(self._session(command.session).handle, watch)
+        session = self._session(command.session)
+        session.watch = watch
+        self._path.watch(session.handle, watch)
         return {}
 
     def _close(self, name: str) -> Result:
@@ -478,9 +481,20 @@ class Engine:
             case path.Silence():
                 self._tell("silence", event.session, silent=event.silent)
             case path.RtpTimeout():
-                self._tell("rtp_timeout", event.session, seconds=event.seconds)
+                self._on_rtp_timeout(event)
             case _:
                 assert_never(event)
+
+    def _on_rtp_timeout(self, event: path.RtpTimeout) -> None:
+        """Report it, unless the peer lives: who suppresses silence still sends RTCP."""
+        session = self._sessions.get(self._names.get(event.session, ""))
+        if session is None or session.watch is None:
+            return
+        heard_at = session.rtcp.heard_at
+        if heard_at is not None and time.monotonic() - heard_at < (session.watch.rtp_timeout or 0):
+            self._path.watch(session.handle, session.watch)  # wait as long once more
+            return
+        self._tell("rtp_timeout", event.session, seconds=event.seconds)
 
     def _tell(self, event: control.EventName, session: Handle, **fields: object) -> None:
         name = self._names.get(session)

@@ -45,6 +45,7 @@ class RtcpChannel:
 
     Attributes:
         protection: of a secured session.
+        heard_at: when the peer's latest report came (monotonic seconds), or None.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class RtcpChannel:
         "_shared",
         "_stats",
         "_timer",
+        "heard_at",
         "protection",
     )
 
@@ -86,6 +88,7 @@ class RtcpChannel:
         self._heard = False
         self._timer: asyncio.TimerHandle | None = None
         self.protection: Protection | None = None
+        self.heard_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(port, self._on_readable)
 
@@ -118,7 +121,8 @@ class RtcpChannel:
 
     def take(self, datagram: bytes, now: float) -> None:
         """Take a report of the peer that came over the RTP port, already in the clear."""
-        self._reporter.handle(datagram, self._stats(), now, time.time())
+        if self._reporter.handle(datagram, self._stats(), now, time.time()):
+            self.heard_at = now
 
     def quality(self, stats: PathStats) -> dict[str, Any]:
         """Return :class:`~telephony.media.reporting.Quality` as a document."""
@@ -179,6 +183,7 @@ class RtcpChannel:
             return
         if self._reporter.handle(plain, self._stats(), time.monotonic(), time.time()):
             self._heard, self._destination = True, source
+            self.heard_at = time.monotonic()
 
 
 def _above(source: Source) -> Source:

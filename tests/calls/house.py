@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from asr.group import RecognizerGroup
+from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.directory import Directory, Partner
 from calls.gaps import GapStore
 from calls.records import CallRecords, RecordWriter
@@ -167,6 +168,7 @@ class StandInMedia:
         self.matrices: dict[str, dict[str, set[str]]] = {}
         self.forks: dict[str, object] = {}
         self.pressed: list[tuple[str, str]] = []
+        self.watched: dict[str, tuple[float | None, bool]] = {}
         self.refuses: dict[str, str] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
@@ -196,6 +198,10 @@ class StandInMedia:
         if not str(remote["host"])[0].isdigit():
             raise MediaRefused("bad_command", f"{remote['host']} is no address")
         self.sessions[session] = remote
+
+    async def watch(self, session: str, *, rtp_timeout: float | None, inband_keys: bool) -> None:
+        await self._ask("watch", session)
+        self.watched[session] = (rtp_timeout, inband_keys)
 
     async def bridge(self, first: str, second: str) -> None:
         await self._ask("bridge", first, second)
@@ -387,7 +393,7 @@ async def role_of(agent_id: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
+async def open_house(folder: Path, *, audio: AudioPolicy = G711_ONLY) -> AsyncIterator[House]:
     """Build it; end every call at the end."""
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'hotline.db'}", pool_size=1)
     async with engine.begin() as connection:
@@ -430,6 +436,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         secure_phones=False,
         media_host="127.0.0.1",
         recordings=folder / "recordings",
+        audio=audio,
         wall_clock=time.time,
     )
     floor.on_offer = service.on_offer
