@@ -18,7 +18,8 @@ import structlog
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.dead_legs import limit_for
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
-from telephony.media.control import Srtp
+from telephony.media.certificate import own_certificate, own_fingerprint
+from telephony.media.control import Dtls, Srtp
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
 from telephony.sip.audio_formats import CLOCK_RATE, AudioFormat, events_beside, ordered
 from telephony.sip.offer_answer import (
@@ -29,6 +30,7 @@ from telephony.sip.offer_answer import (
 )
 from telephony.sip.sdes import KEY_OCTETS
 from telephony.sip.via import HIGHEST_PORT
+from telephony.sip.webrtc import OwnWebRtc
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +87,7 @@ class CallAudio:
         self._dead: dict[str, float] = {}
         self._partners_formats: dict[str, tuple[str, ...]] = {}
         self._secured: set[str] = set()
+        self._browsers: set[str] = set()
         self.quality: dict[str, dict[str, float | None]] = {}
         self._signalled_from: dict[str, str] = {}
         self._ids = count(1)
@@ -108,17 +111,28 @@ class CallAudio:
                 _, self._ports[group] = await self._media.open(session)
                 self._sessions[group] = session
                 self._described[group] = LocalDescription(
-                    next(self._ids), key=secrets.token_bytes(KEY_OCTETS)
+                    next(self._ids),
+                    key=secrets.token_bytes(KEY_OCTETS),
+                    webrtc=OwnWebRtc(own_fingerprint(), secrets.token_bytes(KEY_OCTETS)),
                 )
 
-    def offer(self, leg: str, caller_sdp: str | None, *, secured: bool = False) -> str:
-        """Return the session description that a leg is called with; ``secured``: by SRTP alone."""
+    def offer(
+        self, leg: str, caller_sdp: str | None, *, secured: bool = False, browser: bool = False
+    ) -> str:
+        """Return the session description that a leg is called with.
+
+        ``secured``: by SRTP alone; ``browser``: as WebRTC, which is all that a browser speaks.
+        """
         group = group_of(leg)
         known = () if caller_sdp is None else parse_audio(caller_sdp).formats
         shared = self._partners_formats[group] = tuple(entry.name for entry in known)
         formats = ordered(self._policy.codecs, first=shared)
         return self._described[group].offer(
-            host=self._host, port=self._ports[group], formats=formats, secured=secured
+            host=self._host,
+            port=self._ports[group],
+            formats=formats,
+            secured=secured,
+            browser=browser,
         )
 
     def signalled_from(self, leg: str, host: str, trunk: str | None = None) -> None:
@@ -130,10 +144,14 @@ class CallAudio:
 
     async def answered(self, leg: str, audio: RemoteAudio) -> None:
         """Take the answer of a leg that we called."""
-        shared = self._partners_formats.get(group_of(leg), ())
+        group = group_of(leg)
+        own = self._described[group].webrtc if group in self._described else None
+        if audio.webrtc is not None and own is not None:
+            own.meet(audio.webrtc)
+        shared = self._partners_formats.get(group, ())
         # RFC 3264 §7: several formats in an answer may all be sent; what needs no transcoding is
         chosen = next((entry for entry in audio.formats if entry.name in shared), audio.formats[0])
-        await self._set_remote(group_of(leg), audio, chosen)
+        await self._set_remote(group, audio, chosen)
 
     async def admit(self, leg: str, sdp: str | None, other: str) -> str:
         """Answer a leg that called us; return what to answer (or, without ``sdp``, offer) it.
@@ -179,6 +197,7 @@ class CallAudio:
             port=self._ports[group],
             formats=formats,
             secured=group in self._secured,
+            browser=group in self._browsers,
         )
 
     async def move(self, leg: str, sdp: str, chosen: AudioFormat | None) -> None:
@@ -191,7 +210,10 @@ class CallAudio:
             telephony.sip.offer_answer.SdpError: the description cannot be used.
         """
         audio = parse_audio(sdp)
-        await self._set_remote(group_of(leg), audio, chosen or audio.formats[0])
+        if chosen is None:
+            await self.answered(leg, audio)
+        else:
+            await self._set_remote(group_of(leg), audio, chosen)
 
     async def _set_remote(self, group: str, audio: RemoteAudio, chosen: AudioFormat) -> None:
         session = self._sessions.get(group)
@@ -204,7 +226,8 @@ class CallAudio:
             session,
             # on hold nothing is sent to it (RFC 3264 §8.4); what it sends, music perhaps, is heard
             host=audio.host if audio.is_listening else NOWHERE,
-            port=audio.port,
+            # a browser's address is what ICE finds, so that only the port can say it
+            port=audio.port if audio.is_listening or audio.webrtc is None else 0,
             payload_type=chosen.payload_type,
             codec=chosen.name,
             telephone_event=telephone_event,
@@ -220,6 +243,25 @@ class CallAudio:
             rtcp_port=_rtcp_port(audio),
             signalled_from=self._signalled_from.get(group),
             srtp=self._srtp(group, audio),
+            dtls=self._dtls(group, audio),
+        )
+
+    def _dtls(self, group: str, audio: RemoteAudio) -> Dtls | None:
+        """Return how a browser's audio is secured; `OwnWebRtc.meet` has heard of it."""
+        own, peer = self._described[group].webrtc, audio.webrtc
+        if peer is None or own is None or own.role is None:
+            self._browsers.discard(group)
+            return None
+        self._browsers.add(group)
+        shown = own_certificate()
+        ufrag, password = own.credentials if peer.ufrag is not None else (None, None)
+        return Dtls(
+            role=own.role,
+            fingerprints=dict(peer.fingerprints),
+            certificate=shown.certificate,
+            key=shown.key,
+            ufrag=ufrag,
+            password=password,
         )
         await self._watch(group, session, audio)
 

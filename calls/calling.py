@@ -87,10 +87,12 @@ class Calling:
         owner = self._owner
         for name, binding in zip(names, bindings, strict=True):
             # A key in a description is worth as much as the way it goes (RFC 4568 §7).
-            secured = owner.facilities.secure_phones and binding.transport in {"TLS", "WSS"}
+            secured = owner.facilities.secure_phones and binding.transport == "TLS"
             leg = owner.facilities.gateway.invite(
                 binding,
-                sdp=owner.audio.offer(name, owner.leg.remote_sdp, secured=secured),
+                sdp=owner.audio.offer(
+                    name, owner.leg.remote_sdp, secured=secured, browser=binding.is_browser
+                ),
                 caller=owner.calling_agent or owner.caller,
                 display=owner.line_name,
                 called=agent_id,

@@ -191,6 +191,7 @@ class MediaCommands(ABC):
         rtcp_port: int | None = None,
         signalled_from: str | None = None,
         srtp: control.Srtp | None = None,
+        dtls: control.Dtls | None = None,
     ) -> None:
         """Say where the peer is and what it speaks; again after a re-INVITE.
 
@@ -199,7 +200,7 @@ class MediaCommands(ABC):
         ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms;
         ``rtcp_port`` that of its RTCP where its description names one (RFC 3605);
         ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description;
-        with ``srtp`` only secured packets pass.
+        with ``srtp`` or ``dtls`` only secured packets pass.
         """
         await self.ask(
             control.Remote,
@@ -216,6 +217,7 @@ class MediaCommands(ABC):
             rtcp_port=rtcp_port,
             signalled_from=signalled_from,
             srtp=srtp,
+            dtls=dtls,
         )
 
     async def matrix(self, bridge: str, hears: Mapping[str, Mapping[str, float]]) -> None:

@@ -21,7 +21,7 @@ command                 fields                                                ``
 ``remote``              session, host, port, payload_type, codec,             nothing
                         telephone_event?, event_clock?, accepts?,
                         comfort_noise?, ptime?, rtcp_port?, signalled_from?,
-                        srtp?
+                        srtp?, dtls?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -180,6 +180,24 @@ class Srtp(BaseModel):
     remote: Key = Field(repr=False)
 
 
+class Dtls(BaseModel):
+    """How a session is secured by DTLS (RFC 5764), on one port with RTCP (RFC 5761).
+
+    ``role`` is ours; ``fingerprints`` are of the peer's certificate, by hash; ``certificate`` and
+    ``key`` are what we show, in PEM; ``ufrag`` and ``password`` our ICE credentials, both absent
+    where the peer has no ICE.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    role: Literal["server", "client"]
+    fingerprints: dict[str, str] = Field(min_length=1)
+    certificate: str
+    key: str = Field(repr=False)
+    ufrag: str | None = None
+    password: str | None = Field(default=None, repr=False)
+
+
 class Remote(_Command):
     """Say what the peer's SDP says.
 
@@ -188,8 +206,9 @@ class Remote(_Command):
     durations of telephone-events count. A codec that is not installed is refused. ``ptime`` is the
     packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one.
     Besides ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or
-    the unspecified address (old-style hold), means that it is sent nothing. With ``srtp`` only
-    secured packets pass, in either direction. A changed address re-opens the latch.
+    the unspecified address (old-style hold; not with ICE), means that it is sent nothing. With
+    ``srtp`` or ``dtls`` only secured packets pass, in either direction. A changed address re-opens
+    the latch, unless ICE has found the peer.
     """
 
     command: Literal["remote"] = "remote"
@@ -206,6 +225,13 @@ class Remote(_Command):
     rtcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     signalled_from: Host | None = None
     srtp: Srtp | None = None
+    dtls: Dtls | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Remote":
+        if self.srtp is not None and self.dtls is not None:
+            raise ValueError("a session is secured in one way")
+        return self
 
 
 class Matrix(_Command):

@@ -28,7 +28,7 @@ from telephony.media.ports import PortPool, PortsExhausted, bind_pair
 from telephony.media.prompts import PromptCache, PromptError
 from telephony.media.recorder import Recorder
 from telephony.media.rtcp_channel import RtcpChannel
-from telephony.media.srtp import Keys, SrtpEdge
+from telephony.media.securing import Securing
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +47,9 @@ class _Session:
     host: str
     port: int
     rtcp: RtcpChannel
+    securing: Securing
     keys: bool = False  # whether its peer takes telephone-events
     forked: bool = False
-    edge: SrtpEdge | None = None
     watch: path.Watch | None = None
 
 
@@ -184,7 +184,8 @@ class Engine:
             stats=partial(self._path.stats, handle),
             send_shared=partial(self._path.send_datagram, handle),
         )
-        self._sessions[name] = _Session(handle, host, port, channel)
+        securing = Securing(self._path, handle, channel)
+        self._sessions[name] = _Session(handle, host, port, channel, securing)
         self._names[handle] = name
         return {"host": host, "port": port}
 
@@ -216,7 +217,10 @@ class Engine:
         if command.telephone_event is not None:
             accepts[command.telephone_event] = None
         session.keys = command.telephone_event is not None
-        nowhere = command.port == 0 or ipaddress.ip_address(command.host).is_unspecified
+        # with ICE the address in the SDP says nothing: it may be yet unknown, or hidden
+        found_by_ice = command.dtls is not None and command.dtls.ufrag is not None
+        unspecified = ipaddress.ip_address(command.host).is_unspecified
+        nowhere = command.port == 0 or (unspecified and not found_by_ice)
         description = path.Description(
             None if nowhere else (command.host, command.port),
             command.payload_type,
@@ -227,28 +231,16 @@ class Engine:
             signalled_from=command.signalled_from,
             event_clock=command.event_clock,
         )
-        self._secure(session, command.srtp)
+        session.securing.apply(command)
         self._path.describe(session.handle, description)
         session.rtcp.describe(
             description.address,
             rtcp_port=command.rtcp_port,
-            shared=False,
+            shared=command.dtls is not None,
             clock=description.codec.clock,
         )
+        session.securing.described()
         return {}
-
-    def _secure(self, session: _Session, srtp: control.Srtp | None) -> None:
-        """Let SRTP stand before a session's port, or no longer."""
-        if srtp is None:
-            if session.edge is not None:
-                session.edge = session.rtcp.protection = None
-                self._path.set_edge(session.handle, None)
-            return
-        edge = session.edge or SrtpEdge()
-        edge.set_keys(Keys(srtp.suite, srtp.local, srtp.remote))
-        if session.edge is None:
-            session.edge = session.rtcp.protection = edge
-            self._path.set_edge(session.handle, edge)
 
     def _watch(self, command: control.Watch) -> Result:
         watch = path.Watch(command.rtp_timeout, command.silence, command.inband_keys)
@@ -266,6 +258,7 @@ class Engine:
         session = self._sessions.pop(name)
         changed = self._bridges.leave(name)
         del self._names[session.handle]
+        session.securing.close()
         stats = self._path.close_session(session.handle)
         self._rearrange(changed - {name})
         session.rtcp.close(stats)

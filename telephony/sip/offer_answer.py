@@ -27,6 +27,7 @@ from telephony.sip.audio_formats import (
 from telephony.sip.errors import SipError
 from telephony.sip.sdes import SUITES, Crypto, choose_crypto
 from telephony.sip.via import HIGHEST_PORT
+from telephony.sip.webrtc import OFFERED, PROTOCOLS, OwnWebRtc, WebRtc, read_webrtc
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 T = TypeVar("T")
@@ -68,9 +69,10 @@ class RemoteAudio:
         protocol: of the ``m=`` line.
         attributes: every attribute of the stream as written (``crypto``, ``fingerprint`` …), then
             those of the session.
-        crypto: how the stream is secured, by the peer's key; None: not at all.
+        crypto: how the stream is secured, by the peer's key; None: not that way.
         events: clock and payload type of each of its telephone-events.
         comfort_noise: payload type of RFC 3389, or None.
+        webrtc: how it is secured by DTLS, and found by ICE; None: not that way.
     """
 
     host: str
@@ -84,6 +86,7 @@ class RemoteAudio:
     crypto: Crypto | None = None
     events: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     comfort_noise: int | None = None
+    webrtc: WebRtc | None = None
 
     @property
     def is_listening(self) -> bool:
@@ -127,14 +130,25 @@ def _parse(sdp: str) -> SdpMessage:
 
 def _usable_audio(message: SdpMessage) -> MediaDescription:
     for media in message.media:
-        if media.media == "audio" and media.port and _formats(media) and _can_be_secured(media):
+        usable = media.media == "audio" and media.port and _formats(media)
+        if usable and _can_be_secured(message, media):
             return media
-    raise SdpError("no codec of ours over RTP/AVP, or RTP/SAVP with keys")
+    raise SdpError("no codec of ours over RTP/AVP, RTP/SAVP with keys, or WebRTC")
 
 
-def _can_be_secured(media: MediaDescription) -> bool:
+def _can_be_secured(message: SdpMessage, media: MediaDescription) -> bool:
     """Whether a stream is as secure as it claims, in a way that we know."""
-    return media.proto == _PROTOCOL or _crypto(media) is not None
+    return (
+        media.proto == _PROTOCOL
+        or _crypto(media) is not None
+        or _webrtc(message, media) is not None
+    )
+
+
+def _webrtc(message: SdpMessage, media: MediaDescription) -> WebRtc | None:
+    if media.proto not in PROTOCOLS:
+        return None
+    return read_webrtc(media.attributes, message.attributes)
 
 
 def _crypto(media: MediaDescription) -> Crypto | None:
@@ -160,7 +174,9 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
     if host.is_multicast or not 0 < media.port <= HIGHEST_PORT:
         raise SdpError("not a unicast address and port")
     direction = _direction(message, media)
-    if host.is_unspecified:
+    webrtc = _webrtc(message, media)
+    # a browser that has no candidate yet, or hides it, writes 0.0.0.0 and means nothing by it
+    if host.is_unspecified and (webrtc is None or webrtc.ufrag is None):
         # RFC 3264 §8.4: "neither RTP nor RTCP should be sent to the peer"
         direction = "inactive" if direction in {"recvonly", "inactive"} else "sendonly"
     formats, events = _formats(media), read_events(media.codecs)
@@ -181,6 +197,7 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
         crypto=_crypto(media),
         events=events,
         comfort_noise=read_noise(media.codecs),
+        webrtc=webrtc,
     )
 
 
@@ -208,15 +225,25 @@ def build_offer(
     telephone_event: int | None = 101,
     direction: Direction = "sendrecv",
     key: bytes | None = None,
+    webrtc: OwnWebRtc | None = None,
 ) -> str:
     """Describe one audio stream of ours at host and port, our favourite format first.
 
-    With ``key``, 30 octets, what we send is secured by it (RTP/SAVP).
+    With ``key``, 30 octets, what we send is secured by it (RTP/SAVP); with ``webrtc`` by DTLS.
     """
     head = _head(host, session_id, version)
-    keys = [] if key is None else [Crypto(tag, suite, key) for tag, suite in enumerate(SUITES, 1)]
+    secured: list[str] = []
+    protocol = _PROTOCOL
+    if webrtc is not None:
+        protocol = OFFERED
+        head += webrtc.session_lines(None)
+        secured = webrtc.stream_lines(None, host, port)
+    elif key is not None:
+        protocol = _SECURED
+        secured = [Crypto(tag, suite, key).to_line() for tag, suite in enumerate(SUITES, 1)]
     events = events_offered(formats, telephone_event)
-    return "\r\n".join([*head, *_audio(port, formats, events, direction, keys), ""])
+    audio = _audio(port, protocol, formats, events, direction=direction, secured=secured)
+    return "\r\n".join([*head, *audio, ""])
 
 
 def build_answer(
@@ -228,6 +255,7 @@ def build_answer(
     session_id: int,
     version: int,
     key: bytes | None = None,
+    webrtc: OwnWebRtc | None = None,
 ) -> tuple[str, AudioFormat]:
     """Answer an offer (RFC 3264 §6).
 
@@ -242,6 +270,7 @@ def build_answer(
         session_id: for ``o=``.
         version: for ``o=``; see `LocalDescription`.
         key: 30 octets that secure what we send, if the offer wants that; None: we cannot.
+        webrtc: our side of DTLS and ICE, if the offer wants that; None: we cannot.
 
     Returns:
         The answer, and the format to send.
@@ -257,22 +286,43 @@ def build_answer(
     )
     if chosen is None:
         raise SdpError("no codec in common")
-    keys = []
-    if audio.crypto is not None:
-        if key is None:
-            raise SdpError("RTP/SAVP, and we have no key")
-        keys = [replace(audio.crypto, key=key)]  # RFC 4568 §5.1.2: tag and suite of the offer
-    lines = _head(host, session_id, version)
+    head, secured = _secured_answer(audio, host, port, key, webrtc)
+    lines = [*_head(host, session_id, version), *head]
     for media in message.media:
         if media is taken:
             direction = _ANSWERED[audio.direction]
             events = events_beside(chosen, audio.events)
             noise = audio.comfort_noise if chosen.clock_rate == CLOCK_RATE else None
-            lines += _audio(port, [answered(chosen)], events, direction, keys, noise)
+            lines += _audio(
+                port,
+                media.proto,
+                [answered(chosen)],
+                events,
+                direction=direction,
+                secured=secured,
+                comfort_noise=noise,
+            )
         else:
             # §6: "To reject an offered stream, the port number … MUST be set to zero"
             lines.append(f"m={media.media} 0 {media.proto} {' '.join(media.formats)}")
     return "\r\n".join([*lines, ""]), chosen
+
+
+def _secured_answer(
+    audio: RemoteAudio, host: str, port: int, key: bytes | None, webrtc: OwnWebRtc | None
+) -> tuple[list[str], list[str]]:
+    """Return the lines of session and stream that secure it as the offer asks."""
+    if audio.webrtc is not None:
+        if webrtc is None:
+            raise SdpError("secured by DTLS, and we have no certificate")
+        head = webrtc.session_lines(audio.webrtc)
+        return head, webrtc.stream_lines(audio.webrtc, host, port)
+    if audio.crypto is not None:
+        if key is None:
+            raise SdpError("RTP/SAVP, and we have no key")
+        # RFC 4568 §5.1.2: tag and suite of the offer
+        return [], [replace(audio.crypto, key=key).to_line()]
+    return [], []
 
 
 def _head(host: str, session_id: int, version: int) -> list[str]:
@@ -286,12 +336,14 @@ def _head(host: str, session_id: int, version: int) -> list[str]:
     ]
 
 
-def _audio(  # noqa: PLR0917 - as the lines follow one another
+def _audio(
     port: int,
+    protocol: str,
     formats: Sequence[AudioFormat],
     events: Sequence[tuple[int, int]],
+    *,
     direction: Direction,
-    keys: Sequence[Crypto],
+    secured: Sequence[str],
     comfort_noise: int | None = None,
 ) -> list[str]:
     types = [str(format_.payload_type) for format_ in formats]
@@ -302,9 +354,9 @@ def _audio(  # noqa: PLR0917 - as the lines follow one another
     types += [str(number) for _, number in events]
     maps += event_lines(events)
     return [
-        f"m=audio {port} {_SECURED if keys else _PROTOCOL} {' '.join(types)}",
+        f"m=audio {port} {protocol} {' '.join(types)}",
         *maps,
-        *(crypto.to_line() for crypto in keys),
+        *secured,
         f"a=ptime:{PTIME}",
         f"a={direction}",
     ]
@@ -319,10 +371,14 @@ class LocalDescription:
     Args:
         session_id: for ``o=``.
         key: 30 random octets that secure what this leg sends, where it is secured; None: it cannot.
+        webrtc: our side of DTLS and ICE; None: it has none.
     """
 
-    def __init__(self, session_id: int, *, key: bytes | None = None) -> None:
+    def __init__(
+        self, session_id: int, *, key: bytes | None = None, webrtc: OwnWebRtc | None = None
+    ) -> None:
         self.key = key
+        self.webrtc = webrtc
         self._session_id = session_id
         self._version = 0
         self._latest: str | None = None
@@ -336,6 +392,7 @@ class LocalDescription:
         telephone_event: int | None = 101,
         direction: Direction = "sendrecv",
         secured: bool = False,
+        browser: bool = False,
     ) -> str:
         """See `build_offer`."""
         return self._versioned(
@@ -348,6 +405,7 @@ class LocalDescription:
                 telephone_event=telephone_event,
                 direction=direction,
                 key=self.key if secured else None,
+                webrtc=self.webrtc if browser else None,
             ),
             lambda sdp: sdp,
         )
@@ -356,6 +414,9 @@ class LocalDescription:
         self, offer_sdp: str, *, host: str, port: int, preferred: Sequence[str]
     ) -> tuple[str, AudioFormat]:
         """See `build_answer`."""
+        offered = parse_audio(offer_sdp).webrtc
+        if offered is not None and self.webrtc is not None:
+            self.webrtc.meet(offered)
         return self._versioned(
             lambda version: build_answer(
                 offer_sdp,
@@ -365,6 +426,7 @@ class LocalDescription:
                 session_id=self._session_id,
                 version=version,
                 key=self.key,
+                webrtc=self.webrtc,
             ),
             lambda built: built[0],
         )

@@ -18,6 +18,7 @@ from telephony.sip.via import DEFAULT_PORT, Address
 
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _REG_ID = re.compile(r"[1-9][0-9]{0,8}")
+_OVER_WEBSOCKET = re.compile(r";transport=wss?(?:;|\?|$)", re.IGNORECASE)  # RFC 7118 §5.2
 MOST_PROXIES = 8  # in a Path; each is a header of every call
 _FOREVER = 2**32 - 1  # §20.19: "a decimal number … between 0 and (2**32)-1"
 
@@ -53,6 +54,12 @@ class Binding:
     flow: int | None = None
     reg_id: int | None = None
     path: tuple[str, ...] = ()
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether it speaks WebRTC and nothing else: what uses WebSocket (RFC 7118) does."""
+        over_ours = self.transport in {"WS", "WSS"}
+        return over_ours or _OVER_WEBSOCKET.search(self.contact_uri) is not None
 
     @property
     def hop(self) -> Hop:

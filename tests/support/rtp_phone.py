@@ -82,9 +82,13 @@ class RtpPhone(asyncio.DatagramProtocol):
         packet = RtpPacket(
             self.payload_type, marker, self.sequence, self.timestamp, self.ssrc, payload
         )
-        self.transport.sendto(build(packet), destination)
+        self.send(build(packet), destination)
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + len(payload)) & 0xFFFFFFFF
+
+    def send(self, packet: bytes, destination: Address) -> None:
+        """Send an RTP packet."""
+        self.transport.sendto(packet, destination)
 
     async def play(self, pcm: Pcm, destination: Address) -> None:
         """Send audio, 20 ms a packet, at the speed of speech."""
