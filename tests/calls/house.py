@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -308,7 +308,9 @@ class House:
     events: list[Event]
 
     async def ready_agent(self, agent_id: str) -> None:
-        binding = SimpleNamespace(contact_uri=f"sip:{agent_id}@127.0.0.1", expires_at=2e10, q=1.0)
+        binding = Binding(
+            agent_id, f"sip:{agent_id}@127.0.0.1", ("127.0.0.1", 5062), "phone", 1, 2e10
+        )
         self.bindings.replace(agent_id, [cast("Binding", binding)])
         await self.floor.sign_in(agent_id)
         await self.floor.set_phones(agent_id, 1)
