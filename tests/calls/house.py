@@ -311,7 +311,7 @@ class House:
         binding = Binding(
             agent_id, f"sip:{agent_id}@127.0.0.1", ("127.0.0.1", 5062), "phone", 1, 2e10
         )
-        self.bindings.replace(agent_id, [cast("Binding", binding)])
+        self.bindings.replace(agent_id, [binding])
         await self.floor.sign_in(agent_id)
         await self.floor.set_phones(agent_id, 1)
         await self.floor.set_ready(agent_id)
