@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.sip.offer_answer import AudioFormat, LocalDescription, SdpError, parse_audio
+from telephony.sip.audio_formats import AudioFormat
+from telephony.sip.offer_answer import LocalDescription, SdpError, parse_audio
 from telephony.sip.webrtc import OwnWebRtc, read_webrtc
 
 HERS = ":".join(["AB"] * 32)
