@@ -245,6 +245,7 @@ class CallAudio:
             srtp=self._srtp(group, audio),
             dtls=self._dtls(group, audio),
         )
+        await self._watch(group, session, audio)
 
     def _dtls(self, group: str, audio: RemoteAudio) -> Dtls | None:
         """Return how a browser's audio is secured; `OwnWebRtc.meet` has heard of it."""
@@ -263,7 +264,6 @@ class CallAudio:
             ufrag=ufrag,
             password=password,
         )
-        await self._watch(group, session, audio)
 
     async def _watch(self, group: str, session: str, audio: RemoteAudio) -> None:
         """Have it reported when a party falls silent, or presses keys as tones."""
