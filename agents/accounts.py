@@ -181,6 +181,24 @@ class Accounts:
             await self._renew(agent_id, password)
         return _account(row)
 
+    async def change(
+        self,
+        agent_id: str,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        group: str | None = None,
+    ) -> Account | None:
+        """Change what is named of an account and return it; None: no such account."""
+        values = {"name": name, "role": role, "group": group}
+        wanted = {column: value for column, value in values.items() if value is not None}
+        if wanted:
+            async with self._engine.begin() as connection:
+                await connection.execute(
+                    update(agents).where(agents.c.id == agent_id).values(wanted)
+                )
+        return await self.get(agent_id)
+
     async def set_password(self, agent_id: str, password: str) -> bool:
         """Change the desktop password; False when there is no such account."""
         return await self._renew(agent_id, password)

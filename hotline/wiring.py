@@ -64,6 +64,7 @@ from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
 from hotline.metrics import NodeMetrics
 from hotline.node import Node, Part, nothing
+from hotline.oversight import oversight
 from hotline.recognisers import (
     RecogniserHealth,
     by_line,
@@ -161,6 +162,7 @@ class Wiring:
         self._recogniser()
         self._agents()
         telephony = self._telephony()
+        self._oversight()
         self._web()
         # The last to start and the first to stop: whoever is still talking keeps his desktop.
         self._parts.append(telephony)
@@ -568,6 +570,19 @@ class Wiring:
     async def _count_calls(self) -> dict[str, int]:
         return self.calls.counts()
 
+    def _oversight(self) -> None:
+        self.oversight, part = oversight(
+            self._settings,
+            engine=self.engine,
+            writer=self._writer,
+            redis=self.redis,
+            bus=self.bus,
+            calls=self.calls,
+            floor=self.floor,
+            accounts=self.accounts,
+        )
+        self._parts.append(part)
+
     def _web(self) -> None:
         settings = self._settings.web
         app = create_app(
@@ -588,6 +603,7 @@ class Wiring:
                 self.engine,
                 lines={number: line.name for number, line in self._settings.lines.items()},
             ),
+            oversight=self.oversight,
             bus=self.bus,
             health=self.health.report,
             version=VERSION,

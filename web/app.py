@@ -10,6 +10,7 @@ from web import (
     errors,
     feed_route,
     pages,
+    routes_accounts,
     routes_agents,
     routes_audit,
     routes_calls,
@@ -18,8 +19,10 @@ from web import (
     routes_knowledge,
     routes_ladder,
     routes_metrics,
+    routes_quality,
     routes_reports,
     routes_session,
+    routes_statistics,
     routes_supervisor,
     routes_tickets,
     routes_transfer,
@@ -36,6 +39,7 @@ from web.ports import (
     KnowledgeBase,
     LadderSource,
     OnDesktop,
+    Oversight,
     Reports,
 )
 from web.routes_metrics import Network
@@ -62,6 +66,9 @@ _TAGS = [
     {"name": "knowledge", "description": "Help while talking"},
     {"name": "reports", "description": "The day, week and month; for supervisors"},
     {"name": "audit", "description": "Views, exports and changes; for administrators"},
+    {"name": "statistics", "description": "Live figures, quarters of an hour; for supervisors"},
+    {"name": "quality", "description": "Finding and judging calls; for inspectors"},
+    {"name": "administration", "description": "For administrators"},
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
 ]
@@ -81,6 +88,7 @@ def create_app(
     knowledge: KnowledgeBase,
     bus: Bus,
     health: Health,
+    oversight: Oversight,
     version: str,
     sessions: SessionStore | None = None,
     on_desktop: OnDesktop | None = None,
@@ -102,6 +110,7 @@ def create_app(
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        oversight: live figures, call search, quality inspection.
         version: shown by health and in the API's description.
         sessions: shared by the nodes through Redis, or (the default) this node's own.
         on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
@@ -139,6 +148,7 @@ def create_app(
         ladders=ladders,
         knowledge=knowledge,
         health=health,
+        oversight=oversight,
         sessions=sessions or MemorySessions(),
         feed=hub,
         version=version,
@@ -147,6 +157,7 @@ def create_app(
     errors.install(app)
     api = APIRouter(prefix="/api/v1")
     api.include_router(routes_tickets.tree)
+    api.include_router(routes_statistics.board)
     for part in (
         routes_session,
         routes_agents,
@@ -157,6 +168,9 @@ def create_app(
         routes_tickets,
         routes_audit,
         routes_reports,
+        routes_statistics,
+        routes_quality,
+        routes_accounts,
         routes_knowledge,
         routes_ladder,
         routes_health,

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from web.access import EVERYBODY
 from web.auth import COOKIE, Viewer, identify, own_origin
 from web.errors import ApiError, error_response
 from web.feed import FeedClient, encode
@@ -41,7 +42,7 @@ async def feed(websocket: WebSocket) -> None:
     """Serve one desktop until it goes, its session ends or it falls behind."""
     served = services_of(websocket)
     try:
-        who = await _admit(websocket, served)
+        who = await admit(websocket, served)
     except ApiError as error:
         await websocket.send_denial_response(error_response(error))
         return
@@ -89,11 +90,11 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
         "call": own.model_dump() if own else None,
         "ticket": shown_ticket(ticket, who).model_dump() if ticket else None,
         "transcript": await served.calls.transcript(call_id) if ticket and call_id else [],
-        "services": await _services(served),
+        "services": await services_shown(served),
     }
 
 
-async def _services(served: Services) -> dict[str, Any]:
+async def services_shown(served: Services) -> dict[str, Any]:
     """Return the parts' states; a part that hangs while being counted must not hold a desk up."""
     try:
         async with asyncio.timeout(_HEALTH_SECONDS):
@@ -102,7 +103,9 @@ async def _services(served: Services) -> dict[str, Any]:
         return {}
 
 
-async def _admit(websocket: WebSocket, served: Services) -> Viewer:
+async def admit(
+    websocket: WebSocket, served: Services, *, roles: frozenset[str] = EVERYBODY
+) -> Viewer:
     """Return who asks; raises ApiError 401 or 403."""
     token = _shown_token(websocket)
     if token is None:
@@ -112,6 +115,8 @@ async def _admit(websocket: WebSocket, served: Services) -> Viewer:
     who = await identify(served, token)
     if who is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "not_signed_in", "sign in first")
+    if who.account.role not in roles:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"for: {', '.join(sorted(roles))}")
     return who
 
 

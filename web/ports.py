@@ -5,10 +5,14 @@ these by shape; the tests' stand-ins do too. Times are Unix seconds.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from agents.accounts import NewAccount, Role
+from calls.finder import Sought
 from calls.ladders import Ladder
+from calls.quality import Mark
 from calls.redaction import Span
 from calls.reporting.period import Period
 from calls.reporting.report import Report
@@ -45,6 +49,22 @@ class Accounts(Protocol):
 
     async def list_(self) -> Sequence[Account]:
         """Return all accounts, by id."""
+
+    async def create(self, account: NewAccount) -> Account:
+        """Add an account; raise ``AccountExists``."""
+
+    async def change(
+        self,
+        agent_id: str,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        group: str | None = None,
+    ) -> Account | None:
+        """Change what is named; None: no such account."""
+
+    async def set_password(self, agent_id: str, password: str) -> bool:
+        """Change the desktop's password; False: no such account."""
 
 
 class Presence(Protocol):
@@ -317,6 +337,53 @@ class Reports(Protocol):
 
     async def report(self, period: Period) -> Report:
         """Count everything of a period."""
+
+
+class Statistics(Protocol):
+    """Live figures and interval statistics (``calls/statistics``)."""
+
+    async def figures(self) -> dict[str, Any]:
+        """Return the live figures."""
+
+    async def intervals(self, start: float, end: float) -> list[dict[str, Any]]:
+        """Return the kept quarters of a span."""
+
+
+class Finder(Protocol):
+    """Past calls (``calls/finder.py``)."""
+
+    async def find(
+        self, sought: Sought, *, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return matching calls, newest first."""
+
+
+class Quality(Protocol):
+    """What inspectors say of calls (``calls/quality.py``)."""
+
+    async def assess(
+        self,
+        call_id: str,
+        *,
+        who: str,
+        agent_id: str | None,
+        scores: Mapping[str, int],
+        marks: Sequence[Mark] = (),
+        comment: str = "",
+    ) -> dict[str, Any]:
+        """Add an assessment; raise ``BadAssessment``."""
+
+    async def of(self, call_id: str) -> list[dict[str, Any]]:
+        """Return a call's assessments, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversight:
+    """What those need who lead, inspect and look at the wall."""
+
+    statistics: Statistics
+    finder: Finder
+    quality: Quality
 
 
 class Bus(Protocol):

@@ -21,20 +21,20 @@ StepAction = Literal[
 Item = TypeVar("Item")
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
     """A body sent to us: unknown keys are refused, so a misspelt field is noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class SignIn(_Request):
+class SignIn(Request):
     """Who signs in."""
 
     agent_id: str = Field(min_length=1, max_length=32, examples=["1001"])
     password: str = Field(min_length=1, max_length=256)
 
 
-class PresenceChange(_Request):
+class PresenceChange(Request):
     """What an agent wants to be."""
 
     state: Literal["ready", "not_ready"]
@@ -48,7 +48,7 @@ def _choice(*choices: str) -> Any:
     return Field(default=None, json_schema_extra={"enum": [*choices, None]})
 
 
-class TicketFields(_Request):
+class TicketFields(Request):
     """A ticket's fields; only those sent are changed. Null empties a field that may be empty."""
 
     name: str | None = Field(default=None, max_length=40)
@@ -73,13 +73,13 @@ class TicketFields(_Request):
     content: str | None = Field(default=None, max_length=10_000)
 
 
-class TicketChange(_Request):
+class TicketChange(Request):
     """Corrections to a ticket."""
 
     fields: TicketFields
 
 
-class ReviewIn(_Request):
+class ReviewIn(Request):
     """What the citizen said when called back; null: not asked, or not reached."""
 
     reached: StrictBool
@@ -89,7 +89,7 @@ class ReviewIn(_Request):
     agent: StrictBool | None = Field(default=None, description="Satisfied with the agent.")
 
 
-class StepIn(_Request):
+class StepIn(Request):
     """Something that is done with a submitted ticket."""
 
     action: StepAction
@@ -108,7 +108,7 @@ class StepOut(BaseModel):
     unit: str | None = None
 
 
-class RedactionIn(_Request):
+class RedactionIn(Request):
     """A span of a recording to be silenced for good, seconds since the answer."""
 
     start: float = Field(ge=0, le=86_400)
@@ -158,13 +158,13 @@ class EntryOut(BaseModel):
     valid_until: date | None = None
 
 
-class EntryIn(_Request):
+class EntryIn(Request):
     """An entry as Markdown with front matter (docs/knowledge.md)."""
 
     markdown: str = Field(min_length=1, max_length=60_000)
 
 
-class QuoteIn(_Request):
+class QuoteIn(Request):
     """Which entry to quote; the version that was shown."""
 
     entry_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -275,7 +275,7 @@ class AgentStatus(BaseModel):
     presence: PresenceOut | None
 
 
-class TransferIn(_Request):
+class TransferIn(Request):
     """Who shall have the call, or be asked about it."""
 
     target: str = Field(
@@ -372,7 +372,7 @@ class RecordingPartOut(BaseModel):
     pauses: list[tuple[float, float]] = []
 
 
-class RecordingPauseIn(_Request):
+class RecordingPauseIn(Request):
     """Whether nothing is to be recorded."""
 
     paused: bool
@@ -523,3 +523,6 @@ class HealthOut(BaseModel):
     version: str
     parts: Mapping[str, PartOut]
     counts: Mapping[str, int]
+
+
+CallOut.model_rebuild()  # GapOut stands behind it; other modules build upon it

@@ -18,6 +18,7 @@ from web.ports import (
     Helper,
     KnowledgeBase,
     LadderSource,
+    Oversight,
     Reports,
 )
 from web.sessions import SessionStore
@@ -36,6 +37,7 @@ class Services:
     ladders: LadderSource
     knowledge: KnowledgeBase
     health: Health
+    oversight: Oversight
     sessions: SessionStore
     feed: FeedHub
     version: str

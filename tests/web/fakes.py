@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.accounts import TooManyAttempts
+from agents.accounts import AccountExists, NewAccount, TooManyAttempts
 from agents.presence import Details, Input, Presence, step
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.ladders import Ladder
@@ -95,6 +95,7 @@ class FakeAccounts:
         }
     )
     failures: dict[str, int] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
 
     async def verify(
         self,
@@ -106,7 +107,7 @@ class FakeAccounts:
         if self.failures.get(agent_id, 0) >= 3:
             raise TooManyAttempts(7.4)
         account = self.people.get(agent_id)
-        if account is None or password != PASSWORD:
+        if account is None or password != self.passwords.get(agent_id, PASSWORD):
             self.failures[agent_id] = self.failures.get(agent_id, 0) + 1
             return None
         self.failures.pop(agent_id, None)
@@ -114,6 +115,23 @@ class FakeAccounts:
 
     async def get(self, agent_id: str) -> FakeAccount | None:
         return self.people.get(agent_id)
+
+    async def create(self, account: NewAccount) -> FakeAccount:
+        if account.id in self.people:
+            raise AccountExists(account.id)
+        made = FakeAccount(account.id, account.name, account.role, account.group)
+        self.people[account.id] = made
+        return made
+
+    async def change(self, agent_id: str, **changes: Any) -> FakeAccount | None:
+        if agent_id not in self.people:
+            return None
+        self.people[agent_id] = replace(self.people[agent_id], **changes)
+        return self.people[agent_id]
+
+    async def set_password(self, agent_id: str, password: str) -> bool:
+        self.passwords[agent_id] = password
+        return agent_id in self.people
 
     async def list_(self) -> list[FakeAccount]:
         return [self.people[agent_id] for agent_id in sorted(self.people)]

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from eventbus.bus import EventBus
+from tests.web.fake_oversight import fake_oversight
 from tests.web.fakes import (
     PASSWORD,
     Clock,
@@ -22,6 +23,7 @@ from tests.web.fakes import (
     FakeReports,
 )
 from web.app import create_app
+from web.ports import Oversight
 from web.sessions import MemorySessions
 
 BASE = "http://hotline.test"
@@ -39,6 +41,7 @@ class House:
     helper: FakeHelper = field(default_factory=FakeHelper)
     ladders: FakeLadders = field(default_factory=FakeLadders)
     knowledge: FakeKnowledgeBase = field(default_factory=FakeKnowledgeBase)
+    oversight: Oversight = field(default_factory=fake_oversight)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
 
@@ -60,6 +63,7 @@ class House:
             knowledge=self.knowledge,
             bus=self.bus,
             health=self.health,
+            oversight=self.oversight,
             version="0.1.0",
             sessions=self.sessions,
             on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),

@@ -1,0 +1,1 @@
+"""What the floor does, counted: live, by the quarter of an hour, and kept in SQL."""
