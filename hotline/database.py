@@ -16,7 +16,9 @@ import calls.gaps  # noqa: F401 - both register their tables
 from agents.accounts import metadata as agents_metadata
 from calls.audit import audit_entries
 from calls.gaps import transcript_gaps
+from calls.quality import assessments
 from calls.records import metadata as calls_metadata
+from calls.statistics.store import interval_statistics
 from tickets.help.knowledge_base import INDEX
 from tickets.store import metadata as tickets_metadata
 
@@ -95,9 +97,10 @@ def _compare(connection: Connection) -> list[Any]:
         connection, opts={"compare_type": True, "include_name": _is_ours}
     )
     everything = MetaData()
-    # These two are imported so that their tables are known; their metadata is that of the calls.
+    # These are imported so that their tables are known; their metadata is that of the calls.
     known = {agents_metadata, calls_metadata, tickets_metadata}
-    for metadata in known | {audit_entries.metadata, transcript_gaps.metadata}:
+    others = (audit_entries, transcript_gaps, interval_statistics, assessments)
+    for metadata in known | {table.metadata for table in others}:
         for table in metadata.tables.values():
             table.to_metadata(everything)
     return list(compare_metadata(context, everything))
