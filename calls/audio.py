@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import secrets
 from base64 import b64encode
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import structlog
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.dead_legs import limit_for
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
+from calls.tune_player import TunePlayer
+from calls.tunes import Tune
 from telephony.media.certificate import own_certificate, own_fingerprint
 from telephony.media.control import Dtls, Srtp
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
@@ -58,6 +61,7 @@ class CallAudio:
         host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
         policy: which codecs there are.
+        music: what is played on hold; None: the ringing tone.
 
     Attributes:
         quality: of each closed session that carried audio: what `QUALITY` names, and
@@ -72,6 +76,7 @@ class CallAudio:
         host: str,
         recordings: Path | None,
         policy: AudioPolicy = G711_ONLY,
+        music: Path | None = None,
     ) -> None:
         self._call_id = call_id
         self._media = media
@@ -93,7 +98,9 @@ class CallAudio:
         self._ids = count(1)
         self._bridged: set[tuple[str, str]] = set()  # sessions
         self._mixed = False
+        self._tunes = TunePlayer(call_id, media=media, music=music)
         self._recording: str | None = None
+        self._right: list[str] = []
         self._parts = 0
         self._paused = False
 
@@ -336,6 +343,22 @@ class CallAudio:
         self._mixed = True
         self._bridged.clear()  # who is in the matrix is in no other bridge
 
+    async def stop_tunes(self, wanted: Mapping[str, Tune]) -> None:
+        """Stop what is played to legs and not among these.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        await self._tunes.stop(wanted)
+
+    async def start_tunes(self, wanted: Mapping[str, Tune]) -> None:
+        """Play to those legs that hear nobody else.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        await self._tunes.start(wanted, self.session)
+
     async def press(self, leg: str, keys: str) -> None:
         """Press keys towards a leg, if it has a session.
 
@@ -365,9 +388,22 @@ class CallAudio:
         except MediaError as error:  # the disk is full: the call goes on without
             log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
             return None
-        self._recording = name
+        self._recording, self._right = name, [sides[1]]
         self._paused = False
         return path
+
+    async def record_right(self, *legs: str) -> None:
+        """Record these legs on the right side from now on, mixed.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        left = self.session(CALLER)
+        right = [session for leg in legs if (session := self.session(leg)) is not None]
+        if self._recording is None or left is None or not right or right == self._right:
+            return
+        self._right = right
+        await self._media.change_record(self._recording, left=left, right=right)
 
     async def stop_recording(self) -> tuple[int, RecordingInfo] | None:
         """Complete the recording; return which part of the call it is, None when there is none."""
@@ -426,6 +462,7 @@ class CallAudio:
         self._sessions.clear()
         self._bridged.clear()
         self._mixed = False
+        self._tunes.lost()
 
 
 def _rtcp_port(audio: RemoteAudio) -> int | None:

@@ -30,6 +30,7 @@ from calls.call_events import (
     CompleteAsked,
     Connect,
     DeadlinePassed,
+    DropAsked,
     EndedBy,
     Finish,
     HandOver,
@@ -111,6 +112,8 @@ class Call(CallLeading):
                 return self._on_swap_asked()
             case MergeAsked():
                 return self._on_merge_asked()
+            case DropAsked():
+                return self._on_drop_asked(event, now)
             case PhoneReplaced():
                 return self._on_phone_replaced(event)
             case AssignAsked(agent_id):
@@ -193,6 +196,9 @@ class Call(CallLeading):
             effects += self._drop_via(self._transfer)
             effects.append(self._step("cancelled", self._transfer, status=487))
         effects += self._leave(self.holder, now, "answered", gone=holder_gone)
+        for guest in self.guests:
+            effects += self._leave(guest.party, now, "conferred")
+        self.guests.clear()
         if self._search is not None:
             effects += self._search.withdraw(now)
         if self.supervision is not None:

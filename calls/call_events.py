@@ -10,9 +10,9 @@ from calls.targets import Target
 
 OfferOutcome = Literal["missed", "refused", "busy", "unreachable", "cancelled"]
 EndedBy = Literal["citizen", "agent", "partner", "system"]
-TransferMode = Literal["blind", "consult"]
+TransferMode = Literal["blind", "consult", "conference"]
 TransferStage = Literal[
-    "started", "ringing", "joined", "merged", "completed", "cancelled", "failed"
+    "started", "ringing", "joined", "merged", "completed", "cancelled", "failed", "left"
 ]
 
 # -- inputs ----------------------------------------------------------------------------------------
@@ -68,9 +68,13 @@ class OfferRefused:
 
 @dataclass(frozen=True, slots=True)
 class PartyRang:
-    """A phone that was called rings."""
+    """A phone that was called rings.
+
+    ``early``: it sends audio before it answers: the network's ringing or an announcement.
+    """
 
     leg: str
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class TransferAsked:
     Attributes:
         target: whom.
         mode: ``blind``: he leaves as soon as the target answers; ``consult``: he talks with the
-            target while the citizen waits.
+            target while the citizen waits; ``conference``: the target joins citizen and agent.
         via: the second leg of his phone, when it was the phone that called the target.
         reason: why, in his words.
     """
@@ -170,6 +174,13 @@ class SwapAsked:
 @dataclass(frozen=True, slots=True)
 class MergeAsked:
     """The consulting agent brings all three together."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropAsked:
+    """Somebody who was called in shall go, and all others go on."""
+
+    leg: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +223,7 @@ CallInput = (
     | CancelAsked
     | SwapAsked
     | MergeAsked
+    | DropAsked
     | PhoneReplaced
     | AssignAsked
     | SupervisionInput
@@ -335,6 +347,13 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeEarly:
+    """Take in what a leg sends that has not answered yet; who hears it is told apart."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hear:
     """Change who hears whom among those who are in the call."""
 
@@ -405,6 +424,7 @@ CallEffect = (
     | ReleaseOffer
     | ConfirmLease
     | Connect
+    | TakeEarly
     | Hear
     | HandOver
     | TransferStep

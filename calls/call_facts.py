@@ -50,6 +50,21 @@ class Transfer:
     told_ringing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody who talks along: called in by an agent, and merged.
+
+    Attributes:
+        party: he.
+        target: what he was called as.
+        agent_id: who called him in.
+    """
+
+    party: Party
+    target: Target
+    agent_id: str
+
+
 class CallFacts:
     """What is known of one call, without what may happen to it.
 
@@ -73,6 +88,7 @@ class CallFacts:
         self._search: Search | None = None
         self._transfer: Transfer | None = None
         self._seats = 0
+        self.guests: list[Guest] = []
         self.supervision: Supervision | None = None
         self.supervisions: list[Segment] = []  # theirs stand apart: they are no part of the talk
         self._heard: Hearing | None = NOBODY  # what the owner was last told; None: unknown
@@ -125,6 +141,16 @@ class CallFacts:
         return self._transfer is not None
 
     @property
+    def calling_agent(self) -> str | None:
+        """The agent whose own call it is; None: a citizen's."""
+        return self._calling_agent
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether somebody who shall come in has not answered yet."""
+        return self._transfer is not None and self._transfer.party is None
+
+    @property
     def transfer_to(self) -> str | None:
         """The public name of whom the call is being transferred to."""
         return name_of(self._transfer.target) if self._transfer else None
@@ -156,7 +182,8 @@ class CallFacts:
 
     def leg_of(self, agent_id: str) -> str | None:
         """Return the leg of an agent who is in the call, None when he is not."""
-        for party in (self.holder, self.consulted):
+        guests = (guest.party for guest in self.guests)
+        for party in (self.holder, self.consulted, *guests):
             if party is not None and party.agent_id == agent_id:
                 return party.leg
         return None
@@ -182,6 +209,10 @@ class CallFacts:
             return True
         return any(search.connecting == leg for search in self._searches())
 
+    @property
+    def _agent_holds(self) -> bool:
+        return self.holder is not None and self.holder.agent_id is not None
+
     def _searches(self) -> list[Search]:
         transfer = self._transfer.search if self._transfer else None
         return [search for search in (self._search, transfer) if search is not None]
@@ -196,15 +227,18 @@ class CallFacts:
     def _conversing(self) -> Hearing:
         """Return who shall hear whom, but for a supervisor."""
         transfer, holder = self._transfer, self.holder
+        company = (CALLER, *(guest.party.leg for guest in self.guests))
         if transfer is None:
             other = holder.leg if holder else self._search.connecting if self._search else None
-            return circle(CALLER, other) if other is not None else NOBODY
+            return circle(*company) if other is None else circle(*company, other)
         target = transfer.party.leg if transfer.party else transfer.search.connecting
+        early = transfer.search.early if target is None else None
         if holder is None:
-            return circle(CALLER, target) if target is not None else NOBODY
+            alone = target or early
+            return circle(*company) if alone is None else circle(*company, alone)
         if transfer.mode == "blind":
-            return circle(CALLER, holder.leg if target is None else target)
-        return _consulting(transfer, holder.leg, target)
+            return circle(*company, holder.leg if target is None else target)
+        return _consulting(transfer, company, holder.leg, target or early)
 
     def _present(self) -> dict[str, str]:
         """Return the parties who are in the call, beside the caller: leg → what he is."""
@@ -216,6 +250,7 @@ class CallFacts:
                 present[self._transfer.party.leg] = "target"
             if self._transfer.via is not None:
                 present[self._transfer.via] = "via"
+        present.update((guest.party.leg, "guest") for guest in self.guests)
         return present
 
     def _holder_is(self) -> EndedBy:
@@ -224,14 +259,26 @@ class CallFacts:
         return "agent"
 
 
-def _consulting(transfer: Transfer, agent: str, target: str | None) -> Hearing:
-    """Return who hears whom while an agent consults; ``target`` is None until it answers."""
-    with_caller = circle(CALLER, agent)
+def _consulting(
+    transfer: Transfer, company: tuple[str, ...], agent: str, target: str | None
+) -> Hearing:
+    """Return who hears whom while an agent consults.
+
+    Args:
+        transfer: the consultation.
+        company: the citizen, and who talks along with him.
+        agent: who consults.
+        target: whom; None as long as nothing is heard of it.
+    """
+    with_caller = circle(*company, agent)
     if transfer.via is not None:
         # his phone keeps the two apart itself: each of its calls is a conversation of its own
         return with_caller | (circle(transfer.via, target) if target is not None else NOBODY)
     if transfer.swapped:
         return with_caller
+    together = transfer.merged or transfer.mode == "conference"
     if target is None:
-        return NOBODY
-    return circle(CALLER, agent, target) if transfer.merged else circle(agent, target)
+        return with_caller if together else circle(*company)
+    if together and transfer.search.early is None:
+        return circle(*company, agent, target)
+    return with_caller if together else circle(*company) | circle(agent, target)

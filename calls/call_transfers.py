@@ -3,21 +3,21 @@
 from abc import abstractmethod
 from typing import assert_never
 
+from calls.call_conference import CallConference
 from calls.call_events import (
     CallEffect,
+    DropAsked,
     EndedBy,
-    FinishAgent,
     HandOver,
     HangUpLeg,
     PhoneReplaced,
     RingLeg,
     TransferAsked,
     TransferStage,
-    TransferStep,
 )
-from calls.call_facts import CallFacts, CallState, Transfer
+from calls.call_facts import CallState, Transfer
 from calls.errors import TransferError
-from calls.party import Party, Summons
+from calls.party import Summons
 from calls.search import STATUSES, AgentSearch, NumberSearch, Search, SearchState
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
 
@@ -29,7 +29,7 @@ TRANSFER_PRIORITY = 10
 PATIENCE = 2.0
 
 
-class CallTransfers(CallFacts):
+class CallTransfers(CallConference):
     """What may happen to a call that has somebody who holds it, and somebody who shall."""
 
     @abstractmethod
@@ -65,8 +65,10 @@ class CallTransfers(CallFacts):
         holder = self.holder
         if self.state is not CallState.TALKING or holder is None or holder.agent_id is None:
             raise TransferError("not_talking")
-        if self._transfer is not None:
+        if self._transfer is not None and not self._transfer.merged:
             raise TransferError("transfer_under_way")
+        self._check_room()
+        self._seat_merged()
         summons = Summons(event.mode, holder.agent_id, event.reason)
         search = self._search_for(event.target, summons)
         transfer = Transfer(event.target, event.mode, holder.agent_id, search, event.via)
@@ -75,6 +77,8 @@ class CallTransfers(CallFacts):
         return [started, *self._settled(search, search.start(now), now)]
 
     def _on_complete_asked(self, now: float) -> list[CallEffect]:
+        if self._transfer is None and self.guests and self._agent_holds:
+            return self._pass_to_guest(now)
         transfer = self._underway()
         if transfer.party is not None:
             return self._hand_over(transfer, now)
@@ -86,6 +90,15 @@ class CallTransfers(CallFacts):
         transfer = self._underway()
         effects = self._drop_target(transfer, now)
         return [*effects, *self._over(transfer, "cancelled", now)]
+
+    def _on_drop_asked(self, event: DropAsked, now: float) -> list[CallEffect]:
+        """Let one of those who were called in go."""
+        if (guest := self._guest(event.leg)) is not None:
+            return self._let_go(guest, now)
+        consulted = self.consulted
+        if consulted is not None and consulted.leg == event.leg:
+            return self._on_cancel_asked(now)
+        raise TransferError("unknown_party")
 
     def _on_swap_asked(self) -> list[CallEffect]:
         transfer = self._underway()
@@ -140,24 +153,13 @@ class CallTransfers(CallFacts):
     def _drop_target(self, transfer: Transfer, now: float) -> list[CallEffect]:
         if transfer.party is None:
             return transfer.search.withdraw(now)
-        return self._leave(transfer.party, now, "consulted")
+        outcome = "conferred" if transfer.merged else "consulted"
+        return self._leave(transfer.party, now, outcome)
 
     @staticmethod
     def _drop_via(transfer: Transfer, status: int | None = None) -> list[CallEffect]:
         via, transfer.via = transfer.via, None
         return [HangUpLeg(via, status=status)] if via is not None else []
-
-    @staticmethod
-    def _step(
-        stage: TransferStage,
-        transfer: Transfer,
-        *,
-        outcome: str | None = None,
-        status: int = 200,
-    ) -> TransferStep:
-        return TransferStep(
-            stage, transfer.target, transfer.mode, transfer.agent_id, outcome, status
-        )
 
     def _on_phone_replaced(self, event: PhoneReplaced) -> list[CallEffect]:
         if self.holder is None or self.holder.leg != event.old:
@@ -171,6 +173,9 @@ class CallTransfers(CallFacts):
             return self._transfer_failed(transfer, now)
         if search.state is SearchState.FOUND and transfer.party is None:
             transfer.party = search.found
+            if transfer.mode == "conference" and self.holder is not None:
+                transfer.merged = True
+                return [self._step("merged", transfer)]
             if transfer.mode == "blind" or self.holder is None:
                 return self._hand_over(transfer, now)
             return [self._step("joined", transfer)]
@@ -186,6 +191,8 @@ class CallTransfers(CallFacts):
         what, transfer = self._present()[leg], self._transfer
         if what == "holder":
             return self._on_holder_left(now)
+        if (guest := self._guest(leg)) is not None:
+            return self._let_go(guest, now, gone=True)
         if transfer is None:
             return []
         if what == "via":
@@ -193,36 +200,27 @@ class CallTransfers(CallFacts):
             transfer.via = None
             effects = self._drop_target(transfer, now)
             return [*effects, *self._over(transfer, "cancelled", now)]
-        effects = self._leave(transfer.party, now, "consulted", gone=True)
+        outcome = "conferred" if transfer.merged else "consulted"
+        effects = self._leave(transfer.party, now, outcome, gone=True)
         return [*effects, *self._over(transfer, "cancelled", now)]
 
     def _on_holder_left(self, now: float) -> list[CallEffect]:
         transfer, holder = self._transfer, self.holder
-        if transfer is None:
+        if transfer is None and not self.guests:
             return self._end(now, self._holder_is(), holder_gone=True)
+        if transfer is None:
+            return self._pass_to_guest(now, gone=True)
         if transfer.party is not None:
             return self._hand_over(transfer, now, gone=True)
+        if self.guests:
+            # The citizen has company: nobody is sought for him any more.
+            dropped = [*self._drop_target(transfer, now), *self._drop_via(transfer)]
+            self._transfer = None
+            cancelled = self._step("cancelled", transfer, status=487)
+            return [*dropped, cancelled, *self._pass_to_guest(now, gone=True)]
         self.holder = None
         effects = self._leave(holder, now, "transferred", gone=True)
-        if transfer.mode == "consult":
+        if transfer.mode != "blind":
             transfer.mode = "blind"
             effects += self._drop_via(transfer)
         return [*effects, HandOver(holder, None)]
-
-    @staticmethod
-    def _leave(
-        party: Party | None,
-        now: float,
-        outcome: str,
-        *,
-        gone: bool = False,
-        why: str | None = None,
-    ) -> list[CallEffect]:
-        """End a party's part; ``gone``: he has hung up himself."""
-        if party is None:
-            return []
-        party.segment.end(now, outcome)
-        effects: list[CallEffect] = [] if gone else [HangUpLeg(party.leg, why)]
-        if party.agent_id is not None and party.token is not None:
-            effects.append(FinishAgent(party.agent_id, party.token))
-        return effects

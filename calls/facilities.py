@@ -47,3 +47,4 @@ class Facilities:
     media_host: str
     recordings: Path | None
     audio: AudioPolicy = G711_ONLY
+    music: Path | None = None

@@ -10,6 +10,7 @@ from calls.call_events import Bridged, Connect, MediaFailed, PhoneReplaced
 from calls.controls import Pressed
 from calls.errors import TransferError
 from calls.hearing import CALLER, Hearing
+from calls.tunes import tunes
 from telephony.media_commands import MediaError
 from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.offer_answer import RemoteAudio, SdpError
@@ -41,7 +42,7 @@ class Joining:
         try:
             await owner.audio.answered(effect.leg, self.answers[effect.leg])
             answers = await self._admit(effect.hearing)
-            await owner.audio.hear(owner.controls.heard(effect.hearing))
+            await self._carry_out(effect.hearing)
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
             if owner.call.connecting(effect.leg):
@@ -73,10 +74,36 @@ class Joining:
         """Change who hears whom, as far as hold and mute allow."""
         owner = self._owner
         try:
-            await owner.audio.hear(owner.controls.heard(hearing))
+            await self._carry_out(hearing)
         except MediaError as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
         await self.listen()
+
+    async def _carry_out(self, wanted: Hearing) -> None:
+        """Let them hear each other; whoever hears nobody hears music, or that somebody is called.
+
+        Raises:
+            MediaError: the media process is away or refused.
+        """
+        owner = self._owner
+        hearing = owner.controls.heard(wanted)
+        played = tunes(owner.call, hearing)
+        await owner.audio.stop_tunes(played)
+        await owner.audio.hear(hearing)
+        await owner.audio.start_tunes(played)
+        await owner.kept.follow(hearing)
+
+    async def take_early(self, leg: str) -> None:
+        """Take in what a leg sends before it answers."""
+        owner = self._owner
+        if not owner.call.calls(leg):
+            return
+        if called := owner.legs.get(leg):
+            owner.audio.signalled_from(leg, called.source[0])
+        try:
+            await owner.audio.answered(leg, self.answers[leg])
+        except (MediaError, SdpError) as error:
+            log.info("early_media_unusable", call_id=owner.call_id, error=str(error))
 
     async def listen(self) -> None:
         """Let the recogniser hear the agent's words to the citizen, and no others."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from calls.call_events import HandOver
-from calls.hearing import CALLER
+from calls.hearing import CALLER, Hearing
 
 if TYPE_CHECKING:
     from calls.owner import CallOwner
@@ -68,6 +68,22 @@ class Keeping:
         await owner.joining.listen()
         if effect.before is not None and effect.before.token is None:
             await owner.audio.close_leg(effect.before.leg)
+
+    async def follow(self, hearing: Hearing) -> None:
+        """Record on the right whomever the citizen hears; on hold, the agent alone.
+
+        Raises:
+            telephony.media_commands.MediaError: the media process is away or refused.
+        """
+        holder = self._owner.call.holder
+        if holder is None or holder.agent_id is None:
+            return
+        heard = sorted(speaker for speaker, listener in hearing if listener == CALLER)
+        if holder.leg in heard:
+            others = [leg for leg in heard if leg != holder.leg]
+            await self._owner.audio.record_right(holder.leg, *others)
+        else:
+            await self._owner.audio.record_right(holder.leg)
 
     async def _stop_recording(self) -> None:
         owner = self._owner

@@ -45,6 +45,7 @@ from calls.call_events import (
     ReleaseOffer,
     RingCaller,
     RingLeg,
+    TakeEarly,
     TransferAsked,
     TransferStep,
 )
@@ -131,6 +132,7 @@ class CallOwner:
             host=facilities.media_host,
             recordings=facilities.recordings,
             policy=facilities.audio,
+            music=facilities.music,
         )
         self.facilities = facilities
         facilities.tie(call_id, leg.sip_call_id)
@@ -289,7 +291,7 @@ class CallOwner:
         """Take what happened to another leg than the caller's."""
         match event:
             case LegRinging():
-                self.feed(PartyRang(name))
+                self.feed(PartyRang(name, early=self._is_early(name, event.sdp)))
             case LegAnswered():
                 self._on_answer(name, event.sdp)
             case LegEnded():
@@ -332,6 +334,17 @@ class CallOwner:
         if name == CALLER:
             return "caller" if self.calling_agent is None else "agent"
         return "agent" if name == DESK or name.startswith(_AGENTS_LEGS) else "partner"
+
+    def _is_early(self, name: str, sdp: str | None) -> bool:
+        """Note where early media comes from; False: there is none that could be heard."""
+        if sdp is None:
+            return False
+        try:
+            self.joining.answers[name] = parse_audio(sdp)
+        except SdpError as error:
+            log.info("early_media_unusable", call_id=self.call_id, error=str(error))
+            return False
+        return True
 
     def _on_answer(self, name: str, sdp: str | None) -> None:
         try:
@@ -394,6 +407,8 @@ class CallOwner:
                 await self.calling.confirm(effect)
             case Connect():
                 await self.joining.connect(effect)
+            case TakeEarly(leg):
+                await self.joining.take_early(leg)
             case Hear(hearing):
                 await self.joining.hear(hearing)
             case HandOver():

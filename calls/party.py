@@ -5,7 +5,7 @@ from typing import Literal
 
 from calls.supervision_events import SupervisionMode
 
-How = Literal["line", "blind", "consult", "requeued", "outbound", SupervisionMode]
+How = Literal["line", "blind", "consult", "conference", "requeued", "outbound", SupervisionMode]
 """How somebody was called: he was next; a transfer; after one that failed; an agent's own call;
 as a supervisor."""
 
@@ -40,7 +40,8 @@ class Segment:
         number: what was dialled for somebody outside.
         summons: why he was called.
         outcome: an OfferOutcome; ``answered``, ``transferred`` (and left the call to another) or
-            ``consulted`` (was asked, and never had the caller); None while it lasts.
+            ``consulted`` (was asked, and never had the caller); ``conferred`` (talked along);
+            ``supervised``; None while it lasts.
     """
 
     offered_at: float

@@ -81,7 +81,7 @@ class PhoneTransfer:
 
     def step(self, step: TransferStep) -> None:
         """Tell the phone that asked how its transfer goes."""
-        if self._reported_to is None or step.stage == "started":
+        if self._reported_to is None or step.stage in {"started", "left"}:
             return
         self._reported_to.report_refer(step.status)
         if step.stage in {"completed", "cancelled", "failed"}:

@@ -40,6 +40,7 @@ from calls.call_events import (
     PartyRang,
     PhonesCalled,
     ReleaseOffer,
+    TakeEarly,
 )
 from calls.party import Party, Segment, Summons
 from calls.targets import NumberTarget
@@ -102,6 +103,7 @@ class Search(Protocol):
         found: who answered, once FOUND.
         failure: why nobody did, once FAILED.
         connecting: the leg that a Connect is under way for.
+        early: the leg that is heard before it has answered.
         agent_id: the agent whom the call is held out to.
     """
 
@@ -110,6 +112,7 @@ class Search(Protocol):
     found: Party | None
     failure: OfferOutcome
     connecting: str | None
+    early: str | None
 
     @property
     def deadline(self) -> float | None: ...  # noqa: D102 - said above
@@ -171,6 +174,7 @@ class AgentSearch:
         self.found: Party | None = None
         self.failure: OfferOutcome = "unreachable"
         self.connecting: str | None = None
+        self.early: str | None = None
         self._segments = segments
         self._no_answer = no_answer_seconds
         self._seat = seat
@@ -454,6 +458,7 @@ class NumberSearch:
         self.found: Party | None = None
         self.failure: OfferOutcome = "unreachable"
         self.connecting: str | None = None
+        self.early: str | None = None
         self.agent_id: str | None = None
         self._segments = segments
         self._target = target
@@ -502,17 +507,19 @@ class NumberSearch:
             case _:
                 return False
 
-    def handle(self, event: CallInput, now: float) -> list[CallEffect]:
+    def handle(  # noqa: PLR0911 - one arm per input, nothing else
+        self, event: CallInput, now: float
+    ) -> list[CallEffect]:
         """Take an input that concerns it."""
         leg = self._leg
         if leg is None:
             return []
         match event:
-            case PartyRang():
-                self.rang = True
+            case PartyRang(_, early):
+                return self._on_rang(leg, early=early)
             case PartyAnswered() if self.state is SearchState.OFFERING:
                 self.state, self.deadline = SearchState.CONNECTING, now + CONNECT_SECONDS
-                self.connecting = leg
+                self.connecting, self.early = leg, None
                 return [Connect(leg)]
             case PartyEnded(_, status):
                 return self._over("refused" if self.connecting else outcome_of_status(status), now)
@@ -529,11 +536,18 @@ class NumberSearch:
                 pass
         return []
 
+    def _on_rang(self, leg: str, *, early: bool) -> list[CallEffect]:
+        self.rang = True
+        if not early or self.early == leg or self.state is not SearchState.OFFERING:
+            return []
+        self.early = leg
+        return [TakeEarly(leg)]
+
     def _over(self, outcome: OfferOutcome, now: float) -> list[CallEffect]:
         """Note how this number ended and go on to the next."""
         if self._segment is not None:
             self._segment.end(now, outcome)
-        self.failure, self.connecting = outcome, None
+        self.failure, self.connecting, self.early = outcome, None, None
         return self._next(now)
 
     def withdraw(self, now: float) -> list[CallEffect]:
@@ -542,6 +556,7 @@ class NumberSearch:
         if self.state in {SearchState.FOUND, SearchState.FAILED} or leg is None:
             return []
         self.state, self.deadline, self.connecting = SearchState.FAILED, None, None
+        self.early = None
         self.failure = "cancelled"
         if self._segment is not None:
             self._segment.end(now, "cancelled")

@@ -80,6 +80,7 @@ class CallService(CallTickets, CallArchive):
         media_host: the address for RTP that is given to the parties.
         recordings: where recordings go; None: calls are not recorded.
         audio: how calls are coded.
+        music: what a citizen on hold hears, a WAV file; None: the ringing tone.
         tie: told (call, SIP Call-ID) of each leg of a call.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
@@ -115,6 +116,7 @@ class CallService(CallTickets, CallArchive):
         media_host: str,
         recordings: Path | None,
         audio: AudioPolicy = G711_ONLY,
+        music: Path | None = None,
         tie: Callable[[str, str], None] = lambda _call, _dialog: None,
         wall_clock: Callable[[], float],
         recogniser_by_line: Mapping[str, str] | None = None,
@@ -183,6 +185,7 @@ class CallService(CallTickets, CallArchive):
             media_host=media_host,
             recordings=recordings,
             audio=audio,
+            music=music,
         )
 
     # -- what happens to us ------------------------------------------------------------------------

@@ -164,6 +164,8 @@ class StandInMedia:
         self.recordings: dict[str, Path] = {}
         self.paused: set[str] = set()
         self.was_paused: set[str] = set()
+        self.right: dict[str, tuple[str, ...]] = {}
+        self.playing: dict[str, tuple[str, str]] = {}
         self.bridges: set[tuple[str, str]] = set()
         self.matrices: dict[str, dict[str, set[str]]] = {}
         self.forks: dict[str, object] = {}
@@ -240,6 +242,21 @@ class StandInMedia:
         await self._ask("press", session)
         self.pressed.append((session, keys))
 
+    async def change_record(
+        self, recording: str, *, left: str | Sequence[str], right: str | Sequence[str]
+    ) -> None:
+        await self._ask("change_record", str(left), *right)
+        self.right[recording] = tuple(right)
+
+    async def play(self, player: str, session: str, items: Sequence[Any], **_rest: object) -> None:
+        await self._ask("play", session)
+        assert player not in self.playing
+        self.playing[player] = (session, items[0].tone or str(items[0].file))
+
+    async def stop_play(self, player: str) -> None:
+        await self._ask("stop_play")
+        self.playing.pop(player, None)
+
     async def pause_record(self, recording: str) -> None:
         await self._ask("pause_record")
         self.paused.add(recording)
@@ -252,6 +269,7 @@ class StandInMedia:
     async def close_session(self, session: str) -> SessionStats:
         await self._ask("close", session)
         del self.sessions[session]
+        self.playing = {name: play for name, play in self.playing.items() if play[0] != session}
         self.bridges = {pair for pair in self.bridges if session not in pair}
         return SessionStats(
             packets_in=98,

@@ -1,0 +1,27 @@
+"""What those hear who hear nobody: music on hold, and ringing while somebody is called."""
+
+from typing import Literal
+
+from calls.call_facts import CallFacts, CallState
+from calls.hearing import CALLER, Hearing
+
+Tune = Literal["music", "ringback"]
+
+
+def tunes(call: CallFacts, hearing: Hearing) -> dict[str, Tune]:
+    """Return what is played to whom, instead of nothing.
+
+    Args:
+        call: the call.
+        hearing: who hears whom, as it is carried out.
+    """
+    if call.answered_at is None or call.state is CallState.ENDED:
+        return {}
+    hearers = {listener for _, listener in hearing}
+    played: dict[str, Tune] = {}
+    if CALLER not in hearers and call.calling_agent is None:
+        played[CALLER] = "music"
+    holder = call.holder
+    if holder is not None and holder.leg not in hearers and call.is_calling:
+        played[holder.leg] = "ringback"
+    return played
