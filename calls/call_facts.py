@@ -217,6 +217,11 @@ class CallFacts:
         transfer = self._transfer.search if self._transfer else None
         return [search for search in (self._search, transfer) if search is not None]
 
+    @property
+    def hearing(self) -> Hearing:
+        """Who shall hear whom now."""
+        return self._hearing()
+
     def _hearing(self) -> Hearing:
         """Return who shall hear whom now."""
         base = self._conversing()

@@ -29,6 +29,7 @@ class CallLeading(CallTransfers):
             return self._on_mode_asked(self._supervised_by(event.supervisor), event, now)
         if event.mode == "take_over" and self._transfer is not None:
             raise TransferError("transfer_under_way")
+        self._check_room()
         number = len(self.supervisions) + 1
         supervision = Supervision(
             event.supervisor, event.mode, number=number, ring_seconds=self._no_answer

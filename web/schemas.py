@@ -312,7 +312,7 @@ class LiveCallOut(BaseModel):
     ``held_by`` names who holds the call with his phone or at his desk: caller, agent, partner;
     ``muted``: the agent has muted himself at his desk. ``partner`` is who called by his own trunk
     (110: the green channel), ``reference`` his own number of the matter.
-    To supervisors ``supervisor`` says which of them is in the call, and ``supervision`` in what mode.
+    To supervisors ``supervisor`` says which of them is in the call, ``supervision`` in what mode.
     """
 
     model_config = ConfigDict(from_attributes=True)
