@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -175,6 +176,7 @@ class RedisBindings:
         self._own = MemoryBindings(clock=clock)  # registered at this node
         self._pending: dict[tuple[str, str], Binding | None] = {}  # None: remove it
         self._turn = asyncio.Lock()
+        self._changes = 0  # how many have been asked for: what was read before one may be old
         self._retrying: asyncio.Task[None] | None = None
 
     @property
@@ -198,15 +200,16 @@ class RedisBindings:
         # taken out first: a later change of the same binding goes to the end of the line
         self._pending.pop((aor, contact), None)
         self._pending[aor, contact] = binding
+        self._changes += 1
         if not self.away:
             with suppress(*_AWAY):
-                await self._watched(self._write_pending)
+                await self._in_turn(self._write_pending)
 
     async def lookup(self, aor: str) -> list[Binding]:
         """See `BindingStore`."""
         if not self.away:
             with suppress(*_AWAY):
-                await self._watched(lambda: self._refresh(aor))
+                await self._refresh(aor)
         return self._cache.live(aor)
 
     async def count(self) -> int:
@@ -221,7 +224,7 @@ class RedisBindings:
         """Return AOR and Contact URI of all live bindings."""
         if not self.away:
             with suppress(*_AWAY):
-                return await self._watched(self._read_index)
+                return await self._in_turn(self._read_index)
         return set(self._cache.everything())
 
     async def _read_index(self) -> set[tuple[str, str]]:
@@ -237,14 +240,18 @@ class RedisBindings:
 
     # Redis
 
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with Redis, nothing else of ours meanwhile that is done in turn."""
+        async with self._turn:
+            if self.away:  # found out by whoever was before us in the line
+                raise ConnectionError("Redis is away")
+            return await self._watched(work)
+
     async def _watched(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with Redis; begin to wait for its return when it does not answer."""
         try:
-            async with self._turn:
-                if self.away:  # found out by whoever was before us in the line
-                    raise ConnectionError("Redis is away")
-                async with asyncio.timeout(OPERATION_SECONDS):
-                    return await work()
+            async with asyncio.timeout(OPERATION_SECONDS):
+                return await work()
         except _AWAY as error:
             if self._retrying is None:
                 log.warning("bindings_without_redis", error=str(error))
@@ -296,13 +303,34 @@ class RedisBindings:
                 del self._pending[aor, contact]
 
     async def _refresh(self, aor: str) -> None:
-        """Bring the cache up to date for one AOR."""
+        """Bring the cache up to date for one AOR.
+
+        Calls look up their agents' phones at the same time; in turn, each would wait for the
+        answers to all others.
+        """
+        if self._pending or not await self._watched(partial(self._read_at_once, aor)):
+            await self._in_turn(partial(self._read_in_turn, aor))
+
+    async def _read_at_once(self, aor: str) -> bool:
+        """Read, unless something changes meanwhile or Redis has lost all: then return False."""
+        before = self._changes
+        marked, bindings = await self._read(aor)
+        if self._changes != before or (not marked and await self._own.count()):
+            return False
+        self._take(aor, bindings)
+        return True
+
+    async def _read_in_turn(self, aor: str) -> None:
         await self._write_pending()
         marked, bindings = await self._read(aor)
         if not marked and await self._own.count():
             self._requeue_own()
             await self._write_pending()
             _, bindings = await self._read(aor)
+        self._take(aor, bindings)
+
+    def _take(self, aor: str, bindings: Sequence[Binding]) -> None:
+        """Take over what Redis holds for one AOR."""
         self._cache.replace(aor, bindings)
         kept = {binding.contact_uri for binding in bindings}
         for binding in self._own.live(aor):

@@ -255,3 +255,45 @@ async def test_a_frozen_redis_holds_nobody_up_for_long(
         answers = await asyncio.gather(*(node.store.lookup("1001") for _ in range(50)))
     redis_server.thaw()
     assert answers == [[bound()]] * 50
+
+
+class SlowAnswers:
+    """Keeps what Redis answered to lookups until it is let through, in the order of asking."""
+
+    def __init__(self, store: RedisBindings, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.held: list[asyncio.Event] = []
+        self._read = store._read
+        monkeypatch.setattr(store, "_read", self._slowly)
+
+    async def _slowly(self, aor: str) -> tuple[bool, list[Binding]]:
+        answer = await self._read(aor)
+        let_through = asyncio.Event()
+        self.held.append(let_through)
+        await let_through.wait()
+        return answer
+
+
+async def test_lookups_do_not_wait_for_one_another(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.store.save("1001", bound())
+    slow = SlowAnswers(node.store, monkeypatch)
+    lookups = [asyncio.create_task(node.store.lookup("1001")) for _ in range(20)]
+    await until(lambda: len(slow.held) == len(lookups))
+    for answer in slow.held:
+        answer.set()
+    assert await asyncio.gather(*lookups) == [[bound()]] * len(lookups)
+
+
+async def test_an_answer_that_was_overtaken_by_a_change_is_not_believed(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.store.save("1001", bound())
+    slow = SlowAnswers(node.store, monkeypatch)
+    lookup = asyncio.create_task(node.store.lookup("1001"))
+    await until(lambda: len(slow.held) == 1)
+    await node.store.save("1001", bound(OTHER))
+    slow.held[0].set()
+    await until(lambda: len(slow.held) == 2)
+    slow.held[1].set()
+    assert {binding.contact_uri for binding in await lookup} == {PHONE, OTHER}
