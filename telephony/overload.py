@@ -17,7 +17,7 @@ queue that is empty once in a while is a burst, not an overload. The share is ch
 from typing import Final
 
 INTERVAL_SECONDS: Final = 1.0
-CROWD: Final = 10
+CROWD: Final = 20
 """Calls begun in an interval, or waiting for their set-up, from which their delay counts."""
 
 _LEAST_SHARE: Final = 0.05
