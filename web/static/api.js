@@ -83,6 +83,30 @@ export const api = {
   transcript: (callId) => request("GET", `/calls/${segment(callId)}/transcript`),
   /** @param {string} callId @returns {string} */
   recordingUrl: (callId) => `/api/v1/calls/${segment(callId)}/recording`,
+  /** @param {string} callId @param {boolean} held */
+  hold: (callId, held) => request("PUT", `/calls/${segment(callId)}/hold`, { held }),
+  /** @param {string} callId @param {boolean} muted */
+  mute: (callId, muted) => request("PUT", `/calls/${segment(callId)}/mute`, { muted }),
+  /** @param {string} callId @param {string} keys */
+  press: (callId, keys) => request("POST", `/calls/${segment(callId)}/keys`, { keys }),
+  /** @param {string} callId @param {boolean} paused */
+  pauseRecording: (callId, paused) =>
+    request("PUT", `/calls/${segment(callId)}/recording/pause`, { paused }),
+  /** @param {string} callId @param {string} target @param {"blind" | "consult"} mode */
+  transfer: (callId, target, mode) =>
+    request("POST", `/calls/${segment(callId)}/transfer`, { target, mode }),
+  /** @param {string} callId @param {string} step */
+  transferStep: (callId, step) =>
+    request("POST", `/calls/${segment(callId)}/transfer/${segment(step)}`),
+  /** @param {string} callId */
+  callersHistory: (callId) => request("GET", `/calls/${segment(callId)}/history`),
+  /** @param {string} typed */
+  directory: (typed) => request("GET", `/directory?q=${segment(typed)}`),
+  /** @param {string} typed */
+  places: (typed) => request("GET", `/places?q=${segment(typed)}`),
+  /** @param {string} typed */
+  findCategories: (typed) => request("GET", `/categories/search?limit=200&q=${segment(typed)}`),
+  calls: () => request("GET", "/calls?limit=200"),
   tickets: () => request("GET", "/tickets?limit=100"),
   categories: () => request("GET", "/categories"),
   /** @param {string} ticketId */

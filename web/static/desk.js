@@ -2,22 +2,26 @@
 /** The agent's desk: keeps the state, draws it, and does what the buttons say. */
 
 import { api, ApiError } from "./api.js";
+import { CallPanel } from "./calls.js";
+import { Directory } from "./directory.js";
 import { Feed } from "./feed.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
 import { HelpPanel } from "./help.js";
 import { has, t } from "./i18n.js";
 import { byId, make, setText } from "./page.js";
+import { Shortcuts } from "./shortcuts.js";
 import { Steps } from "./steps.js";
-import { initialState, listedTickets, reduce, shownTicket } from "./state.js";
+import { initialState, reduce, shownTicket, urgencyOf } from "./state.js";
 import { TicketForm } from "./ticket_form.js";
+import { Today } from "./today.js";
 import { clock, Transcript } from "./transcript.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Ticket} Ticket */
 
-/** @param {{name: string}} category */
-const nameOf = ({ name }) => name;
 const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.submitted"];
+
+const NOTE_MS = 6000;
 
 const unixNow = () => Date.now() / 1000;
 
@@ -30,14 +34,27 @@ export class Desk {
     this.ticking = 0;
     this.fetches = 0;
     this.saveState = "";
-    this.transcript = new Transcript(byId("transcript"));
+    this.transcript = new Transcript(byId("transcript"), (passage) => this.play(passage));
     this.recording = /** @type {HTMLAudioElement} */ (byId("recording"));
     this.form = new TicketForm(/** @type {HTMLFormElement} */ (byId("ticket-form")), {
       save: (ticketId, fields) => api.correct(ticketId, fields),
       onSaved: (ticket) => this.dispatch({ event: "corrected", ticket }),
       onStatus: (key) => this.showSaveState(key),
       onPlay: (passage) => this.play(passage),
+      onMissing: (names) => this.showMissing(names),
+      findCategories: async (typed) => (await this.attempt(() => api.findCategories(typed))) ?? [],
+      findPlaces: async (typed) => (await this.attempt(() => api.places(typed))) ?? [],
     });
+    this.directory = new Directory({
+      find: async (typed) => (await this.attempt(() => api.directory(typed))) ?? [],
+      call: (target, mode) => this.transfer(target, mode),
+    });
+    this.calls = new CallPanel(this.callActs());
+    this.today = new Today({
+      open: (ticketId) => this.attempt(() => this.open(ticketId)),
+      nameOf: (target) => this.directory.nameOf(target),
+    });
+    this.shortcuts = new Shortcuts();
     this.help = new HelpPanel({ onQuote: (entry) => this.attempt(() => this.quote(entry)) });
     this.steps = new Steps({
       take: (ticketId, step) => this.attempt(() => this.takeStep(ticketId, step)),
@@ -62,6 +79,7 @@ export class Desk {
   }
 
   hide() {
+    this.directory.close();
     this.feed.close();
     clearInterval(this.ticking);
     this.state = initialState();
@@ -85,8 +103,9 @@ export class Desk {
     if (event.event === "snapshot") {
       this.form.send(); // what was typed while it was away
       this.openLinked();
-      this.attempt(async () => this.form.setCategories((await api.categories()).map(nameOf)));
+      this.attempt(() => this.directory.learn().then(() => this.draw()));
       const { call } = this.state;
+      if (call) this.fetchHistory(call.call_id);
       if (call?.state === "talking") {
         this.attempt(async () =>
           this.dispatch({ event: "help", help: await api.help(call.call_id) }),
@@ -97,7 +116,10 @@ export class Desk {
     if (event.event === "agent.presence" && event.state === "wrap_up") {
       this.attempt(async () => this.setPresence((await api.me()).presence)); // tells until when
     }
+    if (event.event === "call.offered") this.fetchHistory(event.call_id);
+    if (event.event === "call.transfer") this.onTransfer(event);
     if (event.event === "call.answered") {
+      this.fetchHistory(event.call_id);
       this.attempt(async () => {
         this.dispatch({ event: "filled", ticket: await api.ticket(event.ticket_id) });
       });
@@ -117,25 +139,49 @@ export class Desk {
 
   /**
    * Does something that may be refused, and says so when it is.
-   * @param {() => Promise<unknown>} action
+   * @template Result
+   * @param {() => Promise<Result>} action
+   * @returns {Promise<Result | undefined>} undefined when it was refused
    */
   async attempt(action) {
     try {
-      await action();
+      return await action();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401) this.onSignedOut();
       else this.say(error);
     }
+    return undefined;
   }
 
   /** @param {ApiError} error */
   say(error) {
     const key = `error.${error.code}`;
     const text = has(key) ? t(key) : t("error.other", { message: error.message });
-    const note = make("p", "banner bad passing", text, "banner-error");
-    byId("banners").append(note);
-    setTimeout(() => note.remove(), 5000);
+    this.note("bad", text, "banner-error");
+  }
+
+  /** @param {"bad" | "good"} level @param {string} text @param {string} testid */
+  note(level, text, testid) {
+    const note = make("p", `note-passing ${level}`, text, testid);
+    byId("notes").append(note);
+    setTimeout(() => note.remove(), NOTE_MS);
+  }
+
+  /** @param {any} event how a transfer goes: its end is told in words */
+  onTransfer({ stage, target, outcome }) {
+    const to = this.directory.nameOf(target);
+    const why = outcome ? t(`outcome.${outcome}`) : "";
+    if (stage === "failed") this.note("bad", t("transfer_failed", { to, why }), "transfer-failed");
+    if (stage === "completed") this.note("good", t("transfer_done", { to }), "transfer-done");
+  }
+
+  /** @param {string} callId */
+  fetchHistory(callId) {
+    this.attempt(async () => {
+      const tickets = await api.callersHistory(callId);
+      this.dispatch({ event: "history", call_id: callId, tickets });
+    });
   }
 
   async stillSignedIn() {
@@ -153,9 +199,13 @@ export class Desk {
   async fetchList() {
     this.fetches += 1;
     const turn = this.fetches;
-    const { items } = await api.tickets();
+    const [{ items }, calls] = await Promise.all([api.tickets(), api.calls()]);
     if (turn !== this.fetches) return; // a newer list is on its way, or here
     const midnight = new Date().setHours(0, 0, 0, 0) / 1000;
+    const today = calls.items.filter(
+      (/** @type {{arrived_at: number}} */ call) => call.arrived_at >= midnight,
+    );
+    this.dispatch({ event: "calls", calls: today });
     const tickets = items.filter(
       (/** @type {Ticket} */ ticket) =>
         (ticket.created_at ?? 0) >= midnight || ticket.status === "draft",
@@ -180,7 +230,7 @@ export class Desk {
       const menu = byId("busy");
       if (target instanceof Node && !menu.contains(target)) menu.removeAttribute("open");
     });
-    on("hang-up", async () => this.state.call && (await api.hangUp(this.state.call.call_id)));
+    on("missing", async () => this.form.focusMissing());
     on("end-wrap-up", async () => {
       await this.form.send();
       this.setPresence(await api.endWrapUp());
@@ -201,6 +251,39 @@ export class Desk {
     byId("ticket-form").addEventListener("keydown", (event) => {
       const submit = /** @type {HTMLButtonElement} */ (byId("submit"));
       if (event.ctrlKey && event.key === "Enter" && !submit.disabled) submit.click();
+    });
+  }
+
+  /** @returns {import("./calls.js").Acts} */
+  callActs() {
+    const to = (/** @type {() => Promise<unknown>} */ action) => void this.attempt(action);
+    return {
+      hangUp: ({ call_id: id }) => to(() => api.hangUp(id)),
+      hold: ({ call_id: id }, held) => to(() => api.hold(id, held)),
+      mute: ({ call_id: id }, muted) => to(() => api.mute(id, muted)),
+      press: ({ call_id: id }, keys) => to(() => api.press(id, keys)),
+      pause: ({ call_id: id }, paused) =>
+        to(async () => {
+          await api.pauseRecording(id, paused);
+          this.dispatch({ event: "paused", call_id: id, paused });
+        }),
+      step: ({ call_id: id }, step) => to(() => api.transferStep(id, step)),
+      transfer: (_call, target) => this.transfer(target, "blind"),
+      directory: () => {
+        if (this.directory.isOpen) this.directory.close();
+        else to(() => this.directory.open());
+      },
+      nameOf: (target) => this.directory.nameOf(target),
+    };
+  }
+
+  /** @param {string} target @param {"blind" | "consult"} mode */
+  transfer(target, mode) {
+    const { call } = this.state;
+    if (!call) return;
+    this.attempt(async () => {
+      await api.transfer(call.call_id, target, mode);
+      this.directory.close();
     });
   }
 
@@ -255,10 +338,9 @@ export class Desk {
 
   tick() {
     const now = unixNow() + this.state.ahead;
-    const { call, presence } = this.state;
+    const { presence } = this.state;
     showStateClock(this.state, now);
-    const start = call?.answered_at ?? call?.arrived_at ?? now;
-    setText(byId("call-clock"), call ? clock((call.ended_at ?? now) - start) : "");
+    this.calls.tick(this.state, now);
     const ends = presence?.state === "wrap_up" ? presence.wrap_up_until : null;
     byId("wrap-up").hidden = ends === null;
     setText(byId("wrap-up-clock"), ends === null ? "" : clock(Math.ceil(ends - now)));
@@ -268,42 +350,24 @@ export class Desk {
     if (byId("desk").hidden) return;
     showHeader(this.state);
     showBanners(this.state);
-    this.drawCall();
+    this.calls.show(this.state);
+    const { call, connected } = this.state;
+    this.directory.show(call?.state === "talking" && !call.transfer && connected);
     this.drawTranscript();
     this.drawTicket();
     this.drawHelp();
-    this.drawList();
+    this.today.show(this.state);
     this.tick();
-  }
-
-  drawCall() {
-    const { call, presence, connected } = this.state;
-    byId("call-card").dataset.state = call?.state ?? "none";
-    byId("call-body").hidden = !call;
-    byId("call-none").hidden = Boolean(call);
-    const why = ["ready", "wrap_up"].includes(presence?.state ?? "") ? presence?.state : "not_ready";
-    setText(byId("call-none"), t(`call_none_${why}`));
-    document.title =
-      call?.state === "offered" ? `☎ ${call.caller ?? ""}` : `12345 ${t("subtitle")}`;
-    if (!call) return;
-    setText(byId("call-caller"), call.caller || t("no_number"));
-    const from = [call.partner, call.reference].filter(Boolean).join(" · ");
-    setText(byId("call-partner"), from && t("green_channel", { from }));
-    byId("call-partner").hidden = !from;
-    setText(byId("call-line"), call.line);
-    setText(byId("call-state"), t(`call.${call.state}`));
-    const hangUp = /** @type {HTMLButtonElement} */ (byId("hang-up"));
-    hangUp.hidden = call.state === "ended";
-    hangUp.disabled = !connected;
   }
 
   drawTranscript() {
     const { opened, finals, gaps, partials } = this.state;
     const shown = opened ?? { finals, gaps };
-    this.transcript.show(shown.finals, shown.gaps, opened ? {} : partials);
+    const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";
+    const urgent = urgencyOf(shownTicket(this.state))?.words ?? [];
+    this.transcript.show(shown.finals, shown.gaps, opened ? {} : partials, urgent, Boolean(url));
     setText(byId("transcript-heading"), t(opened ? "transcript_past" : "transcript"));
     byId("ladder").hidden = !this.ladderOf();
-    const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";
     this.recording.hidden = !url;
     if (url !== (this.recording.getAttribute("src") ?? "")) {
       if (url) this.recording.src = url;
@@ -356,36 +420,13 @@ export class Desk {
     this.help.show(shown, ticket?.status === "draft" && connected);
   }
 
-  drawList() {
-    const tickets = listedTickets(this.state);
-    const current = shownTicket(this.state)?.id;
-    const count = tickets.length;
-    setText(byId("today-count"), count ? t("today_count", { count }) : "");
-    const rows = tickets.map((ticket) => this.listed(ticket, ticket.id === current));
-    byId("today").replaceChildren(
-      ...(rows.length ? rows : [make("li", "empty", t("today_none"))]),
-    );
-  }
-
-  /** @param {Ticket} ticket @param {boolean} current */
-  listed(ticket, current) {
-    const value = (/** @type {string} */ name) => ticket.fields[name]?.value ?? "";
-    const row = document.createElement("li");
-    const button = make("button", current ? "listed current" : "listed", "", "today-ticket");
-    button.dataset.ticket = ticket.id;
-    const at = ticket.created_at
-      ? new Date(ticket.created_at * 1000).toTimeString().slice(0, 5)
-      : "";
-    const top = make("span", "listed-top", "");
-    const status = make("span", "chip", t(`ticket.${ticket.status}`));
-    status.dataset.status = ticket.status;
-    top.append(make("span", "clock", at), make("span", "grow", [value("type"), value("category")].filter(Boolean).join(" · ")), status);
-    const who = `${value("name")}${value("title")}` || value("phone");
-    const what = value("content") || value("address") || t("untitled");
-    button.append(top, make("span", "listed-what", what), make("span", "muted", String(who)));
-    button.addEventListener("click", () => this.attempt(() => this.open(ticket.id)));
-    row.append(button);
-    return row;
+  /** @param {string[]} names the fields that are still to be filled */
+  showMissing(names) {
+    const button = byId("missing");
+    button.hidden = !names.length;
+    const fields = names.map((name) => t(`field.${name}`)).join(t("comma"));
+    setText(button, t("missing_fields", { count: names.length }));
+    button.title = fields;
   }
 
   /** @param {string} key */

@@ -11,6 +11,12 @@ import { zh } from "./words_zh.js";
 /** @type {Record<string, Record<string, string>>} */
 const WORDS = { zh, en };
 
+/** Words that are not an element's text. */
+const ATTRIBUTES = [
+  ["data-i18n-placeholder", "placeholder"],
+  ["data-i18n-label", "aria-label"],
+];
+
 const STORED = "hotline.language";
 let language = localStorage.getItem(STORED) === "en" ? "en" : "zh";
 
@@ -35,6 +41,11 @@ export function translatePage() {
   document.title = `12345 ${t("subtitle")}`;
   for (const element of document.querySelectorAll("[data-i18n]")) {
     element.textContent = t(/** @type {HTMLElement} */ (element).dataset.i18n ?? "");
+  }
+  for (const [kind, attribute] of ATTRIBUTES) {
+    for (const element of document.querySelectorAll(`[${kind}]`)) {
+      element.setAttribute(attribute, t(element.getAttribute(kind) ?? ""));
+    }
   }
   for (const element of document.querySelectorAll("[data-language]")) {
     element.textContent = t("other_language");

@@ -7,11 +7,16 @@
  * @typedef {{id: string, call_id: string | null, agent_id: string | null, status: string, created_at: number | null,
  *   submitted_at: number | null, fields: Record<string, Field>}} Ticket
  * @typedef {{seq: number, leg: string, start: number, end: number, text: string,
- *   later?: boolean | null}} Utterance later: recognised after the call, from its recording
+ *   later?: boolean | null, confidence?: number | null, doubtful?: string[]}} Utterance
+ *   later: recognised after the call, from its recording; doubtful: words that may be wrong
  * @typedef {{leg: string, start: number, end?: number | null, state: string}} Gap not recognised live
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
  *   arrived_at: number, answered_at: number | null, ended_at: number | null,
- *   ticket_id: string | null, partner?: string | null, reference?: string | null}} Call
+ *   ticket_id: string | null, partner?: string | null, reference?: string | null,
+ *   held_by?: string[], muted?: boolean, paused?: boolean, transfer?: Transfer | null}} Call
+ * @typedef {{target: string, stage: string, mode: string}} Transfer
+ * @typedef {{id: string, created_at: number, status: string, type: string | null,
+ *   category: string | null, address: string | null, urgency: string | null}} Earlier
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean}} Opened
@@ -31,6 +36,8 @@
  * @property {Ticket[]} today
  * @property {Opened | null} opened
  * @property {import("./help.js").Help | null} help for the current call, or the last one
+ * @property {{call_id: string, tickets: Earlier[]} | null} history of whoever calls
+ * @property {import("./today.js").CallRecord[]} calls the day's
  */
 
 /** @returns {State} */
@@ -49,6 +56,25 @@ export function initialState() {
     today: [],
     opened: null,
     help: null,
+    history: null,
+    calls: [],
+  };
+}
+
+/**
+ * A call as the snapshot tells it; what it does not tell (a paused recording) is kept.
+ * @param {any} told
+ * @param {Call | null} before
+ * @returns {Call}
+ */
+function callOf({ transfer_to: target, transfer_stage: stage, ...told }, before) {
+  const same = before?.call_id === told.call_id ? before : null;
+  const mode = same?.transfer?.mode ?? "";
+  return {
+    ended_at: null,
+    paused: same?.paused,
+    ...told,
+    transfer: target ? { target, stage, mode } : null,
   };
 }
 
@@ -61,7 +87,7 @@ function onSnapshot(state, event, now) {
     presence: event.presence,
     connected: true,
     ahead: event.at - now,
-    call: event.call ? { ended_at: null, ...event.call } : endedCall(state, event),
+    call: event.call ? callOf(event.call, state.call) : endedCall(state, event),
     // Without a call the last ticket stays on the desk until it is submitted or replaced.
     ticket: event.ticket ?? state.ticket,
     finals: event.ticket ? event.transcript : state.finals,
@@ -171,6 +197,19 @@ const CHANGES = {
     state.ticket?.id === event.ticket_id ? { ...state, help: event } : state,
   "ticket.step": (state, event) =>
     onTicket(state, event.ticket_id, (ticket) => ({ ...ticket, status: event.status })),
+  "call.held": (state, event) =>
+    onCall(state, event, (call) => ({
+      ...call,
+      held_by: [...new Set([...(call.held_by ?? []), event.party])],
+    })),
+  "call.resumed": (state, event) =>
+    onCall(state, event, (call) => ({
+      ...call,
+      held_by: (call.held_by ?? []).filter((party) => party !== event.party),
+    })),
+  "call.muted": (state, event) =>
+    onCall(state, event, (call) => ({ ...call, muted: event.muted })),
+  "call.transfer": (state, event) => onCall(state, event, (call) => passing(call, event)),
   "call.ended": (state, event) =>
     state.call && state.call.call_id === event.call_id
       ? { ...state, call: { ...state.call, state: "ended", ended_at: event.at }, partials: {} }
@@ -180,11 +219,11 @@ const CHANGES = {
       ? { ...state, partials: { ...state.partials, [event.leg]: event.text } }
       : state,
   "transcript.final": (state, event) => {
-    const { seq, leg, start, end, text, later } = event;
+    const { seq, leg, start, end, text, later, confidence, doubtful } = event;
     return onTranscript(state, event.call_id, ({ finals, gaps }) => ({
       finals: [
         ...finals.filter((said) => said.seq !== seq),
-        { seq, leg, start, end, text, later },
+        { seq, leg, start, end, text, later, confidence, doubtful },
       ].sort(
         (a, b) => a.start - b.start || a.seq - b.seq, // the order of speaking, as the API's
       ),
@@ -226,6 +265,29 @@ const CHANGES = {
     services: { ...state.services, [event.part]: { status: event.status, detail: event.detail } },
   }),
 };
+
+/**
+ * How a transfer goes. Once it is completed the call is somebody else's.
+ * @param {Call} call
+ * @param {any} event
+ * @returns {Call}
+ */
+function passing(call, { stage, target, mode, at }) {
+  if (stage === "completed") return { ...call, transfer: null, state: "ended", ended_at: at };
+  const over = ["cancelled", "failed"].includes(stage);
+  return { ...call, transfer: over ? null : { stage, target, mode } };
+}
+
+/**
+ * @param {State} state
+ * @param {any} event
+ * @param {(call: Call) => Call} change
+ * @returns {State}
+ */
+function onCall(state, event, change) {
+  const { call } = state;
+  return call && call.call_id === event.call_id ? { ...state, call: change(call) } : state;
+}
 
 /**
  * Changes the transcript of a call wherever it is shown: on the desk, or opened from the list.
@@ -272,7 +334,7 @@ function byAgent(ticket) {
 /**
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
- *   submitted, help, filled, open, back
+ *   submitted, help, filled, open, back, history, calls, paused
  * @param {number} now Unix seconds, our clock
  * @returns {State}
  */
@@ -300,6 +362,12 @@ export function reduce(state, event, now) {
         ...event.ticket,
         fields: { ...event.ticket.fields, ...ticket.fields },
       }));
+    case "history":
+      return { ...state, history: { call_id: event.call_id, tickets: event.tickets } };
+    case "calls":
+      return { ...state, calls: event.calls };
+    case "paused": // the answer to our own request
+      return onCall(state, event, (call) => ({ ...call, paused: event.paused }));
     case "open":
       return { ...state, opened: event.opened };
     case "back":
@@ -328,4 +396,18 @@ export function shownTicket(state) {
  */
 export function listedTickets({ ticket, today }) {
   return ticket ? [ticket, ...today.filter(({ id }) => id !== ticket.id)] : today;
+}
+
+/**
+ * What cannot wait in a ticket, by which words, and to whom the call should go.
+ * @param {Ticket | null} ticket
+ * @returns {{level: string, reason: string, to: string, words: string[]} | null}
+ */
+export function urgencyOf(ticket) {
+  const value = (/** @type {string} */ name) => String(ticket?.fields[name]?.value ?? "");
+  const level = value("urgency");
+  if (!["紧急", "特急"].includes(level)) return null;
+  const evidence = ["urgency", "urgency_reason", "transfer"].map((name) => ticket?.fields[name]?.evidence);
+  const words = [...new Set(evidence.filter((/** @type {any} */ said) => said))];
+  return { level, reason: value("urgency_reason"), to: value("transfer"), words: /** @type {string[]} */ (words) };
 }

@@ -5,152 +5,18 @@
  */
 
 import { ApiError } from "./api.js";
+import { Combobox } from "./combobox.js";
+import { FIELDS, Row } from "./field_row.js";
 import { has, t } from "./i18n.js";
+import { make } from "./page.js";
 
 /** @typedef {import("./state.js").Ticket} Ticket */
-/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
+/** @typedef {{category: string, topic: string | null}} FoundCategory */
+/** @typedef {{name: string, kind: string, start: number}} Place */
 
-const TYPES = ["咨询", "求助", "投诉", "举报", "建议", "表扬"];
-
-/**
- * @typedef {object} Layout
- * @property {string} name
- * @property {"text" | "tel" | "select" | "checkbox" | "area"} kind
- * @property {string[]} [choices]
- * @property {number} [length]
- */
-
-/** @type {Layout[]} in the order of the form; desk.css places them by name */
-const FIELDS = [
-  { name: "name", kind: "text", length: 40 },
-  { name: "title", kind: "select", choices: ["先生", "女士"] },
-  { name: "phone", kind: "tel", length: 24 },
-  { name: "address", kind: "text", length: 200 },
-  { name: "time", kind: "text", length: 60 },
-  { name: "type", kind: "select", choices: TYPES },
-  { name: "category", kind: "select" },
-  { name: "urgency", kind: "select", choices: ["普通", "一般", "紧急", "特急"] },
-  { name: "transfer", kind: "select", choices: ["110", "119", "120", "122"] },
-  { name: "urgency_reason", kind: "text", length: 200 },
-  { name: "party", kind: "text", length: 100 },
-  { name: "topic", kind: "text", length: 100 },
-  { name: "secret", kind: "checkbox" },
-  { name: "repeat", kind: "checkbox" },
-  { name: "content", kind: "area", length: 10000 },
-];
-
+/** Who, when, where, what: without these a ticket goes nowhere. */
+const NEEDED = ["name", "phone", "address", "time", "type", "category", "content"];
 const PAUSE_MS = 1200;
-const FLASH_MS = 1600;
-const UNSURE_BELOW = 0.5;
-
-/** One field of the form. */
-class Row {
-  /** @param {Layout} layout */
-  constructor(layout) {
-    this.layout = layout;
-    this.control = this.makeControl();
-    this.root = document.createElement("label");
-    this.root.className = `field field-${layout.name}`;
-    this.root.dataset.testid = `field-${layout.name}-box`;
-    this.label = document.createElement("span");
-    this.label.className = "label";
-    this.caption = document.createElement("span");
-    this.source = document.createElement("span");
-    this.source.className = "source";
-    this.source.dataset.testid = `source-${layout.name}`;
-    this.label.append(this.caption, this.source);
-    this.error = document.createElement("span");
-    this.error.className = "error";
-    this.error.dataset.testid = `error-${layout.name}`;
-    this.root.append(this.label, this.control, this.error);
-    this.flashing = 0;
-    /** @type {{leg: string, start: number, end: number} | null} where its words were said */
-    this.passage = null;
-  }
-
-  /** @returns {Control} */
-  makeControl() {
-    const { name, kind, choices = [], length } = this.layout;
-    const tag = kind === "select" ? "select" : kind === "area" ? "textarea" : "input";
-    const control = /** @type {Control} */ (document.createElement(tag));
-    control.name = name;
-    control.dataset.testid = `field-${name}`;
-    if (control instanceof HTMLInputElement) control.type = kind;
-    if (length && !(control instanceof HTMLSelectElement)) control.maxLength = length;
-    if (control instanceof HTMLSelectElement) {
-      control.append(new Option(t("none"), ""), ...choices.map((c) => new Option(c, c)));
-    }
-    return control;
-  }
-
-  /** @returns {string | boolean | null} what the field holds, as the API takes it */
-  get value() {
-    if (this.layout.kind === "checkbox") {
-      return /** @type {HTMLInputElement} */ (this.control).checked;
-    }
-    return this.control.value.trim() === "" && this.layout.kind !== "area"
-      ? null
-      : this.control.value;
-  }
-
-  /** @param {string[]} choices */
-  set choices(choices) {
-    const kept = this.control.value;
-    this.control.replaceChildren(new Option(t("none"), ""), ...choices.map((c) => new Option(c, c)));
-    this.control.value = kept;
-  }
-
-  /** @param {any} value */
-  set value(value) {
-    if (this.control instanceof HTMLSelectElement && value && ![...this.control.options].some((o) => o.value === value)) {
-      this.control.append(new Option(value, value)); // of a tree that was in use before
-    }
-    if (this.layout.kind === "checkbox") {
-      /** @type {HTMLInputElement} */ (this.control).checked = Boolean(value);
-    } else {
-      this.control.value = value ?? "";
-    }
-  }
-
-  translate() {
-    this.caption.textContent = t(`field.${this.layout.name}`);
-  }
-
-  /**
-   * @param {string | null} source
-   * @param {string | null} evidence
-   * @param {number | null} [confidence]
-   */
-  showSource(source, evidence, confidence = null) {
-    const filled = this.value !== null && this.value !== "" && this.value !== false;
-    /** @type {Record<string, boolean>} */
-    const speaks = {
-      // What a ticket begins with was not heard; only the content is without the words it is from.
-      heard: filled && (evidence !== null || this.layout.kind === "area"),
-      caller_id: filled,
-      history: filled,
-      agent: true, // also of a field that he emptied on purpose
-    };
-    const shown = source && speaks[source] ? source : "";
-    this.source.textContent = shown ? t(`source.${shown}`) : "";
-    this.source.dataset.source = shown;
-    const percent = shown === "heard" && confidence ? ` ${Math.round(confidence * 100)}%` : "";
-    this.root.title = shown && evidence ? `“${evidence}”${percent}` : "";
-    this.root.classList.toggle("unsure", shown === "heard" && (confidence ?? 1) < UNSURE_BELOW);
-  }
-
-  /** @param {string} text */
-  showError(text) {
-    this.error.textContent = text;
-    this.root.classList.toggle("wrong", Boolean(text));
-  }
-
-  flash() {
-    clearTimeout(this.flashing);
-    this.root.classList.add("flash");
-    this.flashing = setTimeout(() => this.root.classList.remove("flash"), FLASH_MS);
-  }
-}
 
 export class TicketForm {
   /**
@@ -160,9 +26,13 @@ export class TicketForm {
    * @param {(ticket: Ticket) => void} hooks.onSaved
    * @param {(key: "" | "saving" | "saved" | "unsaved" | "rejected") => void} hooks.onStatus
    * @param {(passage: {leg: string, start: number, end: number}) => void} hooks.onPlay
+   * @param {(names: string[]) => void} hooks.onMissing
+   * @param {(typed: string) => Promise<FoundCategory[]>} hooks.findCategories
+   * @param {(typed: string) => Promise<Place[]>} hooks.findPlaces
    */
-  constructor(form, { save, onSaved, onStatus, onPlay }) {
+  constructor(form, { save, onSaved, onStatus, onPlay, findCategories, findPlaces, onMissing }) {
     this.form = form;
+    this.onMissing = onMissing;
     this.save = save;
     this.onSaved = onSaved;
     this.onStatus = onStatus;
@@ -179,14 +49,45 @@ export class TicketForm {
     /** @type {Promise<void>} */
     this.sending = Promise.resolve();
     for (const [name, row] of this.rows) {
-      row.control.addEventListener("input", () => this.type(name));
-      row.control.addEventListener("change", () => this.send());
+      if (row.layout.kind === "choice") {
+        row.control.addEventListener("change", () => this.settle(row));
+      } else {
+        row.control.addEventListener("input", () => this.type(name));
+        row.control.addEventListener("change", () => this.send());
+      }
       row.source.addEventListener("click", (event) => {
         event.preventDefault(); // the label would give the focus to its field
         if (row.passage) onPlay(row.passage);
       });
     }
     form.append(...[...this.rows.values()].map((row) => row.root));
+    this.suggest("category", {
+      find: findCategories,
+      pick: (/** @type {FoundCategory} */ { category, topic }) => {
+        this.put("category", category);
+        if (topic) this.put("topic", topic);
+        this.send();
+      },
+      draw: (/** @type {FoundCategory} */ { category, topic }) => {
+        const item = make("li", topic ? "suggestion topic" : "suggestion", topic ?? category);
+        if (topic) item.append(make("span", "muted", category));
+        return item;
+      },
+      opens: true,
+    });
+    this.suggest("address", {
+      find: findPlaces,
+      pick: (/** @type {Place} */ { name, start }) => {
+        const before = String(this.rows.get("address")?.value ?? "").slice(0, start);
+        this.put("address", before + name);
+        this.send();
+      },
+      draw: (/** @type {Place} */ { name, kind }) => {
+        const item = make("li", "suggestion", name);
+        item.append(make("span", "muted", kind));
+        return item;
+      },
+    });
     form.addEventListener("submit", (event) => event.preventDefault());
     this.translate();
   }
@@ -196,10 +97,51 @@ export class TicketForm {
     if (this.ticket) this.show(this.ticket, this.mine);
   }
 
-  /** @param {string[]} names */
-  setCategories(names) {
-    const row = this.rows.get("category");
-    if (row) row.choices = names;
+  /**
+   * @template Option
+   * @param {string} name
+   * @param {import("./combobox.js").Hooks<Option>} hooks
+   */
+  suggest(name, hooks) {
+    const row = this.rows.get(name);
+    if (!row || !(row.control instanceof HTMLInputElement)) return;
+    row.root.append(new Combobox(row.control, hooks).list);
+  }
+
+  /** @param {string} name @param {string} value a value that was chosen, not typed */
+  put(name, value) {
+    const row = this.rows.get(name);
+    if (!row) return;
+    row.value = value;
+    this.type(name);
+  }
+
+  /** @param {Row} row a choice that was left: what is in no list is taken back */
+  settle(row) {
+    const { name } = row.layout;
+    if (row.control.value === "") {
+      this.type(name);
+      this.send();
+    } else row.value = this.typed.get(this.ticket?.id ?? "")?.get(name) ?? this.ticket?.fields[name]?.value;
+  }
+
+  /** @returns {string[]} the fields of the shown draft that are still to be filled */
+  get missing() {
+    if (this.ticket?.status !== "draft" || !this.mine) return [];
+    return NEEDED.filter((name) => !String(this.rows.get(name)?.value ?? "").trim());
+  }
+
+  focusMissing() {
+    const [first] = this.missing;
+    if (first) this.rows.get(first)?.control.focus();
+  }
+
+  markMissing() {
+    const { missing } = this;
+    for (const [name, row] of this.rows) {
+      row.root.classList.toggle("missing", missing.includes(name));
+    }
+    this.onMissing(missing);
   }
 
   /** Whether something typed has not reached the server. */
@@ -234,7 +176,8 @@ export class TicketForm {
       }
       const field = ticket.fields[name] ?? { value: null, source: null, evidence: null };
       const old = before?.fields[name];
-      if (changed || old?.value !== field.value || row.value !== field.value) {
+      const choosing = row.layout.kind === "choice" && row.control === document.activeElement;
+      if (changed || old?.value !== field.value || (row.value !== field.value && !choosing)) {
         row.value = field.value;
       }
       row.showSource(field.source, field.evidence, field.confidence);
@@ -242,6 +185,7 @@ export class TicketForm {
       const heard = row.source.dataset.source === "heard";
       if (before && heard && old?.value !== field.value) row.flash();
     }
+    this.markMissing();
     this.form.dataset.urgency = String(this.rows.get("urgency")?.value ?? "");
     this.form.dataset.transfer = String(this.rows.get("transfer")?.value ?? "");
   }
@@ -256,6 +200,7 @@ export class TicketForm {
     this.refused.delete(name);
     row.showError("");
     row.showSource("agent", null);
+    this.markMissing();
     clearTimeout(this.pause);
     this.pause = setTimeout(() => this.send(), PAUSE_MS);
   }

@@ -1,0 +1,104 @@
+// @ts-check
+/** The agent's day: his tickets and his calls. */
+
+import { t } from "./i18n.js";
+import { byId, make, setText } from "./page.js";
+import { listedTickets, shownTicket } from "./state.js";
+import { clock } from "./transcript.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./state.js").Ticket} Ticket */
+
+/**
+ * @typedef {{call_id: string, line: string, caller: string | null, arrived_at: number,
+ *   answered_at: number | null, ended_at: number | null, outcome: string | null,
+ *   direction: string, ticket_id: string | null}} CallRecord
+ */
+
+/** @param {number | null} at Unix seconds */
+const minute = (at) => (at ? new Date(at * 1000).toTimeString().slice(0, 5) : "");
+
+export class Today {
+  /**
+   * @param {object} hooks
+   * @param {(ticketId: string) => void} hooks.open
+   * @param {(target: string) => string} hooks.nameOf
+   */
+  constructor({ open, nameOf }) {
+    this.open = open;
+    this.nameOf = nameOf;
+    this.calls = false;
+    /** @type {State | null} */
+    this.state = null;
+    for (const [id, calls] of /** @type {[string, boolean][]} */ ([
+      ["today-tickets", false],
+      ["today-calls", true],
+    ])) {
+      byId(id).addEventListener("click", () => {
+        this.calls = calls;
+        if (this.state) this.show(this.state);
+      });
+    }
+  }
+
+  /** @param {State} state */
+  show(state) {
+    this.state = state;
+    const tickets = listedTickets(state);
+    const talked = state.calls.map(seconds).filter((time) => time > 0);
+    byId("today-tickets").setAttribute("aria-selected", String(!this.calls));
+    byId("today-calls").setAttribute("aria-selected", String(this.calls));
+    setText(byId("today-tickets-count"), String(tickets.length));
+    setText(byId("today-calls-count"), String(state.calls.length));
+    const total = talked.reduce((sum, time) => sum + time, 0);
+    const closed = tickets.filter(({ status }) => ["answered", "closed"].includes(status)).length;
+    const mean = talked.length ? clock(total / talked.length) : "—";
+    setText(byId("today-figures"), t("today_figures", { mean, closed }));
+    const current = shownTicket(state)?.id;
+    const rows = this.calls
+      ? state.calls.map((call) => this.call(call))
+      : tickets.map((ticket) => this.listed(ticket, ticket.id === current));
+    const none = t(this.calls ? "today_no_calls" : "today_none");
+    byId("today").replaceChildren(...(rows.length ? rows : [make("li", "empty", none)]));
+  }
+
+  /** @param {CallRecord} call */
+  call(call) {
+    const row = make("li", "", "");
+    const { ticket_id: ticketId } = call;
+    const button = /** @type {HTMLButtonElement} */ (make("button", "listed", "", "today-call"));
+    button.disabled = !ticketId;
+    const top = make("span", "listed-top", "");
+    const line = call.direction === "outbound" ? t("call_out") : this.nameOf(`line:${call.line}`);
+    const outcome = seconds(call) > 0 ? clock(seconds(call)) : t(`outcome.${call.outcome ?? "abandoned"}`);
+    top.append(make("span", "clock", minute(call.arrived_at)), make("span", "grow", line), make("span", "clock", outcome));
+    button.append(top, make("span", "", call.caller ?? t("no_number")));
+    if (ticketId) button.addEventListener("click", () => this.open(ticketId));
+    row.append(button);
+    return row;
+  }
+
+  /** @param {Ticket} ticket @param {boolean} current */
+  listed(ticket, current) {
+    const value = (/** @type {string} */ name) => ticket.fields[name]?.value ?? "";
+    const row = document.createElement("li");
+    const button = make("button", current ? "listed current" : "listed", "", "today-ticket");
+    button.dataset.ticket = ticket.id;
+    const top = make("span", "listed-top", "");
+    const status = make("span", "chip", t(`ticket.${ticket.status}`));
+    status.dataset.status = ticket.status;
+    const kind = [value("type"), value("category")].filter(Boolean).join(" · ");
+    top.append(make("span", "clock", minute(ticket.created_at)), make("span", "grow", kind), status);
+    const who = `${value("name")}${value("title")}` || value("phone");
+    const what = value("content") || value("address") || t("untitled");
+    button.append(top, make("span", "listed-what", what), make("span", "muted", String(who)));
+    button.addEventListener("click", () => this.open(ticket.id));
+    row.append(button);
+    return row;
+  }
+}
+
+/** @param {CallRecord} call @returns {number} how long it was talked */
+function seconds({ answered_at: from, ended_at: to }) {
+  return from && to ? to - from : 0;
+}
