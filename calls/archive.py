@@ -1,7 +1,7 @@
 """Finished calls: their records, words and recordings, and what may be taken out of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,17 @@ import structlog
 
 from calls.errors import UnknownCall
 from calls.gaps import GapStore
+from calls.recorded_parts import Part, parts_of, path_of
 from calls.records import CallRecords
-from calls.redaction import BLACKENED, Span, blacken, blackened_fields, checksum, silence
+from calls.redaction import (
+    BLACKENED,
+    RedactionError,
+    Span,
+    blacken,
+    blackened_fields,
+    checksum,
+    silence,
+)
 from tickets.store import TicketStore
 
 log = structlog.get_logger(__name__)
@@ -42,18 +51,20 @@ class CallArchive:
         return await self._records.withheld_number(call_id)
 
     async def redact(self, call_id: str, span: Span) -> float:
-        """Silence a span of a call's recording and blacken its words; return the seconds.
+        """Silence a span of a call's recording, in whichever parts, and blacken its words.
+
+        Returns the seconds of it that were recorded.
 
         Raises:
             UnknownCall: there is no finished call of this id with a recording.
             calls.redaction.RedactionError: the span is not in the recording.
             OSError: the recording cannot be rewritten.
         """
-        path = await self.recording(call_id)
-        if path is None or self._is_live(call_id):
+        row = await self._records.get(call_id)
+        parts = parts_of(row) if row is not None else ()
+        if not parts or self._is_live(call_id):
             raise UnknownCall(call_id)
-        seconds = await asyncio.to_thread(silence, path, span)
-        self._records.rerecorded(call_id, 1, sha256=await asyncio.to_thread(checksum, path))
+        seconds = await self._silence(call_id, parts, span)
         words: list[str] = []
         for said in await self._records.transcript(call_id):
             if span.touches(said["start"], said["end"], said["leg"]):
@@ -65,6 +76,21 @@ class CallArchive:
             fields=partial(blackened_fields, span=span, words=words),
             text=partial(blacken, words=words),
         )
+        return seconds
+
+    async def _silence(self, call_id: str, parts: Sequence[Part], span: Span) -> float:
+        """Silence a span in all parts that it lies in; return the seconds."""
+        seconds = 0.0
+        touched = [(part, within) for part in parts if (within := part.within(span)) is not None]
+        if not touched:
+            raise RedactionError(f"nothing is recorded from {span.start:g} to {span.end:g} s")
+        for part, _ in touched:
+            if not await asyncio.to_thread(part.path.is_file):
+                raise UnknownCall(call_id)
+        for part, within in touched:
+            seconds += await asyncio.to_thread(silence, part.path, within)
+            digest = await asyncio.to_thread(checksum, part.path)
+            self._records.rerecorded(call_id, part.number, sha256=digest)
         return seconds
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
@@ -93,9 +119,7 @@ class CallArchive:
         row = await self._records.get(call_id)
         if row is None or not row["recording"]:
             return None
-        path = Path(row["recording"])
-        if part > 1:
-            path = path.with_name(f"{path.stem}-{part}{path.suffix}")
+        path = path_of(Path(row["recording"]), part)
         return path if await asyncio.to_thread(path.is_file) else None
 
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:

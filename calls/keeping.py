@@ -23,6 +23,7 @@ class Keeping:
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self._recorded = False
+        self._begins = 0.0
         self._recorded_seconds: float | None = None
 
     async def begin(self) -> None:
@@ -44,6 +45,7 @@ class Keeping:
 
     async def _record(self, other: str) -> None:
         owner = self._owner
+        self._begins = owner.seconds_since_answer()
         recording = await owner.audio.start_recording(CALLER, other)
         if recording is not None and not self._recorded:
             self._recorded = True  # the parts that follow have its name and a number
@@ -100,6 +102,7 @@ class Keeping:
             bytes=info.bytes,
             sha256=info.sha256,
             pauses=[list(pause) for pause in info.pauses],
+            begins=self._begins,
         )
 
     async def pause_recording(self, *, paused: bool) -> bool:

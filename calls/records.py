@@ -69,7 +69,8 @@ calls = Table(
 )
 
 #: One row for each completed part of a call's recording; a part whose media process died has none.
-#: ``pauses``: pairs of seconds since the part began, in which nothing was written.
+#: ``begins``: seconds since the call was answered. ``pauses``: pairs of seconds since the part began,
+#: in which nothing was written.
 recordings = Table(
     "recordings",
     metadata,
@@ -80,6 +81,7 @@ recordings = Table(
     Column("bytes", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("pauses", JSON, nullable=False),
+    Column("begins", Float),
 )
 
 #: One row for each agent whom the call was held out to, and each number outside that was called

@@ -230,9 +230,15 @@ async def _migrate(url: str) -> str:
 
 
 @app.command()
-def doctor(config: ConfigFile = None) -> None:
+def doctor(
+    config: ConfigFile = None,
+    *,
+    recordings: Annotated[
+        bool, typer.Option("--recordings", help="Compare every recording with its checksum.")
+    ] = False,
+) -> None:
     """Check this machine and say what is missing and how to mend it."""
-    findings = asyncio.run(diagnose(settings_from(config)))
+    findings = asyncio.run(diagnose(settings_from(config), recordings=recordings))
     table = Table(box=None, pad_edge=False)
     for column in ("", "what", "found", "to mend it"):
         table.add_column(column, overflow="fold")  # whole, to copy: an ellipsis mends nothing

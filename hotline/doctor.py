@@ -29,6 +29,7 @@ from hotline.embedded import (
     advertised_host,
     find_redis_server,
 )
+from hotline.recordings_check import CannotCheck, altered_recordings, in_short
 from hotline.trunks import trunks
 from telephony.sip.name_addr import host_port
 from telephony.transport.udp import BUFFER
@@ -65,14 +66,16 @@ class Finding:
     remedy: str | None = None
 
 
-async def diagnose(settings: Settings) -> list[Finding]:
-    """Look at everything that a node with these settings needs."""
+async def diagnose(settings: Settings, *, recordings: bool = False) -> list[Finding]:
+    """Look at everything that a node with these settings needs; ``recordings``: at those, too."""
     running, directory = await asyncio.to_thread(_data_directory, settings.node.data_dir)
     findings = [_python(), await asyncio.to_thread(_packages), *directory]
     findings.append(await asyncio.to_thread(_model, settings))
     findings += await asyncio.gather(_redis(settings), _broker(settings), _database(settings))
     findings += _ports(settings, running=running)
     findings += await asyncio.gather(*map(_trunk, trunks(settings)))
+    if recordings:
+        findings.append(await _recordings(settings))
     return findings
 
 
@@ -210,6 +213,19 @@ async def _database(settings: Settings) -> Finding:
         return _ok("database", "reachable, schema up to date")
     detail = "reachable, schema of another version"
     return Finding("warn", "database", detail, "python -m hotline migrate (a start does so too)")
+
+
+async def _recordings(settings: Settings) -> Finding:
+    """Compare every recording with the checksum in its call's record."""
+    url = settings.database.url or DataDirectory.database_url_in(settings.node.data_dir)
+    try:
+        count, wrong = await altered_recordings(url)
+    except CannotCheck as error:
+        return Finding("warn", "recordings", str(error), "see database")
+    if wrong:
+        remedy = "find out who was at these files (audit log), restore them from a backup"
+        return Finding("bad", "recordings", f"{in_short(wrong)} (of {count})", remedy)
+    return _ok("recordings", f"{count} are what was recorded")
 
 
 def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:

@@ -361,10 +361,12 @@ class SegmentOut(BaseModel):
 class RecordingPartOut(BaseModel):
     """A completed part of a call's recording.
 
-    ``pauses`` are seconds since it began, from and to, in which nothing was recorded.
+    ``begins``: seconds since the answer. ``pauses`` are seconds since it began, from and to, in
+    which nothing was recorded.
     """
 
     part: int
+    begins: float | None = None
     seconds: float
     bytes: int
     sha256: str

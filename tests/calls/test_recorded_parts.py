@@ -1,0 +1,58 @@
+"""Where a moment of a call lies in its recording's parts."""
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calls.recorded_parts import Part, parts_of, path_of
+from calls.redaction import Span
+
+FIRST = Path("/r/call.wav")
+
+
+def row(*parts: tuple[int, float | None, float]) -> dict[str, Any]:
+    return {
+        "recording": str(FIRST),
+        "recordings": [
+            {"part": number, "begins": begins, "seconds": seconds}
+            for number, begins, seconds in parts
+        ],
+    }
+
+
+def test_parts_lie_beside_the_first() -> None:
+    assert path_of(FIRST, 1) == FIRST
+    assert path_of(FIRST, 3) == Path("/r/call-3.wav")
+
+
+def test_a_part_begins_when_its_agent_took_the_call() -> None:
+    assert parts_of(row((2, 14.0, 5.0), (1, 0.0, 10.0))) == [
+        Part(1, FIRST, 0.0, 10.0),
+        Part(2, Path("/r/call-2.wav"), 14.0, 5.0),
+    ]
+
+
+def test_parts_from_before_beginnings_were_kept_follow_one_another() -> None:
+    assert [part.begins for part in parts_of(row((1, None, 10.0), (2, None, 5.0)))] == [0.0, 10.0]
+
+
+def test_a_recording_whose_media_process_died_is_its_file() -> None:
+    assert parts_of(row()) == [Part(1, FIRST, 0.0, None)]
+    assert parts_of({"recording": None, "recordings": []}) == ()
+
+
+@given(st.floats(0, 50), st.floats(0.01, 50))
+def test_what_is_said_in_a_part_is_found_in_it_and_nothing_else(
+    start: float, length: float
+) -> None:
+    part, span = Part(2, FIRST, 10.0, 20.0), Span(start, start + length, "agent")
+    found = part.within(span)
+    if span.end <= 10.0 or span.start >= 30.0:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.start == max(0.0, span.start - 10.0)
+        assert found.end == span.end - 10.0
+        assert found.side == "agent"
