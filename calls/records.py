@@ -69,8 +69,8 @@ calls = Table(
 )
 
 #: One row for each completed part of a call's recording; a part whose media process died has none.
-#: ``begins``: seconds since the call was answered. ``pauses``: pairs of seconds since the part began,
-#: in which nothing was written.
+#: ``begins``: seconds since the call was answered. ``pauses``: pairs of seconds since the part
+#: began, in which nothing was written.
 recordings = Table(
     "recordings",
     metadata,
