@@ -70,16 +70,17 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
     """Return what a desktop needs to start from.
 
     Keys: event ("snapshot"), at, agent, presence, calls (all that he may see), call (his own live
-    one), ticket and transcript (of that call, or of the one he is writing up), services (parts of
-    the node and how they are).
+    one), ticket, transcript and gaps (of that call, or of the one he is writing up), services
+    (parts of the node and how they are).
     """
     presence = await served.floor.presence(who.id)
     calls = [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
     own = next((call for call in calls if call.agent_id == who.id), None)
     call_id, ticket_id = (own.call_id, own.ticket_id) if own else (None, None)
     if own is None and presence is not None and presence.state == "wrap_up" and presence.call_id:
-        record = await served.calls.call(presence.call_id)
-        call_id, ticket_id = presence.call_id, (record or {}).get("ticket_id")
+        call_id = presence.call_id
+    record = (await served.calls.call(call_id) or {}) if call_id else {}
+    ticket_id = ticket_id or record.get("ticket_id")
     ticket = await served.calls.ticket(ticket_id) if ticket_id else None
     return {
         "event": "snapshot",
@@ -90,6 +91,7 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
         "call": own.model_dump() if own else None,
         "ticket": shown_ticket(ticket, who).model_dump() if ticket else None,
         "transcript": await served.calls.transcript(call_id) if ticket and call_id else [],
+        "gaps": record.get("gaps", []) if ticket else [],
         "services": await services_shown(served),
     }
 

@@ -322,6 +322,18 @@ class FakeCalls:
             )
         )
 
+    def miss(self, call_id: str, leg: str, start: float, end: float) -> dict[str, Any]:
+        """What a party of a finished call said was not recognised; return the gap."""
+        gap: dict[str, Any] = {
+            "leg": leg,
+            "start": start,
+            "end": end,
+            "reason": "away",
+            "state": "missing",
+        }
+        self._records[call_id].setdefault("gaps", []).append(gap)
+        return gap
+
     def say(self, call_id: str, leg: str, text: str, start: float = 0.0, end: float = 1.0) -> None:
         """A party said something."""
         said = self._transcripts[call_id]

@@ -71,9 +71,11 @@ async def test_during_wrap_up_the_snapshot_still_has_the_ticket(
     house: House, served: Address
 ) -> None:
     await house.finished_call("c1", "1001")
+    missed = house.calls.miss("c1", "caller", 2.0, 5.5)
     async with desktop(house, served, "1001") as (_, snapshot):
         pass
     assert snapshot["call"] is None
+    assert snapshot["gaps"] == [missed]
     assert snapshot["presence"]["state"] == "wrap_up"
     assert snapshot["ticket"]["id"] == "Tc1"
     assert len(snapshot["transcript"]) == 1

@@ -91,7 +91,7 @@ function onSnapshot(state, event, now) {
     // Without a call the last ticket stays on the desk until it is submitted or replaced.
     ticket: event.ticket ?? state.ticket,
     finals: event.ticket ? event.transcript : state.finals,
-    gaps: same || !event.ticket ? state.gaps : [],
+    gaps: event.ticket ? event.gaps : state.gaps,
     partials: same ? state.partials : {},
     services: event.services,
   };
