@@ -155,9 +155,9 @@ class AgentCalls:
         """Begin a call of an agent's own."""
         if isinstance(target, QueueTarget):
             raise TransferError("target_not_allowed")  # a line is for citizens, and for transfers
-        paused = await self._pause(agent_id)
+        paused = await self.pause(agent_id)
         if leg.over:  # he has hung up meanwhile
-            await self._resume(agent_id, paused=paused)
+            await self.resume(agent_id, paused=paused)
         else:
             self._begin(leg, target, agent_id)
 
@@ -169,7 +169,7 @@ class AgentCalls:
             raise TransferError("target_not_allowed")  # somebody else's call is not his to take
         owner.replace_phone(leg, name)
 
-    async def _pause(self, agent_id: str) -> bool:
+    async def pause(self, agent_id: str) -> bool:
         """Keep calls away from an agent who makes one himself; tell whether he was ready."""
         presence = await self._floor.presence(agent_id)
         if presence is None or presence.state is not State.READY:
@@ -177,7 +177,8 @@ class AgentCalls:
         await self._floor.set_not_ready(agent_id, OUTGOING)
         return True
 
-    async def _resume(self, agent_id: str, *, paused: bool = True) -> None:
+    async def resume(self, agent_id: str, *, paused: bool = True) -> None:
+        """Let an agent have calls again, if his own call alone kept them away."""
         presence = await self._floor.presence(agent_id)
         if paused and presence is not None and presence.reason == OUTGOING:
             try:
@@ -188,7 +189,7 @@ class AgentCalls:
     def on_finished(self, owner: CallOwner) -> None:
         """Let an agent whose own call is over have calls again."""
         if owner.calling_agent is not None:
-            task = asyncio.create_task(self._resume(owner.calling_agent), name="resume")
+            task = asyncio.create_task(self.resume(owner.calling_agent), name="resume")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from calls.after_call import AfterCall
 from calls.errors import UnknownCall
 from calls.gaps import GapStore
 from calls.recorded_parts import Part, parts_of, path_of
@@ -31,6 +32,7 @@ class CallArchive:
 
     Args:
         is_live: whether a call is still going on.
+        after_call: ratings and dispositions.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class CallArchive:
         gaps: GapStore,
         tickets: TicketStore,
         is_live: Callable[[str], bool],
+        after_call: AfterCall | None = None,
     ) -> None:
         self._records = records
         self._gaps = gaps
         self._tickets = tickets
         self._is_live = is_live
+        self.after_call = after_call
 
     async def withheld_number(self, call_id: str) -> str | None:
         """Return the number of a caller who withholds it; who may ask is the asker's matter."""

@@ -440,7 +440,12 @@ class CallAudio:
 
     async def close(self) -> None:
         """Close whatever is open."""
-        for group in list(self._sessions):
+        await self.close_others()
+
+    async def close_others(self, *legs: str) -> None:
+        """Close all sessions but those of these legs."""
+        kept = {group_of(leg) for leg in legs}
+        for group in [group for group in self._sessions if group not in kept]:
             await self._close(group)
 
     async def _close(self, group: str) -> None:

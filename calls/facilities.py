@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.floor import Floor
+from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
@@ -48,3 +49,5 @@ class Facilities:
     recordings: Path | None
     audio: AudioPolicy = G711_ONLY
     music: Path | None = None
+    attending: Attending | None = None
+    on_outgoing_answered: Callable[[str], None] = lambda _call: None

@@ -42,13 +42,16 @@ class Joining:
         try:
             await owner.audio.answered(effect.leg, self.answers[effect.leg])
             answers = await self._admit(effect.hearing)
+            await owner.reception.hush()
             await self._carry_out(effect.hearing)
         except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
             if owner.call.connecting(effect.leg):
                 owner.feed(MediaFailed(effect.leg))
+            owner.reception.resume()
             return
         if not owner.call.connecting(effect.leg):
+            owner.reception.resume()
             return
         for name, answer in answers.items():
             if leg := owner.unanswered.pop(name, None):
@@ -67,7 +70,8 @@ class Joining:
             if leg is not None:
                 await owner.audio.open(name)
                 owner.audio.signalled_from(name, leg.source[0], leg.trunk)
-                answers[name] = await owner.audio.admit(name, leg.remote_sdp, other)
+                early = owner.reception.early_answer if name == CALLER else None
+                answers[name] = early or await owner.audio.admit(name, leg.remote_sdp, other)
         return answers
 
     async def hear(self, hearing: Hearing) -> None:

@@ -33,6 +33,7 @@ class Keeping:
         if holder is None:
             return
         if owner.calling_agent is not None:
+            owner.facilities.on_outgoing_answered(owner.call_id)
             owner.facilities.records.change(
                 owner.call_id, answered_at=owner.unix(owner.call.answered_at)
             )
@@ -124,8 +125,10 @@ class Keeping:
         """Give everything back and complete the record, the one even if the other fails."""
         owner = self._owner
         try:
-            await self._stop_recording()
-            await owner.audio.close()
+            try:
+                await self._stop_recording()
+            finally:
+                await owner.reception.part()
             if owner.conversation is not None:
                 await owner.conversation.close()
         finally:
@@ -136,4 +139,5 @@ class Keeping:
                 ticket_id=owner.ticket_id if owner.conversation else "",
                 media=owner.audio.quality,
             )
-            owner.finished()
+            if not owner.reception.detained:  # else it is over when the caller has gone
+                owner.finished()

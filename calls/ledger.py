@@ -33,6 +33,7 @@ class CallLedger:
         call_id: the call.
         leg: the caller's leg.
         line: the dialled number that the call is counted for; "" for an agent's own call.
+        called: whom an agent's own call is for.
         epoch: Unix time of the machine's time zero.
         partner: the partner who calls, by his own trunk.
     """
@@ -43,6 +44,7 @@ class CallLedger:
         *,
         leg: Leg,
         line: str,
+        called: str,
         records: CallRecords,
         bus: EventBus,
         epoch: float,
@@ -52,6 +54,7 @@ class CallLedger:
         self._call_id = call_id
         self._leg = leg
         self._line = line
+        self._called = called
         self._records = records
         self._bus = bus
         self._epoch = epoch
@@ -73,7 +76,7 @@ class CallLedger:
             sip_call_id=self._leg.sip_call_id,
             arrived_at=at,
             direction="outbound" if outbound else "inbound",
-            called=self._leg.called[:LONGEST_NUMBER] if outbound else None,
+            called=self._called[:LONGEST_NUMBER] if outbound else None,
             agent_id=agent_id,
             partner=self._partner,
             reference=self._reference,

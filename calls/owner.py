@@ -59,12 +59,14 @@ from calls.joining import Joining
 from calls.keeping import Keeping
 from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
+from calls.reception import Reception
 from calls.supervision_events import CallSupervisor, SupervisionStep
 from calls.targets import Target
 from telephony.leg import (
     Leg,
     LegAnswered,
     LegConfirmed,
+    LegDigit,
     LegEnded,
     LegEvent,
     LegHeld,
@@ -93,6 +95,8 @@ class CallOwner:
         on_finished: told when the call's record is complete and nothing of it is left.
         target: whom an agent calls; None: a citizen's call.
         agent_id: the agent who calls.
+        clicked: his audio, where we have called his phone: his leg has been answered then.
+        called: whom he calls, where his leg does not say it.
         partner_id: the partner whose own trunk the call came by (green channel).
 
     Attributes:
@@ -113,6 +117,8 @@ class CallOwner:
         target: Target | None = None,
         agent_id: str | None = None,
         partner_id: str | None = None,
+        clicked: CallAudio | None = None,
+        called: str | None = None,
     ) -> None:
         self.call_id = call_id
         self.leg = leg
@@ -126,7 +132,7 @@ class CallOwner:
             no_answer_seconds=facilities.no_answer_seconds,
             partner_seconds=facilities.partner_seconds,
         )
-        self.audio = CallAudio(
+        self.audio = clicked or CallAudio(
             call_id,
             media=facilities.media,
             host=facilities.media_host,
@@ -144,6 +150,7 @@ class CallOwner:
             call_id,
             leg=leg,
             line=line,
+            called=called or leg.called,
             records=facilities.records,
             bus=facilities.bus,
             epoch=facilities.wall_clock() - self._loop.time(),
@@ -153,13 +160,14 @@ class CallOwner:
         self._work: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]] | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self.legs: dict[str, Leg] = {}
-        self.unanswered: dict[str, Leg] = {CALLER: leg}  # those who called us
+        self.unanswered: dict[str, Leg] = {} if clicked else {CALLER: leg}  # who called us
         self.on_hold: dict[str, str] = {}
         self._names = count(1)
         self.calling = Calling(self)
         self.joining = Joining(self)
         self.kept = Keeping(self)
         self.controls = CallControls(self)
+        self.reception = Reception(self)
         self.phone = PhoneTransfer(self, resolve=facilities.resolve)
 
     # -- facts -------------------------------------------------------------------------------------
@@ -205,6 +213,7 @@ class CallOwner:
         self.leg.on_event = self._on_caller_event
         self.ledger.arrived(self.facilities.wall_clock(), agent_id=self.calling_agent)
         self.feed(Arrived(self._target, self.calling_agent))
+        self.reception.begin()
 
     def offer(self, offer: Offer) -> None:
         """Take the floor's choice of an agent."""
@@ -282,6 +291,7 @@ class CallOwner:
         match event:
             case LegEnded():
                 self.feed(CallerEnded(failed=event.by == "failure"))
+                self.reception.caller_gone()
             case LegReferred():
                 self.phone.referred(CALLER, event)
             case _:
@@ -314,6 +324,8 @@ class CallOwner:
                 self.note_hold(name, held=True)
             case LegResumed():
                 self.note_hold(name, held=False)
+            case LegDigit(key) if name == CALLER:
+                self.reception.key(key)
             case _:
                 pass
 
@@ -361,12 +373,13 @@ class CallOwner:
     def _perform(self, effect: CallEffect) -> None:
         match effect:
             case RingCaller():
-                self.leg.ring()
+                self.reception.ring()
             case RingLeg(name):
                 if leg := self.legs.get(name):
                     leg.ring()
             case HangUpCaller(status):
-                self._hang_up(CALLER, self.leg, None, status)
+                if not self.reception.detain():
+                    self._hang_up(CALLER, self.leg, None, status)
             case HangUpLeg(name, why, status):
                 if leg := self.legs.get(name):
                     self._hang_up(name, leg, why, status)
@@ -440,6 +453,7 @@ class CallOwner:
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
         self.audio.lost()
+        self.reception.media_lost()
         self.feed(MediaFailed())
 
     def recognizer_back(self) -> None:

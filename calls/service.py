@@ -17,12 +17,15 @@ import structlog
 from agents.floor import Floor, Offer, Outcome
 from asr.group import USUAL, RecognizerGroup
 from asr.ports import Heard
+from calls.after_call import AfterCall
 from calls.agent_calls import AgentCalls, live
 from calls.archive import CallArchive
+from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.call import CallState
 from calls.call_events import HangUpAsked, TransferMode
 from calls.call_tickets import CallTickets
+from calls.click_to_call import Clicked, ClickToCall
 from calls.controls import CallControls, controls_of
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.dead_legs import hang_up_dead_leg
@@ -37,14 +40,14 @@ from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
 from calls.supervising import Supervising
 from calls.supervision_events import SupervisionEndAsked, SupervisionMode
-from calls.targets import Target
+from calls.targets import NumberTarget, Target
 from calls.views import CallView, view_of
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
-from telephony.media_commands import MediaCommands, MediaError
+from telephony.media_commands import MediaCommands, MediaError, MediaEvent
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
@@ -89,6 +92,9 @@ class CallService(CallTickets, CallArchive):
         burst: how many tickets of one kind and place make each of them urgent.
         sorting: sorts tickets into categories; by the shipped rules where it is left out.
         places: the city's names, for completion.
+        attending: how the system speaks to callers; None: it does not.
+        after_call: ratings and dispositions.
+        on_rejected: told (call, number, line) of a citizen whom we could not serve.
     """
 
     def __init__(
@@ -125,6 +131,9 @@ class CallService(CallTickets, CallArchive):
         urgency: UrgencyRules | None = None,
         burst: BurstRule | None = None,
         places: PlaceNames | None = None,
+        attending: Attending | None = None,
+        after_call: AfterCall | None = None,
+        on_rejected: Callable[[str, str | None, str], None] = lambda _call, _number, _line: None,
     ) -> None:
         CallTickets.__init__(
             self,
@@ -137,7 +146,12 @@ class CallService(CallTickets, CallArchive):
             wall_clock=wall_clock,
         )
         CallArchive.__init__(
-            self, records=records, gaps=gaps, tickets=tickets, is_live=self.is_live
+            self,
+            records=records,
+            gaps=gaps,
+            tickets=tickets,
+            is_live=self.is_live,
+            after_call=after_call,
         )
         self._urgency = urgency
         self._burst = burst
@@ -147,6 +161,7 @@ class CallService(CallTickets, CallArchive):
         self._recognizer = recognizer
         self._recogniser_by_line = recogniser_by_line or {}
         self._lines = lines
+        self._on_rejected = on_rejected
         self._max_calls = max_calls
         self._owners: dict[str, CallOwner] = {}
         self._talks: dict[str, tuple[Conversation, Side]] = {}
@@ -186,6 +201,14 @@ class CallService(CallTickets, CallArchive):
             recordings=recordings,
             audio=audio,
             music=music,
+            attending=attending,
+            on_outgoing_answered=self._on_outgoing_answered,
+        )
+        self.clicks = ClickToCall(
+            facilities=self._facilities,
+            agents=self.agents,
+            begin=self._begin_clicked,
+            new_id=self._new_id,
         )
 
     # -- what happens to us ------------------------------------------------------------------------
@@ -204,28 +227,40 @@ class CallService(CallTickets, CallArchive):
             self._begin(leg)
 
     def _begin(
-        self, leg: Leg, target: Target | None = None, agent_id: str | None = None
+        self,
+        leg: Leg,
+        target: Target | None = None,
+        agent_id: str | None = None,
+        clicked: Clicked | None = None,
     ) -> CallOwner:
         """Begin a citizen's call, or an agent's own."""
-        now = self._wall_clock()
-        line = leg.called if target is None else ""
+        line = clicked.line if clicked else leg.called if target is None else ""
         partner = self.agents.directory.partner_at(leg.trunk)
         owner = CallOwner(
-            call_id=new_call_id(now, secrets.token_bytes(4)),
+            call_id=clicked.call_id if clicked else self._new_id(),
             leg=leg,
             line=line,
             line_name=self._lines.get(line, ""),
-            ticket_id=new_ticket_id(now, os.urandom(ENTROPY_BYTES)),
+            ticket_id=new_ticket_id(self._wall_clock(), os.urandom(ENTROPY_BYTES)),
             facilities=self._facilities,
             on_finished=self._on_finished,
             target=target,
             agent_id=agent_id,
             partner_id=partner.id if partner is not None else None,
+            clicked=clicked.audio if clicked else None,
+            called=clicked.number if clicked else None,
         )
         self._owners[owner.call_id] = owner
         self._idle.clear()
         owner.start()
         return owner
+
+    def _begin_clicked(self, clicked: Clicked, target: NumberTarget) -> CallOwner:
+        """Begin an agent's own call whose phone we have called."""
+        return self._begin(clicked.leg, target, clicked.agent_id, clicked)
+
+    def _new_id(self) -> str:
+        return new_call_id(self._wall_clock(), secrets.token_bytes(4))
 
     def _owner_of(self, agent_id: str) -> CallOwner | None:
         """Return the live call that an agent talks in."""
@@ -265,6 +300,8 @@ class CallService(CallTickets, CallArchive):
         self._bus.publish(
             CallEnded(at=now, call_id=call_id, outcome="rejected", ended_by="system", talked=0.0)
         )
+        if leg.called in self._lines:
+            self._on_rejected(call_id, leg.caller, leg.called)
 
     def on_offer(self, offer: Offer) -> None:
         """Take a match that the floor made for one of our calls."""
@@ -308,6 +345,15 @@ class CallService(CallTickets, CallArchive):
         if owner := self._owners.get(session.split(".", maxsplit=1)[0]):
             hang_up_dead_leg(owner, session, seconds)
 
+    def _on_outgoing_answered(self, call_id: str) -> None:
+        self.clicks.on_answered(call_id)
+
+    def on_media_event(self, event: MediaEvent) -> None:
+        """Take what the media process reports of a call: keys, and what is not played any more."""
+        name = str(getattr(event, "session", "") or getattr(event, "player", ""))
+        if owner := self._owners.get(name.partition(".")[0]):
+            owner.reception.media_event(event)
+
     def _converse(self, owner: CallOwner) -> Conversation:
         """Make the conversation of a call that was just answered."""
         sorting = self._sorting.current()
@@ -347,6 +393,7 @@ class CallService(CallTickets, CallArchive):
         for side in SIDES:
             self._talks.pop(stream_id(owner.call_id, side), None)
         self.agents.on_finished(owner)
+        self.clicks.on_finished(owner.call_id)
         self.supervising.on_finished(owner)
         if not self._owners:
             self._idle.set()
@@ -356,6 +403,8 @@ class CallService(CallTickets, CallArchive):
         self._draining = True
         for owner in list(self._owners.values()):
             owner.feed(HangUpAsked("system"))
+            if owner.reception.detained:
+                owner.reception.caller_gone()
         try:
             async with asyncio.timeout(max_seconds):
                 await self._idle.wait()

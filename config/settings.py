@@ -15,9 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -29,6 +27,8 @@ from config.errors import ConfigError
 from config.explain import explain
 from config.layers import read_layers
 from config.listeners import read_listener
+from config.section import Section
+from config.waiting import CallBackSettings, RatingSettings, WaitingSettings
 
 __all__ = ["ConfigError", "Settings", "load"]
 
@@ -124,12 +124,6 @@ HttpUrl = Annotated[str, _url("http", "https")]
 NamesByText = Annotated[dict[str, Name], BeforeValidator(_pairs)]
 SpeechUrl = Annotated[str, _url("ws", "wss")]
 DatabaseUrl = Annotated[str, _url("postgresql+asyncpg", "sqlite+aiosqlite")]
-
-
-class Section(BaseModel):
-    """A table of the configuration file: frozen, and without room for unknown options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class NodeSettings(Section):
@@ -687,6 +681,9 @@ class Settings(Section):
     handling: HandlingSettings
     retention: RetentionSettings
     tickets: TicketSettings
+    waiting: WaitingSettings
+    rating: RatingSettings
+    call_back: CallBackSettings
     log: LogSettings
 
 

@@ -334,6 +334,25 @@ class TrunkChanged(Event):
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBackChanged(Event):
+    """An entry of the call-back list is new or has changed; the event is the agent's who works it.
+
+    status: open, calling, closed.
+    outcome: once closed: reached, called_again, unreachable, wrong_number, not_needed.
+    """
+
+    name: ClassVar[str] = "callback.changed"
+    callback: int
+    number: str
+    line: str
+    reason: str
+    status: str
+    calls: int
+    attempts: int
+    outcome: str | None = None
+
+
 ALL_EVENTS: tuple[type[Event], ...] = (
     AgentPresence,
     CallArrived,
@@ -355,6 +374,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TicketSubmitted,
     TicketStep,
     CallHelp,
+    CallBackChanged,
     ServiceStatus,
     TrunkChanged,
 )

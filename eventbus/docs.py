@@ -105,6 +105,18 @@ _FIELDS: Mapping[str, str] = {
     "call.ended:outcome": (
         "`answered`, `abandoned`, `failed` (our side broke) or `rejected` (never admitted)"
     ),
+    "attempts": "how often he was called back in vain",
+    "callback": "the entry's number in the list",
+    "calls": "how many of his calls the entry stands for",
+    "number": "whom to call back",
+    "callback.changed:call_id": "his latest call",
+    "callback.changed:outcome": (
+        "once closed: `reached`, `called_again`, `unreachable`, `wrong_number` or `not_needed`"
+    ),
+    "callback.changed:reason": (
+        "`asked` (by a key), `failed` (our side broke), `missed` (refused) or `abandoned`"
+    ),
+    "callback.changed:status": "`open`, `calling` or `closed`",
     "trunk.changed:reason": "why it went down; null when it came up",
     "call.offer_failed:outcome": "`missed`, `refused`, `busy`, `unreachable` or `cancelled`",
 }
@@ -207,6 +219,18 @@ EXAMPLES: tuple[Event, ...] = (
         ),
         similar=(),
         summary=("西北街218号边上垃圾没人清。",),
+    ),
+    catalogue.CallBackChanged(
+        at=1764150140.2,
+        agent_id="1001",
+        call_id="20251126T174200123-1a2b3c4d",
+        callback=17,
+        number="13862311001",
+        line="12345",
+        reason="abandoned",
+        status="calling",
+        calls=2,
+        attempts=0,
     ),
     catalogue.ServiceStatus(
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"

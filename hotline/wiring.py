@@ -29,6 +29,7 @@ from agents.presence import Presence
 from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
 from asr.group import USUAL, RecognizerGroup
+from calls.after_call import AfterCall
 from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
 from calls.facilities import SEAT_MARK
@@ -47,7 +48,9 @@ from eventbus.bus import EventBus
 from eventbus.catalogue import AgentPresence, TrunkChanged
 from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher, Protocol
+from hotline.attending import attending, line_up, prompts
 from hotline.call_audio import audio_policy
+from hotline.call_backs import call_backs
 from hotline.children import ChildProcess, ChildState
 from hotline.database import migrate, open_engine
 from hotline.directory import directory
@@ -197,6 +200,9 @@ class Wiring:
         self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
         self.gaps = GapStore(self.engine, self._writer, node=self._settings.node.id)
         self.audit = AuditTrail(self.engine, self._writer)
+        self.after_call = AfterCall(
+            self.engine, self._writer, dispositions=self._settings.rating.dispositions
+        )
         handling = self._settings.handling
         self.desk = TicketDesk(
             self.engine,
@@ -222,6 +228,7 @@ class Wiring:
         except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
         self.tickets = TicketStore(self.engine, sorting=self.sorting)
+        self._callers_who_wait()
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
         # The dictionary takes a second to load: not during the first call, and not on this loop.
@@ -230,6 +237,28 @@ class Wiring:
         )
         self._knowledge()
         self._after_the_call()
+
+    def _callers_who_wait(self) -> None:
+        """What callers hear from the system, and the list of whom to call back."""
+        self.line_up = line_up(self._settings)
+        self.bus.subscribe(self.line_up.take)
+        self.call_backs = call_backs(
+            self._settings,
+            engine=self.engine,
+            bus=self.bus,
+            floor=lambda: self.floor,
+            who_waits=self.line_up,
+        )
+        self.attending = attending(
+            self._settings,
+            who_waits=self.line_up,
+            on_call_back=lambda call_id, number, line: self.call_backs.missed(
+                call_id, number, line, "asked"
+            ),
+            on_rating=lambda call_id, agent_id, seq, rated: self.after_call.rated(
+                call_id, agent_id, seq, rated, at=time.time()
+            ),
+        )
 
     def _knowledge(self) -> None:
         """What helps the agent while the citizen speaks."""
@@ -284,6 +313,7 @@ class Wiring:
         self._writer.start()
         self.health.set("database", "ok")
         self.health.count("records", self._count_records)
+        self.health.count("call_backs", self.call_backs.counts)
         wanted = self._settings.agents
         self.running.credentials = await seed(
             self.accounts,
@@ -297,10 +327,12 @@ class Wiring:
             password=wanted.seed_password.get_secret_value() if wanted.seed_password else None,
         )
         await self.gaps.note_orphans()
+        await self.call_backs.start()
         if orphans := await self.records.close_orphans(now=time.time()):
             log.warning("calls_of_an_earlier_life", ended=orphans)
 
     async def _close_database(self) -> None:
+        await self.call_backs.close()
         await self._writer.close()
         await self.engine.dispose()
 
@@ -502,6 +534,11 @@ class Wiring:
         self.ladders = Ladders(bus=self.bus, wire=self.gateway.wire, records=self.records)
         self.calls = CallService(
             tie=self.ladders.tie,
+            attending=self.attending,
+            after_call=self.after_call,
+            on_rejected=lambda call_id, number, line: self.call_backs.missed(
+                call_id, number, line, "missed"
+            ),
             gateway=self.gateway,
             bindings=self.bindings,
             media=self.media,
@@ -526,6 +563,7 @@ class Wiring:
                 media.host, media.advertised_host or settings.advertised_host
             ),
             recordings=self._recordings(),
+            music=prompts(self._settings) / "music.wav",
             audio=audio_policy(self._settings),
             wall_clock=time.time,
             sorting=self.sorting,
@@ -536,6 +574,7 @@ class Wiring:
             ),
         )
         self.floor.on_offer = self.calls.on_offer
+        self.call_backs.click = self.calls.clicks.call
 
         async def start() -> None:
             further = further_listeners(self._settings)
@@ -649,6 +688,8 @@ class Wiring:
             self._media_health.recording_failed(event.reason)
         elif isinstance(event, RtpTimedOut):
             self.calls.on_rtp_timeout(event.session, event.seconds)
+        else:
+            self.calls.on_media_event(event)
 
     def _on_recogniser_status(
         self, health: RecogniserHealth, name: str, status: str, detail: str | None

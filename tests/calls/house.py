@@ -14,11 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from asr.group import RecognizerGroup
+from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.directory import Directory, Partner
 from calls.gaps import GapStore
@@ -30,6 +31,7 @@ from eventbus.catalogue import Event
 from telephony.bindings import Binding, MemoryBindings
 from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
+from telephony.media.control import Item
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
 from telephony.media_commands import SessionStats
 from telephony.sip.audio_formats import AudioFormat
@@ -50,6 +52,12 @@ PCMA, PCMU = AudioFormat("PCMA", 8), AudioFormat("PCMU", 0)
 def sdp(*formats: AudioFormat, host: str = "127.0.0.1", port: int = 4000) -> str:
     """Return a phone's session description."""
     return build_offer(host=host, port=port, formats=formats or (PCMA,), session_id=1, version=1)
+
+
+def names_of(items: Sequence[Item]) -> list[str]:
+    """Return what is played, as ``zh/welcome``."""
+    files = [item.file for item in items if item.file is not None]
+    return [f"{file.parent.name}/{file.stem}" for file in files]
 
 
 @dataclass
@@ -77,8 +85,10 @@ class StandInLeg:
     hops_left: int = 69
     hops: int | None = None
 
-    def ring(self) -> None:
-        self.done.append("ring")
+    def ring(self, status: int = 180, *, sdp: str | None = None) -> None:
+        self.done.append("ring" if status == 180 else f"ring {status}")
+        if sdp is not None:
+            self.answers.append(sdp)
 
     def answer_refer(self, status: int, _reason: str | None = None) -> None:
         self.done.append(f"refer {status}")
@@ -123,7 +133,7 @@ class StandInGateway:
         *,
         sdp: str,
         on_event: Callable[[LegEvent], None],
-        hops: int,
+        hops: int = 70,
         **_rest: object,
     ) -> Leg:
         leg = StandInLeg(offer=sdp, on_event=on_event, hops=hops)
@@ -171,6 +181,7 @@ class StandInMedia:
         self.forks: dict[str, object] = {}
         self.pressed: list[tuple[str, str]] = []
         self.watched: dict[str, tuple[float | None, bool]] = {}
+        self.said: list[list[str]] = []
         self.refuses: dict[str, str] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
@@ -248,10 +259,13 @@ class StandInMedia:
         await self._ask("change_record", str(left), *right)
         self.right[recording] = tuple(right)
 
-    async def play(self, player: str, session: str, items: Sequence[Any], **_rest: object) -> None:
+    async def play(
+        self, player: str, session: str, items: Sequence[Item], *, loop: bool = False
+    ) -> None:
         await self._ask("play", session)
         assert player not in self.playing
         self.playing[player] = (session, items[0].tone or str(items[0].file))
+        self.said.append([*names_of(items), *(["…"] if loop else [])])
 
     async def stop_play(self, player: str) -> None:
         await self._ask("stop_play")
@@ -324,6 +338,8 @@ class House:
     records: CallRecords
     bindings: MemoryBindings
     events: list[Event]
+    engine: AsyncEngine
+    bus: EventBus
 
     async def ready_agent(self, agent_id: str) -> None:
         binding = Binding(
@@ -413,8 +429,16 @@ async def role_of(agent_id: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *, audio: AudioPolicy = G711_ONLY) -> AsyncIterator[House]:
-    """Build it; end every call at the end."""
+async def open_house(
+    folder: Path,
+    *,
+    audio: AudioPolicy = G711_ONLY,
+    attending: Callable[[EventBus], Attending] | None = None,
+) -> AsyncIterator[House]:
+    """Build it; end every call at the end.
+
+    Without ``attending`` the system says nothing to callers.
+    """
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'hotline.db'}", pool_size=1)
     async with engine.begin() as connection:
         await connection.run_sync(calls_metadata.create_all)
@@ -458,11 +482,24 @@ async def open_house(folder: Path, *, audio: AudioPolicy = G711_ONLY) -> AsyncIt
         recordings=folder / "recordings",
         audio=audio,
         wall_clock=time.time,
+        attending=attending(bus) if attending is not None else None,
     )
     floor.on_offer = service.on_offer
     await floor.start()
     try:
-        yield House(service, floor, gateway, media, recognizer, tickets, records, bindings, events)
+        yield House(
+            service,
+            floor,
+            gateway,
+            media,
+            recognizer,
+            tickets,
+            records,
+            bindings,
+            events,
+            engine,
+            bus,
+        )
     finally:
         await service.drain(2.0)
         await floor.close()

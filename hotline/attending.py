@@ -1,0 +1,54 @@
+"""What callers hear, from the settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from calls.attending.attendant import Attending
+from calls.attending.line_up import LineUp
+from calls.attending.parting import SurveyRules
+from calls.attending.script import Rated
+from calls.attending.waiting_room import WaitingRules
+from config.settings import Settings
+
+PROMPTS: Final = Path(__file__).parents[1] / "config" / "prompts"
+
+
+def prompts(settings: Settings) -> Path:
+    """Return the folder of recordings."""
+    wanted = settings.waiting.prompts
+    return (Path(wanted) if wanted else PROMPTS).absolute()
+
+
+def line_up(settings: Settings) -> LineUp:
+    """Make the view of who waits."""
+    skills = {number: line.skill for number, line in settings.lines.items()}
+    return LineUp(lambda line: skills.get(line, ""))
+
+
+def attending(
+    settings: Settings,
+    *,
+    who_waits: LineUp,
+    on_call_back: Callable[[str, str | None, str], None],
+    on_rating: Callable[[str, str, int, Rated], None],
+) -> Attending:
+    """Say how callers are attended to."""
+    waiting, rating = settings.waiting, settings.rating
+    survey = SurveyRules(attempts=rating.attempts, answer_seconds=rating.answer_seconds)
+    return Attending(
+        prompts=prompts(settings),
+        line_up=who_waits,
+        waiting=WaitingRules(
+            by=waiting.by,
+            after_seconds=waiting.after_seconds,
+            every_seconds=waiting.every_seconds,
+            place=waiting.place,
+            expected_wait=waiting.expected_wait,
+            call_back_key=waiting.call_back_key or None,
+        ),
+        survey=survey if rating.enabled else None,
+        languages=waiting.languages,
+        on_call_back=on_call_back,
+        on_rating=on_rating,
+    )

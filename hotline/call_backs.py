@@ -1,0 +1,73 @@
+"""The call-back list, from the settings."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agents.floor import Floor
+from calls.attending.line_up import LineUp
+from calls.callback_desk import Automatic, CallBackDesk
+from calls.callback_store import CallBackStore
+from calls.callbacks import CallBackRules, QuietRule
+from config.settings import Settings
+from eventbus.bus import EventBus
+from tickets.working_days import CHINA
+
+_MINUTE: Final = "%H:%M"
+
+
+def call_backs(
+    settings: Settings,
+    *,
+    engine: AsyncEngine,
+    bus: EventBus,
+    floor: Callable[[], Floor],
+    who_waits: LineUp,
+) -> CallBackDesk:
+    """Make this node's hand on the list; ``floor`` is asked when it is needed."""
+    wanted = settings.call_back
+    automatic = Automatic(
+        rule=QuietRule(ready=wanted.ready_agents),
+        every_seconds=wanted.every_seconds,
+        allowed=within(wanted.hours),
+        ready=ready_agents(floor),
+        waiting=lambda: len(who_waits),
+    )
+    return CallBackDesk(
+        CallBackStore(
+            engine,
+            rules=CallBackRules(attempts=wanted.attempts, retry_seconds=wanted.retry_seconds),
+        ),
+        bus=bus,
+        node=settings.node.id,
+        expiry_seconds=settings.agents.node_expiry_seconds,
+        wall_clock=time.time,
+        automatic=automatic if wanted.automatic else None,
+    )
+
+
+def within(hours: str) -> Callable[[float], bool]:
+    """Return whether a moment lies in hours as "08:30-20:00", China time; over midnight too."""
+    opens, _, closes = hours.partition("-")
+
+    def allowed(now: float) -> bool:
+        minute = (datetime.fromtimestamp(now, UTC) + CHINA).strftime(_MINUTE)
+        if opens <= closes:
+            return not hours or opens <= minute < closes
+        return minute >= opens or minute < closes
+
+    return allowed
+
+
+def ready_agents(floor: Callable[[], Floor]) -> Callable[[], Awaitable[list[str]]]:
+    """Return who are ready and can be called, the longest idle first."""
+
+    async def ready() -> list[str]:
+        now = time.time()
+        found = [one for one in await floor().everyone() if one.can_take_a_call(now)]
+        return [one.agent_id for one in sorted(found, key=lambda one: one.since)]
+
+    return ready

@@ -1,0 +1,234 @@
+"""Who comes onto the call-back list, and how agents call him: his phone first, then the citizen."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calls.callback_desk import Automatic, CallBackDesk
+from calls.callback_store import CallBackStore
+from calls.callbacks import CallBackError, CallBackRules, Missed, QuietRule
+from calls.errors import TransferError
+from eventbus.catalogue import CallBackChanged
+from hotline.call_backs import ready_agents, within
+from telephony.leg import LegRinging
+from tests.calls.house import House, open_house
+from tests.support.node import until
+
+NUMBER = "13862311001"
+
+
+@dataclass
+class Desk:
+    """A house with a call-back list."""
+
+    house: House
+    desk: CallBackDesk
+    store: CallBackStore
+
+    async def missed(self) -> int:
+        """Put a citizen on the list."""
+        entry_id, _ = await self.store.missed(Missed(NUMBER, "12345", "abandoned", "c1"), now=1.0)
+        return entry_id
+
+    async def status(self, status: str) -> dict[str, Any]:
+        """Wait until the one entry has a status."""
+
+        async def reached() -> dict[str, Any] | None:
+            await self.desk.flush()
+            found = await self.store.list_()
+            assert len(found) <= 1
+            return found[0] if found and found[0]["status"] == status else None
+
+        found: dict[str, Any] = await until(reached, seconds=10, every=0.01)
+        return found
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as desk:
+        yield desk
+
+
+@asynccontextmanager
+async def open_desk(folder: Path) -> AsyncIterator[Desk]:
+    async with open_house(folder) as house:
+        store = CallBackStore(house.engine, rules=CallBackRules(attempts=2))
+        desk = CallBackDesk(
+            store, bus=house.bus, node="n1", expiry_seconds=60.0, wall_clock=lambda: 1000.0
+        )
+        desk.click = house.service.clicks.call
+        await desk.start()
+        try:
+            yield Desk(house, desk, store)
+        finally:
+            await house.service.drain(5.0)
+            await desk.close()
+
+
+async def test_who_gives_up_waiting_is_on_the_list_and_off_it_when_he_is_served(
+    desk: Desk,
+) -> None:
+    desk.house.arrives().end()
+    entry = await desk.status("open")
+    assert (entry["number"], entry["line"], entry["reason"]) == (NUMBER, "12345", "abandoned")
+    await desk.house.ready_agent("1001")
+    citizen = desk.house.arrives(sip_call_id="sip-2")
+    (await desk.house.phone()).pick_up()
+    await desk.house.until_talking()
+    assert (await desk.status("closed"))["outcome"] == "called_again"
+    citizen.end()
+    told = [event for event in desk.house.events if isinstance(event, CallBackChanged)]
+    assert [event.status for event in told] == ["open", "closed"]
+
+
+async def test_who_withholds_his_number_cannot_be_called_back(desk: Desk) -> None:
+    desk.house.arrives(caller=None).end()
+    await desk.house.record()
+    await desk.desk.flush()
+    assert await desk.store.list_() == []
+
+
+async def test_one_click_calls_the_agent_and_then_the_citizen(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.desk.call(entry_id, agent_id="1001")
+    phone = await desk.house.phone()
+    assert (await desk.status("calling"))["agent_id"] == "1001"
+    await desk.house.until_state("1001", "not_ready")  # nobody else's call meanwhile
+    phone.pick_up()
+    citizen = await desk.house.phone(1)
+    assert (citizen.called, citizen.caller) == (NUMBER, "12345")
+    citizen.on_event(LegRinging())
+
+    async def rings() -> bool:
+        return bool(desk.house.media.playing)
+
+    await until(rings, seconds=10, every=0.001)  # the agent hears it
+    citizen.pick_up()
+    entry = await desk.status("closed")
+    assert (entry["outcome"], entry["agent_id"]) == ("reached", "1001")
+    assert not desk.house.media.playing
+    assert len(desk.house.media.bridges) == 1
+    phone.end()
+    record = await desk.house.record()
+    assert (record["direction"], record["called"], record["line"]) == ("outbound", NUMBER, "12345")
+    assert (record["agent_id"], record["outcome"]) == ("1001", "answered")
+    await desk.house.until_state("1001", "ready")
+    await desk.house.nothing_is_left()
+
+
+async def test_a_citizen_who_does_not_answer_is_called_again_later(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.desk.call(entry_id, agent_id="1001")
+    (await desk.house.phone()).pick_up()
+    (await desk.house.phone(1)).end(status=480)
+    entry = await desk.status("open")
+    assert (entry["attempts"], entry["due_at"]) == (1, 1900.0)
+    await desk.house.until_state("1001", "ready")
+    await desk.house.nothing_is_left()
+
+
+async def test_an_agent_who_does_not_pick_up_costs_no_attempt(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.desk.call(entry_id, agent_id="1001")
+    (await desk.house.phone()).end(status=486)
+    assert (await desk.status("open"))["attempts"] == 0
+    await desk.house.until_state("1001", "ready")
+    assert len(desk.house.gateway.phones) == 1  # the citizen's did not ring
+    await desk.house.nothing_is_left()
+
+
+async def test_an_agent_without_a_phone_cannot_and_nobody_else_is_kept_from_it(
+    desk: Desk,
+) -> None:
+    entry_id = await desk.missed()
+    with pytest.raises(TransferError):
+        await desk.desk.call(entry_id, agent_id="1009")
+    assert (await desk.status("open"))["attempts"] == 0
+    desk.house.media.away = True
+    await desk.house.ready_agent("1001")
+    with pytest.raises(TransferError, match="media away"):
+        await desk.desk.call(entry_id, agent_id="1001")
+    desk.house.media.away = False
+    await desk.house.until_state("1001", "ready")
+
+
+async def test_an_entry_is_called_by_one_agent_only(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.house.ready_agent("1002")
+    await desk.desk.call(entry_id, agent_id="1001")
+    with pytest.raises(CallBackError, match="taken"):
+        await desk.desk.call(entry_id, agent_id="1002")
+    (await desk.house.phone()).end(status=486)
+    await desk.status("open")
+
+
+async def test_an_entry_is_closed_by_hand(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.desk.finish(entry_id, agent_id="1001", outcome="wrong_number", note="空号")
+    entry = await desk.status("closed")
+    assert (entry["outcome"], entry["note"]) == ("wrong_number", "空号")
+
+
+@pytest.mark.parametrize(
+    "ready, waiting, hour_allowed, handed_out",
+    [(1, 0, True, True), (0, 0, True, False), (1, 1, True, False), (1, 0, False, False)],
+)
+async def test_the_system_hands_entries_out_in_quiet_times_alone(
+    desk: Desk, *, ready: int, waiting: int, hour_allowed: bool, handed_out: bool
+) -> None:
+    entry_id = await desk.missed()
+    for number in range(ready):
+        await desk.house.ready_agent(f"100{number + 1}")
+    rule = Automatic(
+        rule=QuietRule(ready=1),
+        every_seconds=1.0,
+        allowed=lambda _now: hour_allowed,
+        ready=ready_agents(lambda: desk.house.floor),
+        waiting=lambda: waiting,
+    )
+    assert await desk.desk.hand_out_one(rule) == (entry_id if handed_out else None)
+    if handed_out:
+        (await desk.house.phone()).end(status=486)
+        await desk.status("open")
+
+
+async def test_callers_of_a_dead_node_are_on_the_list(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        desk.house.records.arrived(
+            "cut", line="12345", caller=NUMBER, sip_call_id="s", arrived_at=1.0
+        )
+        await desk.house.records.get("cut")
+        later = CallBackDesk(
+            desk.store, bus=desk.house.bus, node="n1", expiry_seconds=60.0, wall_clock=lambda: 9.0
+        )
+        await later.start()  # what a node does that was killed and starts again
+        entry = await desk.status("open")
+        assert (entry["reason"], entry["call_id"]) == ("failed", "cut")
+        record = await desk.house.records.get("cut")
+        assert record is not None
+        assert (record["outcome"], record["ended_at"]) == ("failed", 9.0)
+        await later.close()
+
+
+@pytest.mark.parametrize(
+    "hours, at, allowed",
+    [
+        ("", 0.0, True),
+        ("08:30-20:00", 0.0, False),  # 08:00 in China
+        ("08:30-20:00", 1800.0, True),
+        ("08:30-20:00", 12 * 3600.0, False),
+        ("20:00-09:00", 0.0, True),
+        ("20:00-09:00", 3600.0, False),
+    ],
+)
+def test_hours(hours: str, at: float, *, allowed: bool) -> None:
+    within_hours: Callable[[float], bool] = within(hours)
+    assert within_hours(at) is allowed
