@@ -68,7 +68,7 @@ class PhoneTransfer:
             self._owner.feed(CompleteAsked())
             return
         target = await self._resolve(user_of(event.uri) or event.uri, agent_id)
-        if call.transferring:
+        if call.transferring and call.transfer_stage != "merged":
             raise TransferError("transfer_under_way")
         if call.holder is None or self._owner.leg_named(call.holder.leg) is not leg:
             raise TransferError("not_talking")  # he has passed the call on meanwhile
