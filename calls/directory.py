@@ -7,13 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Literal
 
 from calls.errors import TransferError
+from calls.experts import Expert, Experts
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
 
 _CHINA = timedelta(hours=8)
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
 _AGENT = re.compile(r"[0-9A-Za-z._-]{1,32}")
+
+
+OneKey = Literal["blind", "consult", "conference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Partner:
         closes: until when.
         asserts: whether he is told the number of a caller who withholds it.
         calls_from: trunks of his own: whoever calls by one of them is he (the green channel).
+        one_key: what pressing his one key does with a call.
         shares: the fields of a ticket that he may be given, in drafts and in exchange.
     """
 
@@ -41,6 +47,7 @@ class Partner:
     asserts: bool = False
     calls_from: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
+    one_key: OneKey = "blind"
 
     def is_open(self, now: float) -> bool:
         """Tell whether he takes calls at a Unix time."""
@@ -58,6 +65,7 @@ class Directory:
     Args:
         partners: in the order in which they are listed.
         lines: the dialled numbers that calls can be passed on to.
+        experts: specialists who can be asked.
         allowed: role → patterns of the numbers that it may call besides; each must match a number
             as a whole.
     """
@@ -67,22 +75,27 @@ class Directory:
         *,
         partners: Sequence[Partner] = (),
         lines: Sequence[str] = (),
+        experts: Sequence[Expert] = (),
         allowed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.partners = tuple(partners)
+        self.experts = Experts(experts)
         self._lines = frozenset(lines)
         self._allowed = {
             role: tuple(re.compile(pattern) for pattern in patterns)
             for role, patterns in (allowed or {}).items()
         }
 
-    def find(self, asked: str, *, role: str, now: float) -> Target:
+    def find(  # noqa: C901 - one arm per kind of target, nothing else
+        self, asked: str, *, role: str, now: float
+    ) -> Target:
         """Return whom somebody of this role gets.
 
         Args:
-            asked: ``partner:110``, ``line:12345``, ``agent:1002``, ``number:05125353…``; or what a
-                phone dials, which is looked for among all of these in this order but for agents,
-                who come last: their numbers are nobody else's.
+            asked: ``partner:110``, ``expert:water``, ``line:12345``, ``agent:1002``,
+                ``number:05125353…``; or what a phone dials, which is looked for among all of these
+                but experts, in this order but for agents, who come last: their numbers are nobody
+                else's.
             role: agent, supervisor or admin.
             now: Unix seconds.
 
@@ -92,7 +105,7 @@ class Directory:
         kind, colon, name = asked.partition(":")
         if not colon:
             kind, name = "", asked
-        if kind not in {"", "partner", "line", "agent", "number"}:
+        if kind not in {"", "partner", "line", "agent", "number", "expert"}:
             raise TransferError("unknown_target")
         if kind in {"", "partner"} and (partner := self._partner(name, by_number=not kind)):
             if not partner.is_open(now):
@@ -100,6 +113,8 @@ class Directory:
             return NumberTarget(
                 partner.numbers, partner.id, trunks=partner.trunks, asserts=partner.asserts
             )
+        if kind == "expert":
+            return self.experts.find(name, now=now)
         if kind in {"", "line"} and name in self._lines:
             return QueueTarget(name)
         if kind in {"", "number"} and _NUMBER.fullmatch(name):
@@ -118,6 +133,17 @@ class Directory:
     def partner(self, partner_id: str) -> Partner | None:
         """Return a partner by what he goes by."""
         return self._partner(partner_id, by_number=False)
+
+    def one_key(self, partner_id: str) -> OneKey:
+        """Return what pressing a partner's one key does with a call.
+
+        Raises:
+            TransferError: ``unknown_target``.
+        """
+        partner = self._partner(partner_id, by_number=False)
+        if partner is None:
+            raise TransferError("unknown_target")
+        return partner.one_key
 
     def _partner(self, name: str, *, by_number: bool) -> Partner | None:
         for partner in self.partners:

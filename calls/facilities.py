@@ -1,13 +1,14 @@
 """What every call's owner works with; one for all calls of a node."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.floor import Floor
 from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
+from calls.partner_health import PartnerHealth
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
 from calls.supervision_events import SupervisionStep
@@ -51,3 +52,4 @@ class Facilities:
     music: Path | None = None
     attending: Attending | None = None
     on_outgoing_answered: Callable[[str], None] = lambda _call: None
+    health: PartnerHealth = field(default_factory=PartnerHealth)

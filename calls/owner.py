@@ -389,6 +389,7 @@ class CallOwner:
             case TransferStep():
                 self.ledger.transfer(self.facilities.wall_clock(), effect)
                 self.phone.step(effect)
+                self.facilities.health.follow(self.call.segments)
             case _:
                 self.do(partial(self._perform_in_order, effect))
 

@@ -23,7 +23,7 @@ from calls.archive import CallArchive
 from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.call import CallState
-from calls.call_events import HangUpAsked, TransferMode
+from calls.call_events import DropAsked, HangUpAsked, TransferMode
 from calls.call_tickets import CallTickets
 from calls.click_to_call import Clicked, ClickToCall
 from calls.controls import CallControls, controls_of
@@ -500,8 +500,44 @@ class CallService(CallTickets, CallArchive):
         owner = live(self._owners.get(call_id), call_id)
         await self.supervising.assign(owner, agent_id, now=self._wall_clock())
 
+    async def one_key(
+        self, call_id: str, partner_id: str, *, agent_id: str, reason: str | None = None
+    ) -> None:
+        """Do with a call what a partner's one key does.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: it cannot be; nothing was changed.
+        """
+        mode = self.agents.directory.one_key(partner_id)
+        target = f"partner:{partner_id}"
+        await self.transfer(call_id, target, mode, agent_id=agent_id, reason=reason)
+
+    def drop(self, call_id: str, party: str) -> None:
+        """Let somebody who was called into a call go; all others go on.
+
+        Raises:
+            UnknownCall: there is none with this id.
+            TransferError: there is no such party.
+        """
+        live(self._owners.get(call_id), call_id).feed(DropAsked(party))
+
+    def experts(self, topic: str = "") -> list[dict[str, Any]]:
+        """Return specialists: id, name, topics, target, on_duty."""
+        listed = self.agents.directory.experts.listed(now=self._wall_clock(), topic=topic)
+        return [
+            {
+                "id": expert.id,
+                "name": expert.name,
+                "topics": list(expert.topics),
+                "target": f"expert:{expert.id}",
+                "on_duty": on_duty,
+            }
+            for expert, on_duty in listed
+        ]
+
     def partners(self) -> list[dict[str, Any]]:
-        """Return the directory: id, name, numbers, open."""
+        """Return the directory: id, name, numbers, open, health, one_key, shares."""
         now = self._wall_clock()
         return [
             {
@@ -509,6 +545,9 @@ class CallService(CallTickets, CallArchive):
                 "name": partner.name,
                 "numbers": list(partner.numbers),
                 "open": partner.is_open(now),
+                "health": self._facilities.health.of(partner.id, asyncio.get_running_loop().time()),
+                "one_key": partner.one_key,
+                "shares": list(partner.shares),
             }
             for partner in self.agents.directory.partners
         ]

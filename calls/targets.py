@@ -1,6 +1,7 @@
 """Whom a call can be transferred to, and whom an agent may call."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class NumberTarget:
         partner_id: his entry in the directory, None for a number that is in none.
         trunks: those that lead to him, by name; any when empty.
         asserts: whether he is told the number of a caller who withholds it (an emergency service).
+        kind: which list he is in.
     """
 
     numbers: tuple[str, ...]
     partner_id: str | None = None
     trunks: tuple[str, ...] = ()
     asserts: bool = False
+    kind: Literal["partner", "expert"] = "partner"
 
 
 Target = AgentTarget | QueueTarget | NumberTarget
@@ -49,6 +52,6 @@ def name_of(target: Target) -> str:
         case QueueTarget(line):
             return f"line:{line}"
         case NumberTarget(_, str(partner_id)):
-            return f"partner:{partner_id}"
+            return f"{target.kind}:{partner_id}"
         case _:
             return "number"

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calls.call import CallState
+from calls.call import Call, CallState
 from calls.owner import CallOwner
+from calls.party import Party
+from calls.targets import name_of
 
 _VIEW_STATES: Mapping[CallState, str] = {
     CallState.NEW: "waiting",
@@ -34,6 +36,7 @@ class CallView:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    parties: tuple[dict[str, str], ...] = ()
     supervisor: str | None = None
     supervision: str | None = None
 
@@ -57,6 +60,26 @@ def view_of(owner: CallOwner) -> CallView:
         partner=owner.partner_id,
         reference=owner.reference,
         muted=owner.controls.pressed.muted,
+        parties=tuple(_parties(owner.call)),
         supervisor=led.supervisor if led else None,
         supervision=led.mode if led else None,
     )
+
+
+def _parties(call: Call) -> list[dict[str, str]]:
+    """Return who is in a call beside the caller; ``id`` is what DropAsked takes."""
+    found: list[tuple[Party, str, str]] = []
+    if call.holder is not None:
+        found.append((call.holder, name_of_party(call.holder), "holder"))
+    if call.consulted is not None:
+        found.append((call.consulted, call.transfer_to or "", "target"))
+    found += [(guest.party, name_of(guest.target), "guest") for guest in call.guests]
+    return [{"id": party.leg, "name": name, "role": role} for party, name, role in found]
+
+
+def name_of_party(party: Party) -> str:
+    """Return a party's public name, as transfers have it."""
+    segment = party.segment
+    if segment.agent_id is not None:
+        return f"agent:{segment.agent_id}"
+    return "number" if segment.partner_id is None else f"partner:{segment.partner_id}"

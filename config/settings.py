@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from config.errors import ConfigError
+from config.experts import ExpertSettings
 from config.explain import explain
 from config.layers import read_layers
 from config.listeners import read_listener
@@ -357,6 +358,8 @@ class PartnerSettings(Section):
     """Its own trunks: a call by one of them is its (green channel)."""
     shares: Annotated[tuple[TicketField, ...], BeforeValidator(_split)] = ()
     """The fields of a ticket that it may be given; none: tickets are not exchanged with it."""
+    one_key: Literal["blind", "consult", "conference"] = "blind"
+    """What the agent's one key for it does with a call."""
 
 
 def _pattern(value: str) -> str:
@@ -669,6 +672,8 @@ class Settings(Section):
     abuse: AbuseSettings
     lines: dict[Number, LineSettings]
     partners: dict[Name, PartnerSettings]
+    experts: dict[Name, ExpertSettings]
+    """Specialists whom agents pull into calls."""
     dialing: DialingSettings
     media: MediaSettings
     recording: RecordingSettings

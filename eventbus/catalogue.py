@@ -114,8 +114,8 @@ class CallTransfer(Event):
     """How a transfer goes; the event is the agent's who asked for it.
 
     stage: started, ringing, joined (a consultation was answered), merged (all three talk),
-    completed, cancelled, failed.
-    target: agent:1002, line:12345, partner:110, or number.
+    completed, cancelled, failed; left: a party that talked along has gone.
+    target: agent:1002, line:12345, partner:110, expert:water, or number.
     """
 
     name: ClassVar[str] = "call.transfer"

@@ -90,14 +90,19 @@ _FIELDS: Mapping[str, str] = {
     "waited": "seconds from arrival to answer",
     "ticket.step:status": "`submitted`, `passed`, `returned`, `answered` or `closed`",
     "party": "who holds it: `caller`, `agent` or `partner`",
-    "mode": "`blind` (the agent leaves when the target answers) or `consult` (he asks it first)",
-    "stage": "`started`, `ringing`, `joined`, `merged`, `completed`, `cancelled` or `failed`",
+    "mode": (
+        "`blind` (the agent leaves when the target answers), `consult` (he asks it first) or "
+        "`conference` (it joins them)"
+    ),
+    "stage": (
+        "`started`, `ringing`, `joined`, `merged`, `completed`, `cancelled`, `failed` or `left`"
+    ),
     "supervisor": "who supervises",
     "watched": "the agent whose call it is, or was",
     "call.supervised:mode": "`listen`, `whisper`, `barge` or `take_over`",
     "call.supervised:stage": "`started`, `joined`, `changed`, `taken_over`, `ended` or `failed`",
     "call.supervised:outcome": "why it failed: `missed`, `refused`, `busy` or `unreachable`",
-    "target": "`agent:1002`, `line:12345`, `partner:110`, or `number` for any other",
+    "target": "`agent:1002`, `line:12345`, `partner:110`, `expert:water`, else `number`",
     "transferred_by": "the agent who transfers the call, or asks about it; null otherwise",
     "call.transfer:outcome": (
         "why it failed: `missed`, `refused`, `busy` or `unreachable`; null otherwise"

@@ -3,6 +3,9 @@
 from datetime import time
 
 from calls.directory import Directory, Partner
+from calls.duty import Duty
+from calls.experts import Expert
+from config.experts import ExpertSettings
 from config.settings import PartnerSettings, Settings
 
 
@@ -12,6 +15,7 @@ def directory(settings: Settings) -> Directory:
     return Directory(
         partners=[_partner(name, partner) for name, partner in settings.partners.items()],
         lines=tuple(settings.lines),
+        experts=[_expert(name, expert) for name, expert in settings.experts.items()],
         allowed={
             "agent": dialing.agent,
             "supervisor": dialing.supervisor,
@@ -32,4 +36,16 @@ def _partner(name: str, partner: PartnerSettings) -> Partner:
         asserts=partner.tell_withheld,
         calls_from=partner.calls_from,
         shares=partner.shares,
+        one_key=partner.one_key,
+    )
+
+
+def _expert(name: str, expert: ExpertSettings) -> Expert:
+    return Expert(
+        id=name,
+        name=expert.name,
+        topics=expert.topics,
+        agent=expert.agent,
+        numbers=expert.numbers,
+        duty=tuple(Duty.parse(stretch) for stretch in expert.duty),
     )

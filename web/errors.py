@@ -126,6 +126,7 @@ def _from_transfer(error: TransferError) -> ApiError:
     """Nobody of that name is not found, nobody for this asker forbidden, the rest a conflict."""
     statuses = {
         "unknown_target": HTTPStatus.NOT_FOUND,
+        "unknown_party": HTTPStatus.NOT_FOUND,
         "target_not_allowed": HTTPStatus.FORBIDDEN,
     }
     status = statuses.get(error.code, HTTPStatus.CONFLICT)

@@ -141,6 +141,8 @@ class LiveCall(Protocol):
     @property
     def transfer_stage(self) -> str | None: ...  # noqa: D102
     @property
+    def parties(self) -> Sequence[Mapping[str, str]]: ...  # noqa: D102
+    @property
     def supervisor(self) -> str | None: ...  # noqa: D102
     @property
     def supervision(self) -> str | None: ...  # noqa: D102
@@ -180,7 +182,7 @@ class Calls(Protocol):
         self,
         call_id: str,
         target: str,
-        mode: Literal["blind", "consult"],
+        mode: Literal["blind", "consult", "conference"],
         *,
         agent_id: str,
         reason: str | None = None,
@@ -205,8 +207,19 @@ class Calls(Protocol):
     async def assign(self, call_id: str, agent_id: str) -> None:
         """Hold a waiting call out to him first; raise ``UnknownCall`` or ``TransferError``."""
 
+    async def one_key(
+        self, call_id: str, partner_id: str, *, agent_id: str, reason: str | None = None
+    ) -> None:
+        """Do what a partner's one key does; raise ``UnknownCall`` or ``TransferError``."""
+
+    def drop(self, call_id: str, party: str) -> None:
+        """Let a party go; raise ``UnknownCall`` or ``TransferError``."""
+
+    def experts(self, topic: str = "") -> list[dict[str, Any]]:
+        """Return specialists: id, name, topics, target, on_duty."""
+
     def partners(self) -> list[dict[str, Any]]:
-        """Return the directory: id, name, numbers, open."""
+        """Return the directory: id, name, numbers, open, health, one_key, shares."""
 
     def controls(self, call_id: str) -> CallControls:
         """Return a live call's hold, mute and keys; raise ``UnknownCall``."""

@@ -23,7 +23,7 @@ _REFUSED = documented(
 )
 
 
-def _own(served: Services, who: Viewer, call_id: str) -> LiveCall:
+def own_call(served: Services, who: Viewer, call_id: str) -> LiveCall:
     """Return a live call that the asker talks in, or any for a supervisor; else 404."""
     view = next((view for view in served.calls.live() if view.call_id == call_id), None)
     if view is None or not who.may_lead(view.agent_id):
@@ -53,7 +53,7 @@ async def transfer(call_id: CallId, body: TransferIn, who: Asker, served: Served
     leaves the citizen with the agent, or, when he has gone, puts the call back into the queue
     before others.
     """
-    _own(served, who, call_id)
+    own_call(served, who, call_id)
     await served.calls.transfer(
         call_id, body.target, body.mode, agent_id=who.id, reason=body.reason
     )
@@ -78,7 +78,7 @@ async def transfer_step(
     `merge`: all three talk; then `complete` leaves the two to each other, `cancel` lets the target
     go, `swap` puts the citizen on hold again.
     """
-    _own(served, who, call_id)
+    own_call(served, who, call_id)
     await served.calls.transfer_step(call_id, step)
 
 

@@ -282,26 +282,44 @@ class TransferIn(Request):
         min_length=1,
         max_length=64,
         description="`agent:1002`, `line:12345` (back into the queue), `partner:110`, "
-        "`number:051253530000`; or a number as a phone would dial it.",
+        "`expert:water`, `number:051253530000`; or a number as a phone would dial it.",
         examples=["partner:110"],
     )
-    mode: Literal["blind", "consult"] = "consult"
+    mode: Literal["blind", "consult", "conference"] = "consult"
     reason: str | None = Field(default=None, max_length=200, description="Why; it is recorded.")
 
 
 class PartnerOut(BaseModel):
-    """Somebody outside whom calls go to; ``open``: whether he takes calls now."""
+    """Somebody outside whom calls go to.
+
+    ``open``: whether he takes calls now; ``health``: whether the latest call reached him;
+    ``one_key``: what his key does with a call; ``shares``: the ticket's fields he may have.
+    """
 
     id: str
     name: str
     numbers: list[str]
     open: bool
+    health: Literal["ok", "failing", "unknown"] = "unknown"
+    one_key: Literal["blind", "consult", "conference"] = "blind"
+    shares: list[str] = []
 
 
 class WithheldNumber(BaseModel):
     """The number of a caller who withholds it."""
 
     number: str
+
+
+class CallPartyOut(BaseModel):
+    """Somebody in a call beside the caller.
+
+    ``name`` as transfers name him; ``role``: holder, target (of a consultation) or guest.
+    """
+
+    id: str
+    name: str
+    role: Literal["holder", "target", "guest"]
 
 
 class LiveCallOut(BaseModel):
@@ -332,6 +350,7 @@ class LiveCallOut(BaseModel):
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    parties: list[CallPartyOut] = []
     supervisor: str | None = None
     supervision: str | None = None
 

@@ -212,6 +212,7 @@ class FakeLiveCall:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    parties: tuple[dict[str, str], ...] = ()
     supervisor: str | None = None
     supervision: str | None = None
 
@@ -460,7 +461,7 @@ class FakeCalls:
         self,
         call_id: str,
         target: str,
-        mode: Literal["blind", "consult"],
+        mode: Literal["blind", "consult", "conference"],
         *,
         agent_id: str,
         reason: str | None = None,
@@ -524,6 +525,27 @@ class FakeCalls:
         self._live[call_id] = FakeLiveCall(
             call_id, "12345", "15250322668", "waiting", None, self._clock()
         )
+
+    async def one_key(
+        self, call_id: str, partner_id: str, *, agent_id: str, reason: str | None = None
+    ) -> None:
+        target = f"partner:{partner_id}"
+        await self.transfer(call_id, target, "blind", agent_id=agent_id, reason=reason)
+
+    def drop(self, call_id: str, party: str) -> None:
+        if party != "p1-1.0":
+            raise TransferError("unknown_party")
+        self.asked.append((call_id, "drop", party))
+
+    def experts(self, topic: str = "") -> list[dict[str, Any]]:
+        water = {
+            "id": "water",
+            "name": "供水集团",
+            "topics": ["供水"],
+            "target": "expert:water",
+            "on_duty": True,
+        }
+        return [water] if topic in "供水集团" else []
 
     def partners(self) -> list[dict[str, Any]]:
         return [{"id": "110", "name": "公安报警", "numbers": ["110"], "open": True}]

@@ -1,0 +1,21 @@
+"""Shapes of who is brought into calls."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class OneKeyIn(BaseModel):
+    """Why a partner's key is pressed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str | None = Field(default=None, max_length=200, description="It is recorded.")
+
+
+class ExpertOut(BaseModel):
+    """A specialist; ``target`` is what a transfer takes."""
+
+    id: str
+    name: str
+    topics: list[str]
+    target: str
+    on_duty: bool
