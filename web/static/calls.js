@@ -194,7 +194,7 @@ export class CallPanel {
 
 /** @param {Call} call whether the agent himself holds it */
 function isHeld(call) {
-  return Boolean(call.held_by?.includes("agent"));
+  return call.state === "talking" && Boolean(call.held_by?.includes("agent"));
 }
 
 /** @param {import("./state.js").Earlier} ticket */

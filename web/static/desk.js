@@ -178,8 +178,12 @@ export class Desk {
 
   /** @param {string} callId */
   fetchHistory(callId) {
+    const gone = (/** @type {unknown} */ error) => {
+      if (error instanceof ApiError && error.status === 404) return []; // the call is over
+      throw error;
+    };
     this.attempt(async () => {
-      const tickets = await api.callersHistory(callId);
+      const tickets = await api.callersHistory(callId).catch(gone);
       this.dispatch({ event: "history", call_id: callId, tickets });
     });
   }

@@ -188,6 +188,7 @@ export const en = {
   shortcuts: "Shortcuts",
   key_consult: "Directory: consult the chosen one",
   key_blind: "Directory: pass on to the chosen one",
+  key_missing: "To the next missing field",
   key_choose: "Choose in a list",
   today_tickets: "Tickets",
   today_calls: "Calls",

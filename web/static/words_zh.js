@@ -185,6 +185,7 @@ export const zh = {
   shortcuts: "快捷键",
   key_consult: "通讯录：咨询选中的人",
   key_blind: "通讯录：直转选中的人",
+  key_missing: "到下一个待填项",
   key_choose: "在列表中选择",
   today_tickets: "工单",
   today_calls: "通话",

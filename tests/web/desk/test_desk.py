@@ -3,20 +3,18 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Route, expect
 
 from agents.presence import Input
 from calls.ladders import Ladder
 from eventbus.catalogue import CallHelp, ServiceStatus, TranscriptFinal, TranscriptGap
 from telephony.sip.ladder import Rung
-from tests.support.browser import Window, chromium, window
+from tests.support.browser import Window
 from tests.support.waiting import until
-from tests.web.fakes import PASSWORD, Clock
+from tests.web.desk.page import ready, sign_in, source, value
+from tests.web.fakes import PASSWORD
 from tests.web.house import House
 from tickets.help.knowledge import Entry
 from web.server import WebServer
@@ -24,59 +22,6 @@ from web.server import WebServer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Address = tuple[str, int]
-
-
-class WallClock(Clock):
-    def __call__(self) -> float:
-        return time.time()
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path, clock=WallClock())
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def server(house: House) -> AsyncIterator[WebServer]:
-    """As the folder's, in the loop that the browser lives in."""
-    server = WebServer(house.app)
-    await server.start("127.0.0.1", 0)
-    yield server
-    await server.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def opened(browser: Browser, served: Address) -> AsyncIterator[Window]:
-    """The page as it first comes up; nothing may have gone wrong in it by the end."""
-    async with window(browser, f"http://{served[0]}:{served[1]}/") as opened:
-        yield opened
-        assert opened.errors == []
-
-
-async def sign_in(page: Page, password: str = PASSWORD, agent_id: str = "1001") -> None:
-    await page.get_by_test_id("agent-id").fill(agent_id)
-    await page.get_by_test_id("password").fill(password)
-    await page.get_by_test_id("sign-in").click()
-
-
-async def ready(page: Page) -> None:
-    await sign_in(page)
-    await page.get_by_test_id("ready").click()
-    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
-
-
-async def value(page: Page, name: str, expected: str) -> None:
-    await expect(page.get_by_test_id(f"field-{name}")).to_have_value(expected)
-
-
-async def source(page: Page, name: str, expected: str) -> None:
-    await expect(page.get_by_test_id(f"source-{name}")).to_have_text(expected)
 
 
 async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Window) -> None:

@@ -1,0 +1,241 @@
+"""What an agent does with a call from the page, by mouse and by keyboard."""
+
+import time
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from calls.errors import UnknownCall
+from eventbus.catalogue import TranscriptFinal
+from tests.support.browser import Window, window
+from tests.support.waiting import until
+from tests.web.desk.page import ready, source, value
+from tests.web.fakes import PASSWORD
+from tests.web.house import House
+from web.server import WebServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FITS = """() => [...document.querySelectorAll("button, input, select, textarea, .card")]
+  .filter((e) => e.getClientRects().length && !e.closest(".today, .help, dialog"))
+  .filter((e) => { const r = e.getBoundingClientRect();
+    return r.left < 0 || r.top < 0 || r.right > innerWidth || r.bottom > innerHeight; })
+  .map((e) => e.dataset.testid || e.className)"""
+
+
+async def talking(house: House, page: Page) -> str:
+    """Let the agent be in a call; return the ticket's id."""
+    await ready(page)
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
+    return ticket_id
+
+
+async def asked(house: House, *what: str) -> None:
+    """Wait until the service has been asked for this."""
+    await until(lambda: what in house.calls.asked)
+
+
+async def test_hold_and_mute_show_what_is_in_force(house: House, opened: Window) -> None:
+    page = opened.page
+    await talking(house, page)
+    for button, attribute in (("hold", "held_by"), ("mute", "muted")):
+        await page.get_by_test_id(button).click()
+        await expect(page.get_by_test_id(button)).to_have_attribute("aria-pressed", "true")
+        assert getattr(house.calls.view("c1"), attribute)
+    await expect(page.get_by_test_id("call-state")).to_have_text("保持中")
+    await page.reload()  # the snapshot tells it again
+    await expect(page.get_by_test_id("mute")).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_test_id("call-state")).to_have_text("保持中")
+    for button in ("hold", "mute"):
+        await page.get_by_test_id(button).click()
+        await expect(page.get_by_test_id(button)).to_have_attribute("aria-pressed", "false")
+    await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
+
+
+async def test_one_key_to_the_police(house: House, opened: Window) -> None:
+    page = opened.page
+    await talking(house, page)
+    await page.get_by_test_id("police").click()
+    await expect(page.get_by_test_id("transfer-to")).to_have_text("公安报警 110")
+    assert house.calls.asked == [("c1", "partner:110", "blind", "1001")]
+    await expect(page.get_by_test_id("police")).to_be_disabled()
+    house.calls.tell_transfer("c1", "failed", "partner:110", "blind")
+    await expect(page.get_by_test_id("transfer")).to_be_hidden()
+    await expect(page.get_by_test_id("transfer-failed")).to_contain_text("公安报警 110")
+
+
+async def consults_by_keyboard(house: House, page: Page) -> None:
+    keyboard = page.keyboard
+    await keyboard.press("Alt+t")
+    await expect(page.get_by_test_id("directory-search")).to_be_focused()
+    await keyboard.type("gabj")  # pinyin initials
+    await expect(page.get_by_test_id("directory-entry")).to_have_count(1)
+    await keyboard.press("Enter")
+    await expect(page.get_by_test_id("transfer-stage")).to_have_text("咨询中")
+    for letter, step in (("w", "swap"), ("j", "merge"), ("x", "cancel")):
+        await keyboard.press(f"Alt+{letter}")
+        await asked(house, "c1", step)
+    await expect(page.get_by_test_id("transfer")).to_be_hidden()
+    await keyboard.press("Alt+k")
+    await expect(page.get_by_test_id("keypad")).to_be_visible()
+    await keyboard.press("5")
+    await asked(house, "c1", "keys", "5")
+    await keyboard.press("Escape")
+
+
+async def fills_by_keyboard(page: Page) -> None:
+    keyboard = page.keyboard
+    await expect(page.get_by_test_id("missing")).to_contain_text("还缺 6 项")
+    await keyboard.press("Alt+q")
+    await expect(page.get_by_test_id("field-name")).to_be_focused()
+    await keyboard.type("张")
+    await page.get_by_test_id("field-category").focus()
+    await keyboard.type("ludeng")
+    await expect(page.get_by_test_id("suggestions-category")).to_contain_text("道路设施")
+    await keyboard.press("Enter")
+    await value(page, "category", "道路设施")
+    await source(page, "category", "人工")
+    await page.get_by_test_id("field-address").focus()
+    await keyboard.type("平江街道ld")
+    await expect(page.get_by_test_id("suggestions-address")).to_contain_text("临顿路")
+    await keyboard.press("Enter")
+    await value(page, "address", "平江街道临顿路")
+
+
+async def test_a_shift_by_keyboard_only(house: House, opened: Window) -> None:
+    """From sign-in to the submitted ticket, with a consultation, and no mouse."""
+    page, keyboard = opened.page, opened.page.keyboard
+    await expect(page.get_by_test_id("agent-id")).to_be_focused()
+    await keyboard.type("1001")
+    await keyboard.press("Tab")
+    await keyboard.type(PASSWORD)
+    await keyboard.press("Enter")
+    await expect(page.get_by_test_id("agent-name")).to_have_text("王芳")
+    await expect(page.get_by_test_id("ready")).to_be_enabled()
+    await keyboard.press("Alt+r")
+    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
+    await keyboard.press("?")
+    await expect(page.get_by_test_id("shortcuts-sheet")).to_contain_text("转110")
+    await keyboard.press("Escape")
+    house.calls.offer("c1", "1001")
+    ticket_id = house.calls.answer("c1")
+    await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
+
+    await consults_by_keyboard(house, page)
+    await fills_by_keyboard(page)
+    await keyboard.press("Alt+u")
+    await expect(page.get_by_test_id("state-name")).to_have_text("话后整理")
+    await expect(page.get_by_test_id("submit")).to_be_enabled()
+    await keyboard.press("Alt+s")
+    await expect(page.get_by_test_id("ticket-status")).to_have_text("已提交")
+    ticket = await house.calls.ticket(ticket_id)
+    assert ticket is not None
+    assert ticket["fields"]["address"]["value"] == "平江街道临顿路"
+    assert ticket["fields"]["category"]["value"] == "道路设施"
+
+
+async def test_what_is_in_no_list_is_no_category(house: House, opened: Window) -> None:
+    page = opened.page
+    ticket_id = await talking(house, page)
+    house.calls.hear(ticket_id, "category", "消防安全", "着火")
+    await value(page, "category", "消防安全")
+    await page.get_by_test_id("field-category").fill("没有这一类")
+    await page.get_by_test_id("field-category").blur()
+    await value(page, "category", "消防安全")
+
+
+async def test_what_is_urgent_or_doubtful_is_marked(house: House, opened: Window) -> None:
+    page = opened.page
+    ticket_id = await talking(house, page)
+    house.bus.publish(
+        TranscriptFinal(
+            at=time.time(),
+            agent_id="1001",
+            call_id="c1",
+            leg="caller",
+            text="锦都花园着火了",
+            start=1.0,
+            end=2.0,
+            seq=1,
+            doubtful=("锦都",),
+        )
+    )
+    await expect(page.get_by_test_id("word-doubtful")).to_have_text("锦都")
+    for name, heard in (("urgency", "特急"), ("urgency_reason", "突发：火情"), ("transfer", "119")):
+        house.calls.hear(ticket_id, name, heard, "着火")
+    await expect(page.get_by_test_id("word-urgent")).to_have_text("着火")
+    await expect(page.get_by_test_id("urgent")).to_contain_text("突发：火情")
+    await expect(page.get_by_test_id("urgent-transfer")).to_have_text("一键转119")
+
+
+async def test_a_ringing_call_shows_earlier_tickets(house: House, opened: Window) -> None:
+    page = opened.page
+    await ready(page)
+    ticket_id = await house.finished_call("c0", "1001")
+    house.calls.hear(ticket_id, "urgency", "紧急", "着火")
+    await house.floor.end_wrap_up("1001")
+    house.calls.offer("c1", "1001")
+    await expect(page.get_by_test_id("earlier")).to_contain_text("紧急")
+    await expect(page.get_by_test_id("hang-up")).to_have_text("拒接")
+    await page.get_by_test_id("today-calls").click()
+    await expect(page.get_by_test_id("today-call")).to_have_count(1)
+    house.calls.answer("c1")
+    house.calls.end("c1")
+    await expect(page.get_by_test_id("today-call")).to_have_count(2)
+    with pytest.raises(UnknownCall):
+        house.calls.view("c1")
+
+
+async def test_the_recording_is_paused_and_goes_on(house: House, opened: Window) -> None:
+    page = opened.page
+    await talking(house, page)
+    for paused in (True, False):
+        await page.get_by_test_id("pause-recording").click()
+        pressed = str(paused).lower()
+        await expect(page.get_by_test_id("pause-recording")).to_have_attribute(
+            "aria-pressed", pressed
+        )
+        assert house.calls.paused == {"c1": paused}
+
+
+async def test_a_lost_connection_stops_the_controls_and_keeps_what_is_being_typed(
+    house: House, opened: Window, server: WebServer
+) -> None:
+    page = opened.page
+    assert server.address is not None
+    served = server.address
+    await talking(house, page)
+    await page.get_by_test_id("field-content").focus()
+    await page.keyboard.type("路灯")
+    await server.close()
+    await expect(page.get_by_test_id("banner-lost")).to_be_visible()
+    for part in ("hold", "mute", "police", "open-directory", "hang-up"):
+        await expect(page.get_by_test_id(part)).to_be_disabled()
+    await page.keyboard.type("不亮")
+    await server.start(*served)
+    await expect(page.get_by_test_id("banner-lost")).to_have_count(0)
+    await expect(page.get_by_test_id("hold")).to_be_enabled()
+    await page.keyboard.type("三天了")
+    await value(page, "content", "路灯不亮三天了")
+    await expect(page.get_by_test_id("field-content")).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)], ids=str)
+async def test_everything_is_on_the_screen(
+    house: House, browser: Browser, served: tuple[str, int], size: tuple[int, int]
+) -> None:
+    async with window(browser, f"http://{served[0]}:{served[1]}/", size=size) as opened:
+        page = opened.page
+        ticket_id = await talking(house, page)
+        for name, heard in (("urgency", "特急"), ("transfer", "119")):
+            house.calls.hear(ticket_id, name, heard, "着火")
+        await page.get_by_test_id("open-keypad").click()
+        await page.get_by_test_id("open-directory").click()
+        await expect(page.get_by_test_id("directory-entry").first).to_be_visible()
+        assert await page.evaluate(FITS) == []
+        await page.get_by_test_id("call-consult").first.click()
+        await expect(page.get_by_test_id("transfer-swap")).to_be_visible()
+        assert await page.evaluate(FITS) == []
+        assert opened.errors == []
