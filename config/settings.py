@@ -30,6 +30,7 @@ from config.layers import read_layers
 from config.listeners import read_listener
 from config.section import Section
 from config.waiting import CallBackSettings, RatingSettings, WaitingSettings
+from config.routing import RoutingSettings
 
 __all__ = ["ConfigError", "Settings", "load"]
 
@@ -621,6 +622,12 @@ class AgentSettings(Section):
     """An agent who refused a call is not offered another one for so long."""
     node_expiry_seconds: Seconds
     """A node that has not been heard of for so long is dead: its agents are freed."""
+    wrap_up_extension_seconds: Seconds
+    """What an agent who extends his wrap-up gets, once."""
+    alone_seconds: Seconds
+    """Who is ready without phone and desktop is not ready after so long."""
+    ageing_seconds: Positive
+    """What one point of a call's priority is worth in waiting."""
     seed: Numbers
     """Agents made at the first start."""
     seed_supervisors: Numbers
@@ -683,6 +690,7 @@ class Settings(Section):
     database: DatabaseSettings
     web: WebSettings
     agents: AgentSettings
+    routing: RoutingSettings
     handling: HandlingSettings
     retention: RetentionSettings
     tickets: TicketSettings

@@ -1,0 +1,205 @@
+"""Who gets which calls: skills, groups, lines with opening hours, rules, reasons for breaks.
+
+One document. The configuration file brings the first; from then on administrators may change it
+over the API, and what they change stands in the database (``calls/routing_book.py``). So it is
+checked here as a whole: what one table names in another must be there.
+
+Its inner tables have defaults of their own: the operator makes as many as he needs.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+ANY_SKILL = "*"
+"""An agent who has this skill has every skill."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _levels(value: object) -> object:
+    """Read ``["english=5", "general"]``, which a variable can hold as well; no level is 1."""
+    parts = _split(value)
+    if not isinstance(parts, list | tuple):
+        return parts
+    pairs = [str(part).partition("=") for part in parts]
+    return {name.strip(): level.strip() or "1" for name, _, level in pairs}
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return value
+
+
+_SPAN = r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)"
+
+Skill = Annotated[str, StringConstraints(pattern=r"^[^\s=;|@+*,]{1,32}$")]
+Group = Skill
+AgentsNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+Dialled = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{1,20}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+Level = Annotated[int, Field(ge=0, le=9)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Points = Annotated[int, Field(ge=-1000, le=1000)]
+Skills = Annotated[tuple[Skill, ...], BeforeValidator(_split), Field(max_length=8)]
+Groups = Annotated[tuple[Group, ...], BeforeValidator(_split)]
+AgentSkills = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^(\*|[^\s=;|@+*,]{1,32})$")],
+        Level,
+    ],
+    BeforeValidator(_levels),
+]
+OpenSpan = Annotated[str, StringConstraints(pattern=rf"^([1-7](-[1-7])? )?{_SPAN}$")]
+Label = Annotated[str, StringConstraints(max_length=64)]
+
+
+class RoutingTable(BaseModel):
+    """A table of the document: frozen, and without room for unknown options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class GroupRouting(RoutingTable):
+    """Agents who belong together: own staff, a vendor's, the linkage seats."""
+
+    name: Label = ""
+    """What it is called on screens."""
+    kind: Literal["own", "outsourced", "linkage"] = "own"
+    """Linkage seats (联动席) are for the green channel; rules must name them to borrow them."""
+    keep: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many of its ready agents are left to those who need not borrow them."""
+
+
+class RuleStep(RoutingTable):
+    """Whom a call may have from some time of waiting on, besides those before."""
+
+    after: Seconds = 0.0
+    """Seconds since the call arrived."""
+    skills: Skills = ()
+    """In place of the skills that the call asks for (a neighbour skill); empty: those."""
+    level: Level = 0
+    """The least level."""
+    groups: Groups = ()
+    """Of these groups; empty: of every group but linkage seats."""
+    lent: bool = False
+    """Borrowed: only while the group has more ready agents than it keeps."""
+
+
+class Rule(RoutingTable):
+    """How the choice of agents widens while a call waits."""
+
+    steps: Annotated[tuple[RuleStep, ...], Field(min_length=1, max_length=10)]
+    """In any order; each adds agents."""
+
+
+class LineRouting(RoutingTable):
+    """What calls to one dialled number ask for."""
+
+    skills: Skills = ()
+    """All of these; empty: the line's skill in the configuration."""
+    language: Skill | None = None
+    """A skill as well, of the language spoken there."""
+    rule: Key = "usual"
+    """Which rule widens the choice."""
+    priority: Points = 0
+    """A point is worth agents.ageing_seconds of waiting."""
+    hours: Annotated[tuple[OpenSpan, ...], BeforeValidator(_split)] = ()
+    """When it is open, China time: "08:30-17:30", or with weekdays "1-5 08:30-17:30"."""
+    on_holidays: bool = True
+    """Whether it is open on public holidays as well."""
+    closed: Literal["refuse", "queue"] = "refuse"
+    """What happens to calls outside of these hours."""
+
+
+class CallerRouting(RoutingTable):
+    """What calls from certain numbers ask for besides."""
+
+    number: Annotated[
+        str, StringConstraints(min_length=1, max_length=200), AfterValidator(_pattern)
+    ]
+    """A regular expression that matches the whole number."""
+    skills: Skills = ()
+    """Further skills."""
+    priority: Points = 0
+    """Added to the line's."""
+
+
+class AgentRouting(RoutingTable):
+    """What one agent is good for."""
+
+    skills: AgentSkills = Field(default_factory=dict)
+    """Skill → level, 0 to 9; "*": every skill. Empty: routing.default_skills."""
+    group: Group | None = None
+    """The group; none: that of the account, or else routing.default_group."""
+
+
+class ReasonRouting(RoutingTable):
+    """A reason for not being ready."""
+
+    name: Label
+    """What it is called on screens."""
+    minutes: Annotated[int, Field(ge=0, le=1440)] = 0
+    """How much of it an agent has a day; 0: as much as he needs."""
+
+
+class RoutingSettings(RoutingTable):
+    """The whole document."""
+
+    default_skills: AgentSkills
+    """Of agents who have no table of their own."""
+    default_group: Group
+    """The group of agents for whom nothing names one."""
+    preferred_days: Annotated[int, Field(ge=0, le=365)]
+    """The agent who spoke with the caller within so many days is preferred; 0: nobody is."""
+    preferred_seconds: Seconds
+    """For so long."""
+    holidays: Annotated[tuple[date, ...], BeforeValidator(_split)]
+    """Days on which lines without on_holidays are closed."""
+    groups: dict[Group, GroupRouting]
+    """Groups of agents."""
+    rules: dict[Key, Rule]
+    """How the choice widens."""
+    lines: dict[Dialled, LineRouting]
+    """What calls to a number ask for."""
+    callers: dict[Key, CallerRouting]
+    """What certain callers ask for."""
+    agents: dict[AgentsNumber, AgentRouting]
+    """What agents are good for."""
+    reasons: dict[Skill, ReasonRouting]
+    """Why agents may be not ready."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        named = {self.default_group: "default_group"}
+        for key, rule in self.rules.items():
+            named |= {group: f"rules.{key}" for step in rule.steps for group in step.groups}
+        named |= {agent.group: f"agents.{key}" for key, agent in self.agents.items() if agent.group}
+        _all_there(named, self.groups, "groups")
+        rules = {line.rule: f"lines.{key}" for key, line in self.lines.items()}
+        _all_there({"usual": "every other line", **rules}, self.rules, "rules")
+        return self
+
+
+def _all_there(named: Mapping[str, str], known: Mapping[str, object], where: str) -> None:
+    for name, by in named.items():
+        if name not in known:
+            raise ValueError(f"routing.{where}.{name}, which {by} names")
