@@ -85,7 +85,8 @@ class RoutingPlan:
             further |= {known | set(caller.skills) for known in further}
         languages = {line.language for line in self._lines.values() if line.language}
         further |= {known | {language} for known in further for language in languages}
-        demands = {base | more for base in self._base.values() for more in further}
+        bases = {frozenset[str](), *self._base.values()}
+        demands = {base | more for base in bases for more in further}
         for rule in self.settings.rules.values():
             demands |= {frozenset(step.skills) for step in rule.steps if step.skills}
         return frozenset(demands)

@@ -248,11 +248,13 @@ class Enqueue:
             floor each such place is a call of its own, numbered from 0.
         priority: higher goes first.
         wanted: the one agent who may have it.
+        line: whose agents are wanted, if not those of the number that was dialled.
     """
 
     seat: int = 0
     priority: int = 0
     wanted: str | None = None
+    line: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class CallTransfers(CallConference):
                     seat=seat,
                     priority=TRANSFER_PRIORITY,
                     wanted=wanted,
+                    line=(target.line or None) if isinstance(target, QueueTarget) else None,
                     patience=None if wanted is None else PATIENCE,
                     summons=summons,
                 )

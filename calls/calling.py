@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agents.floor import Offer
+from agents.routing import Plan
 from calls.call import CallState
 from calls.call_events import (
     CallNumber,
@@ -44,15 +45,21 @@ class Calling:
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self.offers: dict[int, Offer] = {}
+        self._plans: dict[str, Plan] = {}
 
     async def enqueue(self, effect: Enqueue) -> None:
         """Let the floor look for an agent."""
         owner = self._owner
+        line = effect.line or owner.line
+        if line not in self._plans:
+            self._plans[line] = await owner.facilities.route(line, owner.caller)
+        plan = self._plans[line]
         await owner.facilities.floor.enqueue(
             owner.place(effect.seat),
             arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
-            priority=effect.priority,
+            priority=effect.priority + plan.priority,
             wanted=effect.wanted,
+            wants=plan.wants,
         )
         owner.facilities.gateway.set_up(owner.leg)
         if owner.call.state is CallState.WAITING and owner.calling_agent is None:

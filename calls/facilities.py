@@ -11,6 +11,7 @@ from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.partner_health import PartnerHealth
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
+from calls.routing import Route, anybody
 from calls.supervision_events import SupervisionStep
 from calls.targets import Target
 from eventbus.bus import EventBus
@@ -53,3 +54,4 @@ class Facilities:
     attending: Attending | None = None
     on_outgoing_answered: Callable[[str], None] = lambda _call: None
     health: PartnerHealth = field(default_factory=PartnerHealth)
+    route: Route = anybody

@@ -66,6 +66,7 @@ calls = Table(
     Column("media", JSON(none_as_null=True)),
     # Its SIP messages in short (telephony/sip/ladder.py).
     Column("ladder", JSON(none_as_null=True)),
+    Index("ix_calls_caller", "caller", "answered_at"),
 )
 
 #: One row for each completed part of a call's recording; a part whose media process died has none.

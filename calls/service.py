@@ -38,6 +38,7 @@ from calls.owner import CallOwner
 from calls.place_search import PlaceNames
 from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
+from calls.routing import Route, anybody
 from calls.supervising import Supervising
 from calls.supervision_events import SupervisionEndAsked, SupervisionMode
 from calls.targets import NumberTarget, Target
@@ -84,6 +85,8 @@ class CallService(CallTickets, CallArchive):
         recordings: where recordings go; None: calls are not recorded.
         audio: how calls are coded.
         music: what a citizen on hold hears, a WAV file; None: the ringing tone.
+        route: says what a call asks of the floor.
+        refuses: tells whether a line is closed now; its calls are answered 480.
         tie: told (call, SIP Call-ID) of each leg of a call.
         wall_clock: Unix seconds.
         writer: writes down what was recognised.
@@ -123,6 +126,8 @@ class CallService(CallTickets, CallArchive):
         recordings: Path | None,
         audio: AudioPolicy = G711_ONLY,
         music: Path | None = None,
+        route: Route = anybody,
+        refuses: Callable[[str], bool] = lambda _line: False,
         tie: Callable[[str, str], None] = lambda _call, _dialog: None,
         wall_clock: Callable[[], float],
         recogniser_by_line: Mapping[str, str] | None = None,
@@ -162,6 +167,7 @@ class CallService(CallTickets, CallArchive):
         self._recogniser_by_line = recogniser_by_line or {}
         self._lines = lines
         self._on_rejected = on_rejected
+        self._refuses = refuses
         self._max_calls = max_calls
         self._owners: dict[str, CallOwner] = {}
         self._talks: dict[str, tuple[Conversation, Side]] = {}
@@ -203,6 +209,7 @@ class CallService(CallTickets, CallArchive):
             music=music,
             attending=attending,
             on_outgoing_answered=self._on_outgoing_answered,
+            route=route,
         )
         self.clicks = ClickToCall(
             facilities=self._facilities,
@@ -275,6 +282,8 @@ class CallService(CallTickets, CallArchive):
             return 503
         if leg.account is None and leg.called not in self._lines:
             return 404
+        if leg.account is None and self._refuses(leg.called):
+            return 480
         if leg.remote_sdp is not None:
             try:
                 parse_audio(leg.remote_sdp)

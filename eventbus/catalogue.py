@@ -353,6 +353,15 @@ class CallBackChanged(Event):
     outcome: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingChanged(Event):
+    """Another version of the routing document is in force; ``by`` is who changed it."""
+
+    name: ClassVar[str] = "routing.changed"
+    version: int
+    by: str
+
+
 ALL_EVENTS: tuple[type[Event], ...] = (
     AgentPresence,
     CallArrived,
@@ -377,5 +386,6 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     CallBackChanged,
     ServiceStatus,
     TrunkChanged,
+    RoutingChanged,
 )
 BY_NAME: Mapping[str, type[Event]] = {event.name: event for event in ALL_EVENTS}

@@ -122,6 +122,8 @@ _FIELDS: Mapping[str, str] = {
         "`asked` (by a key), `failed` (our side broke), `missed` (refused) or `abandoned`"
     ),
     "callback.changed:status": "`open`, `calling` or `closed`",
+    "routing.changed:version": "its number, counted from 1",
+    "routing.changed:by": "the administrator who changed it",
     "trunk.changed:reason": "why it went down; null when it came up",
     "call.offer_failed:outcome": "`missed`, `refused`, `busy`, `unreachable` or `cancelled`",
 }
@@ -241,6 +243,7 @@ EXAMPLES: tuple[Event, ...] = (
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"
     ),
     catalogue.TrunkChanged(at=_AT, trunk="telecom-1", up=False, reason="no answer to OPTIONS"),
+    catalogue.RoutingChanged(at=_AT, version=7, by="9001"),
 )
 
 _HEAD = """\

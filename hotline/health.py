@@ -12,7 +12,7 @@ from eventbus.catalogue import ServiceStatus
 
 log = structlog.get_logger(__name__)
 
-PARTS = ("media", "recogniser", "redis", "mqtt", "database", "trunks")
+PARTS = ("media", "recogniser", "redis", "mqtt", "database", "trunks", "routing")
 
 Counter = Callable[[], Awaitable[Mapping[str, int]]]
 

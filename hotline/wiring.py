@@ -77,6 +77,7 @@ from hotline.recognisers import (
     takes_hints,
     title,
 )
+from hotline.routing import Routing
 from hotline.seed import Credentials, seed
 from hotline.sip_listeners import further_listeners, tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
@@ -492,6 +493,9 @@ class Wiring:
                 reoffer=settings.reoffer_seconds,
                 wrap_up=settings.wrap_up_seconds,
                 node=settings.node_expiry_seconds,
+                alone=settings.alone_seconds,
+                extension=settings.wrap_up_extension_seconds,
+                ageing=settings.ageing_seconds,
             ),
         )
         self.floor.on_presence = self._on_presence
@@ -503,6 +507,16 @@ class Wiring:
             self.health.count("floor", self.floor.counts)
 
         self._parts.append(Part("floor", start, self.floor.close))
+        self.routing = Routing(
+            self._settings,
+            engine=self.engine,
+            accounts=self.accounts,
+            audit=self.audit,
+            floor=self.floor,
+            bus=self.bus,
+            health=self.health,
+        )
+        self._parts.append(Part("routing", self.routing.start, self.routing.close))
 
     def _telephony(self) -> Part:
         settings = self._settings.sip
@@ -565,6 +579,8 @@ class Wiring:
             recordings=self._recordings(),
             music=prompts(self._settings) / "music.wav",
             audio=audio_policy(self._settings),
+            route=self.routing.router.route,
+            refuses=self.routing.router.refuses,
             wall_clock=time.time,
             sorting=self.sorting,
             writer=self.writer,
@@ -643,6 +659,8 @@ class Wiring:
                 lines={number: line.name for number, line in self._settings.lines.items()},
             ),
             oversight=self.oversight,
+            routing=self.routing.book,
+            on_desktop=self._on_desktop,
             bus=self.bus,
             health=self.health.report,
             version=VERSION,
@@ -728,6 +746,9 @@ class Wiring:
         detail = "; ".join(f"{trunk.name}: {trunk.reason}" for trunk in down) or None
         away = bool(ways_out) and not any(trunk.up for trunk in ways_out)
         self.health.set("trunks", "away" if away else "degraded" if down else "ok", detail)
+
+    def _on_desktop(self, agent_id: str, connected: bool) -> None:  # noqa: FBT001 - a callback
+        self._spawn(self.floor.set_desktop(agent_id, connected=connected), f"desktop-{agent_id}")
 
     def _on_registered(self, aor: str, phones: int) -> None:
         self._spawn(self.floor.set_phones(aor, phones), f"phones-{aor}")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from calls.routing_book import RoutingBook
 from web import (
     errors,
     feed_route,
@@ -22,6 +23,7 @@ from web import (
     routes_parties,
     routes_quality,
     routes_reports,
+    routes_routing,
     routes_session,
     routes_statistics,
     routes_supervisor,
@@ -70,6 +72,7 @@ _TAGS = [
     {"name": "statistics", "description": "Live figures, quarters of an hour; for supervisors"},
     {"name": "quality", "description": "Finding and judging calls; for inspectors"},
     {"name": "administration", "description": "For administrators"},
+    {"name": "routing", "description": "Who gets which calls; for administrators"},
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
 ]
@@ -91,6 +94,7 @@ def create_app(
     health: Health,
     oversight: Oversight,
     version: str,
+    routing: RoutingBook | None = None,
     sessions: SessionStore | None = None,
     on_desktop: OnDesktop | None = None,
     clock: Callable[[], float] = time.time,
@@ -113,6 +117,7 @@ def create_app(
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
         oversight: live figures, call search, quality inspection.
         version: shown by health and in the API's description.
+        routing: the routing document, for administrators; None: there are no routes for it.
         sessions: shared by the nodes through Redis, or (the default) this node's own.
         on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
             last one goes.
@@ -179,6 +184,8 @@ def create_app(
         feed_route,
     ):
         api.include_router(part.router)
+    if routing is not None:
+        api.include_router(routes_routing.router(routing))
     app.include_router(api)
     app.include_router(routes_metrics.router(metrics, metrics_allowed))
     pages.install(app)

@@ -37,7 +37,7 @@ class FeedClient:
         agent_id: who sits at it.
         role: his role, which decides whether others' events are shown to it.
         token: the session that it was opened with.
-        dropped: set when it must go; ``why`` tells: slow or signed_out.
+        dropped: set when it must go; ``why`` tells: slow, signed_out or taken_over.
     """
 
     def __init__(self, agent_id: str, *, role: str, token: str, buffered: int) -> None:

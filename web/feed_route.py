@@ -4,8 +4,8 @@ A browser is known by its cookie and must come from a page of ours (``Origin``: 
 bound by the same-origin rule). Other clients send the token as ``Authorization: Bearer``, as
 ``?token=`` or as the subprotocol pair ``bearer, TOKEN``.
 
-Close codes: 4401 the session is over, 4408 the client read too slowly; after the latter the client
-comes back and starts from a fresh snapshot.
+Close codes: 4401 the session is over; 4409 so it is, because the agent signed in at another desk;
+4408 the client read too slowly: it comes back and starts from a fresh snapshot.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ router = APIRouter()
 PING_SECONDS = 15.0
 _CLOSE_SECONDS = 1.0
 _HEALTH_SECONDS = 2.0
-_CLOSE_CODES = {"signed_out": 4401, "slow": 4408}
+_CLOSE_CODES = {"signed_out": 4401, "slow": 4408, "taken_over": 4409}
 _SUBPROTOCOL = "bearer"
 
 
@@ -60,6 +60,8 @@ async def feed(websocket: WebSocket) -> None:
             return
     if client.why is not None:
         log.info("desktop_dropped", agent_id=who.id, why=client.why)
+        if client.why == "taken_over":
+            await served.sessions.revoke(client.token)
         # A client that does not read does not let the close frame through either.
         with suppress(WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):

@@ -108,6 +108,9 @@ class Floor(Protocol):
     async def end_wrap_up(self, agent_id: str) -> Presence:
         """End wrap-up; in any other state nothing happens."""
 
+    async def extend_wrap_up(self, agent_id: str) -> Presence:
+        """Put the end of wrap-up off, once; raise ``PresenceError`` when that cannot be."""
+
     async def presence(self, agent_id: str) -> Presence | None:
         """Return where the agent stands; None when the floor never heard of him."""
 

@@ -50,6 +50,17 @@ async def end_wrap_up(who: Asker, served: Served) -> PresenceOut:
     return PresenceOut.model_validate(await served.floor.end_wrap_up(who.id))
 
 
+@router.post(
+    "/me/wrap-up/extend",
+    summary="Have more time for wrap-up, once",
+    tags=["me"],
+    responses=documented(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
+)
+async def extend_wrap_up(who: Asker, served: Served) -> PresenceOut:
+    """Put the end of wrap-up off; refused outside of it and the second time."""
+    return PresenceOut.model_validate(await served.floor.extend_wrap_up(who.id))
+
+
 @router.get(
     "/agents",
     summary="All agents and where they stand",

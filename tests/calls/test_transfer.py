@@ -346,12 +346,14 @@ def test_an_agent_who_refuses_or_is_not_there_is_not_replaced_by_another(offered
 def test_back_into_the_queue() -> None:
     target = QueueTarget("12345")
     call = talking()
-    assert call.handle(asked("blind", target), 1.0)[1:] == [Enqueue(seat=1, priority=10)]
+    assert call.handle(asked("blind", target), 1.0)[1:] == [
+        Enqueue(seat=1, priority=10, line="12345")
+    ]
     call.handle(AgentOffered("1002", 2, seat=1), 1.0)
     call.handle(PhonesCalled(2, (B,)), 1.0)
     assert call.handle(PartyEnded(B, 486), 2.0) == [
         ReleaseOffer("1002", 2, "busy"),
-        Enqueue(seat=1, priority=10),
+        Enqueue(seat=1, priority=10, line="12345"),
     ]
     assert (call.transfer_to, call.transferring) == ("line:12345", True)
 

@@ -188,6 +188,9 @@ class FakeFloor:
             return presence
         return self.put(agent_id, Input.END_WRAP_UP)
 
+    async def extend_wrap_up(self, agent_id: str) -> Presence:
+        return self.put(agent_id, Input.EXTEND_WRAP_UP, Details(extension_seconds=60.0))
+
     async def presence(self, agent_id: str) -> Presence | None:
         return self._presences.get(agent_id)
 

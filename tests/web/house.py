@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from calls.routing_book import MemoryVersions, RoutingBook
+from config.settings import load
 from eventbus.bus import EventBus
 from tests.web.fake_oversight import fake_oversight
 from tests.web.fakes import (
@@ -49,6 +51,14 @@ class House:
         self.floor = FakeFloor(self.bus, self.clock)
         self.calls = FakeCalls(self.bus, self.floor, self.clock, self.folder)
         self.audit = FakeAudit(self.clock)
+        self.routing = RoutingBook(
+            MemoryVersions(),
+            configured=load(None, {}).routing,
+            lines={"12345": "general"},
+            bus=self.bus,
+            note=self.audit.note,
+            clock=self.clock,
+        )
         self.sessions = MemorySessions(idle_seconds=600, clock=self.clock)
         self.app: FastAPI = create_app(
             calls=self.calls,
@@ -61,6 +71,7 @@ class House:
             metrics=self.metrics,
             metrics_allowed=[ip_network("127.0.0.0/8")],
             knowledge=self.knowledge,
+            routing=self.routing,
             bus=self.bus,
             health=self.health,
             oversight=self.oversight,

@@ -40,6 +40,17 @@ async def test_wrap_up_can_be_ended(house: House) -> None:
     assert answer.json()["state"] == "ready"
 
 
+async def test_wrap_up_can_be_extended_once(house: House) -> None:
+    async with await house.signed_in("1001") as client:
+        assert (await client.post("/api/v1/me/wrap-up/extend")).status_code == 409
+        await house.finished_call("c1", "1001")
+        before = (await client.get("/api/v1/me")).json()["presence"]["wrap_up_until"]
+        answer = await client.post("/api/v1/me/wrap-up/extend")
+        again = await client.post("/api/v1/me/wrap-up/extend")
+    assert answer.json()["wrap_up_until"] == before + 60
+    assert again.status_code == 409
+
+
 async def test_an_agent_sees_his_own_call_in_full(house: House) -> None:
     await house.finished_call("c1", "1001")
     async with await house.signed_in("1001") as client:

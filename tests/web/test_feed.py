@@ -159,6 +159,24 @@ async def test_signing_out_closes_the_desktop(house: House, served: Address) -> 
         assert await closing_code(connection) == 4401
 
 
+async def test_signing_in_at_a_second_desk_takes_over(house: House, served: Address) -> None:
+    token = await house.token("1001")
+    url = f"ws://{served[0]}:{served[1]}/api/v1/feed?token={token}"
+    async with connect(url) as old, desktop(house, served, "1001") as (new, _):
+        assert await closing_code(old) == 4409
+        await until(lambda: house.app.state.services.feed.count() == 1)
+        assert await house.sessions.touch(token) is None
+        assert new.close_code is None
+    assert house.desktops[0] == ("1001", True)
+
+
+async def test_a_leader_may_have_several_screens(house: House, served: Address) -> None:
+    async with desktop(house, served, "2001"), desktop(house, served, "2001") as (second, _):
+        house.bus.publish(ServiceStatus(at=1.0, part="mqtt", status="ok"))
+        assert (await read(second))["event"] == "service.status"
+        assert house.app.state.services.feed.count() == 2
+
+
 async def test_a_session_that_ran_out_closes_the_desktop(
     house: House, served: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
