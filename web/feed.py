@@ -103,6 +103,11 @@ class FeedHub:
     def join(self, agent_id: str, *, role: str, token: str) -> Iterator[FeedClient]:
         """Connect a desktop for as long as the context lasts."""
         client = FeedClient(agent_id, role=role, token=token, buffered=self._buffered)
+        if role == "agent":
+            # He works at one desk: where he signed in last. Leaders have several screens.
+            for other in self._clients.get(agent_id, ()):
+                if other.token != token:
+                    other.drop("taken_over")
         self._clients[agent_id].add(client)
         if role in READERS:
             self._readers.add(client)

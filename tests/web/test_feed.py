@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,10 @@ async def test_signing_out_closes_the_desktop(house: House, served: Address) -> 
 async def test_signing_in_at_a_second_desk_takes_over(house: House, served: Address) -> None:
     token = await house.token("1001")
     url = f"ws://{served[0]}:{served[1]}/api/v1/feed?token={token}"
-    async with connect(url) as old, desktop(house, served, "1001") as (new, _):
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(connect(url))
+        await read(old)  # it has joined
+        new, _ = await stack.enter_async_context(desktop(house, served, "1001"))
         assert await closing_code(old) == 4409
         await until(lambda: house.app.state.services.feed.count() == 1)
         assert await house.sessions.touch(token) is None
