@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_routing"
-down_revision = "0012_statistics_and_quality"
+revision = "0014_routing"
+down_revision = "0013_recording_begins"
 branch_labels = None
 depends_on = None
 
