@@ -28,9 +28,9 @@ from config.experts import ExpertSettings
 from config.explain import explain
 from config.layers import read_layers
 from config.listeners import read_listener
+from config.routing import RoutingSettings
 from config.section import Section
 from config.waiting import CallBackSettings, RatingSettings, WaitingSettings
-from config.routing import RoutingSettings
 
 __all__ = ["ConfigError", "Settings", "load"]
 

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 import calls.after_call
 import calls.audit
 import calls.callback_store
-import calls.gaps  # noqa: F401 - these register their tables
+import calls.gaps
+import calls.routing_book  # noqa: F401 - these register their tables
 from agents.accounts import metadata as agents_metadata
 from calls.audit import audit_entries
 from calls.gaps import transcript_gaps

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014_routing"
-down_revision = "0013_recording_begins"
+revision = "0015_routing"
+down_revision = "0014_after_the_call"
 branch_labels = None
 depends_on = None
 
