@@ -49,6 +49,7 @@ from eventbus.catalogue import AgentPresence, TrunkChanged
 from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher, Protocol
 from hotline.attending import attending, line_up, prompts
+from hotline.browser_phone import BrowserPhones, phone_passes
 from hotline.call_audio import audio_policy
 from hotline.call_backs import call_backs
 from hotline.children import ChildProcess, ChildState
@@ -522,13 +523,14 @@ class Wiring:
         settings = self._settings.sip
         reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
+        self.passes = phone_passes(self.accounts, settings)
         self.gateway = SipGateway(
             trunks=trunks(self._settings),
             on_trunk=self._on_trunk,
             abuse=abuse_policy(self._settings.abuse),
             nonce_secret=nonce_secret(settings),
             realm=settings.realm,
-            credentials=self.accounts,
+            credentials=self.passes,
             bindings=self.bindings,
             on_call=self._on_call,
             on_registered=self._on_registered,
@@ -661,6 +663,7 @@ class Wiring:
             oversight=self.oversight,
             routing=self.routing.book,
             on_desktop=self._on_desktop,
+            phones=BrowserPhones(self.passes, self.gateway),
             bus=self.bus,
             health=self.health.report,
             version=VERSION,

@@ -13,6 +13,7 @@ from telephony.sip.digest import (
     DigestError,
     DigestGuard,
     parse_credentials,
+    user_of_pass,
 )
 from telephony.sip.invite_usage import Reply
 
@@ -93,7 +94,7 @@ class Authenticator:
             )
             if verdict == "ok":
                 self._on_proof(client, proved=True)
-                return credentials.username
+                return user_of_pass(credentials.username)
             if verdict == "refused" and self._is_ours(credentials, client):
                 self._on_proof(client, proved=False)
                 refused = credentials.nonce

@@ -66,6 +66,7 @@ from telephony.sip.via import (
     stamp_source,
     top_via,
 )
+from telephony.transport.carried import CarriedLine, Carrier
 from telephony.transport.connection import ConnectionLimits
 from telephony.transport.layer import TransportLayer
 from telephony.transport.listener import Bound, Listener
@@ -217,6 +218,10 @@ class SipEndpoint:
         self._users.clear()
         self._layer = TransactionLayer()
         await self._transports.close()
+
+    def carry(self, peer: Address, carrier: Carrier, *, secure: bool) -> CarriedLine:
+        """Take a line whose messages somebody else carries; raises OSError while closed."""
+        return self._transports.carry(peer, carrier, secure=secure)
 
     def is_alive(self, hop: Hop) -> bool:
         """Tell whether the flow of a hop is there."""

@@ -34,6 +34,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "PUT /me/presence": EVERYBODY,
     "POST /me/wrap-up/end": EVERYBODY,
     "WS /feed": EVERYBODY,
+    "POST /me/phone": EVERYBODY,
+    "WS /me/phone/line": EVERYBODY,
     "GET /agents": LEADERS,
     "GET /agents/{agent_id}": LEADERS,
     "POST /agents/{agent_id}/presence": LEADERS,

@@ -21,6 +21,7 @@ from web import (
     routes_ladder,
     routes_metrics,
     routes_parties,
+    routes_phone,
     routes_quality,
     routes_reports,
     routes_routing,
@@ -43,6 +44,7 @@ from web.ports import (
     LadderSource,
     OnDesktop,
     Oversight,
+    Phones,
     Reports,
 )
 from web.routes_metrics import Network
@@ -93,6 +95,7 @@ def create_app(
     bus: Bus,
     health: Health,
     oversight: Oversight,
+    phones: Phones,
     version: str,
     routing: RoutingBook | None = None,
     sessions: SessionStore | None = None,
@@ -115,6 +118,7 @@ def create_app(
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        phones: passes and lines of the phones in pages.
         oversight: live figures, call search, quality inspection.
         version: shown by health and in the API's description.
         routing: the routing document, for administrators; None: there are no routes for it.
@@ -155,6 +159,7 @@ def create_app(
         knowledge=knowledge,
         health=health,
         oversight=oversight,
+        phones=phones,
         sessions=sessions or MemorySessions(),
         feed=hub,
         version=version,
@@ -182,6 +187,7 @@ def create_app(
         routes_ladder,
         routes_health,
         feed_route,
+        routes_phone,
     ):
         api.include_router(part.router)
     if routing is not None:

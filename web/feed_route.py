@@ -53,7 +53,7 @@ async def feed(websocket: WebSocket) -> None:
         # it already holds are sent again and change nothing.
         try:
             await websocket.send_text(encode(await snapshot(served, who)))
-            await _until_first(
+            await until_first(
                 _write(websocket, client), _read(websocket), _keep(served, client, who.token)
             )
         except WebSocketDisconnect:
@@ -162,7 +162,7 @@ async def _keep(served: Services, client: FeedClient, token: str) -> None:
             client.put(encode({"event": "ping", "at": served.clock()}))
 
 
-async def _until_first(*jobs: Coroutine[Any, Any, None]) -> None:
+async def until_first(*jobs: Coroutine[Any, Any, None]) -> None:
     """Run the jobs until one returns or fails, then end the others."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:

@@ -414,3 +414,44 @@ Health = Callable[[], Awaitable[Mapping[str, Any]]]
 
 OnDesktop = Callable[[str, bool], None]
 """Told (agent_id, True) when an agent's first desktop connects, False when the last one goes."""
+
+
+class PhonePass(Protocol):
+    """A short-lived secret of a page's phone."""
+
+    @property
+    def username(self) -> str: ...  # noqa: D102 - the names say it
+    @property
+    def password(self) -> str: ...  # noqa: D102
+    @property
+    def expires_at(self) -> float: ...  # noqa: D102
+
+
+class Carrier(Protocol):
+    """Carries SIP messages to a page."""
+
+    def send(self, message: bytes) -> None:
+        """Carry a message."""
+
+    def close(self) -> None:
+        """Close the line."""
+
+
+class PhoneLine(Protocol):
+    """A page's line to the gateway."""
+
+    def received(self, message: bytes) -> None:
+        """Take a message of the page's."""
+
+    def lost(self) -> None:
+        """The page is gone."""
+
+
+class Phones(Protocol):
+    """Phones in pages (``hotline/browser_phone.py``)."""
+
+    def issue(self, agent_id: str) -> PhonePass:
+        """Return a pass for the registrar."""
+
+    def connect(self, peer: tuple[str, int], carrier: Carrier, *, secure: bool) -> PhoneLine:
+        """Open a line; ``secure``: the page is on https."""

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 _BACKLOG = 256
 _LAST_REQUESTS_SECONDS = 3
-_CLIENT_MESSAGE_BYTES = 4096  # a desktop has nothing to say on the feed
+_CLIENT_MESSAGE_BYTES = 81_920  # a SIP message of a page's phone; the feed takes nothing in
 
 
 class _Server(uvicorn.Server):

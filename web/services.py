@@ -19,6 +19,7 @@ from web.ports import (
     KnowledgeBase,
     LadderSource,
     Oversight,
+    Phones,
     Reports,
 )
 from web.sessions import SessionStore
@@ -38,6 +39,7 @@ class Services:
     knowledge: KnowledgeBase
     health: Health
     oversight: Oversight
+    phones: Phones
     sessions: SessionStore
     feed: FeedHub
     version: str

@@ -25,6 +25,8 @@ _HASHES: dict[Algorithm, Callable[[bytes], "hashlib._Hash"]] = {
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False),  # the phones know no better
     "SHA-256": hashlib.sha256,
 }
+MARK = "~"
+"""Between user and expiry in the name of a short-lived pass (`telephony.passes`)."""
 _TIME_DIGITS = 12  # of milliseconds, in hex
 _MAC_DIGITS = 32
 _WINDOW = 64  # how far behind the highest nc one may come, for requests that overtake each other
@@ -105,6 +107,11 @@ def _algorithm(name: str | None) -> Algorithm:
         if (name or "MD5").upper() == algorithm:
             return algorithm
     raise DigestError("an algorithm that was not offered")
+
+
+def user_of_pass(username: str) -> str:
+    """Return whose a digest user name is: what stands before the mark of a short-lived one."""
+    return username.partition(MARK)[0]
 
 
 def hash_secret(username: str, realm: str, password: str, algorithm: Algorithm) -> str:

@@ -13,6 +13,7 @@ import structlog
 from telephony.sip.hop import Hop, Transport
 from telephony.sip.name_addr import host_port
 from telephony.sip.via import Address
+from telephony.transport.carried import CarriedLine, Carrier, WholeMessages
 from telephony.transport.connection import Codec, Connection, ConnectionLimits
 from telephony.transport.framing import SipStream
 from telephony.transport.listener import Bound, Closable, Listener, advertise, only_ipv6
@@ -154,6 +155,32 @@ class TransportLayer:
         while True:
             await asyncio.sleep(CERTIFICATE_SECONDS)
             tls.reload_if_changed()
+
+    def carry(self, peer: Address, carrier: Carrier, *, secure: bool) -> CarriedLine:
+        """Take a line whose messages somebody else carries; it is a WebSocket's to its peer.
+
+        Args:
+            peer: where it comes from.
+            carrier: carries what we send.
+            secure: by TLS.
+
+        Raises:
+            OSError: we listen nowhere, so that there is no name for us.
+        """
+        if not self.bound:
+            raise OSError("not listening")
+        main = self.bound[0]
+        self._next_flow += 1
+        connection = Connection(
+            flow=self._next_flow,
+            bound=Bound("WSS" if secure else "WS", 0, main.local, main.advertised),
+            codec=WholeMessages(),
+            user=self,
+            limits=self._limits,
+        )
+        line = CarriedLine(peer, carrier, connection)
+        line.begin()
+        return line
 
     def _accepted(self, listener: int) -> Connection:
         bound = self.bound[listener - 1]

@@ -11,6 +11,7 @@ from calls.routing_book import MemoryVersions, RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
 from tests.web.fake_oversight import fake_oversight
+from tests.web.fake_phones import FakePhones
 from tests.web.fakes import (
     PASSWORD,
     Clock,
@@ -43,6 +44,7 @@ class House:
     helper: FakeHelper = field(default_factory=FakeHelper)
     ladders: FakeLadders = field(default_factory=FakeLadders)
     knowledge: FakeKnowledgeBase = field(default_factory=FakeKnowledgeBase)
+    phones: FakePhones = field(default_factory=FakePhones)
     oversight: Oversight = field(default_factory=fake_oversight)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
@@ -75,6 +77,7 @@ class House:
             bus=self.bus,
             health=self.health,
             oversight=self.oversight,
+            phones=self.phones,
             version="0.1.0",
             sessions=self.sessions,
             on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),

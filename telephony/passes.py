@@ -1,0 +1,94 @@
+"""Short-lived secrets for phones whose user has signed in some other way: a browser's page.
+
+A pass is a user name that says whose it is and until when, ``1001~1763789000``, and a password that
+follows from it by a key of the nodes'; so nothing is stored, and every node of a cluster with the
+same key takes it. (TURN servers hand out theirs the same way: draft-uberti-behave-turn-rest.)
+"""
+
+import hashlib
+import hmac
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from telephony.authentication import CredentialStore
+from telephony.sip.digest import MARK, Algorithm, hash_secret
+
+LIFETIME: Final = 3600.0
+"""Seconds. A page renews its pass long before; one that was copied is worthless the same day."""
+
+_PURPOSE = b"phone passes"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a phone authenticates with.
+
+    Attributes:
+        username: for the digest; the address-of-record is what stands before the mark.
+        password: that goes with it.
+        expires_at: Unix seconds.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    expires_at: float
+
+
+class PhonePasses:
+    """Passes beside the passwords of a credential store, and itself such a store.
+
+    Args:
+        store: of the phones that have passwords; it says which users there are.
+        realm: the digest realm.
+        secret: shared by the nodes of a cluster.
+        wall_clock: Unix seconds.
+        lifetime: of a pass, seconds.
+    """
+
+    def __init__(
+        self,
+        store: CredentialStore,
+        *,
+        realm: str,
+        secret: bytes,
+        wall_clock: Callable[[], float] = time.time,
+        lifetime: float = LIFETIME,
+    ) -> None:
+        self._store = store
+        self._realm = realm
+        self._key = hmac.digest(secret, _PURPOSE, hashlib.sha256)
+        self._wall_clock = wall_clock
+        self._lifetime = lifetime
+
+    def issue(self, user: str) -> Pass:
+        """Return a pass for a user.
+
+        Raises:
+            ValueError: his name has the mark in it.
+        """
+        if MARK in user:
+            raise ValueError(f"{MARK} in the name of a user")
+        expires_at = int(self._wall_clock() + self._lifetime)
+        username = f"{user}{MARK}{expires_at}"
+        return Pass(username, self._password(username), expires_at)
+
+    async def ha1(self, username: str, algorithm: Algorithm) -> str | None:
+        """Return hex H(username:realm:password); None for an unknown user and a pass that is over.
+
+        See :class:`~telephony.authentication.CredentialStore`.
+        """
+        user, mark, until = username.partition(MARK)
+        if not mark:
+            return await self._store.ha1(username, algorithm)
+        if not (until.isascii() and until.isdecimal()) or int(until) <= self._wall_clock():
+            return None
+        if await self._store.ha1(user, algorithm) is None:
+            return None  # his account is gone
+        return hash_secret(username, self._realm, self._password(username), algorithm)
+
+    def _password(self, username: str) -> str:
+        made = hmac.digest(self._key, username.encode(), hashlib.sha256)
+        return urlsafe_b64encode(made[:24]).decode()

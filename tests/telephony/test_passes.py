@@ -1,0 +1,73 @@
+"""Passes: whose, until when, and that nobody can make one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.passes import PhonePasses
+from telephony.sip.digest import Algorithm, hash_secret
+
+REALM = "hotline"
+
+
+class Store:
+    """One phone with a password."""
+
+    async def ha1(self, username: str, algorithm: Algorithm) -> str | None:
+        return hash_secret(username, REALM, "desk", algorithm) if username == "1001" else None
+
+
+class Now:
+    """The wall's clock."""
+
+    at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def passes(now: Now, secret: bytes = b"shared") -> PhonePasses:
+    return PhonePasses(Store(), realm=REALM, secret=secret, wall_clock=now, lifetime=60)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+async def test_a_pass_is_good_at_every_node_until_it_is_over(algorithm: Algorithm) -> None:
+    now = Now()
+    issued = passes(now).issue("1001")
+    assert issued.expires_at == 1060
+    expected = hash_secret(issued.username, REALM, issued.password, algorithm)
+    other_node = passes(now)
+    assert await other_node.ha1(issued.username, algorithm) == expected
+    assert await passes(now, b"another key").ha1(issued.username, algorithm) != expected
+    now.at = 1060
+    assert await other_node.ha1(issued.username, algorithm) is None
+
+
+async def test_the_phones_own_password_goes_on() -> None:
+    assert await passes(Now()).ha1("1001", "MD5") == hash_secret("1001", REALM, "desk", "MD5")
+    assert await passes(Now()).ha1("1002", "MD5") is None
+
+
+async def test_a_longer_time_is_another_password() -> None:
+    now = Now()
+    issued = passes(now).issue("1001")
+    stretched = issued.username.replace("1060", "9060")
+    forged = hash_secret(stretched, REALM, issued.password, "MD5")
+    assert await passes(now).ha1(stretched, "MD5") not in {None, forged}
+
+
+async def test_there_is_no_pass_without_an_account() -> None:
+    now = Now()
+    assert await passes(now).ha1(passes(now).issue("1009").username, "MD5") is None
+    with pytest.raises(ValueError, match="~"):
+        passes(now).issue("10~01")
+
+
+def test_a_pass_does_not_show_its_password() -> None:
+    issued = passes(Now()).issue("1001")
+    assert issued.password not in repr(issued)
+
+
+@given(st.text())
+async def test_any_user_name_is_known_or_not(username: str) -> None:
+    await passes(Now()).ha1(username, "SHA-256")
