@@ -1,4 +1,4 @@
-"""The pages: the agent desktop and the API's documentation, served as they lie in ``static/``.
+"""The pages: desktop, wall board, team, administration, API; as they lie in ``static/``.
 
 No build step, no third-party code, no inline script or style, so the content security policy can
 be the strictest useful one.
@@ -25,7 +25,13 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-PAGES: Mapping[str, str] = {"/": "index.html", "/api/docs": "docs.html"}
+PAGES: Mapping[str, str] = {
+    "/": "index.html",
+    "/wall": "wall.html",
+    "/team": "team.html",
+    "/admin": "admin.html",
+    "/api/docs": "docs.html",
+}
 """Path → file. The pages hold no data; what they show they ask the API for."""
 
 

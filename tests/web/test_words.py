@@ -13,7 +13,8 @@ _ASKED = re.compile(r'\bt\("([\w.-]+)"[,)]')
 
 
 def words(language: str) -> set[str]:
-    return set(_KEY.findall((STATIC / f"words_{language}.js").read_text()))
+    files = (STATIC / f"words_{language}.js", STATIC / f"words_board_{language}.js")
+    return {key for file in files for key in _KEY.findall(file.read_text())}
 
 
 def test_both_languages_have_the_same_words() -> None:

@@ -159,7 +159,7 @@ function health(panel) {
 /** @param {HTMLElement} panel */
 function ladders(panel) {
   const id = /** @type {HTMLInputElement} */ (h("input", { required: true, maxlength: 128 }));
-  const drawn = h("pre.ladder-text", { tabindex: "0", "aria-label": t("ladder") });
+  const drawn = h("pre.ladder-text", { tabindex: "0", role: "region", "aria-label": t("ladder") });
   const calls = h("div");
   const draw = () => attempt(async () => void (drawn.textContent = await api.ladder(id.value)));
   const choose = (/** @type {string} */ callId) => ((id.value = callId), void draw());

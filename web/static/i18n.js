@@ -5,11 +5,13 @@
  * Static elements carry `data-i18n="key"`; everything else asks `t(key)`.
  */
 
+import { boardEn } from "./words_board_en.js";
+import { boardZh } from "./words_board_zh.js";
 import { en } from "./words_en.js";
 import { zh } from "./words_zh.js";
 
 /** @type {Record<string, Record<string, string>>} */
-const WORDS = { zh, en };
+const WORDS = { zh: { ...zh, ...boardZh }, en: { ...en, ...boardEn } };
 
 /** Words that are not an element's text. */
 const ATTRIBUTES = [

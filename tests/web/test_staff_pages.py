@@ -1,0 +1,204 @@
+"""The pages of leaders, inspectors and administrators, and what axe-core says of every page."""
+
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.browser import chromium, window
+from tests.web.fake_oversight import FakeFinder, FakeStatistics, a_day
+from tests.web.fakes import PASSWORD, Clock, wav
+from tests.web.house import House
+from tickets.help.knowledge import Entry
+from web.server import WebServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AXE = Path(__file__).parents[1] / "assets" / "axe"
+WALL = (1920, 1080)
+DESK = (1366, 768)
+_FINDINGS = """async () => (await axe.run()).violations
+  .filter(({ impact }) => ["serious", "critical"].includes(impact))
+  .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`)"""
+
+
+class WallClock(Clock):
+    def __call__(self) -> float:
+        return time.time()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path, clock=WallClock())
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def base(house: House) -> AsyncIterator[str]:
+    """A house in the middle of its day, on a real server."""
+    assert isinstance(house.oversight.statistics, FakeStatistics)
+    assert isinstance(house.oversight.finder, FakeFinder)
+    house.oversight.statistics.floor = a_day(time.time())
+    await house.finished_call("c1", "1001")
+    (house.folder / "c1.wav").write_bytes(wav(seconds=4))
+    record = await house.calls.call("c1")
+    assert record is not None
+    house.oversight.finder.calls = [{**record, "category": "市容管理", "score": 95}]
+    entry = Entry(
+        "luding", "路灯", "道路设施", "城管局", "报修后 24 小时内到场", ("路灯",), (), None
+    )
+    await house.knowledge.put(entry, who="9001")
+    server = WebServer(house.app)
+    await server.start("127.0.0.1", 0)
+    assert server.address is not None
+    yield f"http://{server.address[0]}:{server.address[1]}"
+    await server.close()
+
+
+async def sign_in(page: Page, who: str) -> None:
+    await page.get_by_test_id("agent-id").fill(who)
+    await page.get_by_test_id("password").fill(PASSWORD)
+    await page.get_by_test_id("sign-in").click()
+
+
+async def findings(page: Page) -> list[str]:
+    """What axe-core finds serious; it is run past the content security policy, as a debugger is."""
+    await page.evaluate((AXE / "axe.min.js").read_text())
+    found: list[str] = await page.evaluate(_FINDINGS)
+    return found
+
+
+async def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page where somebody asks for it."""
+    if folder := os.environ.get("HOTLINE_SCREENSHOTS"):
+        await page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+async def test_the_wall_shows_everything_without_scrolling(browser: Browser, base: str) -> None:
+    async with window(browser, f"{base}/wall", size=WALL, seconds=20) as opened:
+        page = opened.page
+        assert await findings(page) == []
+        await sign_in(page, "2001")
+        await expect(page.get_by_test_id("big-waiting").locator("strong")).to_have_text("7")
+        await expect(page.get_by_test_id("big-connected")).to_contain_text(re.compile(r"\d+ / \d+"))
+        await expect(page.get_by_test_id("alarm")).to_have_text("服务正常")
+        await expect(page.get_by_test_id("wall")).to_contain_text("城厢镇")
+        await expect(page.get_by_test_id("wall")).to_contain_text("燃气泄漏")
+        assert await page.evaluate(_FITS)
+        assert await page.evaluate(_SMALLEST) >= 20
+        assert await findings(page) == []
+        await keep(page, "wall")
+        assert opened.errors == []
+
+
+_FITS = """() => document.documentElement.scrollHeight <= innerHeight
+  && document.documentElement.scrollWidth <= innerWidth"""
+_SMALLEST = """() => Math.min(...[...document.querySelectorAll('.wall *')]
+  .filter((one) => [...one.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+  .filter((one) => !one.closest('svg'))
+  .map((one) => parseFloat(getComputedStyle(one).fontSize)))"""
+
+
+async def test_a_leader_sees_the_floor_and_forces_a_state(
+    browser: Browser, base: str, house: House
+) -> None:
+    async with window(browser, f"{base}/team", size=DESK, seconds=20) as opened:
+        page = opened.page
+        await sign_in(page, "2001")
+        floor = page.get_by_test_id("floor")
+        await expect(floor).to_contain_text("坐席1001")
+        await keep(page, "team")
+        assert await findings(page) == []
+        row = floor.locator("tr", has_text="坐席1001")
+        await row.get_by_role("button", name="置忙").click()
+        await expect(page.locator("#note")).to_have_text("已完成")
+        presence = await house.floor.presence("1001")
+        assert presence is not None
+        assert presence.reason == "break"
+        await page.get_by_test_id("tab-reports").click()
+        await expect(page.get_by_test_id("report")).to_contain_text("接通率")
+        await keep(page, "reports")
+        assert await findings(page) == []
+        assert opened.errors == []
+
+
+async def test_an_inspector_hears_sees_and_judges_a_call(
+    browser: Browser, base: str, house: House
+) -> None:
+    async with window(browser, f"{base}/team", size=DESK, seconds=20) as opened:
+        page = opened.page
+        await sign_in(page, "3001")
+        await expect(page.get_by_test_id("tab-floor")).to_have_count(0)
+        await page.get_by_test_id("open-call").click()
+        await expect(page.get_by_test_id("transcript")).to_contain_text("我的电话是")
+        await expect(page.get_by_test_id("waveform")).to_be_visible()
+        await expect(page.get_by_test_id("watermark")).to_contain_text("3001")
+        await page.get_by_label("结束语 (0–5)").fill("2")
+        await page.get_by_test_id("assess").click()
+        await expect(page.get_by_test_id("assessments")).to_contain_text("97 / 100")
+        await keep(page, "inspection")
+        assert await findings(page) == []
+        assert (await house.oversight.quality.of("c1"))[0]["who"] == "3001"
+        actions = {entry["action"] for entry in house.audit.entries if entry["who"] == "3001"}
+        assert actions >= {"call.search", "transcript.view", "call.assess"}
+        assert opened.errors == []
+
+
+async def test_an_administrator_changes_an_account(
+    browser: Browser, base: str, house: House
+) -> None:
+    async with window(browser, f"{base}/admin", size=DESK, seconds=20) as opened:
+        page = opened.page
+        await sign_in(page, "9001")
+        await page.get_by_label("角色 1002").select_option("inspector")
+        await page.get_by_test_id("save-1002").click()
+        await expect(page.locator("#note")).to_have_text("已保存")
+        assert house.accounts.people["1002"].role == "inspector"
+        await keep(page, "admin")
+        for tab in ("knowledge", "health", "ladders", "trail", "accounts"):
+            await page.get_by_test_id(f"tab-{tab}").click()
+            await expect(page.locator("#panel")).not_to_be_empty()
+            assert await findings(page) == [], tab
+        await page.get_by_test_id("tab-trail").click()
+        await expect(page.get_by_test_id("trail")).to_contain_text("account.change")
+        assert opened.errors == []
+
+
+@pytest.mark.parametrize("path, who", [("/wall", "3001"), ("/team", "1001"), ("/admin", "2001")])
+async def test_a_page_says_that_it_is_not_for_somebody(
+    browser: Browser, base: str, path: str, who: str
+) -> None:
+    async with window(browser, f"{base}{path}", seconds=20) as opened:
+        await sign_in(opened.page, who)
+        await expect(opened.page.get_by_test_id("sign-in-error")).to_have_text(
+            "您的账号不能使用此页面"
+        )
+
+
+async def test_axe_finds_nothing_serious_on_the_desktop_and_the_api_page(
+    browser: Browser, base: str, house: House
+) -> None:
+    async with window(browser, f"{base}/", size=DESK, seconds=20) as opened:
+        page = opened.page
+        assert await findings(page) == []
+        await sign_in(page, "1002")
+        await expect(page.get_by_test_id("agent-name")).to_have_text("李强")
+        await house.floor.set_ready("1002")
+        house.calls.offer("c9", "1002")
+        house.calls.answer("c9")
+        house.calls.say("c9", "caller", "门口的路灯不亮了")
+        await expect(page.get_by_test_id("utterance")).to_have_count(1)
+        assert await findings(page) == []
+        await page.goto(f"{base}/api/docs")
+        await expect(page.locator("details").first).to_be_visible()
+        assert await findings(page) == []
