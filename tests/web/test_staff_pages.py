@@ -198,6 +198,7 @@ async def test_axe_finds_nothing_serious_on_the_desktop_and_the_api_page(
         house.calls.answer("c9")
         house.calls.say("c9", "caller", "门口的路灯不亮了")
         await expect(page.get_by_test_id("utterance")).to_have_count(1)
+        await expect(page.get_by_test_id("watermark")).to_contain_text("1002")
         assert await findings(page) == []
         await page.goto(f"{base}/api/docs")
         await expect(page.locator("details").first).to_be_visible()

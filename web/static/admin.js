@@ -5,7 +5,7 @@ import { api } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
 import { t, translatePage } from "./i18n.js";
-import { ask, attempt, enter, tabs, watermark } from "./staff.js";
+import { ask, attempt, enter, tabs, mark } from "./staff.js";
 
 const ROLES = ["agent", "supervisor", "inspector", "admin"];
 const HEALTH_MS = 3000;
@@ -120,7 +120,7 @@ function trail(panel) {
       const { items } = await ask("GET", `/audit?limit=100&${asked}`);
       const heads = ["board.when", "board.who", "board.action", "board.subject", "board.detail"].map((word) => t(word));
       fill(found, table(t("board.trail"), heads, items.map((/** @type {any} */ entry) => [moment(entry.at), entry.who, entry.action, entry.subject, entry.detail ? h("code", {}, JSON.stringify(entry.detail)) : "—"]), t("board.nothing_found")));
-      watermark(found);
+      mark(found);
     });
   const form = h(
     "form.search",

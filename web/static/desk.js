@@ -15,6 +15,7 @@ import { initialState, reduce, shownTicket, urgencyOf } from "./state.js";
 import { TicketForm } from "./ticket_form.js";
 import { Today } from "./today.js";
 import { clock, Transcript } from "./transcript.js";
+import { watermark } from "./watermark.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Ticket} Ticket */
@@ -99,7 +100,10 @@ export class Desk {
   onEvent(event) {
     this.dispatch(event);
     const others = event.agent_id && event.agent_id !== this.state.agent?.id;
-    if (LIST_CHANGED_BY.includes(event.event) && !others) this.attempt(() => this.fetchList());
+    if (LIST_CHANGED_BY.includes(event.event) && !others) {
+      this.attempt(() => this.fetchList());
+      watermark(byId("ticket-card"), this.state.agent?.id ?? "");
+    }
     if (event.event === "snapshot") {
       this.form.send(); // what was typed while it was away
       this.openLinked();

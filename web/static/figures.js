@@ -45,10 +45,10 @@ export function fraction({ part, whole }) {
  * @param {{start: number, calls: number, answered: number}[]} points oldest first
  */
 export function course(points) {
-  const [width, height, foot] = [960, 220, 26];
-  const shown = points.slice(-48);
+  const [width, height, foot] = [590, 230, 30];
+  const shown = points.slice(-32);
   const most = Math.max(1, ...shown.map(({ calls }) => calls));
-  const step = width / Math.max(24, shown.length);
+  const step = width / Math.max(16, shown.length);
   const high = (/** @type {number} */ number) => ((height - foot - 22) * number) / most;
   const parts = shown.flatMap(({ start, calls, answered }, index) => {
     const x = index * step;
@@ -56,7 +56,7 @@ export function course(points) {
     const bar = (name, number) =>
       svg("rect", { class: name, x: x + 2, width: step - 4, y: height - foot - high(number), height: high(number) });
     const label = svg("text", { x: x + 2, y: height - 4 });
-    label.textContent = start % 3600 === 0 ? time(start) : "";
+    label.textContent = start % 7200 === 0 ? time(start) : "";
     return [bar("calls", calls), bar("answered", answered), label];
   });
   const scale = svg("text", { x: 0, y: 16 });

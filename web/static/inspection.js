@@ -5,7 +5,7 @@ import { api } from "./api.js";
 import { fill, h, svg, table } from "./dom.js";
 import { moment, span } from "./figures.js";
 import { t } from "./i18n.js";
-import { ask, attempt, watermark } from "./staff.js";
+import { ask, attempt, mark } from "./staff.js";
 
 const segment = encodeURIComponent;
 const COLUMNS = 600;
@@ -90,7 +90,7 @@ async function open(call, card) {
     h("div.player", {}, picture, waves ? audio : null),
     h("div.halves", {}, h("ol.transcript", { "data-testid": "transcript", tabindex: "0", "aria-label": t("transcript_past") }, ...lines), scoring(call, quality, audio, () => void attempt(() => open(call, card)))),
   );
-  watermark(card);
+  mark(card);
   card.hidden = false;
   card.scrollIntoView({ block: "nearest" });
 }
@@ -145,7 +145,7 @@ function scoring(call, { criteria, assessments }, audio, onDone) {
   const marks = [];
   const listed = h("ol.marks");
   const note = /** @type {HTMLInputElement} */ (h("input", { maxlength: "200", "aria-label": t("board.mark_note"), placeholder: t("board.mark_note") }));
-  const mark = () => {
+  const add = () => {
     if (!note.value.trim()) return;
     marks.push({ at: Math.round(audio.currentTime * 10) / 10, note: note.value.trim() });
     note.value = "";
@@ -169,7 +169,7 @@ function scoring(call, { criteria, assessments }, audio, onDone) {
     ...Object.entries(criteria).map(([name, most]) =>
       h("label", {}, h("span", {}, `${t(`criterion.${name}`)} (0–${most})`), h("input", { name, type: "number", min: 0, max: most, value: most, required: true })),
     ),
-    h("div.mark-line", {}, note, h("button", { type: "button", onClick: mark }, t("board.mark"))),
+    h("div.mark-line", {}, note, h("button", { type: "button", onClick: add }, t("board.mark"))),
     listed,
     h("label", {}, h("span", {}, t("board.comment")), h("textarea", { name: "comment", rows: 2, maxlength: 2000 })),
     h("button.primary", { "data-testid": "assess" }, t("board.assess")),

@@ -45,7 +45,7 @@ function parts(report) {
   const hot = report.hot.map((/** @type {any} */ row) => [row.category, row.street, bar(row.count, report.hot[0].count), row.count, row.before]);
   return [
     h("div.halves", {}, card("board.counts", ["board.figure", "board.now", "board.before"], [...counts, ...seconds]), card("board.shares", ["board.figure", "board.now", "board.of_what", "board.before"], shares)),
-    h("div.halves", {}, card("board.course", ["board.when", "board.plot", "board.calls", "board.answered"], course), card("board.topics", ["field.category", "board.street", "board.plot", "board.now", "board.before"], hot)),
+    h("div.halves", {}, card("board.course_of_period", ["board.when", "board.plot", "report.calls", "board.answered"], course), card("board.topics", ["field.category", "board.street", "board.plot", "board.now", "board.before"], hot)),
   ];
 }
 

@@ -4,6 +4,7 @@
 import { api, ApiError } from "./api.js";
 import { fill, h } from "./dom.js";
 import { has, switchLanguage, t, translatePage } from "./i18n.js";
+import { watermark } from "./watermark.js";
 
 /** @typedef {{id: string, name: string, role: string, group: string | null}} Account */
 
@@ -180,12 +181,9 @@ export function tabs(main, tabs) {
 }
 
 /**
- * Names the viewer and the time all over something, so that a photograph of it says who took it.
+ * Writes the viewer and the time all over something.
  * @param {HTMLElement} element
  */
-export function watermark(element) {
-  const words = `${document.documentElement.dataset.viewer ?? ""} ${new Date().toLocaleString("zh-CN", { hour12: false })}`;
-  const marks = Array.from({ length: 12 }, () => h("span", {}, words));
-  element.classList.add("marked");
-  element.append(h("div.watermark", { "aria-hidden": "true", "data-testid": "watermark" }, ...marks));
+export function mark(element) {
+  watermark(element, document.documentElement.dataset.viewer ?? "");
 }

@@ -41,6 +41,7 @@ export const boardEn = {
   "board.street": "Street",
   "board.of_tickets": "of {count} tickets today",
   "board.course": "Course of the day (calls / answered per quarter)",
+  "board.course_of_period": "Course",
   "board.most": "at most {count}",
   "board.lost": "Connection lost; reconnecting…",
   "board.floor": "Floor",

@@ -37,6 +37,7 @@ export const boardZh = {
   "board.street": "街道",
   "board.of_tickets": "今日工单 {count} 件",
   "board.course": "今日话务走势（每刻钟来电 / 接通）",
+  "board.course_of_period": "话务走势",
   "board.most": "最高 {count} 通",
   "board.lost": "连接已断开，正在重新连接…",
   "board.floor": "实时团队",
