@@ -1,7 +1,7 @@
 """Finished calls: their records, words and recordings, and what may be taken out of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from calls.after_call import AfterCall
 from calls.errors import UnknownCall
 from calls.gaps import GapStore
 from calls.recorded_parts import Part, parts_of, path_of
+from calls.recording_files import PLAIN, RecordingFiles
 from calls.records import CallRecords
 from calls.redaction import (
     BLACKENED,
@@ -20,7 +21,6 @@ from calls.redaction import (
     blacken,
     blackened_fields,
     checksum,
-    silence,
 )
 from tickets.store import TicketStore
 
@@ -33,6 +33,7 @@ class CallArchive:
     Args:
         is_live: whether a call is still going on.
         after_call: ratings and dispositions.
+        files: how recordings lie on the disk.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class CallArchive:
         tickets: TicketStore,
         is_live: Callable[[str], bool],
         after_call: AfterCall | None = None,
+        files: RecordingFiles = PLAIN,
     ) -> None:
+        self._files = files
         self._records = records
         self._gaps = gaps
         self._tickets = tickets
@@ -92,7 +95,7 @@ class CallArchive:
             if not await asyncio.to_thread(part.path.is_file):
                 raise UnknownCall(call_id)
         for part, within in touched:
-            seconds += await asyncio.to_thread(silence, part.path, within)
+            seconds += await asyncio.to_thread(self._files.silence, part.path, within)
             digest = await asyncio.to_thread(checksum, part.path)
             self._records.rerecorded(call_id, part.number, sha256=digest)
         return seconds
@@ -125,6 +128,15 @@ class CallArchive:
             return None
         path = path_of(Path(row["recording"]), part)
         return path if await asyncio.to_thread(path.is_file) else None
+
+    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
+        """Return a sealed recording as a WAV file: how many octets, and those. Blocking.
+
+        Raises:
+            telephony.media.sealed.SealError: no key of ours opens it, or it was altered.
+            OSError: it cannot be read.
+        """
+        return self._files.wav(path)
 
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
         """Whether a part of a recording is what was recorded; None where no checksum is known."""

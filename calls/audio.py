@@ -382,9 +382,12 @@ class CallAudio:
         self._parts += 1
         name = self._call_id if self._parts == 1 else f"{self._call_id}-{self._parts}"
         day = self._call_id[:8]
-        path = self._recordings / day[:4] / day[4:6] / day[6:] / f"{name}.wav"
+        path = (
+            self._recordings / day[:4] / day[4:6] / day[6:] / f"{name}{self._policy.files.suffix}"
+        )
         try:
-            await self._media.record(name, path, left=sides[0], right=sides[1])
+            seal = self._policy.files.new_seal()
+            await self._media.record(name, path, left=sides[0], right=sides[1], seal=seal)
         except MediaError as error:  # the disk is full: the call goes on without
             log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
             return None

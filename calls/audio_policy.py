@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from calls.recording_files import PLAIN, RecordingFiles
+
 
 @dataclass(frozen=True, slots=True)
 class AudioPolicy:
@@ -10,12 +12,14 @@ class AudioPolicy:
     Attributes:
         codecs: names of those that are offered and answered, our favourite first.
         dead_leg_seconds: who sends nothing for so long is hung up; None: nobody is.
+        files: how recordings lie on the disk.
         inband_keys: names of trunks from which keys come as tones in the audio.
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     dead_leg_seconds: float | None = None
     inband_keys: frozenset[str] = frozenset()
+    files: RecordingFiles = PLAIN
 
 
 G711_ONLY = AudioPolicy()

@@ -6,6 +6,7 @@ is filled in one transaction, so a restart goes on where it was, and nothing is 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,11 @@ from asr.group import RecognizerGroup
 from asr.ports import Final, Heard
 from calls.gaps import MISSING, RECOGNISED, GapStore, MissedPart
 from calls.late_words import LateWords
+from calls.recording_files import PLAIN, RecordingFiles
 from eventbus.bus import EventBus
 from eventbus.catalogue import TranscriptFinal, TranscriptGap
 from eventbus.tasks import end
+from telephony.media.sealed import SealError
 from tickets.written import Writer
 
 log = structlog.get_logger(__name__)
@@ -59,6 +62,7 @@ class CatchUp:
         bus: EventBus,
         late_words: LateWords | None = None,
         is_live: Callable[[str], bool] = lambda _call_id: False,
+        files: RecordingFiles = PLAIN,
         clock: Callable[[], float] = time.time,
         look_every: float = _LOOK_EVERY,
     ) -> None:
@@ -68,6 +72,7 @@ class CatchUp:
         self._bus = bus
         self._late_words = late_words
         self._is_live = is_live
+        self._files = files
         self._clock = clock
         self._look_every = look_every
         self._stream = ""
@@ -121,14 +126,20 @@ class CatchUp:
             await self._gaps.give_up(part, "the call was not recorded")
             return True
         self._stream, self._heard = f"{STREAM}{part.id}.{part.attempts}", []
-        fault = await self._recognizer.recognise_file(
-            self._stream,
-            path,
-            channel=_CHANNELS[part.leg],
-            start=max(0.0, part.start - _LEAD),
-            end=part.end or part.recorded_seconds or _TO_THE_END,
-            recogniser=part.recogniser,
-        )
+        with contextlib.ExitStack() as lent:
+            try:
+                wav = await asyncio.to_thread(lent.enter_context, self._files.plain(path))
+            except SealError as error:
+                await self._gaps.give_up(part, str(error))
+                return True
+            fault = await self._recognizer.recognise_file(
+                self._stream,
+                wav,
+                channel=_CHANNELS[part.leg],
+                start=max(0.0, part.start - _LEAD),
+                end=part.end or part.recorded_seconds or _TO_THE_END,
+                recogniser=part.recogniser,
+            )
         if fault is not None:
             await self._failed(part, fault)
             return False

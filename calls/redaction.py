@@ -135,13 +135,20 @@ def _copy(source: Path, target: Path, span: Span) -> float:
             block = bytearray(data)
             count = len(block) // frame
             begin, end = max(first - position, 0), min(last - position, count)
-            if begin < end and (span.side == "both" or channels == 1):
-                block[begin * frame : end * frame] = bytes((end - begin) * frame)
-            elif begin < end:
-                _mute(block, slice(begin * frame, end * frame, frame), width, _CHANNEL[span.side])
+            if begin < end:
+                mute(block, begin, end, side=span.side, width=width, channels=channels)
             new.writeframesraw(block)
             position += count
     return (last - first) / rate
+
+
+def mute(block: bytearray, begin: int, end: int, *, side: Side, width: int, channels: int) -> None:
+    """Silence a side from one frame of interleaved samples up to another."""
+    frame = width * channels
+    if side == "both" or channels == 1:
+        block[begin * frame : end * frame] = bytes((end - begin) * frame)
+    else:
+        _mute(block, slice(begin * frame, end * frame, frame), width, _CHANNEL[side])
 
 
 def _mute(block: bytearray, frames: slice, width: int, channel: int) -> None:

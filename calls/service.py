@@ -157,6 +157,7 @@ class CallService(CallTickets, CallArchive):
             tickets=tickets,
             is_live=self.is_live,
             after_call=after_call,
+            files=audio.files,
         )
         self._urgency = urgency
         self._burst = burst

@@ -429,6 +429,10 @@ class RecordingSettings(Section):
     """Whether calls are recorded."""
     directory: OptionalPath
     """Where; None: ``recordings`` in the data directory."""
+    encryption_key_file: OptionalPath
+    """A file with the keys that recordings are sealed with; None: they are WAV files."""
+    encryption_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+    """The keys themselves; goes before the file."""
 
 
 class VadSettings(Section):

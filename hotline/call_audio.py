@@ -3,7 +3,9 @@
 import structlog
 
 from calls.audio_policy import AudioPolicy
+from calls.recording_files import RecordingFiles
 from config.settings import Settings
+from hotline.recording_keys import seal_keys
 from telephony.media.codecs import CODECS
 
 log = structlog.get_logger(__name__)
@@ -18,5 +20,6 @@ def audio_policy(settings: Settings) -> AudioPolicy:
     return AudioPolicy(
         codecs=tuple(name for name in wanted if name in CODECS) or tuple(CODECS),
         dead_leg_seconds=settings.media.dead_leg_seconds or None,
+        files=RecordingFiles(seal_keys(settings)),
         inband_keys=frozenset(name for name, trunk in settings.trunks.items() if trunk.inband_keys),
     )

@@ -1,4 +1,4 @@
-"""The command line: ``python -m hotline run | migrate | doctor | call | demo``."""
+"""The command line: ``python -m hotline run | migrate | doctor | call | demo | …``."""
 
 import asyncio
 import json
@@ -27,6 +27,7 @@ from config.settings import Settings, load
 from hotline import log
 from hotline.banner import banner
 from hotline.children import ChildFailed
+from hotline.cli_recording import app as recording_app
 from hotline.database import migrate as migrate_database
 from hotline.database import open_engine
 from hotline.demo import COMPLAINT, DemoFailed, demonstrate
@@ -44,6 +45,7 @@ from tickets.help.knowledge_base import Imported, KnowledgeBase
 app = typer.Typer(
     help="The city hotline's contact centre.", no_args_is_help=True, add_completion=False
 )
+app.add_typer(recording_app, name="recording")
 err = Console(stderr=True)
 out = Console()
 

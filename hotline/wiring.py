@@ -38,6 +38,7 @@ from calls.help import CallHelper
 from calls.ladders import Ladders
 from calls.late_words import LateWords
 from calls.place_search import PlaceNames
+from calls.recording_files import RecordingFiles
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
 from calls.retention import Periods, RetentionJob
@@ -78,6 +79,7 @@ from hotline.recognisers import (
     takes_hints,
     title,
 )
+from hotline.recording_keys import seal_keys
 from hotline.routing import Routing
 from hotline.seed import Credentials, seed
 from hotline.sip_listeners import further_listeners, tls
@@ -447,6 +449,7 @@ class Wiring:
             ),
             # The service is made after this.
             is_live=lambda call_id: self.calls.is_live(call_id),  # noqa: PLW0108 -- see above
+            files=RecordingFiles(seal_keys(self._settings)),
         )
         self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:

@@ -10,6 +10,7 @@ Each method is one command of :mod:`telephony.media.control`. Two carry them out
 """
 
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from telephony.media import control
 from telephony.media.control import Codec, Command
+from telephony.media.sealed import Seal
 
 Address = tuple[str, int]
 
@@ -309,8 +311,11 @@ class MediaCommands(ABC):
         *,
         left: str | Sequence[str],
         right: str | Sequence[str],
+        seal: Seal | None = None,
     ) -> None:
-        """Record sessions' peers into a new stereo WAV file; time zero is now.
+        """Record sessions' peers into a new stereo file; time zero is now.
+
+        It is WAV, or with ``seal`` one that `telephony.media.sealed` describes.
 
         ``path`` is absolute: the process has a working directory of its own. Missing folders are
         made.
@@ -319,7 +324,13 @@ class MediaCommands(ABC):
             MediaRefused: ``disk`` when the file cannot be made (one that exists is never
                 overwritten), ``exists`` when the name is in use.
         """
-        await self.ask(control.Record, recording=recording, path=path, left=left, right=right)
+        given = None
+        if seal is not None:
+            header, key = (b64encode(octets).decode() for octets in (seal.header, seal.key))
+            given = control.FileSeal(header=header, key=key)
+        await self.ask(
+            control.Record, recording=recording, path=path, left=left, right=right, seal=given
+        )
 
     async def change_record(
         self, recording: str, *, left: str | Sequence[str], right: str | Sequence[str]

@@ -18,6 +18,7 @@ from typing import Any
 
 from telephony.media import control
 from telephony.media.control import Command
+from telephony.media.sealed import Seal
 from telephony.media_client import MediaClient
 from telephony.media_commands import (
     Address,
@@ -210,9 +211,10 @@ class MediaPool(MediaCommands):
         *,
         left: str | Sequence[str],
         right: str | Sequence[str],
+        seal: Seal | None = None,
     ) -> None:
         """See :meth:`MediaCommands.record`."""
-        await super().record(recording, path, left=left, right=right)
+        await super().record(recording, path, left=left, right=right, seal=seal)
         self._places.record(recording, _first(left, right))
 
     async def stop_record(self, recording: str) -> RecordingInfo:

@@ -21,6 +21,7 @@ from agents.presence import PresenceError
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.redaction import RedactionError
 from calls.reporting.period import PeriodError
+from telephony.media.sealed import SealError
 from tickets.fields import TicketError
 from tickets.life import LifeError
 from tickets.store import AlreadySubmitted, UnknownTicket
@@ -156,6 +157,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=f"fields.{error.field}"
     ),
     LifeError: _from_life,
+    SealError: lambda error: conflict("sealed", str(error)),
     RecordingError: lambda error: conflict("not_recording", str(error)),
     RedactionError: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_span", str(error), field="start"

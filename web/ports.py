@@ -4,7 +4,7 @@
 these by shape; the tests' stand-ins do too. Times are Unix seconds.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -254,7 +254,10 @@ class Calls(Protocol):
         """Whether the recording is what was recorded; None where that is not known."""
 
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
-        """Return where the stereo WAV lies, or None."""
+        """Return where the stereo WAV lies, sealed perhaps, or None."""
+
+    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
+        """Return a sealed one as WAV: its length and octets; raise ``SealError``."""
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket, live or stored, or None."""

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from calls.redaction import Span
+from telephony.media.sealed import SUFFIX
 from web.auth import Asker, Supervisor, Viewer
 from web.errors import documented, not_found
 from web.masking import masked
@@ -113,6 +114,7 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
     summary="The recording",
     response_class=FileResponse,
     responses=_ONE
+    | documented(HTTPStatus.CONFLICT)
     | {
         HTTPStatus.OK: {"content": {"audio/wav": {}}, "description": "Stereo: citizen, agent."},
         HTTPStatus.PARTIAL_CONTENT: {"content": {"audio/wav": {}}, "description": "A range."},
@@ -121,8 +123,10 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
 )
 async def recording(
     call_id: CallId, who: Asker, served: Served, part: Annotated[int, Query(ge=1, le=100)] = 1
-) -> FileResponse:
+) -> Response:
     """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges.
+
+    One that is encrypted where it lies is decrypted on its way, always as a whole.
 
     A call that was passed on has a part for each agent who held it. The header Recording-Intact
     says whether the file still is what was recorded (SHA-256).
@@ -136,6 +140,11 @@ async def recording(
     if intact is False:
         served.audit.note(who.id, "recording.altered", call_id, {"part": part})
     headers = {} if intact is None else {INTACT: "yes" if intact else "no"}
+    if path.suffix == SUFFIX:
+        length, audio = await anyio.to_thread.run_sync(served.calls.unsealed, path)
+        headers |= {"Content-Length": str(length)}
+        headers |= {"Content-Disposition": f'attachment; filename="{call_id}.wav"'}
+        return StreamingResponse(audio, media_type="audio/wav", headers=headers)
     return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav", headers=headers)
 
 

@@ -31,7 +31,7 @@ command                 fields                                                ``
 ``dtmf``                session, keys, milliseconds?                          nothing
 ``watch``               session, rtp_timeout?, silence?, inband_keys?         nothing
 ``fork``                session, host?, port? (both absent: stop), packets?   nothing
-``record``              recording, path, left, right                          nothing
+``record``              recording, path, left, right, seal?                   nothing
 ``change_record``       recording, left, right                                nothing
 ``pause_record``        recording                                             nothing
 ``resume_record``       recording                                             nothing
@@ -356,14 +356,27 @@ Sources = Annotated[
 """One session, or several that are summed."""
 
 
+class FileSeal(BaseModel):
+    """What a recording is sealed with: `telephony.media.sealed.Seal`, in base 64."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    header: Annotated[str, Field(pattern="^[A-Za-z0-9+/]+={0,2}$", max_length=128)]
+    key: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$", repr=False)]
+
+
 class Record(_Command):
-    """Start a stereo recording of what sessions' peers send; time zero is now."""
+    """Start a stereo recording of what sessions' peers send; time zero is now.
+
+    With ``seal`` the file is encrypted.
+    """
 
     command: Literal["record"] = "record"
     recording: Name
     path: AbsolutePath
     left: Sources
     right: Sources
+    seal: FileSeal | None = None
 
 
 class ChangeRecord(_Command):

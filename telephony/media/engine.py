@@ -10,6 +10,7 @@ import ipaddress
 import math
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from telephony.media.ports import PortPool, PortsExhausted, bind_pair
 from telephony.media.prompts import PromptCache, PromptError
 from telephony.media.recorder import Recorder
 from telephony.media.rtcp_channel import RtcpChannel
+from telephony.media.sealed import Seal
 from telephony.media.securing import Securing
 
 log = structlog.get_logger(__name__)
@@ -404,6 +406,7 @@ class Engine:
             command.path,
             executor=self._disk,
             on_failed=partial(self._on_recording_failed, command.recording),
+            seal=_seal(command.seal),
         )
         handle = self._path.record(recorder.write, left=left, right=right)
         recording = self._recordings[command.recording] = _Recording(handle, recorder)
@@ -514,6 +517,10 @@ class Engine:
             "recordings": len(self._recordings),
             "plays": len(self._plays),
         }
+
+
+def _seal(seal: control.FileSeal | None) -> Seal | None:
+    return None if seal is None else Seal(b64decode(seal.header), b64decode(seal.key))
 
 
 def _codec(name: str) -> CodecSpec:

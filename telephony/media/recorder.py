@@ -25,6 +25,7 @@ import structlog
 
 from telephony.media.g711 import RATE, Pcm
 from telephony.media.recording import CHANNELS, FRAME_BYTES, WAV_HEADER_BYTES, wav_header
+from telephony.media.sealed import Seal, SealedFile
 from telephony.media.tones import tone
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,11 @@ class WavFile:
     def data_bytes(self) -> int:
         """How many bytes of samples the file holds."""
         return self._data_bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return self._data_bytes + WAV_HEADER_BYTES
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -144,10 +150,19 @@ class Recorder:
         path: the file to make; it must not exist. Missing folders are made.
         executor: threads for the file.
         on_failed: called with the reason, at most once, when the disk fails later than at opening.
+        seal: what the file is sealed with; None: it is a WAV file.
     """
 
-    def __init__(self, path: Path, *, executor: Executor, on_failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        executor: Executor,
+        on_failed: Callable[[str], None],
+        seal: Seal | None = None,
+    ) -> None:
         self._path = path
+        self._seal = seal
         self._executor = executor
         self._on_failed = on_failed
         self._started_at = monotonic()
@@ -158,7 +173,7 @@ class Recorder:
         self._pending_bytes = 0
         self._writing = True  # a thread will look at what is pending: the one that opens the file
         self._at_file = Lock()
-        self._file: WavFile | None = None
+        self._file: WavFile | SealedFile | None = None
         self._error: Exception | None = None
         self._failed = False
         self._stopping = False
@@ -211,7 +226,9 @@ class Recorder:
     # -- in a thread -------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._file = WavFile(self._path)
+        self._file = (
+            WavFile(self._path) if self._seal is None else SealedFile(self._path, self._seal)
+        )
         self._write_pending()
 
     def _write_pending(self) -> None:
@@ -253,7 +270,7 @@ class Recorder:
         return Written(
             self._path,
             size / FRAME_BYTES / RATE,
-            size + WAV_HEADER_BYTES,
+            file.size,
             _checksum(self._path),
             self._gaps.pauses(size // FRAME_BYTES),
         )

@@ -235,7 +235,10 @@ class StandInMedia:
         await self._ask("fork", session)
         self.forks[session] = target
 
-    async def record(self, recording: str, path: Path, *, left: str, right: str) -> None:
+    async def record(
+        self, recording: str, path: Path, *, left: str, right: str, seal: object = None
+    ) -> None:
+        assert seal is None
         await self._ask("record", left, right)
         if recording in self.recordings:
             raise MediaRefused("exists", recording)

@@ -5,7 +5,7 @@ telephone network, Redis and SQL are missing.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from agents.presence import Details, Input, Presence, step
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.ladders import Ladder
 from calls.place_search import PlaceNames
+from calls.recording_files import RecordingFiles
 from calls.redaction import Span, silence
 from calls.reporting.period import Period
 from calls.reporting.report import (
@@ -45,6 +46,7 @@ from eventbus.catalogue import (
     TranscriptFinal,
     TranscriptPartial,
 )
+from telephony.media.sealed import SUFFIX, SealKeys
 from tickets.draft import TicketDraft
 from tickets.fields import FieldValue, check
 from tickets.help.knowledge import Entry
@@ -582,12 +584,16 @@ class FakeCalls:
             raise RecordingError("the call is not being recorded")
         self.paused[call_id] = paused
 
+    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
+        return RecordingFiles(SealKeys([bytes(32)])).wav(path)
+
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
         return self.intact.get((call_id, part))
 
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
-        path = self._folder / (f"{call_id}.wav" if part == 1 else f"{call_id}-{part}.wav")
-        return path if path.exists() else None
+        name = call_id if part == 1 else f"{call_id}-{part}"
+        paths = (self._folder / f"{name}{suffix}" for suffix in (".wav", SUFFIX))
+        return next((path for path in paths if path.exists()), None)
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         ticket = self._tickets.get(ticket_id)

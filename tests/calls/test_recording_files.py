@@ -1,0 +1,85 @@
+"""Recordings as they lie on the disk: heard and silenced alike, sealed or not."""
+
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calls.recording_files import PLAIN, RecordingFiles
+from calls.redaction import RedactionError, Span
+from telephony.media.sealed import SealedFile, SealError, SealKeys
+from tests.support.waveforms import write_tone
+
+KEYS = SealKeys([b"k" * 32])
+FILES = RecordingFiles(KEYS)
+SECOND = np.full((8000, 2), 1000, np.int16)
+
+
+def sealed(path: Path, *, seconds: int = 3) -> Path:
+    file = SealedFile(path, KEYS.new_seal())
+    for _ in range(2 * seconds):
+        file.append(SECOND[:4000].tobytes())
+    file.close()
+    return path
+
+
+def heard(octets: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    with wave.open(io.BytesIO(octets)) as file:
+        assert file.getparams()[:3] == (2, 2, 8000)
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+
+
+def test_it_is_heard_as_wav(tmp_path: Path) -> None:
+    length, audio = FILES.wav(sealed(tmp_path / "call.sealed"))
+    octets = b"".join(audio)
+    assert len(octets) == length
+    assert len(heard(octets)) == 24000
+
+
+def test_a_span_is_silenced_and_all_else_is_as_it_was(tmp_path: Path) -> None:
+    path = sealed(tmp_path / "call.sealed")
+    assert FILES.silence(path, Span(0.25, 1.75, "agent")) == 1.5
+    after = heard(b"".join(FILES.wav(path)[1]))
+    assert (after[:, 0] == 1000).all()
+    assert (after[2000:14000, 1] == 0).all()
+    assert (after[:2000, 1] == 1000).all()
+    assert (after[14000:, 1] == 1000).all()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["call.sealed"]
+
+
+def test_what_cannot_be_silenced_stays(tmp_path: Path) -> None:
+    path = sealed(tmp_path / "call.sealed", seconds=1)
+    before = path.read_bytes()
+    with pytest.raises(RedactionError, match="over before 2 s"):
+        FILES.silence(path, Span(2.0, 3.0))
+    with pytest.raises(RedactionError, match="no key is configured"):
+        PLAIN.silence(path, Span(0.0, 0.5))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["call.sealed"]
+
+
+def test_a_copy_is_lent_and_taken_back(tmp_path: Path) -> None:
+    with FILES.plain(sealed(tmp_path / "call.sealed")) as lent:
+        assert lent.stat().st_mode & 0o077 == 0
+        assert len(heard(lent.read_bytes())) == 24000
+    assert not lent.exists()
+    plain = tmp_path / "call.wav"
+    write_tone(plain, 400, seconds=1.0)
+    with FILES.plain(plain) as lent:
+        assert lent == plain
+
+
+def test_without_the_key_nothing_is_heard(tmp_path: Path) -> None:
+    path = sealed(tmp_path / "call.sealed")
+    with pytest.raises(SealError, match="no key"):
+        PLAIN.wav(path)
+    with pytest.raises(SealError, match="not configured"):
+        RecordingFiles(SealKeys([bytes(32)])).wav(path)
+
+
+def test_new_ones_are_as_configured() -> None:
+    assert (PLAIN.suffix, PLAIN.new_seal()) == (".wav", None)
+    assert FILES.suffix == ".sealed"
+    assert FILES.new_seal() is not None
