@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 HOST = "127.0.0.1"
 CITIZEN, AGENT, POLICE, COLLEAGUE = 700, 440, 1000, 1400
+LEADER = 1800
 LOUD, SILENT = -25, -50
 
 
@@ -226,4 +227,44 @@ async def test_an_agent_calls_the_police_and_nobody_else(place: Place, tmp_path:
         "110",
         "partner",
     )
+    await until_nothing_is_left(place.node)
+
+
+async def comes_to_hear(phone: Baresip, *tones: int, nothing_of: int | None = None) -> None:
+    """Wait until a phone hears all of these, and nothing of another."""
+
+    async def heard() -> bool:
+        lately = last(phone, 0.5)
+        loud = all(tone_level(lately, tone) > LOUD for tone in tones)
+        return loud and (nothing_of is None or tone_level(lately, nothing_of) < SILENT)
+
+    await until(heard, seconds=20)
+
+
+async def test_a_leader_listens_whispers_and_takes_over(place: Place, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        leader = await stack.enter_async_context(place.phone(tmp_path, "8001", LEADER))
+        talk = await talking(stack, place, tmp_path)
+        await leader.register()
+        api = await stack.enter_async_context(place.node.signed_in("8001"))
+        path = f"/calls/{talk.call_id}/supervision"
+        await api.send("PUT", path, {"mode": "listen"})
+        await leader.wait_event("CALL_INCOMING")
+        await leader.answer()
+        await comes_to_hear(leader, CITIZEN, AGENT)
+        await comes_to_hear(talk.agent, CITIZEN, nothing_of=LEADER)
+        await api.send("PUT", path, {"mode": "whisper"})
+        await comes_to_hear(talk.agent, CITIZEN, LEADER)
+        await comes_to_hear(talk.citizen, AGENT, nothing_of=LEADER)
+        await api.send("PUT", path, {"mode": "take_over"})
+        await talk.agent.wait_event("CALL_CLOSED")
+        await until_state(talk.api, "wrap_up")
+        await comes_to_hear(talk.citizen, LEADER, nothing_of=AGENT)
+        await talk.citizen.hang_up()
+        await leader.wait_event("CALL_CLOSED")
+        record = await ended_call(api)
+        assert [(part["agent_id"], part["kind"]) for part in record["segments"]] == [
+            ("1001", "agent"),
+            ("8001", "agent"),
+        ]
     await until_nothing_is_left(place.node)
