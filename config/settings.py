@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from config.errors import ConfigError
+from config.exchange import ExchangeSettings
 from config.experts import ExpertSettings
 from config.explain import explain
 from config.layers import read_layers
@@ -685,6 +686,7 @@ class Settings(Section):
     partners: dict[Name, PartnerSettings]
     experts: dict[Name, ExpertSettings]
     """Specialists whom agents pull into calls."""
+    exchange: ExchangeSettings
     dialing: DialingSettings
     media: MediaSettings
     recording: RecordingSettings

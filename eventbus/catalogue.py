@@ -312,10 +312,41 @@ class TicketStep(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeTicket(Event):
+    """Where a ticket, or a call's draft, stands that was handed over to or by a partner.
+
+    direction: in, out; kind: ticket, draft; number: the sender's; state: sent, arrived (somebody
+    has to decide), accepted, returned (for this reason), finished.
+    """
+
+    name: ClassVar[str] = "exchange.ticket"
+    partner: str
+    direction: str
+    kind: str
+    number: str
+    state: str
+    ticket_id: str | None = None
+    reason: str = ""
+    reopens: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeAlarm(Event):
+    """A partner does not acknowledge a message, or refuses it; ``over``: he has it after all."""
+
+    name: ClassVar[str] = "exchange.alarm"
+    partner: str
+    message: str
+    why: str
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus(Event):
     """A part of the node changed its state.
 
-    part: media, recogniser, redis, mqtt, database, trunks; status: ok, degraded, away, no_model.
+    part: media, recogniser, redis, mqtt, database, trunks, exchange, dispatch; status: ok,
+    degraded, away, no_model.
     """
 
     name: ClassVar[str] = "service.status"
@@ -384,6 +415,8 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     TicketStep,
     CallHelp,
     CallBackChanged,
+    ExchangeTicket,
+    ExchangeAlarm,
     ServiceStatus,
     TrunkChanged,
     RoutingChanged,

@@ -44,7 +44,7 @@ _FIELDS: Mapping[str, str] = {
     ),
     "leg": "who speaks: `caller` or `agent`",
     "line": "the number that was dialled, by the same rules",
-    "part": "`media`, `recogniser`, `redis`, `mqtt`, `database` or `trunks`",
+    "part": "`media`, `recogniser`, `redis`, `mqtt`, `database`, `trunks`, `exchange`, `dispatch`",
     "partner": "the partner who called by his own trunk (`110`: the green channel), or null",
     "phones": "how many registered phones the agent has",
     "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
@@ -124,6 +124,18 @@ _FIELDS: Mapping[str, str] = {
     "callback.changed:status": "`open`, `calling` or `closed`",
     "routing.changed:version": "its number, counted from 1",
     "routing.changed:by": "the administrator who changed it",
+    "exchange.ticket:direction": "`in`: a partner handed it over; `out`: we did",
+    "exchange.ticket:kind": "`ticket`, or `draft` (of a call that is being transferred)",
+    "exchange.ticket:number": "the sender's number of it",
+    "exchange.ticket:partner": "the partner, as in the directory",
+    "exchange.ticket:reason": "why it was returned, or what was done; else empty",
+    "exchange.ticket:reopens": "the sender's number of the one that it takes up again, or null",
+    "exchange.ticket:state": "`sent`, `arrived`, `accepted`, `returned` or `finished`",
+    "exchange.ticket:ticket_id": "our own ticket, or null",
+    "exchange.alarm:message": "the message's `id` (docs/exchange.md)",
+    "exchange.alarm:over": "whether the alarm is over: he has it after all",
+    "exchange.alarm:partner": "the partner who does not acknowledge it, or refuses it",
+    "exchange.alarm:why": "what is wrong with it; empty when it is over",
     "trunk.changed:reason": "why it went down; null when it came up",
     "call.offer_failed:outcome": "`missed`, `refused`, `busy`, `unreachable` or `cancelled`",
 }
@@ -238,6 +250,18 @@ EXAMPLES: tuple[Event, ...] = (
         status="calling",
         calls=2,
         attempts=0,
+    ),
+    catalogue.ExchangeTicket(
+        at=_AT,
+        partner="110",
+        direction="in",
+        kind="ticket",
+        number="JQ20260105-17",
+        state="accepted",
+        ticket_id="t-5d10c7",
+    ),
+    catalogue.ExchangeAlarm(
+        at=_AT, partner="110", message="ticket:t-5d10c7:1", why="no acknowledgement"
     ),
     catalogue.ServiceStatus(
         at=_AT, part="recogniser", status="no_model", detail="no model at var/models"

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 Protocol = Literal["5", "3.1.1"]
 T = TypeVar("T")
 
-_VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
+VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _COMMIT_SECONDS = 0.05
 # aiomqtt looks through all pending ones for each new one: more would cost more each.
 _BATCH = 50
@@ -106,7 +106,7 @@ class MqttPublisher:
             password=password,
             tls_context=tls,
             identifier=f"{prefix}-{node}",
-            protocol=_VERSIONS[protocol],
+            protocol=VERSIONS[protocol],
             keepalive=keepalive,
             timeout=_ANSWER_SECONDS,
             will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),

@@ -48,7 +48,8 @@ class HealthBoard:
     def set(self, part: str, status: str, detail: str | None = None) -> None:
         """Note a part's state; publish it if it changed."""
         new = PartStatus(status, detail)
-        before, self._parts[part] = self._parts[part], new
+        # Some parts are there only where they are configured: the exchange, the dispatch.
+        before, self._parts[part] = self._parts.get(part), new
         if new == before:
             return
         log.info("part_status", part=part, status=status, detail=detail)

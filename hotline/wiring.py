@@ -64,6 +64,7 @@ from hotline.embedded import (
     free_port,
     redis_url,
 )
+from hotline.exchange import BrokerAddress, TicketExchange
 from hotline.health import HealthBoard
 from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
@@ -361,6 +362,9 @@ class Wiring:
             tls = ssl.create_default_context() if secure else None
             protocol = settings.protocol
         self.running.mqtt = (host, port)
+        self._broker = BrokerAddress(
+            host=host, port=port, protocol=protocol, username=user, password=password, tls=tls
+        )
         publisher = MqttPublisher(
             host=host,
             port=port,
@@ -550,6 +554,18 @@ class Wiring:
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1
+        self.exchange = TicketExchange(
+            self._settings,
+            broker=self._broker,
+            engine=self.engine,
+            desk=self.desk,
+            bus=self.bus,
+            # The service is made after this.
+            ticket=lambda ticket_id: self.calls.ticket(ticket_id),  # noqa: PLW0108 -- see above
+            on_status=partial(self.health.set, "exchange"),
+        )
+        self._parts.append(Part("ticket exchange", self.exchange.start, self.exchange.close))
+        self.health.count("exchange", self.exchange.service.counts)
         self.ladders = Ladders(bus=self.bus, wire=self.gateway.wire, records=self.records)
         self.calls = CallService(
             tie=self.ladders.tie,
@@ -573,6 +589,7 @@ class Wiring:
             places=self.places,
             directory=directory(self._settings),
             place_call=self.gateway.dial,
+            carry=self.exchange.carry,
             role_of=self._role_of,
             partner_seconds=self._settings.dialing.ring_seconds,
             no_answer_seconds=settings.no_answer_seconds,
@@ -659,6 +676,7 @@ class Wiring:
             ),
             metrics_allowed=settings.metrics_allow,
             knowledge=self.knowledge,
+            exchange=self.exchange.service,
             reports=Reporter(
                 self.engine,
                 lines={number: line.name for number, line in self._settings.lines.items()},

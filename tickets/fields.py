@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from tickets.tree import SHIPPED, CategoryTree
 
-Source = Literal["heard", "caller_id", "history", "agent"]
+Source = Literal["heard", "caller_id", "history", "agent", "partner"]
 
 TYPES = ("咨询", "求助", "投诉", "举报", "建议", "表扬")
 TITLES = ("先生", "女士")
@@ -101,7 +101,7 @@ class FieldValue:
     Attributes:
         value: str, bool or None.
         source: ``heard`` in the talk, ``caller_id`` of the call, ``history`` of the caller's
-            earlier tickets, or ``agent`` who corrected it.
+            earlier tickets, ``agent`` who corrected it, or ``partner`` who handed it over.
         evidence: the words it was read from, or None.
         confidence: 0 to 1, how sure; None of a field that nobody has said anything about.
         passage: where the words were said, or None.

@@ -6,7 +6,7 @@ commits together with its record and with what other platforms shall be told of 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -72,11 +72,17 @@ class TicketDesk:
             tickets.store.UnknownTicket: there is none.
             tickets.life.LifeError: the step is not allowed now; nothing was changed.
         """
-        now = self._clock()
         async with self._engine.begin() as connection:
-            row = await _locked(connection, ticket_id, now)
-            await self._take(connection, row, step, who=who, now=now)
-            return as_ticket(await ticket_row(connection, ticket_id))
+            return await self.step_within(connection, ticket_id, step, who=who)
+
+    async def step_within(
+        self, connection: AsyncConnection, ticket_id: str, step: Step, *, who: str
+    ) -> dict[str, Any]:
+        """Do what ``step`` does within somebody else's transaction."""
+        now = self._clock()
+        row = await _locked(connection, ticket_id, now)
+        await self._take(connection, row, step, who=who, now=now)
+        return as_ticket(await ticket_row(connection, ticket_id))
 
     async def reopen(self, ticket_id: str, *, reason: str, new_id: str, who: str) -> dict[str, Any]:
         """Take a finished matter up again (再处置): return the new ticket, which links the old one.
@@ -85,27 +91,44 @@ class TicketDesk:
             tickets.store.UnknownTicket: there is none.
             tickets.life.LifeError: it is not finished, or no reason is given.
         """
-        now = self._clock()
-        step = Step("reopen", note=reason)
         async with self._engine.begin() as connection:
-            old = await _locked(connection, ticket_id, now)
-            await self._take(connection, old, step, who=who, now=now)
-            await connection.execute(
-                tickets_table.insert().values(
-                    id=new_id,
-                    agent_id=who,
-                    status="submitted",
-                    created_at=now,
-                    updated_at=now,
-                    submitted_at=now,
-                    submitted_by=who,
-                    reopens=ticket_id,
-                    **{name: getattr(old, name) for name in _COPIED},
-                )
+            return await self.reopen_within(
+                connection, ticket_id, reason=reason, new_id=new_id, who=who
             )
-            new = await ticket_row(connection, new_id)
-            await self._note(connection, new, Step("submit", note=reason), who=who, now=now)
-            return as_ticket(new)
+
+    async def reopen_within(
+        self, connection: AsyncConnection, ticket_id: str, *, reason: str, new_id: str, who: str
+    ) -> dict[str, Any]:
+        """Do what ``reopen`` does within somebody else's transaction."""
+        now = self._clock()
+        old = await _locked(connection, ticket_id, now)
+        await self._take(connection, old, Step("reopen", note=reason), who=who, now=now)
+        values = {name: getattr(old, name) for name in _COPIED}
+        return await self.enter(
+            connection, {**values, "id": new_id, "reopens": ticket_id}, note=reason, who=who
+        )
+
+    async def enter(
+        self, connection: AsyncConnection, values: Mapping[str, Any], *, note: str, who: str
+    ) -> dict[str, Any]:
+        """Enter a submitted ticket that no call of ours made; ``values``: its columns."""
+        now = self._clock()
+        await connection.execute(
+            tickets_table.insert().values(
+                {
+                    "agent_id": who,
+                    "status": "submitted",
+                    "created_at": now,
+                    "updated_at": now,
+                    "submitted_at": now,
+                    "submitted_by": who,
+                    **values,
+                }
+            )
+        )
+        new = await ticket_row(connection, values["id"])
+        await self._note(connection, new, Step("submit", note=note), who=who, now=now)
+        return as_ticket(new)
 
     async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return what was done with a ticket, oldest first: at, who, action, note, unit."""

@@ -16,6 +16,7 @@ from web import (
     routes_audit,
     routes_calls,
     routes_desk,
+    routes_exchange,
     routes_health,
     routes_knowledge,
     routes_ladder,
@@ -37,6 +38,7 @@ from web.ports import (
     Audit,
     Bus,
     Calls,
+    Exchange,
     Floor,
     Health,
     Helper,
@@ -68,6 +70,7 @@ _TAGS = [
     {"name": "me", "description": "The asker himself"},
     {"name": "calls", "description": "Calls, transcripts, recordings"},
     {"name": "tickets", "description": "Tickets"},
+    {"name": "exchange", "description": "Tickets handed over to and by partners (工单互派)"},
     {"name": "knowledge", "description": "Help while talking"},
     {"name": "reports", "description": "The day, week and month; for supervisors"},
     {"name": "audit", "description": "Views, exports and changes; for administrators"},
@@ -93,6 +96,7 @@ def create_app(
     metrics_allowed: Sequence[Network] = (),
     knowledge: KnowledgeBase,
     bus: Bus,
+    exchange: Exchange,
     health: Health,
     oversight: Oversight,
     phones: Phones,
@@ -117,6 +121,7 @@ def create_app(
         knowledge: the knowledge base.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
+        exchange: tickets handed over to and by partners.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
         phones: passes and lines of the phones in pages.
         oversight: live figures, call search, quality inspection.
@@ -157,6 +162,7 @@ def create_app(
         helper=helper,
         ladders=ladders,
         knowledge=knowledge,
+        exchange=exchange,
         health=health,
         oversight=oversight,
         phones=phones,
@@ -185,6 +191,7 @@ def create_app(
         routes_accounts,
         routes_knowledge,
         routes_ladder,
+        routes_exchange,
         routes_health,
         feed_route,
         routes_phone,

@@ -22,6 +22,8 @@ from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.redaction import RedactionError
 from calls.reporting.period import PeriodError
 from telephony.media.sealed import SealError
+from tickets.exchange.machine import ExchangeError
+from tickets.exchange.service import UnknownHandover
 from tickets.fields import TicketError
 from tickets.life import LifeError
 from tickets.store import AlreadySubmitted, UnknownTicket
@@ -123,6 +125,13 @@ def _from_life(error: LifeError) -> ApiError:
     return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field=error.field)
 
 
+def _from_exchange(error: ExchangeError) -> ApiError:
+    """What lacks its reason is invalid; what cannot be now, or with him, a conflict."""
+    if error.code == "required":
+        return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error), field="reason")
+    return conflict(error.code, str(error))
+
+
 def _from_transfer(error: TransferError) -> ApiError:
     """Nobody of that name is not found, nobody for this asker forbidden, the rest a conflict."""
     statuses = {
@@ -151,6 +160,8 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     RequestValidationError: _from_validation,
     TooManyAttempts: _from_brake,
     UnknownCall: lambda _: not_found("call"),
+    UnknownHandover: lambda _: not_found("handover, or partner who takes part in the exchange"),
+    ExchangeError: _from_exchange,
     UnknownTicket: lambda _: not_found("ticket"),
     AlreadySubmitted: lambda _: conflict("already_submitted", "the ticket has been submitted"),
     TicketError: lambda error: ApiError(

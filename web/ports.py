@@ -299,6 +299,39 @@ class Calls(Protocol):
         """Silence a span of a recording; raise ``UnknownCall``, ``RedactionError``."""
 
 
+class Exchange(Protocol):
+    """Tickets handed over to and by partners (``tickets/exchange/service.py``)."""
+
+    async def list_(
+        self,
+        *,
+        direction: str | None = None,
+        state: str | None = None,
+        partner: str | None = None,
+        kind: str | None = None,
+        number: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Return handovers, the ones that changed last first."""
+
+    async def get(self, handover_id: int) -> dict[str, Any]:
+        """Return one; raise ``UnknownHandover``."""
+
+    async def hand_over(
+        self, ticket_id: str, partner: str, *, who: str, reason: str = ""
+    ) -> dict[str, Any]:
+        """Hand a ticket over; raise ``UnknownHandover``, ``ExchangeError``, ``LifeError``."""
+
+    async def decide(
+        self, handover_id: int, *, accepted: bool, reason: str = "", who: str
+    ) -> dict[str, Any]:
+        """Take a ticket in or give it back; raise ``UnknownHandover``, ``ExchangeError``."""
+
+    async def reopen(self, handover_id: int, *, reason: str, who: str) -> dict[str, Any]:
+        """Have a finished matter taken up again; raise ``UnknownHandover``, ``ExchangeError``."""
+
+
 class Audit(Protocol):
     """Who looked at what, took it out, or changed it (``calls/audit.py``)."""
 

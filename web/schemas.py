@@ -463,7 +463,9 @@ class PassageOut(BaseModel):
 
 
 class FieldOut(BaseModel):
-    """A field's value, who gave it (heard, caller_id, history, agent) and the words it was read in.
+    """A field's value, who gave it and the words it was read in.
+
+    ``source``: heard, caller_id, history, agent, partner.
 
     ``confidence`` is 0 to 1.
     """

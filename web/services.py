@@ -13,6 +13,7 @@ from web.ports import (
     Accounts,
     Audit,
     Calls,
+    Exchange,
     Floor,
     Health,
     Helper,
@@ -37,6 +38,7 @@ class Services:
     helper: Helper
     ladders: LadderSource
     knowledge: KnowledgeBase
+    exchange: Exchange
     health: Health
     oversight: Oversight
     phones: Phones

@@ -18,6 +18,7 @@ from tests.web.fakes import (
     FakeAccounts,
     FakeAudit,
     FakeCalls,
+    FakeExchange,
     FakeFloor,
     FakeHealth,
     FakeHelper,
@@ -46,6 +47,7 @@ class House:
     knowledge: FakeKnowledgeBase = field(default_factory=FakeKnowledgeBase)
     phones: FakePhones = field(default_factory=FakePhones)
     oversight: Oversight = field(default_factory=fake_oversight)
+    exchange: FakeExchange = field(default_factory=FakeExchange)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
 
@@ -74,6 +76,7 @@ class House:
             metrics_allowed=[ip_network("127.0.0.0/8")],
             knowledge=self.knowledge,
             routing=self.routing,
+            exchange=self.exchange,
             bus=self.bus,
             health=self.health,
             oversight=self.oversight,

@@ -32,13 +32,17 @@ def map_path_parameters(
 ) -> dict[str, Any] | None:
     """Ask for something that exists every other time."""
     real = {name: _REAL.get(name, value) for name, value in (path_parameters or {}).items()}
-    if path_parameters is None or not all(map(_WELL_FORMED.fullmatch, path_parameters.values())):
+    if path_parameters is None or not all(
+        _WELL_FORMED.fullmatch(str(value)) for value in path_parameters.values()
+    ):
         return path_parameters
     return real if len(str(path_parameters)) % 2 else path_parameters
 
 
 async def _set_the_scene(who: str) -> str:
     """Let agent 1001 be in a call, and return a fresh token of the asker's."""
+    if not HOUSE.exchange.handovers:
+        HOUSE.exchange.arrives("JQ1")
     if not HOUSE.calls.live():
         await HOUSE.floor.sign_in("1001")
         await HOUSE.floor.set_ready("1001")
@@ -52,10 +56,17 @@ def _says_less(case: Case[Any]) -> bool:
     """Whether more is refused than a schema can say.
 
     What a complete number is and what stays filled in a ticket; that a span ends after it begins;
-    what front matter must hold; what a consistent routing document is.
+    what front matter must hold; what a consistent routing document is; that what is returned to a
+    partner needs a reason.
     """
     return case.method == "PATCH" or case.path.endswith(
-        ("/redactions", "/knowledge/{entry_id}", "/routing", "/routing/{section}/{name}")
+        (
+            "/redactions",
+            "/knowledge/{entry_id}",
+            "/routing",
+            "/routing/{section}/{name}",
+            "/decision",
+        )
     )
 
 

@@ -70,6 +70,7 @@ export const en = {
   "ticket.submitted": "Submitted",
   "source.heard": "heard",
   "source.caller_id": "caller id",
+  "source.partner": "partner",
   "source.history": "earlier",
   "source.agent": "by hand",
   "field.name": "Name",

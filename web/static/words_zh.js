@@ -67,6 +67,7 @@ export const zh = {
   "ticket.submitted": "已提交",
   "source.heard": "听写",
   "source.caller_id": "来电",
+  "source.partner": "互派单位",
   "source.history": "历史",
   "source.agent": "人工",
   "field.name": "姓名",

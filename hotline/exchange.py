@@ -1,0 +1,131 @@
+"""The exchange of tickets, made from the settings: which partners, over which broker."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config.errors import ConfigError, Problem
+from config.settings import Settings
+from eventbus.bus import EventBus
+from eventbus.mqtt import Protocol
+from eventbus.mqtt_link import MqttLink
+from telephony.sip.reference import reference_header
+from tickets.exchange.intake import BadIntake, Intake, read_intake, shipped_intake
+from tickets.exchange.machine import ExchangeError
+from tickets.exchange.service import ExchangeService, UnknownHandover
+from tickets.handling import TicketDesk
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """Where the MQTT broker is, and how it is reached."""
+
+    host: str
+    port: int
+    protocol: Protocol
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+class TicketExchange:
+    """The exchange of a node.
+
+    Args:
+        settings: all of them.
+        broker: where it goes over.
+        engine: the database.
+        desk: takes steps with our tickets.
+        bus: is told what happens.
+        ticket: returns a ticket as it is at this moment, by its number.
+        on_status: told how the partners hear us.
+
+    Raises:
+        ConfigError: the rules of intake cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        broker: BrokerAddress,
+        engine: AsyncEngine,
+        desk: TicketDesk,
+        bus: EventBus,
+        ticket: Callable[[str], Awaitable[dict[str, Any] | None]],
+        on_status: Callable[[str, str | None], None],
+    ) -> None:
+        self._ticket = ticket
+        self._shares = {
+            name: partner.shares for name, partner in settings.partners.items() if partner.shares
+        }
+        self.service = ExchangeService(
+            engine,
+            link=self,
+            desk=desk,
+            bus=bus,
+            partners={name: partner.name for name, partner in settings.partners.items()},
+            shares=self._shares,
+            intake=_intake(settings),
+            prefix=settings.mqtt.topic_prefix,
+            alarm_seconds=settings.exchange.alarm_seconds,
+            on_status=on_status,
+        )
+        self._link = MqttLink(
+            host=broker.host,
+            port=broker.port,
+            client_id=f"{settings.mqtt.topic_prefix}-{settings.node.id}-exchange",
+            topics=self.service.topics,
+            on_message=self.service.on_message,
+            on_up=self.service.on_up,
+            protocol=broker.protocol,
+            username=broker.username,
+            password=broker.password,
+            tls=broker.tls,
+        )
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand a message to the broker, if it is there."""
+        self._link.publish(topic, payload)
+
+    async def start(self) -> None:
+        """Begin; where no partner takes part there is nothing to begin."""
+        if self._shares:
+            await self.service.start()
+            await self._link.start()
+
+    async def close(self) -> None:
+        """Stop."""
+        await self._link.close()
+        await self.service.close()
+
+    def carry(self, call_id: str, ticket_id: str, partner_id: str) -> Mapping[str, str]:
+        """Send a call's draft to the partner who is being called; return how he knows it by."""
+        if partner_id not in self._shares:
+            return {}
+        self.service.in_background(self._send_draft(call_id, ticket_id, partner_id))
+        return dict([reference_header(ticket_id)])
+
+    async def _send_draft(self, call_id: str, ticket_id: str, partner_id: str) -> None:
+        try:
+            ticket = await self._ticket(ticket_id)
+            if ticket is not None:
+                await self.service.send_draft(ticket, partner_id)
+        except (ExchangeError, UnknownHandover, SQLAlchemyError, OSError) as error:
+            log.warning("draft_not_sent", call_id=call_id, partner=partner_id, error=str(error))
+
+
+def _intake(settings: Settings) -> Intake:
+    path = settings.exchange.intake_rules
+    try:
+        return read_intake(path) if path is not None else shipped_intake()
+    except (BadIntake, OSError) as error:
+        problem = Problem("exchange.intake_rules", str(path), f"rules of intake: {error}", "")
+        raise ConfigError([problem]) from error

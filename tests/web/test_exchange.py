@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+from tests.web.house import House
+
+MATTER = {"content": "打我电话15250322668", "phone": "15250322668"}
+
+
+async def test_a_leader_sees_in_and_outbox_masked_and_decides(house: House) -> None:
+    first = house.exchange.arrives("JQ1", matter=MATTER)
+    house.exchange.arrives("T1", direction="out", state="sent")
+    async with await house.signed_in("2001") as leader:
+        inbox = (await leader.get("/api/v1/exchange", params={"direction": "in"})).json()
+        (shown,) = inbox["items"]
+        assert (shown["number"], shown["matter"]["phone"]) == ("JQ1", "152****2668")
+        one = await leader.get(f"/api/v1/exchange/{first}")
+        assert "15250322668" not in one.text
+        refused = await leader.post(f"/api/v1/exchange/{first}/decision", json={"accepted": False})
+        assert (refused.status_code, refused.json()["error"]["field"]) == (422, "reason")
+        body = {"accepted": False, "reason": "需要出警"}
+        done = await leader.post(f"/api/v1/exchange/{first}/decision", json=body)
+        assert done.json()["state"] == "returned"
+        again = await leader.post(f"/api/v1/exchange/{first}/reopen", json={"reason": "没有解决"})
+        assert again.json()["reopens"] == "JQ1"
+        missing = await leader.get("/api/v1/exchange/99")
+        assert missing.status_code == 404
+    assert house.exchange.asked == [
+        ("decide", first, False, "需要出警", "2001"),
+        ("reopen", first, "没有解决", "2001"),
+    ]
+
+
+async def test_an_agent_hands_his_own_ticket_over_once(house: House) -> None:
+    ticket_id = await house.finished_call("c1", "1001")
+    path = f"/api/v1/tickets/{ticket_id}/hand-over"
+    async with await house.signed_in("1002") as other:
+        assert (await other.post(path, json={"partner": "110"})).status_code == 404
+    async with await house.signed_in("1001") as agent:
+        body = {"partner": "110", "reason": "治安"}
+        done = await agent.post(path, json=body)
+        assert (done.json()["direction"], done.json()["state"]) == ("out", "sent")
+        again = await agent.post(path, json=body)
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "already_sent")
+        nobody = await agent.post(path, json={"partner": "122"})
+        assert nobody.status_code == 404
+    assert house.exchange.asked == [("hand_over", ticket_id, "110", "1001", "治安")]
+
+
+async def test_the_agent_on_a_partners_call_reads_his_draft(house: House) -> None:
+    house.exchange.arrives("JQ7", kind="draft", matter=MATTER)
+    await house.floor.sign_in("1001")
+    await house.floor.set_ready("1001")
+    house.calls.offer("c1", "1001")
+    live = house.calls._live
+    path = "/api/v1/calls/c1/partner-draft"
+    async with await house.signed_in("1001") as agent:
+        assert (await agent.get(path)).status_code == 404
+        live["c1"] = replace(live["c1"], partner="110", reference="JQ8")
+        assert (await agent.get(path)).status_code == 404
+        live["c1"] = replace(live["c1"], reference="JQ7")
+        assert (await agent.get(path)).json()["matter"] == MATTER
+    async with await house.signed_in("2001") as leader:
+        assert (await leader.get(path)).json()["matter"]["phone"] == "152****2668"
+    async with await house.signed_in("1002") as other:
+        assert (await other.get(path)).status_code == 404
