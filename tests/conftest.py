@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.postgres import PostgresServer, find_postgres
+
+# How long an example takes says how busy the machine is, nothing of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 needs_postgres = pytest.mark.skipif(find_postgres() is None, reason="PostgreSQL is not installed")
 

@@ -129,7 +129,8 @@ class SessionTimer:
     # Time
 
     def _start(self, refresher: Literal["us", "peer"], interval: int, now: float) -> None:
-        interval = max(interval, 1)
+        # §5 allows nobody less than our minimum; whoever says a second would be asked twice in it.
+        interval = max(interval, min(self._minimum, self._interval))
         self.refresher, self.due = refresher, False
         # §10: "no less than half … before the expiration"; the other side says BYE "at least the
         # minimum of 32 seconds and one third of the session interval" before it

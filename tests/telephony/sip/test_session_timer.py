@@ -70,8 +70,9 @@ def test_too_short_a_session_is_refused_to_who_understands_that(
         ("300;refresher=uac", 150.0, 268.0),
         ("300;refresher=uas", None, 268.0),
         ("300", 150.0, 268.0),
-        ("90;refresher=uac", 45.0, 60.0),
-        ("0;refresher=uac", 0.5, 2 / 3),
+        ("100;refresher=uac", 50.0, 68.0),
+        ("1;refresher=uac", 50.0, 68.0),  # our Min-SE forbids it
+        ("0;refresher=uas", None, 68.0),
         (None, 300.0, 568.0),
     ],
 )
