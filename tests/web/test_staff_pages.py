@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import chromium, window
 from tests.web.fake_oversight import FakeFinder, FakeStatistics, a_day
@@ -171,6 +172,103 @@ async def test_an_administrator_changes_an_account(
             assert await findings(page) == [], tab
         await page.get_by_test_id("tab-trail").click()
         await expect(page.get_by_test_id("trail")).to_contain_text("account.change")
+        assert opened.errors == []
+
+
+CALL_BACK = {
+    "id": 7,
+    "number": "138****1001",
+    "line": "12345",
+    "reason": "abandoned",
+    "status": "open",
+    "call_id": "c1",
+    "calls": 2,
+    "attempts": 1,
+    "first_at": 1.76e9,
+    "last_at": 1.76e9,
+    "due_at": 1.76e9,
+}
+HANDOVER = {
+    "id": 3,
+    "partner": "110",
+    "direction": "in",
+    "kind": "ticket",
+    "number": "JQ-77",
+    "state": "arrived",
+    "created_at": 1.76e9,
+    "changed_at": 1.76e9,
+    "alarmed": False,
+}
+ROUTING = {
+    "version": 4,
+    "document": {"holidays": ["2026-10-01"], "groups": {"市级": {"kind": "own"}}},
+}
+CHANGE = {"at": 1.76e9, "who": "9001", "subject": "groups.市级", "before": None, "after": {}}
+
+
+async def answers(page: Page, path: str, *bodies: object) -> list[tuple[str, str, object]]:
+    """Answer the page's requests below a path; returns what the page asked to be changed."""
+    asked: list[tuple[str, str, object]] = []
+    left = list(bodies)
+
+    async def answer(route: Route) -> None:
+        request = route.request
+        if request.method == "GET":
+            await route.fulfill(json=left.pop(0) if len(left) > 1 else left[0])
+        else:
+            place = urlsplit(request.url)
+            asked.append(
+                (request.method, place.path.removeprefix("/api/v1"), request.post_data_json)
+            )
+            await route.fulfill(json={})
+
+    await page.route(f"**/api/v1{path}**", answer)
+    return asked
+
+
+async def test_leaders_work_the_call_back_list_and_the_exchange(
+    browser: Browser, base: str
+) -> None:
+    async with window(browser, f"{base}/team", size=DESK, seconds=20) as opened:
+        page = opened.page
+        back = await answers(page, "/callbacks", {"items": [CALL_BACK]}, {"items": []})
+        exchanged = await answers(page, "/exchange", {"items": [HANDOVER]}, {"items": []})
+        await sign_in(page, "2001")
+        await page.get_by_test_id("tab-callbacks").click()
+        await expect(page.get_by_test_id("callbacks")).to_contain_text("138****1001")
+        assert await findings(page) == []
+        await page.get_by_label("结果").select_option("reached")
+        await page.get_by_role("button", name="结束").click()
+        await expect(page.locator("#note")).to_have_text("已完成")
+        assert back == [("POST", "/callbacks/7/close", {"outcome": "reached"})]
+        await page.get_by_test_id("tab-exchange").click()
+        await expect(page.get_by_test_id("exchange")).to_contain_text("JQ-77")
+        assert await findings(page) == []
+        await page.get_by_placeholder("原因").fill("需要出警")
+        await page.get_by_role("button", name="退回").click()
+        await expect(page.locator("#note")).to_have_text("已完成")
+        sent = {"accepted": False, "reason": "需要出警"}
+        assert exchanged == [("POST", "/exchange/3/decision", sent)]
+        assert opened.errors == []
+
+
+async def test_administrators_change_lines_and_rules(browser: Browser, base: str) -> None:
+    async with window(browser, f"{base}/admin", size=DESK, seconds=20) as opened:
+        page = opened.page
+        changed = await answers(page, "/routing", ROUTING)
+        await answers(page, "/routing/changes", {"items": [CHANGE]})
+        await sign_in(page, "9001")
+        await page.get_by_test_id("tab-routing").click()
+        entry = page.get_by_label("groups 市级", exact=True)
+        await expect(entry).to_have_value(re.compile("own"))
+        await expect(page.get_by_test_id("routing")).to_contain_text("groups.市级")
+        await keep(page, "routing")
+        assert await findings(page) == []
+        await entry.fill('{"kind": "outsourced"}')
+        await page.get_by_role("row", name="市级").get_by_role("button", name="保存").click()
+        await expect(page.locator("#note")).to_have_text("已保存")
+        group = ("PUT", f"/routing/groups/{quote('市级')}", {"kind": "outsourced"})
+        assert changed == [group]
         assert opened.errors == []
 
 

@@ -5,6 +5,7 @@ import { api } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
 import { t, translatePage } from "./i18n.js";
+import { routing } from "./routing.js";
 import { ask, attempt, enter, tabs, mark } from "./staff.js";
 
 const ROLES = ["agent", "supervisor", "inspector", "admin"];
@@ -177,6 +178,7 @@ translatePage();
 await enter("board.admin", ["admin"], (_account, main) => {
   tabs(main, [
     { name: "accounts", word: "board.accounts", show: accounts },
+    { name: "routing", word: "board.routing", show: routing },
     { name: "knowledge", word: "help_knowledge", show: knowledge },
     { name: "health", word: "board.health", show: health },
     { name: "ladders", word: "ladder", show: ladders },

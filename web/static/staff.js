@@ -56,8 +56,11 @@ export async function attempt(work, done = "") {
   const note = /** @type {HTMLElement} */ (document.querySelector("#note"));
   try {
     await work();
-    note.textContent = done;
-    note.dataset.level = "ok";
+    // A list that is drawn again says nothing, and leaves what was said of the deed before it.
+    if (done || note.dataset.level === "bad") {
+      note.textContent = done;
+      note.dataset.level = "ok";
+    }
     return true;
   } catch (failure) {
     note.textContent = explained(failure);

@@ -5,6 +5,7 @@ import { follow } from "./board_feed.js";
 import { fill, h, table } from "./dom.js";
 import { fraction, percent, span } from "./figures.js";
 import { inspection } from "./inspection.js";
+import { callBacks, exchange } from "./lists.js";
 import { reports } from "./reports.js";
 import { t, translatePage } from "./i18n.js";
 import { ask, attempt, enter, tabs } from "./staff.js";
@@ -114,6 +115,12 @@ await enter("board.team", ["supervisor", "inspector", "admin"], (account, main) 
   tabs(main, [
     ...(leads ? [{ name: "floor", word: "board.floor", show: floor }] : []),
     { name: "calls", word: "board.calls_tab", show: inspection },
+    ...(leads
+      ? [
+          { name: "callbacks", word: "board.callbacks", show: callBacks },
+          { name: "exchange", word: "board.exchange", show: exchange },
+        ]
+      : []),
     ...(leads ? [{ name: "reports", word: "board.reports", show: reports }] : []),
   ]);
 });
