@@ -105,7 +105,8 @@ class CallArchive:
         row = await self._records.get(call_id)
         if row is None:
             return None
-        return {**_public(row), "gaps": await self._gaps.of_call(call_id)}
+        after = await self.after_call.of_call(call_id) if self.after_call is not None else {}
+        return {**_public(row), "gaps": await self._gaps.of_call(call_id), **after}
 
     async def calls(
         self, *, agent_id: str | None = None, limit: int = 50, offset: int = 0

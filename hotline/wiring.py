@@ -677,6 +677,8 @@ class Wiring:
             metrics_allowed=settings.metrics_allow,
             knowledge=self.knowledge,
             exchange=self.exchange.service,
+            call_backs=self.call_backs,
+            after_call=self.after_call,
             reports=Reporter(
                 self.engine,
                 lines={number: line.name for number, line in self._settings.lines.items()},

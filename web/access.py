@@ -22,6 +22,8 @@ READERS: Final = frozenset({SUPERVISOR, INSPECTOR, ADMIN})
 LEADERS: Final = frozenset({SUPERVISOR, ADMIN})
 """Who sees the floor as it is, and acts on it."""
 ADMINS: Final = frozenset({ADMIN})
+CALLERS: Final = LEADERS | {AGENT}
+"""Who talks with citizens, and calls them back."""
 
 PUBLIC: Final = frozenset[str]()
 """No session is asked for."""
@@ -67,6 +69,11 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "PUT /calls/{call_id}/mute": EVERYBODY,
     "POST /calls/{call_id}/keys": EVERYBODY,
     "GET /partners": EVERYBODY,
+    "GET /callbacks": CALLERS,
+    "POST /callbacks/{entry_id}/call": CALLERS,
+    "POST /callbacks/{entry_id}/close": CALLERS,
+    "GET /dispositions": EVERYBODY,
+    "PUT /calls/{call_id}/disposition": EVERYBODY,
     "GET /experts": EVERYBODY,
     "POST /calls/{call_id}/one-key/{partner_id}": EVERYBODY,
     "DELETE /calls/{call_id}/parties/{party}": EVERYBODY,

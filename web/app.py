@@ -14,6 +14,7 @@ from web import (
     routes_accounts,
     routes_agents,
     routes_audit,
+    routes_callbacks,
     routes_calls,
     routes_desk,
     routes_exchange,
@@ -35,8 +36,10 @@ from web import (
 from web.feed import BUFFERED_EVENTS, FeedHub
 from web.ports import (
     Accounts,
+    AfterCall,
     Audit,
     Bus,
+    CallBacks,
     Calls,
     Exchange,
     Floor,
@@ -69,6 +72,7 @@ _TAGS = [
     {"name": "session", "description": "Signing in and out"},
     {"name": "me", "description": "The asker himself"},
     {"name": "calls", "description": "Calls, transcripts, recordings"},
+    {"name": "call-backs", "description": "Whom to call back"},
     {"name": "tickets", "description": "Tickets"},
     {"name": "exchange", "description": "Tickets handed over to and by partners (工单互派)"},
     {"name": "knowledge", "description": "Help while talking"},
@@ -95,6 +99,8 @@ def create_app(
     metrics: Callable[[], Awaitable[bytes]],
     metrics_allowed: Sequence[Network] = (),
     knowledge: KnowledgeBase,
+    call_backs: CallBacks,
+    after_call: AfterCall,
     bus: Bus,
     exchange: Exchange,
     health: Health,
@@ -119,6 +125,8 @@ def create_app(
         metrics: awaited by ``GET /metrics``.
         metrics_allowed: the networks that may scrape.
         knowledge: the knowledge base.
+        call_backs: the call-back list.
+        after_call: dispositions.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
         exchange: tickets handed over to and by partners.
@@ -163,6 +171,8 @@ def create_app(
         ladders=ladders,
         knowledge=knowledge,
         exchange=exchange,
+        call_backs=call_backs,
+        after_call=after_call,
         health=health,
         oversight=oversight,
         phones=phones,
@@ -181,6 +191,7 @@ def create_app(
         routes_calls,
         routes_transfer,
         routes_desk,
+        routes_callbacks,
         routes_supervisor,
         routes_parties,
         routes_tickets,

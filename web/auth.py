@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from web.access import LEADERS, READERS
+from web.access import CALLERS, LEADERS, READERS
 from web.errors import ApiError
 from web.ports import Account
 from web.services import Services, services_of
@@ -112,6 +112,12 @@ def _inspector(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
     return who
 
 
+def _caller(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
+    if who.account.role not in CALLERS:
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "for those who talk with citizens")
+    return who
+
+
 def _admin(who: Annotated[Viewer, Depends(viewer)]) -> Viewer:
     if who.account.role != "admin":
         raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "for administrators")
@@ -122,3 +128,4 @@ Asker = Annotated[Viewer, Depends(viewer)]
 Inspector = Annotated[Viewer, Depends(_inspector)]
 Supervisor = Annotated[Viewer, Depends(_supervisor)]
 Admin = Annotated[Viewer, Depends(_admin)]
+Caller = Annotated[Viewer, Depends(_caller)]

@@ -18,6 +18,8 @@ from starlette.routing import compile_path
 
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
+from calls.after_call import UnknownDisposition
+from calls.callbacks import CallBackError
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.redaction import RedactionError
 from calls.reporting.period import PeriodError
@@ -144,6 +146,11 @@ def _from_transfer(error: TransferError) -> ApiError:
     return ApiError(status, error.code, str(error), field=field)
 
 
+def _from_call_back(error: CallBackError) -> ApiError:
+    """No such entry, or one that somebody else is calling or has closed."""
+    return not_found("entry") if error.code == "unknown" else conflict(error.code, str(error))
+
+
 def _from_brake(error: TooManyAttempts) -> ApiError:
     """Say how long the login brake still holds, where the accounts tell."""
     seconds = max(1, round(error.retry_after))
@@ -175,6 +182,10 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     ),
     PeriodError: lambda error: ApiError(HTTPStatus.NOT_FOUND, "not_found", str(error)),
     TransferError: _from_transfer,
+    CallBackError: _from_call_back,
+    UnknownDisposition: lambda error: ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_disposition", str(error), field="code"
+    ),
     PresenceError: lambda error: conflict("presence", str(error)),
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from agents.accounts import NewAccount, Role
+from calls.callbacks import Outcome
 from calls.finder import Sought
 from calls.ladders import Ladder
 from calls.quality import Mark
@@ -382,6 +383,36 @@ class KnowledgeBase(Protocol):
 
     async def retire(self, entry_id: str) -> bool:
         """Take an entry out of the search; False when it is not in it."""
+
+
+class CallBacks(Protocol):
+    """The call-back list (``calls/callback_desk.py``)."""
+
+    async def list_(
+        self, *, status: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return entries: open ones by when they are due, else the newest first."""
+
+    async def call(self, entry_id: int, *, agent_id: str) -> None:
+        """Ring the agent, then call; raise ``CallBackError``, ``TransferError``."""
+
+    async def finish(
+        self, entry_id: int, *, agent_id: str, outcome: Outcome, note: str | None
+    ) -> None:
+        """Close an entry; raise ``CallBackError``."""
+
+
+class AfterCall(Protocol):
+    """What calls came to (``calls/after_call.py``)."""
+
+    @property
+    def dispositions(self) -> Mapping[str, str]:
+        """Code → name."""
+
+    async def dispose(
+        self, call_id: str, *, agent_id: str, code: str, note: str | None, at: float
+    ) -> None:
+        """Note it; raise ``UnknownDisposition``."""
 
 
 class Reports(Protocol):

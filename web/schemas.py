@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from calls.redaction import Side
 from tickets.fields import PARTNERS, TITLES, TYPES, URGENCIES
 from tickets.life import Status
+from web.schemas_callbacks import ChosenDispositionOut, RatingOut
 
 PresenceState = Literal[
     "signed_out", "ready", "reserved", "ringing", "talking", "wrap_up", "not_ready"
@@ -422,6 +423,8 @@ class CallOut(BaseModel):
     reference: str | None = None
     segments: list[SegmentOut] = []
     gaps: list["GapOut"] = []
+    ratings: list[RatingOut] = []
+    dispositions: list[ChosenDispositionOut] = []
 
 
 class UtteranceOut(BaseModel):

@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection
 from web.feed import FeedHub
 from web.ports import (
     Accounts,
+    AfterCall,
     Audit,
+    CallBacks,
     Calls,
     Exchange,
     Floor,
@@ -39,6 +41,8 @@ class Services:
     ladders: LadderSource
     knowledge: KnowledgeBase
     exchange: Exchange
+    call_backs: CallBacks
+    after_call: AfterCall
     health: Health
     oversight: Oversight
     phones: Phones

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from calls.routing_book import MemoryVersions, RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
+from tests.web.fake_call_backs import FakeAfterCall, FakeCallBacks
 from tests.web.fake_oversight import fake_oversight
 from tests.web.fake_phones import FakePhones
 from tests.web.fakes import (
@@ -46,6 +47,8 @@ class House:
     ladders: FakeLadders = field(default_factory=FakeLadders)
     knowledge: FakeKnowledgeBase = field(default_factory=FakeKnowledgeBase)
     phones: FakePhones = field(default_factory=FakePhones)
+    call_backs: FakeCallBacks = field(default_factory=FakeCallBacks)
+    after_call: FakeAfterCall = field(default_factory=FakeAfterCall)
     oversight: Oversight = field(default_factory=fake_oversight)
     exchange: FakeExchange = field(default_factory=FakeExchange)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
@@ -77,6 +80,8 @@ class House:
             knowledge=self.knowledge,
             routing=self.routing,
             exchange=self.exchange,
+            call_backs=self.call_backs,
+            after_call=self.after_call,
             bus=self.bus,
             health=self.health,
             oversight=self.oversight,

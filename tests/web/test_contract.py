@@ -57,10 +57,11 @@ def _says_less(case: Case[Any]) -> bool:
 
     What a complete number is and what stays filled in a ticket; that a span ends after it begins;
     what front matter must hold; what a consistent routing document is; that what is returned to a
-    partner needs a reason.
+    partner needs a reason; which dispositions there are.
     """
     return case.method == "PATCH" or case.path.endswith(
         (
+            "/disposition",
             "/redactions",
             "/knowledge/{entry_id}",
             "/routing",
