@@ -74,9 +74,11 @@ export const api = {
   ready: () => request("PUT", "/me/presence", { state: "ready" }),
   /** @param {string} reason */
   notReady: (reason) => request("PUT", "/me/presence", { state: "not_ready", reason }),
+  extendWrapUp: () => request("POST", "/me/wrap-up/extend"),
   endWrapUp: () => request("POST", "/me/wrap-up/end"),
   /** @param {string} callId */
   hangUp: (callId) => request("POST", `/calls/${segment(callId)}/hang-up`),
+  live: () => request("GET", "/calls/live"),
   /** @param {string} callId */
   call: (callId) => request("GET", `/calls/${segment(callId)}`),
   /** @param {string} callId */
@@ -92,9 +94,14 @@ export const api = {
   /** @param {string} callId @param {boolean} paused */
   pauseRecording: (callId, paused) =>
     request("PUT", `/calls/${segment(callId)}/recording/pause`, { paused }),
-  /** @param {string} callId @param {string} target @param {"blind" | "consult"} mode */
+  /** @param {string} callId @param {string} target @param {import("./directory.js").Mode} mode */
   transfer: (callId, target, mode) =>
     request("POST", `/calls/${segment(callId)}/transfer`, { target, mode }),
+  /** @param {string} callId @param {string} partner what its key does is the city's choice */
+  oneKey: (callId, partner) =>
+    request("POST", `/calls/${segment(callId)}/one-key/${segment(partner)}`, {}),
+  /** @param {string} callId @param {string} party */
+  drop: (callId, party) => request("DELETE", `/calls/${segment(callId)}/parties/${segment(party)}`),
   /** @param {string} callId @param {string} step */
   transferStep: (callId, step) =>
     request("POST", `/calls/${segment(callId)}/transfer/${segment(step)}`),

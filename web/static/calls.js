@@ -10,7 +10,7 @@ import { clock } from "./transcript.js";
 /** @typedef {import("./state.js").Call} Call */
 
 const KEYS = [..."123456789*0#"];
-const POLICE = "partner:110";
+const POLICE = "110";
 /** Steps of a transfer that make sense at a stage. */
 /** @type {Record<string, string[]>} */
 const STEPS = {
@@ -28,7 +28,8 @@ const STEPS = {
  * @property {(call: Call, paused: boolean) => void} pause
  * @property {(call: Call, keys: string) => void} press
  * @property {(call: Call, step: string) => void} step
- * @property {(call: Call, target: string) => void} transfer
+ * @property {(call: Call, partner: string) => void} oneKey
+ * @property {(call: Call, party: string) => void} drop
  * @property {() => void} directory
  * @property {(target: string) => string} nameOf
  */
@@ -46,8 +47,8 @@ export class CallPanel {
     this.wire("hold", (call) => acts.hold(call, !isHeld(call)));
     this.wire("mute", (call) => acts.mute(call, !call.muted));
     this.wire("pause-recording", (call) => acts.pause(call, !call.paused));
-    this.wire("police", (call) => acts.transfer(call, POLICE));
-    this.wire("urgent-transfer", (call) => acts.transfer(call, this.urgentTo));
+    this.wire("police", (call) => acts.oneKey(call, POLICE));
+    this.wire("urgent-transfer", (call) => acts.oneKey(call, this.urgentTo));
     for (const step of ["swap", "merge", "complete", "cancel"]) {
       this.wire(`transfer-${step}`, (call) => acts.step(call, step));
     }
@@ -135,7 +136,7 @@ export class CallPanel {
     this.toggle("pause-recording", Boolean(call.paused), talking && connected);
     for (const id of ["open-keypad", "open-directory", "police"]) {
       const button = /** @type {HTMLButtonElement} */ (byId(id));
-      button.disabled = !connected || (id !== "open-keypad" && Boolean(call.transfer));
+      button.disabled = !connected || (id !== "open-keypad" && !mayCallIn(call));
     }
   }
 
@@ -147,7 +148,7 @@ export class CallPanel {
   }
 
   /** @param {Call} call @param {boolean} connected */
-  showTransfer({ transfer, state }, connected) {
+  showTransfer({ transfer, state, parties }, connected) {
     const shown = transfer && state === "talking" ? transfer : null;
     byId("transfer").hidden = !shown;
     if (!shown) return;
@@ -156,12 +157,27 @@ export class CallPanel {
     const merged = shown.stage === "merged";
     setText(byId("transfer-complete"), t(merged ? "transfer_leave" : "transfer_complete"));
     setText(byId("transfer-cancel"), t(merged ? "transfer_drop" : "transfer_cancel"));
+    this.showGuests(parties ?? []);
     for (const step of ["swap", "merge", "complete", "cancel"]) {
       const button = /** @type {HTMLButtonElement} */ (byId(`transfer-${step}`));
       const blind = shown.mode === "blind" && step === "complete";
       button.hidden = blind || !(STEPS[shown.stage] ?? []).includes(step);
       button.disabled = !connected;
     }
+  }
+
+  /** @param {{id: string, name: string, role: string}[]} parties */
+  showGuests(parties) {
+    const guests = parties.filter(({ role }) => role === "guest");
+    const chips = guests.map(({ id, name }) => {
+      const chip = make("span", "chip guest", this.acts.nameOf(name), "guest");
+      const drop = make("button", "link", "✕", "drop");
+      drop.setAttribute("aria-label", t("transfer_drop"));
+      drop.addEventListener("click", () => this.call && this.acts.drop(this.call, id));
+      chip.append(drop);
+      return chip;
+    });
+    byId("guests").replaceChildren(...chips);
   }
 
   /** @param {State} state */
@@ -179,7 +195,7 @@ export class CallPanel {
     if (!urgent) return;
     setText(byId("urgent-level"), urgent.level);
     setText(byId("urgent-reason"), urgent.reason);
-    this.urgentTo = urgent.to ? `partner:${urgent.to}` : "";
+    this.urgentTo = urgent.to;
     const button = byId("urgent-transfer");
     button.hidden = !urgent.to || call?.state !== "talking" || Boolean(call.transfer);
     setText(button, t("transfer_now", { to: urgent.to }));
@@ -190,6 +206,12 @@ export class CallPanel {
     const start = call?.answered_at ?? call?.arrived_at ?? now;
     setText(byId("call-clock"), call ? clock((call.ended_at ?? now) - start) : "");
   }
+}
+
+/** @param {Call | null} call whether somebody can be called for it now */
+export function mayCallIn(call) {
+  if (call?.state !== "talking") return false;
+  return !call.transfer || call.transfer.stage === "merged";
 }
 
 /** @param {Call} call whether the agent himself holds it */

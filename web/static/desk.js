@@ -2,7 +2,7 @@
 /** The agent's desk: keeps the state, draws it, and does what the buttons say. */
 
 import { api, ApiError } from "./api.js";
-import { CallPanel } from "./calls.js";
+import { CallPanel, mayCallIn } from "./calls.js";
 import { Directory } from "./directory.js";
 import { Feed } from "./feed.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
@@ -34,6 +34,7 @@ export class Desk {
     this.drawing = false;
     this.ticking = 0;
     this.fetches = 0;
+    this.extended = 0; // when the wrap-up began that was put off
     this.saveState = "";
     this.transcript = new Transcript(byId("transcript"), (passage) => this.play(passage));
     this.recording = /** @type {HTMLAudioElement} */ (byId("recording"));
@@ -173,7 +174,15 @@ export class Desk {
   }
 
   /** @param {any} event how a transfer goes: its end is told in words */
-  onTransfer({ stage, target, outcome }) {
+  onTransfer({ call_id: callId, stage, target, outcome }) {
+    if (["merged", "joined", "left", "cancelled"].includes(stage)) {
+      this.attempt(async () => {
+        /** @type {{call_id: string}[]} */
+        const calls = await api.live();
+        const call = calls.find(({ call_id: id }) => id === callId);
+        if (call) this.dispatch({ event: "live", call });
+      });
+    }
     const to = this.directory.nameOf(target);
     const why = outcome ? t(`outcome.${outcome}`) : "";
     if (stage === "failed") this.note("bad", t("transfer_failed", { to, why }), "transfer-failed");
@@ -243,6 +252,11 @@ export class Desk {
       await this.form.send();
       this.setPresence(await api.endWrapUp());
     });
+    on("extend-wrap-up", async () => {
+      const presence = await api.extendWrapUp();
+      this.extended = presence.since; // there is one extension
+      this.setPresence(presence);
+    });
     on("ladder", async () => {
       const call = this.ladderOf();
       if (!call) return;
@@ -276,7 +290,8 @@ export class Desk {
           this.dispatch({ event: "paused", call_id: id, paused });
         }),
       step: ({ call_id: id }, step) => to(() => api.transferStep(id, step)),
-      transfer: (_call, target) => this.transfer(target, "blind"),
+      drop: ({ call_id: id }, party) => to(() => api.drop(id, party)),
+      oneKey: ({ call_id: id }, partner) => to(() => api.oneKey(id, partner)),
       directory: () => {
         if (this.directory.isOpen) this.directory.close();
         else to(() => this.directory.open());
@@ -285,7 +300,7 @@ export class Desk {
     };
   }
 
-  /** @param {string} target @param {"blind" | "consult"} mode */
+  /** @param {string} target @param {import("./directory.js").Mode} mode */
   transfer(target, mode) {
     const { call } = this.state;
     if (!call) return;
@@ -360,7 +375,7 @@ export class Desk {
     showBanners(this.state);
     this.calls.show(this.state);
     const { call, connected } = this.state;
-    this.directory.show(call?.state === "talking" && !call.transfer && connected);
+    this.directory.show(connected && mayCallIn(call));
     this.drawTranscript();
     this.drawTicket();
     this.drawHelp();
@@ -412,6 +427,8 @@ export class Desk {
     const done = ticket?.status === "submitted" ? t("submitted") : "";
     setText(byId("submit-hint"), live ? t("submit_after_call") : done);
     byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
+    const extended = presence?.since === this.extended;
+    byId("extend-wrap-up").hidden = presence?.state !== "wrap_up" || extended;
   }
 
   /** @returns {string} the call whose SIP messages an administrator may see, "" if there is none */

@@ -14,6 +14,8 @@ import { byId, make } from "./page.js";
  * @property {string | null} state
  */
 
+/** @typedef {"consult" | "blind" | "conference"} Mode */
+
 const PAUSE_MS = 120;
 const A_NUMBER = /^\+?\d{3,20}$/;
 
@@ -21,7 +23,7 @@ export class Directory {
   /**
    * @param {object} hooks
    * @param {(typed: string) => Promise<Entry[]>} hooks.find
-   * @param {(target: string, mode: "consult" | "blind") => void} hooks.call
+   * @param {(target: string, mode: Mode) => void} hooks.call
    */
   constructor({ find, call }) {
     this.find = find;
@@ -120,8 +122,8 @@ export class Directory {
   /** @param {Entry} entry */
   buttons({ target, kind }) {
     const buttons = make("span", "directory-buttons", "");
-    /** @type {("consult" | "blind")[]} */
-    const modes = kind === "line" ? ["blind"] : ["consult", "blind"];
+    /** @type {Mode[]} */
+    const modes = kind === "line" ? ["blind"] : ["consult", "conference", "blind"];
     for (const mode of modes) {
       const button = /** @type {HTMLButtonElement} */ (make("button", "small", t(`transfer_${mode}`), `call-${mode}`));
       button.type = "button";

@@ -13,7 +13,8 @@
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
  *   arrived_at: number, answered_at: number | null, ended_at: number | null,
  *   ticket_id: string | null, partner?: string | null, reference?: string | null,
- *   held_by?: string[], muted?: boolean, paused?: boolean, transfer?: Transfer | null}} Call
+ *   held_by?: string[], muted?: boolean, paused?: boolean, transfer?: Transfer | null,
+ *   parties?: {id: string, name: string, role: string}[]}} Call
  * @typedef {{target: string, stage: string, mode: string}} Transfer
  * @typedef {{id: string, created_at: number, status: string, type: string | null,
  *   category: string | null, address: string | null, urgency: string | null}} Earlier
@@ -273,6 +274,7 @@ const CHANGES = {
  * @returns {Call}
  */
 function passing(call, { stage, target, mode, at }) {
+  if (stage === "left") return call; // what is left of it is asked for
   if (stage === "completed") return { ...call, transfer: null, state: "ended", ended_at: at };
   const over = ["cancelled", "failed"].includes(stage);
   return { ...call, transfer: over ? null : { stage, target, mode } };
@@ -334,7 +336,8 @@ function byAgent(ticket) {
 /**
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
- *   submitted, help, filled, open, back, history, calls, paused
+ *   submitted, help, filled, open, back, history, calls, paused,
+ *   live
  * @param {number} now Unix seconds, our clock
  * @returns {State}
  */
@@ -362,6 +365,8 @@ export function reduce(state, event, now) {
         ...event.ticket,
         fields: { ...event.ticket.fields, ...ticket.fields },
       }));
+    case "live": // asked for when parties come or go
+      return onCall(state, event.call, (call) => callOf(event.call, call));
     case "history":
       return { ...state, history: { call_id: event.call_id, tickets: event.tickets } };
     case "calls":

@@ -141,6 +141,8 @@ export const en = {
   "error.not_a_choice": "Choose from the list",
   "error.already_submitted": "The ticket has been submitted",
   "error.other": "That did not work: {message}",
+  extend_wrap_up: "More time",
+  transfer_conference: "Three-way",
   hold: "Hold",
   mute: "Mute",
   transfer: "Transfer",

@@ -138,6 +138,8 @@ export const zh = {
   "error.not_a_choice": "请选择列表中的一项",
   "error.already_submitted": "工单已提交，不能再修改",
   "error.other": "操作未成功：{message}",
+  extend_wrap_up: "延长整理",
+  transfer_conference: "三方",
   hold: "保持",
   mute: "静音",
   transfer: "转接",

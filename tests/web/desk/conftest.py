@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.support.browser import Window, chromium, window
 from tests.web.fakes import Clock
@@ -14,6 +14,10 @@ from tests.web.house import House
 from web.server import WebServer
 
 Address = tuple[str, int]
+
+#: A busy machine shows things late; a test that passes does not wait for it.
+SECONDS = 30.0
+expect.set_options(timeout=1000 * SECONDS)
 
 
 class WallClock(Clock):
@@ -44,6 +48,6 @@ async def server(house: House) -> AsyncIterator[WebServer]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def opened(browser: Browser, served: Address) -> AsyncIterator[Window]:
     """The page as it first comes up; nothing may have gone wrong in it by the end."""
-    async with window(browser, f"http://{served[0]}:{served[1]}/") as opened:
+    async with window(browser, f"http://{served[0]}:{served[1]}/", seconds=SECONDS) as opened:
         yield opened
         assert opened.errors == []

@@ -1,6 +1,7 @@
 """What an agent does with a call from the page, by mouse and by keyboard."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -9,8 +10,9 @@ from calls.errors import UnknownCall
 from eventbus.catalogue import TranscriptFinal
 from tests.support.browser import Window, window
 from tests.support.waiting import until
+from tests.web.desk.conftest import SECONDS
 from tests.web.desk.page import ready, source, value
-from tests.web.fakes import PASSWORD
+from tests.web.fakes import PASSWORD, WRAP_UP_SECONDS
 from tests.web.house import House
 from web.server import WebServer
 
@@ -226,7 +228,9 @@ async def test_a_lost_connection_stops_the_controls_and_keeps_what_is_being_type
 async def test_everything_is_on_the_screen(
     house: House, browser: Browser, served: tuple[str, int], size: tuple[int, int]
 ) -> None:
-    async with window(browser, f"http://{served[0]}:{served[1]}/", size=size) as opened:
+    async with window(
+        browser, f"http://{served[0]}:{served[1]}/", size=size, seconds=SECONDS
+    ) as opened:
         page = opened.page
         ticket_id = await talking(house, page)
         for name, heard in (("urgency", "特急"), ("transfer", "119")):
@@ -239,3 +243,31 @@ async def test_everything_is_on_the_screen(
         await expect(page.get_by_test_id("transfer-swap")).to_be_visible()
         assert await page.evaluate(FITS) == []
         assert opened.errors == []
+
+
+async def test_wrap_up_is_put_off_once(house: House, opened: Window) -> None:
+    page = opened.page
+    await talking(house, page)
+    house.calls.end("c1")
+    await page.get_by_test_id("extend-wrap-up").click()
+    await expect(page.get_by_test_id("extend-wrap-up")).to_be_hidden()
+    presence = await house.floor.presence("1001")
+    assert presence is not None
+    assert presence.wrap_up_until is not None
+    assert presence.wrap_up_until - presence.since > WRAP_UP_SECONDS
+    await page.get_by_test_id("end-wrap-up").click()
+    await expect(page.get_by_test_id("state-name")).to_have_text("示闲")
+
+
+async def test_a_guest_of_a_conference_is_let_go(house: House, opened: Window) -> None:
+    page = opened.page
+    await talking(house, page)
+    await house.calls.transfer("c1", "partner:110", "consult", agent_id="1001")
+    guest = {"id": "p1-1.0", "name": "agent:1002", "role": "guest"}
+    view = replace(house.calls.view("c1"), transfer_stage="merged", parties=(guest,))
+    house.calls.change(view)
+    house.calls.tell_transfer("c1", "merged", "partner:110", "consult")
+    await expect(page.get_by_test_id("transfer-stage")).to_have_text("三方通话")
+    await expect(page.get_by_test_id("open-directory")).to_be_enabled()  # there may be more
+    await page.get_by_test_id("drop").click()
+    await asked(house, "c1", "drop", "p1-1.0")
