@@ -1,0 +1,222 @@
+"""How long a routing decision takes, and what it costs Redis: ``python -m bench.queue``.
+
+One redis-server, one node's commands. A floor with many agents, a tenth of them ready, 300 skills
+and waiting callers whose level nobody has; then calls arrive at a steady rate. Each is offered
+to an agent (or an agent who becomes ready takes a waiting one), rings, is answered, ends, wraps up:
+a decision is one command that matches, as the node sees it, there and back.
+
+For each size: p50 and p99 of a decision there and back, p50 and p99 of a command within
+redis-server (INFO latencystats: what remains where other programs keep this one waiting), its
+processor time for one command, and how that grows with the number of agents.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from agents.commands import Command
+from agents.demand import Want, pools_text, wants_text
+from agents.floor import FloorTimes
+from agents.redis_floor import RedisEngine, connect
+from tests.support.redis_server import running_redis
+
+SKILLS = 300
+SKILLS_OF_AN_AGENT = 5
+GOAL_P99_MS = 5.0
+_NODE = "bench"
+_TIMES = FloorTimes(offer=3600, reoffer=5, wrap_up=3600, node=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one size gave; milliseconds and microseconds."""
+
+    agents: int
+    waiting: int
+    decisions: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    redis_p50_ms: float
+    redis_p99_ms: float
+    redis_us_per_command: float
+    redis_us_per_offer: float
+
+
+class Floor:
+    """A floor that is filled and driven by commands."""
+
+    def __init__(self, redis: Redis, *, agents: int, waiting: int, seed: int) -> None:
+        self._redis = redis
+        self._engine = RedisEngine(redis, node=_NODE, times=_TIMES)
+        self._random = random.Random(seed)
+        self._agents = agents
+        self._waiting = waiting
+        self._numbers = 0
+        self._talking: list[tuple[str, str]] = []
+        self.seconds: list[float] = []
+        self.commands = 0
+
+    async def run_command(self, name: Any, **arguments: object) -> Any:
+        """Execute one command; return the reply."""
+        self.commands += 1
+        return await self._engine.execute(Command(name, arguments), None)
+
+    async def fill(self) -> None:
+        """Sign everybody in, nine of ten in conversations; let callers wait for rare skills."""
+        await self.run_command("restore", agents=[], calls=[], token=0)
+        for number in range(self._agents):
+            agent_id = f"{number:05d}"
+            skills = self._random.sample(range(SKILLS), SKILLS_OF_AN_AGENT)
+            pools = {f"skill{skill}@own": self._random.randint(1, 9) for skill in skills}
+            await self.run_command("sign_in", agent_id=agent_id, pools=pools_text(pools))
+            await self.run_command("set_phones", agent_id=agent_id, count=1)
+            if number % 10 == 0:
+                await self.run_command("set_ready", agent_id=agent_id)
+        for _ in range(self._waiting):
+            # A level that nobody has: they go on waiting, in the queues of skills that are in use.
+            await self._enqueue(level=10, priority=self._random.randint(0, 5))
+
+    async def _enqueue(self, *, level: int = 1, priority: int = 0) -> tuple[str, Any]:
+        self._numbers += 1
+        call_id = f"c{self._numbers}"
+        skill = self._random.randrange(SKILLS)
+        neighbour = (skill + 1) % SKILLS
+        wants = [
+            Want(f"skill{skill}@own", level=level),
+            Want(f"skill{neighbour}@own", after=0.0, level=level),
+            Want(f"skill{skill}@outsourced", after=30.0, level=level),
+        ]
+        reply = await self.run_command(
+            "enqueue",
+            call_id=call_id,
+            arrived_at=time.time(),
+            priority=priority,
+            wants=wants_text(wants),
+        )
+        return call_id, reply
+
+    async def decide(self) -> int:
+        """Let a call arrive, and as many end as talk; return how many offers came of it."""
+        began = time.perf_counter()
+        _, reply = await self._enqueue()
+        self.seconds.append(time.perf_counter() - began)
+        made = await self._answer(reply)
+        while len(self._talking) > self._agents // 20:
+            call_id, agent_id = self._talking.pop(0)
+            await self.run_command("finish", agent_id=agent_id, call_id=call_id)
+            began = time.perf_counter()
+            freed = await self.run_command("end_wrap_up", agent_id=agent_id)
+            self.seconds.append(time.perf_counter() - began)
+            made += await self._answer(freed)
+        return made
+
+    async def _answer(self, reply: Any) -> int:
+        """Answer what was offered."""
+        made = 0
+        for call in reply.calls:
+            if call.state == "offered":
+                made += 1
+                lease = {"call_id": call.call_id, "agent_id": call.agent_id, "token": call.token}
+                await self.run_command("ringing", **lease)
+                await self.run_command("talking", **lease)
+                self._talking.append((call.call_id, call.agent_id))
+        return made
+
+    async def percentiles(self) -> dict[str, float]:
+        """Return p50 and p99 of the commands' times within redis-server, milliseconds."""
+        info: dict[str, Any] = await self._redis.info("latencystats")
+        found = info["latency_percentiles_usec_evalsha"]
+        return {name: float(found[name]) / 1e3 for name in ("p50", "p99")}
+
+    async def redis_seconds(self) -> float:
+        """Return the processor time of redis-server so far."""
+        info: dict[str, Any] = await self._redis.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> Figures:
+    """Fill a floor, drive it at a rate of offers, and take the times."""
+    async with running_redis() as server:
+        redis = connect(server.url)
+        try:
+            floor = Floor(redis, agents=agents, waiting=waiting, seed=agents)
+            await floor.fill()
+            floor.seconds.clear()
+            floor.commands = 0
+            await redis.config_resetstat()
+            cpu, began, offers = await floor.redis_seconds(), time.perf_counter(), 0
+            while (passed := time.perf_counter() - began) < seconds:
+                if offers > passed * rate:
+                    await asyncio.sleep(0.001)
+                else:
+                    offers += max(1, await floor.decide())
+            cpu = await floor.redis_seconds() - cpu
+            within = await floor.percentiles()
+        finally:
+            await redis.aclose()
+    cuts = statistics.quantiles(floor.seconds, n=100)
+    return Figures(
+        agents=agents,
+        waiting=waiting,
+        decisions=len(floor.seconds),
+        per_second=round(offers / seconds, 1),
+        p50_ms=round(cuts[49] * 1e3, 3),
+        p99_ms=round(cuts[98] * 1e3, 3),
+        redis_p50_ms=round(within["p50"], 3),
+        redis_p99_ms=round(within["p99"], 3),
+        redis_us_per_command=round(cpu / floor.commands * 1e6, 1),
+        redis_us_per_offer=round(cpu / max(offers, 1) * 1e6, 1),
+    )
+
+
+def show(found: Sequence[Figures]) -> None:
+    """Print a table, and how it grows."""
+    titles = ("agents", "waiting", "offers/s", "p50 ms", "p99 ms", "Redis p50", "Redis p99")
+    print("".join(f"{title:>11}" for title in titles) + f"{'us/command':>12}{'us/offer':>10}")
+    for one in found:
+        row = (one.agents, one.waiting, one.per_second, one.p50_ms, one.p99_ms)
+        print(
+            "".join(f"{value:>11}" for value in (*row, one.redis_p50_ms, one.redis_p99_ms))
+            + f"{one.redis_us_per_command:>12}{one.redis_us_per_offer:>10}"
+        )
+    first, last = found[0], found[-1]
+    if last.agents > first.agents:
+        grown = last.redis_us_per_command / first.redis_us_per_command
+        logarithmic = math.log(last.agents) / math.log(first.agents)
+        print(f"from {first.agents} to {last.agents} agents: Redis x {grown:.2f} a command; "
+              f"logarithmic would be x {logarithmic:.2f}")  # fmt: skip
+    print(f"goal: p99 under {GOAL_P99_MS} ms with {last.agents} agents: "
+          f"{'reached' if last.p99_ms < GOAL_P99_MS else 'missed'}")  # fmt: skip
+
+
+async def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each size")
+    parser.add_argument("--agents", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--waiting", type=int, default=2_000)
+    parser.add_argument("--rate", type=float, default=200.0, help="offers a second")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    wanted = parser.parse_args()
+    found = [
+        await measure(agents, waiting=wanted.waiting, rate=wanted.rate, seconds=wanted.seconds)
+        for agents in wanted.agents
+    ]
+    if wanted.json:
+        print(json.dumps({"sizes": [asdict(one) for one in found]}))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
