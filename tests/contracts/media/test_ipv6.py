@@ -1,6 +1,7 @@
 """The same over IPv6: relay, mix, latch and fork."""
 
 import socket
+
 import pytest
 
 from telephony.media.path import Latched
