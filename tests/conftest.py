@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.postgres import PostgresServer, find_postgres
 
-# How long an example takes says how busy the machine is, nothing of the code.
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any machine")
+# How long an example takes says how busy the machine is, nothing of the code. The usual run plays
+# the same examples everywhere; new ones: pytest --hypothesis-profile=exploring
+settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", settings.get_profile("exploring"), derandomize=True)
+settings.load_profile("usual")
 
 needs_postgres = pytest.mark.skipif(find_postgres() is None, reason="PostgreSQL is not installed")
 
