@@ -332,6 +332,8 @@ class AgentSearch:
 
     def _on_answered(self, event: PartyAnswered, now: float) -> list[CallEffect]:
         attempt = self._attempt
+        if attempt is not None and attempt.answered_leg == event.leg:
+            return []  # told again
         if attempt is None or self.state is not SearchState.OFFERING:
             return [HangUpLeg(event.leg)]
         others = sorted(attempt.legs - {event.leg})

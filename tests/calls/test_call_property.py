@@ -1,11 +1,14 @@
 """Any order of inputs: nobody is left in a phone call, reserved, alone, or without an end."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from calls.call import Call, CallState
+from calls.call_conference import MOST_PARTIES
 from calls.call_events import (
     AgentOffered,
     Arrived,
@@ -21,6 +24,7 @@ from calls.call_events import (
     Connect,
     DeadlinePassed,
     Dequeue,
+    DropAsked,
     Enqueue,
     Finish,
     FinishAgent,
@@ -45,6 +49,13 @@ from calls.call_events import (
 )
 from calls.errors import TransferError
 from calls.hearing import CALLER, NOBODY, Hearing, as_pairs
+from calls.supervision_events import (
+    CallSupervisor,
+    SuperviseAsked,
+    SupervisionEndAsked,
+    SupervisionMode,
+    SupervisorCalled,
+)
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
 
 TARGETS: list[Target] = [
@@ -75,6 +86,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.queued: dict[int, str | None] = {}
         self.hearing: Hearing | None = NOBODY
         self.caller_hung_up = False
+        self.conferring = False
         self.finishes = 0
         self.feed(Arrived(whom, "1001" if whom is not None else None))
         if answered and whom is None:
@@ -99,7 +111,7 @@ class AnyOrder(RuleBasedStateMachine):
         was_ended = self.call.state is CallState.ENDED
         for effect in self.call.handle(event, self.now):
             match effect:
-                case CallPhones() | ConfirmLease():
+                case CallPhones() | ConfirmLease() | CallSupervisor():
                     self.asked.append(effect)
                 case Connect(_, hearing):
                     self.asked.append(effect)
@@ -147,6 +159,10 @@ class AnyOrder(RuleBasedStateMachine):
                 self.feed(PhonesCalled(effect.token, legs))
             case CallPhones():
                 self.feed(OfferFailed(effect.token, "no_media" if phones == 1 else "no_phone"))
+            case CallSupervisor():
+                legs = tuple(f"{effect.group}.{number}" for number in range(phones * good))
+                self.live_legs.update(legs)
+                self.feed(SupervisorCalled(effect.group, legs))
             case ConfirmLease():
                 self.feed(LeaseConfirmed(effect.token) if good else LeaseLost(effect.token))
             case Connect():
@@ -176,7 +192,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.call.holder is not None)
     @rule(
         whom=st.sampled_from(TARGETS),
-        mode=st.sampled_from(["blind", "consult"]),
+        mode=st.sampled_from(["blind", "consult", "conference"]),
         by_phone=st.booleans(),
     )
     def a_transfer_is_asked_for(self, whom: Target, mode: TransferMode, *, by_phone: bool) -> None:
@@ -189,6 +205,30 @@ class AnyOrder(RuleBasedStateMachine):
             self.feed(TransferAsked(whom, mode, via))
         except TransferError:
             self.live_legs.discard(via or "")
+        else:
+            self.conferring = mode == "conference"
+
+    @precondition(lambda self: self.call.holder is not None)
+    @rule(
+        supervisor=st.sampled_from(["2001", "2002"]),
+        mode=st.sampled_from(["listen", "whisper", "barge", "take_over", None]),
+    )
+    def a_supervisor_asks(self, supervisor: str, mode: SupervisionMode | None) -> None:
+        event = SupervisionEndAsked(supervisor)
+        with suppress(TransferError):
+            self.feed(event if mode is None else SuperviseAsked(supervisor, mode))
+
+    @precondition(lambda self: self.live_legs)
+    @rule(data=st.data())
+    def somebody_is_dropped(self, data: st.DataObject) -> None:
+        with suppress(TransferError):
+            self.feed(DropAsked(data.draw(st.sampled_from(sorted(self.live_legs)))))
+
+    @precondition(lambda self: self.call.guests)
+    @rule()
+    def the_agent_leaves_the_others(self) -> None:
+        with suppress(TransferError):
+            self.feed(CompleteAsked())
 
     @precondition(lambda self: self.call.transferring)
     @rule(step=st.sampled_from(sorted(STEPS)))
@@ -214,7 +254,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def nobody_is_reserved_twice(self) -> None:
         if hasattr(self, "call"):
-            assert len(self.reserved) == len(set(self.reserved.values())) <= 2
+            assert len(self.reserved) == len(set(self.reserved.values()))
 
     @invariant()
     def an_ended_call_holds_nothing(self) -> None:
@@ -228,7 +268,10 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.call.deadline is None
         assert not self.call.transferring
         assert self.call.outcome in {"answered", "abandoned", "failed"}
-        assert all(segment.ended_at is not None for segment in self.call.segments)
+        assert not self.call.guests
+        assert self.call.supervised is None
+        segments = (*self.call.segments, *self.call.supervisions)
+        assert all(segment.ended_at is not None for segment in segments)
 
     @invariant()
     def a_live_call_is_never_forgotten(self) -> None:
@@ -252,9 +295,11 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "call") or self.call.state is not CallState.TALKING:
             return
         assert self.hearing is not None
-        if self.call.transfer_stage != "merged":
-            as_pairs(self.hearing)
         parties = {party for pair in self.hearing for party in pair} - {CALLER}
+        assert len(parties) < MOST_PARTIES
+        together = self.call.guests or self.call.supervised or self.conferring
+        if not together and self.call.transfer_stage != "merged":
+            as_pairs(self.hearing)
         assert parties <= self.live_legs
         holder = self.call.holder
         if holder is not None and not self.call.transferring:
