@@ -59,6 +59,7 @@ async def test_two_sessions_learn_how_they_are_heard(protected: bool) -> None:  
         own.describe(("127.0.0.1", 9), rtcp_port=other[1], shared=False, clock=8000)
     for own, saw in zip(channels, seen, strict=True):
         await until(lambda own=own, saw=saw: own.quality(saw)["round_trip"] is not None)  # type: ignore[misc]
+        assert own.heard_at is not None
         quality = own.quality(saw)
         assert quality["far_loss"] == pytest.approx(0.05)
         assert 0 <= quality["round_trip"] < 1
