@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from calls.audit import AuditTrail, audit_entries
+from calls.callback_store import callbacks
 from calls.records import calls, utterances, withheld_numbers
 from eventbus.tasks import end
 from tickets.store import changes_table, deliveries_table, steps_table, tickets_table
@@ -144,6 +145,8 @@ class RetentionJob:
             await connection.execute(
                 withheld_numbers.delete().where(withheld_numbers.c.at < before)
             )
+            # an entry that is open is still needed
+            await connection.execute(callbacks.delete().where(callbacks.c.closed_at < before))
         return emptied + int(done.rowcount)
 
     async def _old_tickets(self, before: float) -> list[sa.Row[Any]]:

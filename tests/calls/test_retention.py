@@ -5,6 +5,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from calls.audit import AuditTrail
+from calls.callback_store import CallBackStore
+from calls.callbacks import CallBackRules, Closed, Missed
 from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.retention import DAY, Periods, RetentionJob
@@ -103,4 +105,18 @@ async def test_nothing_goes_where_nothing_is_set(engine: AsyncEngine, tmp_path: 
     await archive.writer.flush()
     assert await archive.job(Periods()).once() == {}
     assert folders(tmp_path) == ["c5000"]
+    await archive.writer.close()
+
+
+async def test_whom_nobody_needs_to_call_back_any_more_is_forgotten(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    store = CallBackStore(engine, rules=CallBackRules())
+    long_ago = NOW - 100 * DAY
+    closed, _ = await store.missed(Missed("13862311001", "12345", "asked", "c1"), now=long_ago)
+    await store.change(closed, Closed("not_needed", "1001"), now=long_ago)
+    still_open, _ = await store.missed(Missed("13862311002", "12345", "asked", "c2"), now=long_ago)
+    archive = Archive(engine, tmp_path)
+    await archive.job(PERIODS).once()
+    assert [entry["id"] for entry in await store.list_()] == [still_open]
     await archive.writer.close()
