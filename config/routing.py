@@ -158,7 +158,7 @@ class ReasonRouting(RoutingTable):
     name: Label
     """What it is called on screens."""
     minutes: Annotated[int, Field(ge=0, le=1440)] = 0
-    """How much of it an agent has a day; 0: as much as he needs."""
+    """How much of it a day is meant, shown to agents; 0: as much as they need."""
 
 
 class RoutingSettings(RoutingTable):

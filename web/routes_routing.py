@@ -12,10 +12,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query
 
 from calls.routing_book import BadRouting, RoutingBook, Section, StaleRouting, UnknownEntry
-from web.auth import Admin
+from web.auth import Admin, Asker
 from web.errors import ApiError, conflict, documented, not_found
 from web.schemas import Page
-from web.schemas_routing import RoutingChangeOut, RoutingOut
+from web.schemas_routing import ReasonOut, RoutingChangeOut, RoutingOut
 from web.services import Served
 
 _CHANGES = documented(
@@ -62,6 +62,14 @@ def router(book: RoutingBook) -> APIRouter:
     async def document(_who: Admin) -> RoutingOut:
         """Return skills, groups, lines, rules and reasons."""
         return shown()
+
+    @routes.get("/reasons", summary="Why agents may be not ready")
+    async def reasons(_who: Asker) -> list[ReasonOut]:
+        """Return the reasons that a desktop offers, to everybody."""
+        return [
+            ReasonOut(reason=key, name=reason.name, minutes=reason.minutes)
+            for key, reason in book.settings.reasons.items()
+        ]
 
     @routes.put("", summary="Change the whole document", responses=_CHANGES)
     async def replace(

@@ -26,9 +26,8 @@ class RoutingChangeOut(BaseModel):
 
 
 class ReasonOut(BaseModel):
-    """A reason for not being ready; ``minutes`` of it a day, 0: any number."""
+    """A reason for not being ready; ``minutes`` of it a day are meant, 0: any number."""
 
     reason: str
     name: str
     minutes: int
-    used_seconds: float = 0.0
