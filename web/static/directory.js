@@ -108,8 +108,6 @@ export class Directory {
   row(entry, n) {
     const row = make("li", "directory-entry", "", "directory-entry");
     row.dataset.target = entry.target;
-    row.id = `directory-${n}`;
-    row.setAttribute("role", "option");
     const who = make("span", "grow", entry.name);
     const where = entry.state ? t(`state.${entry.state}`) : entry.available ? "" : t("directory_closed");
     const state = make("span", "chip", where);
@@ -139,10 +137,10 @@ export class Directory {
   choose(n) {
     this.chosen = n;
     [...this.list.children].forEach((item, at) => {
-      item.setAttribute("aria-selected", String(at === n));
+      if (at === n) item.setAttribute("aria-current", "true");
+      else item.removeAttribute("aria-current");
       if (at === n && this.isOpen) item.scrollIntoView({ block: "nearest" });
     });
-    this.search.setAttribute("aria-activedescendant", this.entries[n] ? `directory-${n}` : "");
   }
 
   /** @param {KeyboardEvent} event */
