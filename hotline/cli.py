@@ -34,6 +34,7 @@ from hotline.demo import COMPLAINT, DemoFailed, demonstrate
 from hotline.doctor import diagnose
 from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram, advertised_host
 from hotline.ladder import NoLadder, ladder_of
+from hotline.partner_command import manner_of, play
 from hotline.seed import Credentials, read_credentials
 from hotline.softphone import CallFailed, SoftPhone
 from hotline.wav import WavError, read_wav
@@ -312,6 +313,39 @@ async def _call(address: tuple[str, int], samples: Pcm, *, caller: str, number: 
         out.print(f"heard {placed.voice.packets_heard} packets from the agent")
     finally:
         await phone.close()
+
+
+@app.command()
+def partner(
+    name: Annotated[str, typer.Argument(help="Whom to play, as in the directory: 110.")],
+    *,
+    tickets: Annotated[
+        str, typer.Option(help="What to do with tickets that come: accept, return or ask.")
+    ] = "accept",
+    host: Annotated[str, typer.Option(help="The telephone's own address.")] = "127.0.0.110",
+    port: Annotated[int, typer.Option(help="Its SIP port.")] = 5062,
+    server: Annotated[str | None, typer.Option(help="HOST:PORT of the hotline's SIP.")] = None,
+    broker: Annotated[str | None, typer.Option(help="HOST:PORT of the MQTT broker.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Play a partner: a telephone that answers and calls, and his end of the ticket exchange."""
+    settings = settings_from(config)
+    try:
+        uvloop.run(
+            play(
+                settings,
+                name,
+                out,
+                server=_sip_address(settings, server) if server else None,
+                broker=_sip_address(settings, broker) if broker else None,
+                host=host,
+                port=port,
+                manner=manner_of(tickets),
+            )
+        )
+    except (ValueError, OSError) as error:
+        err.print(f"{error}", style="red", markup=False)
+        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -7,8 +7,9 @@ proves over the wire. Its audio is one UDP socket and a 20 ms clock.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import numpy as np
 import structlog
@@ -248,6 +249,7 @@ class SoftPhone:
     Args:
         server: the hotline's SIP address.
         host: our own address.
+        port: our own SIP port; 0: any.
         on_call: told of a call that came in and rings; it is answered by ``pick_up``.
     """
 
@@ -256,10 +258,12 @@ class SoftPhone:
         *,
         server: tuple[str, int],
         host: str = "127.0.0.1",
+        port: int = 0,
         on_call: Callable[[Leg], None] | None = None,
     ) -> None:
         self._server = server
         self._host = host
+        self._port = port
         self._gateway = SipGateway(
             trunks=[Trunk.allowing(server[0])],
             realm="softphone",
@@ -278,13 +282,19 @@ class SoftPhone:
 
     async def open(self) -> None:
         """Bind a SIP port."""
-        await self._gateway.open(self._host, 0)
+        await self._gateway.open(self._host, self._port)
 
     async def close(self) -> None:
         """Hang up everything and close the port."""
         await self._gateway.close()
 
-    async def call(self, number: str, *, caller: str) -> PhoneCall:
+    async def call(
+        self,
+        number: str,
+        *,
+        caller: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> PhoneCall:
         """Dial; the call rings until ``answered`` is done."""
         voice = Voice()
         await voice.open(self._host)
@@ -295,6 +305,7 @@ class SoftPhone:
             sdp=call.offer(),
             caller=caller,
             on_event=call.on_event,
+            headers=headers,
         )
         return call
 

@@ -119,6 +119,7 @@ class CallsOut:
         on_event: Callable[[LegEvent], None],
         credentials: tuple[str, str] | None = None,
         follow_redirects: RedirectPolicy | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Leg:
         """Call any SIP URI at an address.
 
@@ -130,13 +131,19 @@ class CallsOut:
             on_event: the leg's owner.
             credentials: (user, password) to answer challenges with, each request's first one.
             follow_redirects: how far a 3xx sends the call on; None: it ends the call.
+            headers: further headers of the INVITE.
 
         Raises:
             AddressError: not a URI.
         """
         target = parse_name_addr(f"<{uri}>").uri
         request = self._new_invite(
-            uri=target, destination=destination, to=target, caller=caller, sdp=sdp
+            uri=target,
+            destination=destination,
+            to=target,
+            caller=caller,
+            sdp=sdp,
+            headers=tuple(headers.items()),
         )
         machine = OutboundLeg(
             request,
