@@ -16,7 +16,7 @@ def joined() -> tuple[PartnerSimulator, Side, list[str]]:
         say=said.append,
     )
     ours = Side("12345", "110", take_all)
-    police.link.publish = lambda _topic, payload: ours.hear(payload, 1.0)  # type: ignore[method-assign]
+    police.link.publish = lambda _topic, payload: ours.hear(payload, 1.0)  # type: ignore[method-assign, assignment]
     return police, ours, said
 
 
