@@ -81,6 +81,8 @@ class Desktop:
         return text, tuple(map(int, re.findall(r"\d+", colour)))
 
     def _on_socket(self, socket: WebSocket) -> None:
+        if not socket.url.endswith("/feed"):
+            return  # its phone's
         socket.on("framereceived", lambda frame: self.events.append(json.loads(frame)))
 
 

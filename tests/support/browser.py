@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright
 
@@ -16,6 +17,12 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_HEADSET = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+_SAID_BY = "--use-file-for-fake-audio-capture"
 SMALLEST_SCREEN = (1366, 768)
 
 
@@ -46,10 +53,11 @@ class Window:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Run a browser."""
+async def chromium(*, microphone: Path | None = None) -> AsyncIterator[Browser]:
+    """Run a browser; its microphone, which no page need ask for, says what is in a WAV file."""
+    flags = [*_FLAGS] if microphone is None else [*_FLAGS, *_HEADSET, f"{_SAID_BY}={microphone}"]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         try:
             yield browser
         finally:

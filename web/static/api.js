@@ -71,6 +71,8 @@ export const api = {
   signIn: (agentId, password) => request("POST", "/session", { agent_id: agentId, password }),
   signOut: () => request("DELETE", "/session"),
   me: () => request("GET", "/me"),
+  /** What the page's phone registers with. */
+  phonePass: () => request("POST", "/me/phone"),
   ready: () => request("PUT", "/me/presence", { state: "ready" }),
   /** @param {string} reason */
   notReady: (reason) => request("PUT", "/me/presence", { state: "not_ready", reason }),

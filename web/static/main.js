@@ -5,14 +5,17 @@ import { api, ApiError } from "./api.js";
 import { Desk } from "./desk.js";
 import { has, switchLanguage, t, translatePage } from "./i18n.js";
 import { byId } from "./page.js";
+import { PhonePanel } from "./phone_panel.js";
 
 const signIn = byId("sign-in");
 const form = /** @type {HTMLFormElement} */ (byId("sign-in-form"));
 const error = byId("sign-in-error");
+const phone = new PhonePanel();
 const desk = new Desk({ onSignedOut: showSignIn });
 
 function showSignIn() {
   desk.hide();
+  phone.hide();
   signIn.hidden = false;
   /** @type {HTMLInputElement} */ (form.elements.namedItem("agent_id")).focus();
 }
@@ -22,6 +25,7 @@ function showDesk() {
   error.hidden = true;
   form.reset();
   desk.show();
+  phone.show();
 }
 
 /** @param {unknown} failure */
@@ -51,6 +55,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
     switchLanguage();
     desk.translate();
+    phone.draw();
   });
 }
 
