@@ -20,7 +20,7 @@ from telephony.sip.invite_usage import Reply
 _SALT_BYTES = 8
 
 #: Phones that give up when any challenge names an algorithm they don't know, instead of taking the
-#: one they do (libre before 2.0, ENOSYS; JsSIP, which reads the last challenge only): they are shown
+#: one they do (libre before 2.0, ENOSYS; JsSIP, which reads the last challenge only): they see
 #: the first challenge, MD5, alone.
 _MD5_ALONE = ("baresip v0.", "baresip v1.", "JsSIP ")
 
