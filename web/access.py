@@ -109,6 +109,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /routing": ADMINS,
     "PUT /routing": ADMINS,
     "DELETE /routing": ADMINS,
+    "GET /routing/reasons": EVERYBODY,
     "GET /routing/changes": ADMINS,
     "PUT /routing/{section}/{name}": ADMINS,
     "DELETE /routing/{section}/{name}": ADMINS,
