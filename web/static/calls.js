@@ -42,6 +42,7 @@ export class CallPanel {
     this.call = null;
     this.urgentTo = "";
     this.pressedKeys = "";
+    this.guests = "[]";
     this.keypad = byId("keypad");
     this.wire("hang-up", (call) => acts.hangUp(call));
     this.wire("hold", (call) => acts.hold(call, !isHeld(call)));
@@ -169,6 +170,9 @@ export class CallPanel {
   /** @param {{id: string, name: string, role: string}[]} parties */
   showGuests(parties) {
     const guests = parties.filter(({ role }) => role === "guest");
+    const now = JSON.stringify(guests);
+    if (now === this.guests) return; // a button that is being pressed stays
+    this.guests = now;
     const chips = guests.map(({ id, name }) => {
       const chip = make("span", "chip guest", this.acts.nameOf(name), "guest");
       const drop = make("button", "link", "✕", "drop");

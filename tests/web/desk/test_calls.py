@@ -36,7 +36,7 @@ async def talking(house: House, page: Page) -> str:
 
 async def asked(house: House, *what: str) -> None:
     """Wait until the service has been asked for this."""
-    await until(lambda: what in house.calls.asked)
+    await until(lambda: what in house.calls.asked, SECONDS)
 
 
 async def test_hold_and_mute_show_what_is_in_force(house: House, opened: Window) -> None:
