@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 POLICE = "127.0.0.110"
 SECONDS = 60.0
+DISPUTE = "健身房倒闭了，预付卡里的三千块钱不退给我"
 
 
 @dataclass
@@ -134,3 +135,63 @@ async def test_a_call_of_110s_is_marked_and_one_to_110_carries_its_draft(
         return not await agent.api.get("/calls/live")
 
     await until(over, seconds=SECONDS)
+
+
+async def test_tickets_go_both_ways_once_though_the_broker_is_killed(place: Place) -> None:
+    number = place.police.send(DISPUTE)
+
+    async def state() -> str | None:
+        return place.police.state(number)
+
+    async def accepted() -> bool:
+        return await state() == "accepted"
+
+    await until(accepted, seconds=SECONDS)
+    place.node.kill_child("broker")
+
+    async def is_gone() -> bool:
+        return not place.police.link.connected
+
+    await until(is_gone, seconds=SECONDS)
+    other = place.police.send("健身房倒闭了，会员卡的钱不退")  # while nobody can hear it
+
+    async def other_accepted() -> bool:
+        return place.police.state(other) == "accepted"
+
+    await until(other_accepted, seconds=SECONDS)
+    async with place.node.signed_in("8001") as leader:
+        inbox = (await leader.get("/exchange", direction="in", kind="ticket"))["items"]
+        assert [one["number"] for one in inbox] == [other, number]
+        for one in inbox:
+            step = {"action": "answer", "note": "已退款"}
+            await leader.send("POST", f"/tickets/{one['ticket_id']}/steps", step)
+
+        async def finished() -> bool:
+            return place.police.state(number) == place.police.state(other) == "finished"
+
+        await until(finished, seconds=SECONDS)
+        again = place.police.send(DISPUTE, reopens=number, reason="没有收到退款")
+
+        async def taken_up_again() -> bool:
+            return place.police.state(again) == "accepted"
+
+        await until(taken_up_again, seconds=SECONDS)
+        found = (await leader.get("/exchange", number=again))["items"]
+        ticket = await leader.get(f"/tickets/{found[0]['ticket_id']}")
+        assert ticket["reopens"] == inbox[1]["ticket_id"]
+        handed = await leader.send(
+            "POST", f"/tickets/{ticket['id']}/hand-over", {"partner": "110", "reason": "请协助"}
+        )
+
+        async def his() -> bool:
+            return ticket["id"] in place.police.taken
+
+        await until(his, seconds=SECONDS)
+        place.police.finish(ticket["id"], "已调解")
+
+        async def closed() -> bool:
+            return bool((await leader.get(f"/exchange/{handed['id']}"))["state"] == "finished")
+
+        await until(closed, seconds=SECONDS)
+        assert place.police.taken.count(ticket["id"]) == 1
+        assert (await leader.get(f"/tickets/{ticket['id']}"))["status"] == "closed"
