@@ -25,12 +25,12 @@ HEADER = 44  # octets of a WAV file before its samples
 HEARS = """([hertz, decibels]) => {
   const stream = window.heard?.();
   if (!stream) return false;
-  window.listening ??= (() => {
+  if (window.listening?.stream !== stream) window.listening = (() => {
     const context = new AudioContext();
     const analyser = context.createAnalyser();
     analyser.fftSize = 8192;
     context.createMediaStreamSource(stream).connect(analyser);
-    return { context, analyser };
+    return { stream, context, analyser };
   })();
   const { context, analyser } = window.listening;
   const bins = new Float32Array(analyser.frequencyBinCount);
@@ -40,12 +40,22 @@ HEARS = """([hertz, decibels]) => {
 # The page's own connection: what it gives to its loudspeaker.
 EAVESDROP = """
 const Plain = window.RTCPeerConnection;
+const Socket = window.WebSocket;
+window.WebSocket = class extends Socket {
+  constructor(...given) {
+    super(...given);
+    if (given[1] === "sip") window.line = this;
+  }
+};
+window.connections = 0;
 window.RTCPeerConnection = class extends Plain {
   constructor(...given) {
     super(...given);
+    window.connections += 1;
     window.heard = () => {
       const [receiver] = this.getReceivers();
-      return receiver && new MediaStream([receiver.track]);
+      if (receiver) this.stream ??= new MediaStream([receiver.track]);
+      return this.stream;
     };
   }
 };
@@ -78,7 +88,9 @@ async def page_hears_citizen(desktop: Desktop) -> None:
     await desktop.page.wait_for_function(HEARS, arg=[CITIZENS_TONE, LOUD], timeout=1000 * SECONDS)
 
 
-async def test_a_call_is_answered_in_the_page_and_outlives_its_reload(tmp_path: Path) -> None:
+async def test_a_call_is_answered_in_the_page_and_outlives_its_reload_and_its_line(
+    tmp_path: Path,
+) -> None:
     async with (
         running_node(tmp_path / "node", {"asr__enabled": "false"}) as node,
         chromium(microphone=spoken(tmp_path / "agent.wav")) as browser,
@@ -96,6 +108,10 @@ async def test_a_call_is_answered_in_the_page_and_outlives_its_reload(tmp_path: 
         await citizen.wait_event("CALL_ESTABLISHED")
         await both_hear(desktop, citizen)
         await desktop.page.reload()
+        await desktop.shows("phone-summary", "通话中")
+        await both_hear(desktop, citizen, since=len(heard_by(citizen)))
+        await desktop.page.evaluate("window.line.close()")
+        await desktop.page.wait_for_function("() => window.connections === 2", timeout=1000 * SECONDS)
         await desktop.shows("phone-summary", "通话中")
         await both_hear(desktop, citizen, since=len(heard_by(citizen)))
         await desktop.part("browser-phone").locator("summary").click()

@@ -34,6 +34,7 @@ export class BrowserPhone extends EventTarget {
     this.session = null;
     this.user = "";
     this.renewing = 0;
+    this.interrupted = false; // the line broke in the middle of a call
     window.addEventListener("pagehide", () => this.keepDialog());
   }
 
@@ -62,10 +63,14 @@ export class BrowserPhone extends EventTarget {
     });
     agent.on("registered", () => {
       this.setLine("ready");
+      if (this.interrupted) this.leave();
       this.regain();
     });
     agent.on("unregistered", () => this.setLine("connecting"));
-    agent.on("disconnected", () => this.setLine("connecting"));
+    agent.on("disconnected", () => {
+      this.interrupted = this.session?.isEstablished() ?? false;
+      this.setLine("connecting");
+    });
     agent.on("registrationFailed", () => {
       this.setLine("failed");
       void this.renew();
@@ -204,7 +209,20 @@ export class BrowserPhone extends EventTarget {
     track.enabled = !this.muted;
   }
 
-  // -- a reload in the middle of a call -----------------------------------------------------
+  // -- a reload, or a broken line, in the middle of a call ----------------------------------
+
+  /**
+   * Leaves a leg whose line is gone, so that the next one can take its place: the hotline could
+   * not reach this page by it any more. Nothing is said to anybody.
+   */
+  leave() {
+    this.interrupted = false;
+    const { session } = this;
+    if (!session?.isEstablished()) return;
+    this.keepDialog();
+    this.session = null;
+    session.connection?.close();
+  }
 
   /** Notes which call there is, for the page that comes after this one. */
   keepDialog() {
