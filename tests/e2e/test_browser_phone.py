@@ -111,7 +111,9 @@ async def test_a_call_is_answered_in_the_page_and_outlives_its_reload_and_its_li
         await desktop.shows("phone-summary", "通话中")
         await both_hear(desktop, citizen, since=len(heard_by(citizen)))
         await desktop.page.evaluate("window.line.close()")
-        await desktop.page.wait_for_function("() => window.connections === 2", timeout=1000 * SECONDS)
+        await desktop.page.wait_for_function(
+            "() => window.connections === 2", timeout=1000 * SECONDS
+        )
         await desktop.shows("phone-summary", "通话中")
         await both_hear(desktop, citizen, since=len(heard_by(citizen)))
         await desktop.part("browser-phone").locator("summary").click()
