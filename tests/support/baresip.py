@@ -15,7 +15,7 @@ import itertools
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port
 from tests.support.programs import Program
@@ -27,6 +27,17 @@ Address = tuple[str, int]
 HOST = "127.0.0.1"
 SECONDS = 10.0
 RTP_PAIRS = 8
+
+Codec = Literal["PCMA", "PCMU", "G722", "opus"]
+NAMES: Final[dict[Codec, str]] = {
+    "PCMA": "pcma",
+    "PCMU": "pcmu",
+    "G722": "g722/16000/1",
+    "opus": "opus/48000/2",
+}
+"""What an account calls them; one it does not know stands for all of them."""
+WIDTHS: Final[dict[Codec, int]] = {"PCMA": 1, "PCMU": 1, "G722": 2, "opus": 12}
+"""How many samples it writes for each at 8 kHz: of Opus, stereo at 48 kHz."""
 
 CONFIG = """\
 poll_method epoll
@@ -52,6 +63,8 @@ snd_path {directory}
 ctrl_tcp_listen {host}:{control_port}
 module_path {modules}
 module g711.so
+module g722.so
+module opus.so
 module sndfile.so
 module srtp.so
 module aubridge.so
@@ -98,7 +111,7 @@ class Baresip:
         password: str = "",
         registrar: Address | None = None,
         source: int | Path = 440,
-        codec: Literal["PCMA", "PCMU"] = "PCMA",
+        codec: Codec = "PCMA",
         auto_answer: bool = False,
         expires: int = 300,
         local_port: int | None = None,
@@ -109,6 +122,7 @@ class Baresip:
         self.address: Address = (HOST, local_port or free_sip_port())
         self.events: list[dict[str, Any]] = []
         self._directory = directory
+        self._width = WIDTHS[codec]
         self._control_port = free_tcp_port()
         self._changed = asyncio.Condition()
         self._taken: Counter[str] = Counter()
@@ -225,11 +239,14 @@ class Baresip:
     async def wait_heard(self, seconds: float) -> None:
         """Return once it has heard so many seconds in its latest call."""
         # The file is written in blocks, as it comes: what is on disk is what has been heard.
-        bytes_wanted = 44 + seconds * RATE * 2
+        bytes_wanted = 44 + seconds * RATE * 2 * self._width
         await until(lambda: self._size("dec") >= bytes_wanted, seconds + SECONDS)
 
     def heard(self) -> Path:
-        """Return the WAV file of what it heard in its latest call; complete once that has ended."""
+        """Return the WAV file of what it heard in its latest call, at its codec's rate.
+
+        It is complete once that has ended.
+        """
         return self._recording("dec")
 
     def spoke(self) -> Path:
@@ -268,7 +285,7 @@ class Baresip:
         self,
         where: str,
         password: str,
-        codec: str,
+        codec: Codec,
         expires: int,
         *,
         auto_answer: bool,
@@ -280,7 +297,7 @@ class Baresip:
             f"auth_pass={password or '-'}",  # an empty one makes it ask the terminal
             f"regint={expires}",
             f"answermode={'auto' if auto_answer else 'manual'}",
-            f"audio_codecs={codec.lower()}",
+            f"audio_codecs={NAMES[codec]}",
             "ptime=20",
         ]
         if secured:

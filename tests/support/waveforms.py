@@ -18,6 +18,14 @@ def write_tone(path: Path, frequency: int, *, seconds: float, amplitude: int = 1
     return path
 
 
+def read_any(path: Path) -> tuple[Pcm, int]:
+    """Return a 16-bit file's first channel, and how many samples it has a second."""
+    with wave.open(str(path), "rb") as file:
+        assert file.getsampwidth() == 2, path
+        data = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return data[:: file.getnchannels()].astype(np.int16), file.getframerate()
+
+
 def read_mono(path: Path) -> Pcm:
     """Return an 8 kHz mono file's samples in 16 bit; 8-bit ones (unsigned) are widened."""
     with wave.open(str(path), "rb") as file:

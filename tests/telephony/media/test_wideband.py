@@ -29,7 +29,7 @@ def test_a_tone_survives_coding(codec: CodecSpec) -> None:
     )
     assert len(heard) == len(said)
     settled = heard[RATE // 2 :]
-    assert tone_level(settled, 440) == pytest.approx(tone_level(said, 440), abs=1.5)
+    assert tone_level(settled, 440) == pytest.approx(tone_level(said, 440), abs=1)
 
 
 @BOTH
