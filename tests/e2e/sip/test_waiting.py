@@ -1,5 +1,6 @@
 """A node speaks to callers: while one waits, and when the agent has left another."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from tests.e2e.sip.raw import HOST, Address, Caller, RawSip, description, media_
 from tests.e2e.sip.talk import talking
 from tests.support.node import RunningNode, running_node, until
 from tests.support.rtp_phone import RtpPhone
+from tests.support.sipp import SippRun
 
 pytestmark = pytest.mark.e2e
 
 FORMATS = "8 101"
+PRESSED = Path("/usr/share/sip-tester/dtmf_2833_1.pcap")
 
 
 @pytest.fixture
@@ -79,3 +82,28 @@ async def test_a_caller_who_waits_and_one_whose_agent_has_left(
 
         (rating,) = await until(rated, seconds=30)
         assert (rating["agent_id"], rating["score"]) == ("1001", 5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="SIPp plays recorded packets as root alone")
+async def test_a_key_that_sipp_plays_from_a_recording_of_packets(
+    node: RunningNode, sip: Address, tmp_path: Path
+) -> None:
+    """The caller asks to be called back: key 1, ten packets of a real phone."""
+    async with SippRun(
+        "citizen_presses",
+        directory=tmp_path / "sipp",
+        remote=sip,
+        service="12345",
+        calls=1,
+        rows=[("13862311003", 1000)],
+        keys={"pcap": str(PRESSED)},
+    ) as citizen:
+        statistics = await citizen.wait(60)
+    assert (statistics.successful, statistics.failed) == (1, 0), citizen.errors()
+    async with node.signed_in("1001") as api:
+
+        async def listed() -> Any:
+            return (await api.get("/callbacks", status="open"))["items"]
+
+        (entry,) = await until(listed, seconds=30)
+    assert (entry["number"], entry["reason"]) == ("138****1003", "asked")
