@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from calls.redaction import Side
 from tickets.fields import PARTNERS, TITLES, TYPES, URGENCIES
@@ -14,7 +14,8 @@ from web.schemas_callbacks import ChosenDispositionOut, RatingOut
 PresenceState = Literal[
     "signed_out", "ready", "reserved", "ringing", "talking", "wrap_up", "not_ready"
 ]
-NotReadyReason = Literal["break", "meal", "training", "meeting", "other"]
+NotReadyReason = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+"""One of the city's (GET /routing/reasons)."""
 TicketStatus = Status
 StepAction = Literal[
     "answer", "pass_on", "give_back", "close", "urge", "supervise", "reopen", "review"

@@ -89,4 +89,4 @@ async def test_the_whole_document_can_be_put_and_taken_back(
 async def test_everybody_sees_why_he_may_be_not_ready(house: House) -> None:
     async with await house.signed_in("1001") as agent:
         reasons = (await agent.get("/api/v1/routing/reasons")).json()
-    assert reasons[0] == {"reason": "rest", "name": "小休", "minutes": 60}
+    assert reasons[0] == {"reason": "break", "name": "小休", "minutes": 60}

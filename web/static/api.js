@@ -111,6 +111,18 @@ export const api = {
   callersHistory: (callId) => request("GET", `/calls/${segment(callId)}/history`),
   /** @param {string} typed */
   directory: (typed) => request("GET", `/directory?q=${segment(typed)}`),
+  dispositions: () => request("GET", "/dispositions"),
+  /** @param {string} callId @param {string} code */
+  dispose: (callId, code) => request("PUT", `/calls/${segment(callId)}/disposition`, { code }),
+  /** @param {string} callId */
+  partnerDraft: (callId) => request("GET", `/calls/${segment(callId)}/partner-draft`),
+  reasons: () => request("GET", "/routing/reasons"),
+  /** @param {"open" | "calling"} status */
+  callBacks: (status) => request("GET", `/callbacks?limit=100&status=${status}`),
+  /** @param {number} entry */
+  callBack: (entry) => request("POST", `/callbacks/${entry}/call`),
+  /** @param {number} entry @param {string} outcome */
+  closeCallBack: (entry, outcome) => request("POST", `/callbacks/${entry}/close`, { outcome }),
   /** @param {string} typed */
   places: (typed) => request("GET", `/places?q=${segment(typed)}`),
   /** @param {string} typed */

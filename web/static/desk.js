@@ -1,6 +1,7 @@
 // @ts-check
 /** The agent's desk: keeps the state, draws it, and does what the buttons say. */
 
+import { AfterCall, ratingChips } from "./after_call.js";
 import { api, ApiError } from "./api.js";
 import { CallPanel, mayCallIn } from "./calls.js";
 import { Directory } from "./directory.js";
@@ -9,6 +10,8 @@ import { showBanners, showHeader, showStateClock } from "./header.js";
 import { HelpPanel } from "./help.js";
 import { has, t } from "./i18n.js";
 import { byId, make, setText } from "./page.js";
+import { PartnerDraft } from "./partner_draft.js";
+import * as reasons from "./reasons.js";
 import { Shortcuts } from "./shortcuts.js";
 import { Steps } from "./steps.js";
 import { initialState, reduce, shownTicket, urgencyOf } from "./state.js";
@@ -23,6 +26,15 @@ import { watermark } from "./watermark.js";
 const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.submitted"];
 
 const NOTE_MS = 6000;
+const CALL_BACKS_MS = 10_000;
+/** Whose matter the call-back list is. */
+const CALLERS = ["agent", "supervisor", "admin"];
+
+/** @param {unknown} error of asking for something that may be over, or never have been */
+function gone(error) {
+  if (error instanceof ApiError && error.status === 404) return null;
+  throw error;
+}
 
 const unixNow = () => Date.now() / 1000;
 
@@ -33,6 +45,7 @@ export class Desk {
     this.state = initialState();
     this.drawing = false;
     this.ticking = 0;
+    this.asking = 0;
     this.fetches = 0;
     this.extended = 0; // when the wrap-up began that was put off
     this.saveState = "";
@@ -55,7 +68,23 @@ export class Desk {
     this.today = new Today({
       open: (ticketId) => this.attempt(() => this.open(ticketId)),
       nameOf: (target) => this.directory.nameOf(target),
+      callBack: (entry) =>
+        this.attempt(async () => {
+          await api.callBack(entry.id);
+          this.note("good", t("called_back"), "called-back");
+          await this.fetchCallBacks();
+        }),
+      closeCallBack: (entry, outcome) =>
+        this.attempt(async () => {
+          await api.closeCallBack(entry.id, outcome);
+          /** @type {HTMLElement | null} */ (document.activeElement)?.blur();
+          await this.fetchCallBacks();
+        }),
     });
+    this.after = new AfterCall({
+      choose: (callId, code) => this.attempt(() => api.dispose(callId, code)),
+    });
+    this.draft = new PartnerDraft({ take: (fields) => this.form.fillEmpty(fields) });
     this.shortcuts = new Shortcuts();
     this.help = new HelpPanel({ onQuote: (entry) => this.attempt(() => this.quote(entry)) });
     this.steps = new Steps({
@@ -77,6 +106,7 @@ export class Desk {
     byId("desk").hidden = false;
     this.feed.open();
     this.ticking = setInterval(() => this.tick(), 500);
+    this.asking = setInterval(() => this.state.connected && this.fetchCallBacks(), CALL_BACKS_MS);
     this.draw();
   }
 
@@ -84,6 +114,7 @@ export class Desk {
     this.directory.close();
     this.feed.close();
     clearInterval(this.ticking);
+    clearInterval(this.asking);
     this.state = initialState();
     this.draw(); // leaves nothing of a citizen's in the page
     byId("desk").hidden = true;
@@ -91,6 +122,7 @@ export class Desk {
 
   translate() {
     this.form.translate();
+    this.drawReasons();
     this.showSaveState(this.saveState);
     this.draw();
   }
@@ -109,14 +141,17 @@ export class Desk {
       this.form.send(); // what was typed while it was away
       this.openLinked();
       this.attempt(() => this.directory.learn().then(() => this.draw()));
+      this.attempt(() => this.learn());
       const { call } = this.state;
       if (call) this.fetchHistory(call.call_id);
+      if (call?.state === "talking") this.fetchDraft(call);
       if (call?.state === "talking") {
         this.attempt(async () =>
           this.dispatch({ event: "help", help: await api.help(call.call_id) }),
         );
       }
     }
+    if (event.event === "callback.changed") this.attempt(() => this.fetchCallBacks());
     if (event.agent_id !== this.state.agent?.id) return;
     if (event.event === "agent.presence" && event.state === "wrap_up") {
       this.attempt(async () => this.setPresence((await api.me()).presence)); // tells until when
@@ -125,6 +160,7 @@ export class Desk {
     if (event.event === "call.transfer") this.onTransfer(event);
     if (event.event === "call.answered") {
       this.fetchHistory(event.call_id);
+      this.fetchDraft(event);
       this.attempt(async () => {
         this.dispatch({ event: "filled", ticket: await api.ticket(event.ticket_id) });
       });
@@ -191,14 +227,45 @@ export class Desk {
 
   /** @param {string} callId */
   fetchHistory(callId) {
-    const gone = (/** @type {unknown} */ error) => {
-      if (error instanceof ApiError && error.status === 404) return []; // the call is over
-      throw error;
-    };
     this.attempt(async () => {
-      const tickets = await api.callersHistory(callId).catch(gone);
+      const tickets = (await api.callersHistory(callId).catch(gone)) ?? [];
       this.dispatch({ event: "history", call_id: callId, tickets });
     });
+  }
+
+  /** @param {{call_id: string, partner?: string | null, reference?: string | null}} call */
+  fetchDraft({ call_id: callId, partner, reference }) {
+    if (!partner || !reference) return;
+    this.attempt(async () => {
+      const draft = await api.partnerDraft(callId).catch(gone);
+      if (this.state.call?.call_id === callId) this.draft.show(callId, draft);
+    });
+  }
+
+  /** What the city has set: asked for whenever the page has been away. */
+  async learn() {
+    const [known, dispositions] = await Promise.all([api.reasons(), api.dispositions()]);
+    reasons.learn(known);
+    this.drawReasons();
+    this.after.learn(dispositions);
+    await this.fetchCallBacks();
+    this.draw();
+  }
+
+  drawReasons() {
+    reasons.drawMenu(byId("reasons"), (reason) => this.beNotReady(reason));
+  }
+
+  async fetchCallBacks() {
+    if (!CALLERS.includes(this.state.agent?.role ?? "")) return;
+    const [calling, open] = await Promise.all([api.callBacks("calling"), api.callBacks("open")]);
+    this.dispatch({ event: "call-backs", entries: [...calling.items, ...open.items] });
+  }
+
+  /** @param {string} reason */
+  beNotReady(reason) {
+    byId("busy").removeAttribute("open");
+    this.attempt(async () => this.setPresence(await api.notReady(reason)));
   }
 
   async stillSignedIn() {
@@ -238,10 +305,7 @@ export class Desk {
     on("ready", async () => this.setPresence(await api.ready()));
     for (const item of document.querySelectorAll("[data-reason]")) {
       const { reason = "other" } = /** @type {HTMLElement} */ (item).dataset;
-      item.addEventListener("click", () => {
-        byId("busy").removeAttribute("open");
-        this.attempt(async () => this.setPresence(await api.notReady(reason)));
-      });
+      item.addEventListener("click", () => this.beNotReady(reason));
     }
     document.addEventListener("click", ({ target }) => {
       const menu = byId("busy");
@@ -345,8 +409,9 @@ export class Desk {
       api.transcript(ticket.call_id),
       api.call(ticket.call_id),
     ]);
-    const { gaps, recording } = call;
-    this.dispatch({ event: "open", opened: { ticket, finals, gaps, recording } });
+    const { gaps, recording, ratings, dispositions } = call;
+    const opened = { ticket, finals, gaps, recording, ratings, dispositions };
+    this.dispatch({ event: "open", opened });
   }
 
   /** Opens the ticket that the address names (/#/tickets/ID), once. */
@@ -375,6 +440,7 @@ export class Desk {
     showBanners(this.state);
     this.calls.show(this.state);
     const { call, connected } = this.state;
+    this.draft.keepTo(call?.call_id);
     this.directory.show(connected && mayCallIn(call));
     this.drawTranscript();
     this.drawTicket();
@@ -424,11 +490,21 @@ export class Desk {
     submit.disabled = !draft || !mine || live || !connected;
     submit.hidden = Boolean(ticket) && !draft;
     this.steps.show(ticket, mine && connected);
+    const callId = live ? "" : (ticket?.call_id ?? "");
+    this.after.show(callId, agent?.id ?? "", mine && connected, opened?.dispositions ?? []);
+    this.showRatings(ticket?.call_id ?? "");
     const done = ticket?.status === "submitted" ? t("submitted") : "";
     setText(byId("submit-hint"), live ? t("submit_after_call") : done);
     byId("end-wrap-up").hidden = presence?.state !== "wrap_up";
     const extended = presence?.since === this.extended;
     byId("extend-wrap-up").hidden = presence?.state !== "wrap_up" || extended;
+  }
+
+  /** @param {string} callId of the shown ticket */
+  showRatings(callId) {
+    const { opened, calls } = this.state;
+    const listed = calls.find((call) => call.call_id === callId)?.ratings;
+    byId("ratings").replaceChildren(...ratingChips(opened?.ratings ?? listed ?? []));
   }
 
   /** @returns {string} the call whose SIP messages an administrator may see, "" if there is none */

@@ -2,18 +2,13 @@
 /** The bar on top and the banners below it: who, which state, what is wrong. */
 
 import { t } from "./i18n.js";
+import { isOver, nameOf as reason } from "./reasons.js";
 import { byId, make, setText } from "./page.js";
 import { clock } from "./transcript.js";
 
 /** @typedef {import("./state.js").State} State */
 
 const BAD = ["away", "no_model", "degraded"];
-
-/** @param {string} key */
-function reason(key) {
-  const text = t(`reason.${key}`);
-  return text === `reason.${key}` ? key : text;
-}
 
 /** @param {State} state */
 export function showHeader(state) {
@@ -55,7 +50,10 @@ function showServices({ services }) {
  * @param {number} now Unix seconds of the server
  */
 export function showStateClock({ presence }, now) {
-  setText(byId("state-clock"), presence ? clock(now - presence.since) : "");
+  const seconds = presence ? now - presence.since : 0;
+  setText(byId("state-clock"), presence ? clock(seconds) : "");
+  const over = presence?.state === "not_ready" && isOver(presence.reason, seconds);
+  byId("state").dataset.over = String(over);
 }
 
 /**

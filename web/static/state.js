@@ -20,7 +20,9 @@
  *   category: string | null, address: string | null, urgency: string | null}} Earlier
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
- * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean}} Opened
+ * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean,
+ *   ratings: import("./after_call.js").Rating[],
+ *   dispositions: import("./after_call.js").Chosen[]}} Opened
  *   a ticket that was opened from the list
  *
  * @typedef {object} State
@@ -39,6 +41,7 @@
  * @property {import("./help.js").Help | null} help for the current call, or the last one
  * @property {{call_id: string, tickets: Earlier[]} | null} history of whoever calls
  * @property {import("./today.js").CallRecord[]} calls the day's
+ * @property {import("./call_back_list.js").Entry[]} callBacks whom to call back
  */
 
 /** @returns {State} */
@@ -59,6 +62,7 @@ export function initialState() {
     help: null,
     history: null,
     calls: [],
+    callBacks: [],
   };
 }
 
@@ -336,7 +340,7 @@ function byAgent(ticket) {
 /**
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
- *   submitted, help, filled, open, back, history, calls, paused,
+ *   submitted, help, filled, open, back, history, calls, call-backs, paused,
  *   live
  * @param {number} now Unix seconds, our clock
  * @returns {State}
@@ -371,6 +375,8 @@ export function reduce(state, event, now) {
       return { ...state, history: { call_id: event.call_id, tickets: event.tickets } };
     case "calls":
       return { ...state, calls: event.calls };
+    case "call-backs":
+      return { ...state, callBacks: event.entries };
     case "paused": // the answer to our own request
       return onCall(state, event, (call) => ({ ...call, paused: event.paused }));
     case "open":

@@ -116,6 +116,15 @@ export class TicketForm {
     this.type(name);
   }
 
+  /** @param {Record<string, string>} fields what somebody else knows; only what is empty is filled */
+  fillEmpty(fields) {
+    if (this.ticket?.status !== "draft" || !this.mine) return;
+    for (const [name, value] of Object.entries(fields)) {
+      if (!String(this.rows.get(name)?.value ?? "").trim()) this.put(name, value);
+    }
+    this.send();
+  }
+
   /** @param {Row} row a choice that was left: what is in no list is taken back */
   settle(row) {
     const { name } = row.layout;

@@ -1,6 +1,8 @@
 // @ts-check
 /** The agent's day: his tickets and his calls. */
 
+import { ratingChips } from "./after_call.js";
+import { callBackRow } from "./call_back_list.js";
 import { t } from "./i18n.js";
 import { byId, make, setText } from "./page.js";
 import { listedTickets, shownTicket } from "./state.js";
@@ -12,8 +14,15 @@ import { clock } from "./transcript.js";
 /**
  * @typedef {{call_id: string, line: string, caller: string | null, arrived_at: number,
  *   answered_at: number | null, ended_at: number | null, outcome: string | null,
- *   direction: string, ticket_id: string | null}} CallRecord
+ *   direction: string, ticket_id: string | null,
+ *   ratings?: import("./after_call.js").Rating[]}} CallRecord
  */
+
+/** @typedef {import("./call_back_list.js").Entry} CallBack */
+
+/** @type {("tickets" | "calls" | "callbacks")[]} */
+const TABS = ["tickets", "calls", "callbacks"];
+const NONE = { tickets: "today_none", calls: "today_no_calls", callbacks: "today_no_callbacks" };
 
 /** @param {number | null} at Unix seconds */
 const minute = (at) => (at ? new Date(at * 1000).toTimeString().slice(0, 5) : "");
@@ -23,19 +32,21 @@ export class Today {
    * @param {object} hooks
    * @param {(ticketId: string) => void} hooks.open
    * @param {(target: string) => string} hooks.nameOf
+   * @param {(entry: CallBack) => void} hooks.callBack
+   * @param {(entry: CallBack, outcome: string) => void} hooks.closeCallBack
    */
-  constructor({ open, nameOf }) {
+  constructor({ open, nameOf, callBack, closeCallBack }) {
     this.open = open;
     this.nameOf = nameOf;
-    this.calls = false;
+    this.callBack = callBack;
+    this.closeCallBack = closeCallBack;
+    /** @type {"tickets" | "calls" | "callbacks"} */
+    this.tab = "tickets";
     /** @type {State | null} */
     this.state = null;
-    for (const [id, calls] of /** @type {[string, boolean][]} */ ([
-      ["today-tickets", false],
-      ["today-calls", true],
-    ])) {
-      byId(id).addEventListener("click", () => {
-        this.calls = calls;
+    for (const tab of TABS) {
+      byId(`today-${tab}`).addEventListener("click", () => {
+        this.tab = tab;
         if (this.state) this.show(this.state);
       });
     }
@@ -46,20 +57,33 @@ export class Today {
     this.state = state;
     const tickets = listedTickets(state);
     const talked = state.calls.map(seconds).filter((time) => time > 0);
-    byId("today-tickets").setAttribute("aria-selected", String(!this.calls));
-    byId("today-calls").setAttribute("aria-selected", String(this.calls));
+    for (const tab of TABS) {
+      byId(`today-${tab}`).setAttribute("aria-selected", String(this.tab === tab));
+    }
+    setText(byId("today-callbacks-count"), String(state.callBacks.length));
     setText(byId("today-tickets-count"), String(tickets.length));
     setText(byId("today-calls-count"), String(state.calls.length));
     const total = talked.reduce((sum, time) => sum + time, 0);
     const closed = tickets.filter(({ status }) => ["answered", "closed"].includes(status)).length;
     const mean = talked.length ? clock(total / talked.length) : "—";
     setText(byId("today-figures"), t("today_figures", { mean, closed }));
+    const list = byId("today");
+    const choosing = document.activeElement instanceof HTMLSelectElement;
+    if (choosing && list.contains(document.activeElement)) return;
+    const rows = this.rows(state, tickets);
+    list.replaceChildren(...(rows.length ? rows : [make("li", "empty", t(NONE[this.tab]))]));
+  }
+
+  /** @param {State} state @param {Ticket[]} tickets @returns {HTMLElement[]} of the open tab */
+  rows(state, tickets) {
+    if (this.tab === "calls") return state.calls.map((call) => this.call(call));
+    if (this.tab === "callbacks") {
+      const busy = ["reserved", "ringing", "talking"].includes(state.presence?.state ?? "");
+      const hooks = { nameOf: this.nameOf, call: this.callBack, close: this.closeCallBack };
+      return state.callBacks.map((entry) => callBackRow(entry, { free: state.connected && !busy, ...hooks }));
+    }
     const current = shownTicket(state)?.id;
-    const rows = this.calls
-      ? state.calls.map((call) => this.call(call))
-      : tickets.map((ticket) => this.listed(ticket, ticket.id === current));
-    const none = t(this.calls ? "today_no_calls" : "today_none");
-    byId("today").replaceChildren(...(rows.length ? rows : [make("li", "empty", none)]));
+    return tickets.map((ticket) => this.listed(ticket, ticket.id === current));
   }
 
   /** @param {CallRecord} call */
@@ -72,7 +96,9 @@ export class Today {
     const line = call.direction === "outbound" ? t("call_out") : this.nameOf(`line:${call.line}`);
     const outcome = seconds(call) > 0 ? clock(seconds(call)) : t(`outcome.${call.outcome ?? "abandoned"}`);
     top.append(make("span", "clock", minute(call.arrived_at)), make("span", "grow", line), make("span", "clock", outcome));
-    button.append(top, make("span", "", call.caller ?? t("no_number")));
+    const who = make("span", "listed-top", "");
+    who.append(make("span", "grow", call.caller ?? t("no_number")), ...ratingChips(call.ratings ?? []));
+    button.append(top, who);
     if (ticketId) button.addEventListener("click", () => this.open(ticketId));
     row.append(button);
     return row;
