@@ -1,5 +1,6 @@
 """What is known of a call after it: the caller's rating of an agent, the agent's disposition."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -99,22 +100,26 @@ class AfterCall:
     async def of_call(self, call_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return a call's ``ratings`` (by segment) and ``dispositions`` (oldest first)."""
         await self._writer.flush()
+        return (await self.of_calls([call_id]))[call_id]
+
+    async def of_calls(self, call_ids: Sequence[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """Return the same of several calls, as far as it is written."""
+        found: dict[str, dict[str, list[dict[str, Any]]]] = {
+            call_id: {"ratings": [], "dispositions": []} for call_id in call_ids
+        }
+        rated = sa.select(ratings).where(ratings.c.call_id.in_(call_ids)).order_by(ratings.c.seq)
+        chosen = (
+            sa.select(dispositions)
+            .where(dispositions.c.call_id.in_(call_ids))
+            .order_by(dispositions.c.at)
+        )
         async with self._engine.connect() as connection:
-            rated = await connection.execute(
-                sa.select(ratings).where(ratings.c.call_id == call_id).order_by(ratings.c.seq)
-            )
-            chosen = await connection.execute(
-                sa.select(dispositions)
-                .where(dispositions.c.call_id == call_id)
-                .order_by(dispositions.c.at)
-            )
-            return {
-                "ratings": [_without_call(row) for row in rated.mappings()],
-                "dispositions": [
-                    {**_without_call(row), "name": self.dispositions.get(row["code"])}
-                    for row in chosen.mappings()
-                ],
-            }
+            for row in (await connection.execute(rated)).mappings():
+                found[row["call_id"]]["ratings"].append(_without_call(row))
+            for row in (await connection.execute(chosen)).mappings():
+                named = {**_without_call(row), "name": self.dispositions.get(row["code"])}
+                found[row["call_id"]]["dispositions"].append(named)
+        return found
 
 
 def _without_call(row: Any) -> dict[str, Any]:

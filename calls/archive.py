@@ -113,7 +113,10 @@ class CallArchive:
     ) -> list[dict[str, Any]]:
         """Return call records, newest first."""
         rows = await self._records.list_(agent_id=agent_id, limit=limit, offset=offset)
-        return [_public(row) for row in rows]
+        if self.after_call is None:
+            return [_public(row) for row in rows]
+        after = await self.after_call.of_calls([row["call_id"] for row in rows])
+        return [{**_public(row), **after[row["call_id"]]} for row in rows]
 
     async def transcript(self, call_id: str) -> list[dict[str, Any]]:
         """Return the utterances of a call: seq, leg, start, end, text, confidence."""
