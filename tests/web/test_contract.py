@@ -57,10 +57,12 @@ def _says_less(case: Case[Any]) -> bool:
 
     What a complete number is and what stays filled in a ticket; that a span ends after it begins;
     what front matter must hold; what a consistent routing document is; that what is returned to a
-    partner needs a reason; which dispositions there are; that a score has all its points.
+    partner needs a reason, and what is passed on a unit; which dispositions there are; that a
+    score has all its points.
     """
     return case.method == "PATCH" or case.path.endswith(
         (
+            "/steps",
             "/intervals",
             "/assessments",
             "/disposition",
