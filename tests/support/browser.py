@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = [
@@ -23,6 +23,8 @@ _HEADSET = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 _SAID_BY = "--use-file-for-fake-audio-capture"
+PATIENCE = 30.0
+"""Seconds that a page may take to show what is expected of it: a busy machine's, not a page's."""
 SMALLEST_SCREEN = (1366, 768)
 
 
@@ -55,6 +57,7 @@ class Window:
 @asynccontextmanager
 async def chromium(*, microphone: Path | None = None) -> AsyncIterator[Browser]:
     """Run a browser; its microphone, which no page need ask for, says what is in a WAV file."""
+    expect.set_options(timeout=1000 * PATIENCE)
     flags = [*_FLAGS] if microphone is None else [*_FLAGS, *_HEADSET, f"{_SAID_BY}={microphone}"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
