@@ -1,6 +1,11 @@
 """What bench/sip_rate.py measures: the node, Sippy's simple B2BUA, and Kamailio as a bare proxy.
 
 Each takes calls at ``address`` and brings them to the phones, which are all at one address.
+
+The node's callers hear ringing while they wait, and are not asked for a rating: the way that is
+measured is queue, offer, phone, media, record. With the settings as they ship a caller who waits
+for eight seconds is answered and spoken to, and one whose agent has left hears a question instead
+of hanging up, so that a call would be another one here than there.
 """
 
 import asyncio
@@ -125,6 +130,8 @@ async def node(folder: Path, phones: Address, *, agents: int, asr: bool) -> Asyn
         "agents__wrap_up_seconds": WRAP_UP_SECONDS,
         "asr__enabled": str(asr).lower(),
         "log__level": "info",
+        "waiting__by": "ring",
+        "rating__enabled": "false",
         "trunks__local__networks": f"{TRUNK}/32",
         # All agents' phones are behind one address here, and SIPp's don't answer OPTIONS.
         "abuse__phone_rate": 100_000,
