@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,6 +34,14 @@ OVERLOOKED_SECONDS: Final = 5.0
 """Who has waited for so long though somebody fits was overlooked."""
 _DAY: Final = 86_400.0
 _LOOKS_PER_LOAD: Final = 6
+# Asked for each call: built once, since that costs as much as asking.
+_LAST_CALL: Final = (
+    select(calls.c.agent_id, calls.c.line)
+    .where(calls.c.caller == bindparam("the_caller"), calls.c.answered_at >= bindparam("since"))
+    .where(calls.c.direction == "inbound")
+    .order_by(calls.c.answered_at.desc())
+    .limit(1)
+)
 
 
 class Route(Protocol):
@@ -64,15 +72,9 @@ class PastCalls:
 
     async def last(self, caller: str, *, since: float) -> LastCall | None:
         """Return a caller's last answered call since a Unix time."""
-        query = (
-            select(calls.c.agent_id, calls.c.line)
-            .where(calls.c.caller == caller, calls.c.answered_at >= since)
-            .where(calls.c.direction == "inbound")
-            .order_by(calls.c.answered_at.desc())
-            .limit(1)
-        )
+        values = {"the_caller": caller, "since": since}
         async with self._engine.connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_LAST_CALL, values)).one_or_none()
         return None if row is None else LastCall(row.agent_id, row.line)
 
 

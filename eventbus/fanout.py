@@ -5,6 +5,10 @@ counted, because by the time Redis is back the desktops have read the state afre
 lost goes to SQL and, for the world outside, through eventbus/mqtt.py's outbox.
 
 Message on channel ``<prefix>:events``: ``{"node": ..., "event": {...}}``, UTF-8 JSON.
+
+A node that is alone, as most are, sends nothing: how many listen is what Redis answers to PUBLISH.
+It gathers its events for a second then, and asks Redis whether somebody listens now; who has come
+meanwhile is sent them.
 """
 
 import asyncio
@@ -30,6 +34,8 @@ _GATHER_SECONDS = 0.01
 _PATIENCE_SECONDS = 1.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
+# A node that is alone looks so often whether it still is, when there is something to tell.
+_ALONE_SECONDS = 1.0
 
 
 class RedisFanout:
@@ -45,6 +51,7 @@ class RedisFanout:
     Attributes:
         connected: whether other nodes' events arrive.
         dropped: events that other nodes did not get.
+        alone: whether nobody else listened when last looked.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class RedisFanout:
     ) -> None:
         self.connected = False
         self.dropped = 0
+        self.alone = False
         self._bus = bus
         self._redis = redis
         self._node = node
@@ -66,7 +74,7 @@ class RedisFanout:
         # What every message of ours begins with: how those that come back are told at a glance.
         self._head = f'{{"node": {json.dumps(node)}, "event": '
         self._own = self._head.encode()
-        self._outgoing: deque[bytes] = deque()
+        self._outgoing: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] | None = None
@@ -86,32 +94,43 @@ class RedisFanout:
         await end(*self._tasks)
 
     def _append(self, event: Event) -> None:
-        if not self.connected or len(self._outgoing) >= _BACKLOG:
+        if not self.connected or (len(self._outgoing) >= _BACKLOG and not self.alone):
             self.dropped += 1
             return
-        message = f"{self._head}{json.dumps(event.to_dict(), ensure_ascii=False)}}}"
-        self._outgoing.append(message.encode(errors="replace"))
+        if len(self._outgoing) >= _BACKLOG:
+            self._outgoing.popleft()
+        self._outgoing.append(event)
         self._wake.set()
 
     async def _send(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(_ALONE_SECONDS if self.alone else _GATHER_SECONDS)
             self._wake.clear()
             while self._outgoing:
                 batch = [self._outgoing.popleft() for _ in range(len(self._outgoing))]
                 try:
-                    async with (
-                        asyncio.timeout(_PATIENCE_SECONDS),
-                        self._redis.pipeline(transaction=False) as pipeline,
-                    ):
-                        for message in batch:
-                            pipeline.publish(self._channel, message)
-                        await pipeline.execute()
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        if not (self.alone and await self._is_alone()):
+                            await self._publish(batch)
                 except (RedisError, OSError) as error:
                     self.dropped += len(batch) + len(self._outgoing)
                     self._outgoing.clear()
                     log.debug("events not sent to other nodes", error=str(error))
+
+    async def _is_alone(self) -> bool:
+        """Ask Redis whether nobody listens but ourselves."""
+        ((_, listening),) = await self._redis.pubsub_numsub(self._channel)
+        return int(listening) <= 1
+
+    async def _publish(self, batch: list[Event]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for event in batch:
+                message = f"{self._head}{json.dumps(event.to_dict(), ensure_ascii=False)}}}"
+                pipeline.publish(self._channel, message.encode(errors="replace"))
+            listening = await pipeline.execute()
+        # While our own subscription is down the one who listens may be another.
+        self.alone = self.connected and listening[-1] <= 1
 
     async def _listen(self) -> None:
         delay = _FIRST_DELAY
@@ -142,6 +161,7 @@ class RedisFanout:
                 self._bus.deliver_foreign(event)
 
     def _set_connected(self, *, connected: bool, detail: str | None) -> None:
+        self.alone = False
         if connected == self.connected:
             return
         self.connected = connected

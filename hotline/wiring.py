@@ -19,6 +19,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from sqlalchemy.exc import IntegrityError
 
 import asr.model
@@ -196,6 +197,8 @@ class Wiring:
             health_check_interval=5,
             # Whoever uses it has his own way on without Redis; repeating would only delay that.
             retry=Retry(NoBackoff(), 0),
+            # Told once: otherwise each new connection looks its own version up on the disk.
+            driver_info=DriverInfo(),
         )
         self._parts.append(Part("redis connection", nothing, self.redis.aclose))
 

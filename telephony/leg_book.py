@@ -1,7 +1,7 @@
 """Which legs are alive, and which dialog each is in."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 from aiosipua import SipRequest
 
@@ -28,6 +28,7 @@ class LegBook:
         self.legs: dict[str, Leg] = {}
         self.empty = asyncio.Event()
         self.empty.set()
+        self._by_call_id: defaultdict[str, dict[str, Leg]] = defaultdict(dict)
         self._dialogs: dict[DialogId, Leg] = {}
         self._known: dict[Leg, tuple[DialogId, ...]] = {}
         self._ended: OrderedDict[DialogId, None] = OrderedDict()
@@ -41,9 +42,10 @@ class LegBook:
         """Take over a leg's present state: new, in a dialog, over."""
         dialogs = () if leg.over else leg.dialog_ids
         if leg.over:
-            self.legs.pop(leg.id, None)
-        else:
+            self._forget(leg)
+        elif leg.id not in self.legs:
             self.legs[leg.id] = leg
+            self._by_call_id[leg.sip_call_id][leg.id] = leg
         if dialogs != self._known.get(leg, ()):
             for dialog in self._known.pop(leg, ()):
                 del self._dialogs[dialog]
@@ -57,6 +59,14 @@ class LegBook:
             self.empty.clear()
         else:
             self.empty.set()
+
+    def _forget(self, leg: Leg) -> None:
+        if self.legs.pop(leg.id, None) is None:
+            return
+        of_call_id = self._by_call_id[leg.sip_call_id]
+        del of_call_id[leg.id]
+        if not of_call_id:
+            del self._by_call_id[leg.sip_call_id]
 
     def find(self, dialog: DialogId) -> Leg | None:
         """Return the leg in a dialog."""
@@ -84,11 +94,13 @@ class LegBook:
 
     def is_merged(self, request: SipRequest) -> bool:
         """Tell whether an INVITE came already, by another way (RFC 3261 §8.2.2.2)."""
+        known = self._by_call_id.get(request.headers.get_first("Call-ID") or "")
+        if not known:
+            return False
         tag, cseq = header_address(request, "From").tag, cseq_of(request)
         return any(
-            leg.sip_call_id == request.headers.get_first("Call-ID")
-            and isinstance(leg.machine, InboundLeg)
+            isinstance(leg.machine, InboundLeg)
             and header_address(leg.machine.invite, "From").tag == tag
             and cseq_of(leg.machine.invite) == cseq
-            for leg in self.legs.values()
+            for leg in known.values()
         )

@@ -106,6 +106,28 @@ changes_table = sa.Table(
 _MIRRORED = ("phone", "name", "type", "category", "urgency", "secret")
 """Fields that also have a column of their own, for queries."""
 
+# Executed for each call: built once, since that costs as much as executing them.
+_INSERT = tickets_table.insert()
+_OF_CALLER = (
+    sa.select(tickets_table)
+    .where(
+        tickets_table.c.phone == sa.bindparam("number"),
+        tickets_table.c.secret.is_(sa.false()),
+        tickets_table.c.id != sa.bindparam("except_for"),
+    )
+    .order_by(tickets_table.c.id.desc())
+    .limit(sa.bindparam("at_most"))
+)
+_TOUCH_DRAFT = (
+    tickets_table.update()
+    .where(tickets_table.c.id == sa.bindparam("ticket"), tickets_table.c.status == "draft")
+    .values(updated_at=sa.bindparam("now"))
+)
+_SELECT = sa.select(tickets_table).where(tickets_table.c.id == sa.bindparam("ticket"))
+# Which columns are set is told by the row.
+_UPDATE = tickets_table.update().where(tickets_table.c.id == sa.bindparam("ticket"))
+_INSERT_CHANGE = changes_table.insert()
+
 _STREET = re.compile(r"[\u4e00-\u9fff]{2,8}?(?:街道|镇|乡)(?!\w*(?:街道|镇|乡))")
 
 
@@ -158,7 +180,7 @@ class TicketStore:
             **columns(_as_json(draft.fields)),
         }
         async with self._engine.begin() as connection:
-            await connection.execute(tickets_table.insert().values(row))
+            await connection.execute(_INSERT, row)
 
     async def save(self, draft: TicketDraft, *, agent_id: str | None = None) -> int:
         """Store the draft's fields; return how many values differ from what was stored.
@@ -374,16 +396,9 @@ class TicketStore:
             before: leave out this ticket itself.
             limit: at most so many.
         """
-        query = (
-            sa.select(tickets_table)
-            .where(tickets_table.c.phone == number, tickets_table.c.secret.is_(sa.false()))
-            .order_by(tickets_table.c.id.desc())
-            .limit(limit)
-        )
-        if before is not None:
-            query = query.where(tickets_table.c.id != before)
+        values = {"number": number, "except_for": before or "", "at_most": limit}
         async with self._engine.connect() as connection:
-            return [as_ticket(row) for row in await connection.execute(query)]
+            return [as_ticket(row) for row in await connection.execute(_OF_CALLER, values)]
 
     async def changes(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return a ticket's history, oldest first: at, who, field, before, after."""
@@ -436,8 +451,7 @@ async def ticket_row(connection: AsyncConnection, ticket_id: str) -> sa.Row[Any]
     Raises:
         UnknownTicket: there is none.
     """
-    query = sa.select(tickets_table).where(tickets_table.c.id == ticket_id)
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(_SELECT, {"ticket": ticket_id})).one_or_none()
     if row is None:
         raise UnknownTicket(ticket_id)
     return row
@@ -446,11 +460,7 @@ async def ticket_row(connection: AsyncConnection, ticket_id: str) -> sa.Row[Any]
 async def _draft_row(connection: AsyncConnection, ticket_id: str, now: float) -> sa.Row[Any]:
     # Writing first takes the row's lock on PostgreSQL and the database's on SQLite, so that what
     # is read next stays true until the transaction ends.
-    touched = await connection.execute(
-        tickets_table.update()
-        .where(tickets_table.c.id == ticket_id, tickets_table.c.status == "draft")
-        .values(updated_at=now)
-    )
+    touched = await connection.execute(_TOUCH_DRAFT, {"ticket": ticket_id, "now": now})
     row = await ticket_row(connection, ticket_id)
     if touched.rowcount != 1:
         raise AlreadySubmitted(ticket_id)
@@ -478,11 +488,8 @@ async def _write(
         for name, field in fields.items()
         if row.fields.get(name, {}).get("value") != field["value"]
     ]
-    await connection.execute(
-        tickets_table.update()
-        .where(tickets_table.c.id == row.id)
-        .values(updated_at=now, **columns(fields))
-    )
+    values = {"ticket": row.id, "updated_at": now, **columns(fields)}
+    await connection.execute(_UPDATE, values)
     if history:
-        await connection.execute(changes_table.insert(), history)
+        await connection.execute(_INSERT_CHANGE, history)
     return len(history)

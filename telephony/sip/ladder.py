@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, Self
 
@@ -47,7 +47,7 @@ class Rung:
         head, _, body = text.partition("\r\n\r\n")
         cseq, call_id = _CSEQ.search(head), _CALL_ID.search(head)
         sdp = ""
-        if _SDP.search(body):
+        if body and _SDP.search(body):
             direction = _DIRECTION.search(body)
             sdp = f"SDP {direction[1]}" if direction else "SDP"
         return cls(
@@ -73,7 +73,15 @@ class Rung:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return asdict(self)
+        return {
+            "at": self.at,
+            "inbound": self.inbound,
+            "peer": self.peer,
+            "line": self.line,
+            "cseq": self.cseq,
+            "call_id": self.call_id,
+            "sdp": self.sdp,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

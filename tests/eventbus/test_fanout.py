@@ -141,3 +141,32 @@ async def test_closing_before_redis_was_ever_there() -> None:
         await node.fanout.close()
     assert node.heard == [waiting(1)]
     assert node.statuses == []
+
+
+async def test_a_node_that_is_alone_sends_nothing_until_somebody_comes(
+    server: RedisServer,
+) -> None:
+    async with Redis.from_url(server.url) as redis, Redis.from_url(server.url) as other:
+        one, two = Node("one", redis), Node("two", other)
+        await one.fanout.start()
+        await until(lambda: one.fanout.connected)
+        one.bus.publish(waiting(1))  # by this one it learns that nobody listens
+        await until(lambda: one.fanout.alone, 10)
+        before = await published(redis)
+        for number in range(2, 2000):
+            one.bus.publish(waiting(number))
+        await two.fanout.start()
+        await until(lambda: two.fanout.connected)
+        one.bus.publish(waiting(2000))
+        await until(lambda: bool(two.heard), 10)
+        one.bus.publish(waiting(2001))
+        await until(lambda: waiting(2001) in two.heard, 10)
+        assert one.fanout.dropped == 0
+        assert await published(redis) - before <= len(two.heard) + 1
+        await one.fanout.close()
+        await two.fanout.close()
+
+
+async def published(redis: Redis) -> int:
+    """Return how many messages Redis has been given so far."""
+    return int((await redis.info("commandstats")).get("cmdstat_publish", {"calls": 0})["calls"])
