@@ -133,14 +133,23 @@ class CallArchive:
         path = path_of(Path(row["recording"]), part)
         return path if await asyncio.to_thread(path.is_file) else None
 
-    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
-        """Return a sealed recording as a WAV file: how many octets, and those. Blocking.
+    def unsealed_octets(self, path: Path) -> int:
+        """Return how many octets a sealed recording has as a WAV file. Blocking.
+
+        Raises:
+            telephony.media.sealed.SealError: no key of ours opens it.
+            OSError: it cannot be read.
+        """
+        return self._files.wav_octets(path)
+
+    def unsealed(self, path: Path, first: int, last: int) -> Iterator[bytes]:
+        """Yield the octets ``first`` to ``last`` of a sealed recording's WAV file. Blocking.
 
         Raises:
             telephony.media.sealed.SealError: no key of ours opens it, or it was altered.
             OSError: it cannot be read.
         """
-        return self._files.wav(path)
+        return self._files.wav_between(path, first, last)
 
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
         """Whether a part of a recording is what was recorded; None where no checksum is known."""

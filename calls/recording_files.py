@@ -10,6 +10,7 @@ from calls.redaction import RedactionError, Span, mute, silence
 from telephony.media.g711 import RATE
 from telephony.media.recording import FRAME_BYTES, WAV_HEADER_BYTES, wav_header
 from telephony.media.sealed import (
+    HEADER_OCTETS,
     SUFFIX,
     Seal,
     SealedFile,
@@ -17,6 +18,7 @@ from telephony.media.sealed import (
     SealKeys,
     data_bytes,
     samples,
+    samples_between,
 )
 
 _WIDTH = 2  # octets of a sample
@@ -48,11 +50,40 @@ class RecordingFiles:
             SealError: it cannot be opened; while the octets come, if it was altered.
             OSError: it cannot be read.
         """
+        length = self.wav_octets(path)
+        return length, self._wav(path, self._opening(path), length - WAV_HEADER_BYTES)
+
+    def wav_octets(self, path: Path) -> int:
+        """Return how many octets a sealed recording has as a WAV file.
+
+        Raises:
+            SealError: it cannot be opened.
+            OSError: it cannot be read.
+        """
         keys = self._opening(path)
         with path.open("rb") as file:
-            keys.seal_of(file.read(len(keys.new_seal().header)))
-            length = data_bytes(file)
-        return WAV_HEADER_BYTES + length, self._wav(path, keys, length)
+            keys.seal_of(file.read(HEADER_OCTETS))
+            return WAV_HEADER_BYTES + data_bytes(file)
+
+    def wav_between(self, path: Path, first: int, last: int) -> Iterator[bytes]:
+        """Yield the octets ``first`` to ``last`` of a sealed recording's WAV file.
+
+        Only what lies there is decrypted.
+
+        Raises:
+            SealError: it cannot be opened, or it was altered there.
+            OSError: it cannot be read.
+        """
+        octets = self.wav_octets(path)
+        header = wav_header(octets - WAV_HEADER_BYTES)
+        if first == 0 and last >= octets - 1:  # then it is also seen whether something is behind
+            yield from self._wav(path, self._opening(path), octets - WAV_HEADER_BYTES)
+            return
+        if first < WAV_HEADER_BYTES:
+            yield header[first : last + 1]
+        with path.open("rb") as file:
+            start, stop = max(first - WAV_HEADER_BYTES, 0), last + 1 - WAV_HEADER_BYTES
+            yield from samples_between(file, self._opening(path), start, stop)
 
     @contextmanager
     def plain(self, path: Path) -> Iterator[Path]:

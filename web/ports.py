@@ -257,8 +257,11 @@ class Calls(Protocol):
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
         """Return where the stereo WAV lies, sealed perhaps, or None."""
 
-    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
-        """Return a sealed one as WAV: its length and octets; raise ``SealError``."""
+    def unsealed_octets(self, path: Path) -> int:
+        """Return how long a sealed one is as WAV; raise ``SealError``. Blocking."""
+
+    def unsealed(self, path: Path, first: int, last: int) -> Iterator[bytes]:
+        """Yield those octets of a sealed one's WAV; raise ``SealError``. Blocking."""
 
     async def ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Return a ticket, live or stored, or None."""

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from calls.redaction import Span
 from telephony.media.sealed import SUFFIX
 from web.auth import Asker, Supervisor, Viewer
+from web.byte_range import Unsatisfiable, read_range, whole
 from web.errors import documented, not_found
 from web.masking import masked
 from web.ports import LiveCall
@@ -122,11 +124,15 @@ async def transcript(call_id: CallId, who: Asker, served: Served) -> list[Uttera
     },
 )
 async def recording(
-    call_id: CallId, who: Asker, served: Served, part: Annotated[int, Query(ge=1, le=100)] = 1
+    call_id: CallId,
+    who: Asker,
+    served: Served,
+    request: Request,
+    part: Annotated[int, Query(ge=1, le=100)] = 1,
 ) -> Response:
     """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges.
 
-    One that is encrypted where it lies is decrypted on its way, always as a whole.
+    One that is encrypted where it lies is decrypted on its way, no more of it than is asked for.
 
     A call that was passed on has a part for each agent who held it. The header Recording-Intact
     says whether the file still is what was recorded (SHA-256).
@@ -141,11 +147,31 @@ async def recording(
         served.audit.note(who.id, "recording.altered", call_id, {"part": part})
     headers = {} if intact is None else {INTACT: "yes" if intact else "no"}
     if path.suffix == SUFFIX:
-        length, audio = await anyio.to_thread.run_sync(served.calls.unsealed, path)
-        headers |= {"Content-Length": str(length)}
         headers |= {"Content-Disposition": f'attachment; filename="{call_id}.wav"'}
-        return StreamingResponse(audio, media_type="audio/wav", headers=headers)
+        return await _unsealed(served, path, request.headers.get("Range"), headers)
     return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav", headers=headers)
+
+
+async def _unsealed(
+    served: Served, path: FilePath, asked: str | None, headers: dict[str, str]
+) -> Response:
+    """Return what was asked for of a sealed recording, as of a WAV file."""
+    length = await anyio.to_thread.run_sync(served.calls.unsealed_octets, path)
+    try:
+        part = read_range(asked, length)
+    except Unsatisfiable:
+        return Response(
+            status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            headers={"Content-Range": f"bytes */{length}"},
+        )
+    status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
+    headers |= {"Accept-Ranges": "bytes"}
+    if part is not None:
+        headers |= {"Content-Range": part.content_range}
+    sent = part or whole(length)
+    headers |= {"Content-Length": str(sent.last + 1 - sent.first)}
+    audio = served.calls.unsealed(path, sent.first, sent.last)
+    return StreamingResponse(audio, status, media_type="audio/wav", headers=headers)
 
 
 @router.put(

@@ -179,17 +179,46 @@ def samples(file: BinaryIO, keys: SealKeys) -> Iterator[bytes]:
         yield data
 
 
+def samples_between(file: BinaryIO, keys: SealKeys, start: int, stop: int) -> Iterator[bytes]:
+    """Yield a sealed recording's bytes of samples from ``start`` up to ``stop``, as far as written.
+
+    Only the chunks that they lie in are opened; each proves by its number that it is in its place.
+
+    Raises:
+        SealError: no key fits, or one of those chunks was altered.
+    """
+    seal = keys.seal_of(file.read(HEADER_OCTETS))
+    cipher = AESGCM(seal.key)
+    position = 0
+    for number, (at, length) in enumerate(_chunks(file)):
+        begin, end = max(start - position, 0), min(stop - position, length)
+        position += length
+        if begin < end:
+            file.seek(at)
+            chunk = file.read(length + _TAG)
+            try:
+                data = cipher.decrypt(_NONCE.pack(False, number), chunk, seal.header)  # noqa: FBT003 - not the last
+            except InvalidTag:
+                raise SealError("the recording was altered") from None
+            yield data[begin:end]
+
+
 def data_bytes(file: BinaryIO) -> int:
     """Return how many bytes of samples a sealed recording holds, by its lengths alone."""
+    return sum(length for _, length in _chunks(file))
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yield where each whole chunk lies, and how many bytes of samples are in it."""
     file.seek(0, os.SEEK_END)
-    size, at, total = file.tell(), HEADER_OCTETS, 0
+    size, at = file.tell(), HEADER_OCTETS
     while at + _LENGTH.size <= size:
         file.seek(at)
         (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-        at += _LENGTH.size + length + _TAG
+        begin = at + _LENGTH.size
+        at = begin + length + _TAG
         if at <= size:
-            total += length
-    return total
+            yield begin, length
 
 
 def _next_chunk(file: BinaryIO) -> bytes | None:

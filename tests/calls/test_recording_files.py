@@ -1,15 +1,18 @@
 """Recordings as they lie on the disk: heard and silenced alike, sealed or not."""
 
 import io
+import tempfile
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calls.recording_files import PLAIN, RecordingFiles
 from calls.redaction import RedactionError, Span
-from telephony.media.sealed import SealedFile, SealError, SealKeys
+from telephony.media.sealed import HEADER_OCTETS, SealedFile, SealError, SealKeys
 from tests.support.waveforms import write_tone
 
 KEYS = SealKeys([b"k" * 32])
@@ -36,6 +39,30 @@ def test_it_is_heard_as_wav(tmp_path: Path) -> None:
     octets = b"".join(audio)
     assert len(octets) == length
     assert len(heard(octets)) == 24000
+
+
+@given(st.integers(0, 4100), st.integers(0, 4100))
+def test_any_of_its_octets_are_those_of_the_whole(first: int, count: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "call.sealed"
+        file = SealedFile(path, KEYS.new_seal())
+        for number in range(8):
+            file.append(bytes([number]) * 512)
+        file.close()
+        octets = b"".join(FILES.wav(path)[1])
+        assert FILES.wav_octets(path) == len(octets) == 44 + 4096
+        part = b"".join(FILES.wav_between(path, first, first + count))
+        assert part == octets[first : first + count + 1]
+
+
+def test_an_altered_chunk_is_found_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = sealed(tmp_path / "call.sealed", seconds=2)  # four chunks of 16,000
+    altered = bytearray(path.read_bytes())
+    altered[HEADER_OCTETS + 16020 + 100] ^= 1  # in the second
+    path.write_bytes(altered)
+    assert len(b"".join(FILES.wav_between(path, 0, 16043))) == 16044
+    with pytest.raises(SealError, match="altered"):
+        b"".join(FILES.wav_between(path, 0, 16044))
 
 
 def test_a_span_is_silenced_and_all_else_is_as_it_was(tmp_path: Path) -> None:

@@ -586,8 +586,11 @@ class FakeCalls:
             raise RecordingError("the call is not being recorded")
         self.paused[call_id] = paused
 
-    def unsealed(self, path: Path) -> tuple[int, Iterator[bytes]]:
-        return RecordingFiles(SealKeys([bytes(32)])).wav(path)
+    def unsealed_octets(self, path: Path) -> int:
+        return RecordingFiles(SealKeys([bytes(32)])).wav_octets(path)
+
+    def unsealed(self, path: Path, first: int, last: int) -> Iterator[bytes]:
+        return RecordingFiles(SealKeys([bytes(32)])).wav_between(path, first, last)
 
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
         return self.intact.get((call_id, part))

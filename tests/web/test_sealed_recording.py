@@ -28,3 +28,22 @@ async def test_without_its_key_it_is_a_conflict(house: House) -> None:
         refused = await client.get("/api/v1/calls/c1/recording")
     assert refused.status_code == 409
     assert refused.json()["error"]["code"] == "sealed"
+
+
+async def test_a_player_may_ask_for_a_part_of_it(house: House) -> None:
+    await house.finished_call("c1", "1001")
+    (house.folder / "c1.wav").unlink()
+    file = SealedFile(house.folder / "c1.sealed", SealKeys([bytes(32)]).new_seal())
+    file.append(bytes(range(200)))
+    file.close()
+    async with await house.signed_in("1001") as client:
+        path = "/api/v1/calls/c1/recording"
+        part = await client.get(path, headers={"Range": "bytes=44-47"})
+        tail = await client.get(path, headers={"Range": "bytes=-3"})
+        beyond = await client.get(path, headers={"Range": "bytes=244-"})
+        odd = await client.get(path, headers={"Range": "bytes=1-2,5-6"})
+    assert (part.status_code, part.content) == (206, bytes(range(4)))
+    assert part.headers["content-range"] == "bytes 44-47/244"
+    assert (tail.status_code, tail.content) == (206, bytes((197, 198, 199)))
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */244")
+    assert (odd.status_code, len(odd.content), odd.headers["accept-ranges"]) == (200, 244, "bytes")
