@@ -1,4 +1,4 @@
-"""The same over IPv6: relay, mix, latch and fork."""
+"""The same over IPv6: relay, mix, latch, fork and SRTP."""
 
 import socket
 
@@ -6,6 +6,7 @@ import pytest
 
 from telephony.media.path import Latched
 from telephony.media.rtp import parse
+from telephony.media.srtp import Keys, SrtpEdge
 from tests.contracts.media.lab import Lab, Phone
 
 LOOPBACK = "::1"
@@ -73,3 +74,34 @@ def test_a_stranger_is_not_heard_and_a_fork_goes_out(lab: Lab) -> None:
     ear.close()
     assert len(copies) >= 9
     assert {copy.ssrc for copy in copies} == {one.ssrc}
+
+
+class SecuredSocket:
+    """A phone's socket whose packets are SRTP on the wire."""
+
+    def __init__(self, bound: socket.socket, edge: SrtpEdge) -> None:
+        self.bound, self.edge = bound, edge
+        self.getsockname, self.close = bound.getsockname, bound.close
+
+    def sendto(self, datagram: bytes, target: tuple[str, int]) -> None:
+        sealed = self.edge.outgoing(datagram, 0.0)
+        assert sealed is not None
+        self.bound.sendto(sealed, target)
+
+    def recv(self, size: int) -> bytes:
+        (opened,) = self.edge.incoming(self.bound.recv(size), self.getsockname(), 0.0)
+        return opened
+
+
+def test_a_secured_phone_and_a_plain_one_hear_each_other(lab: Lab) -> None:
+    secured, plain = phone(lab, 440), phone(lab, 1100)
+    near, far = SrtpEdge(), SrtpEdge()
+    near.set_keys(Keys("AES_CM_128_HMAC_SHA1_80", b"1" * 30, b"2" * 30))
+    far.set_keys(Keys("AES_CM_128_HMAC_SHA1_80", b"2" * 30, b"1" * 30))
+    lab.path.set_edge(secured.session, near)
+    secured.socket = SecuredSocket(secured.socket, far)  # type: ignore[assignment]
+    lab.bridge(secured, plain)
+    lab.run(0.5)
+    assert secured.audio(1000.2, lab.now).gain_of(1100) == pytest.approx(0, abs=1)
+    assert plain.audio(1000.2, lab.now).gain_of(440) == pytest.approx(0, abs=1)
+    assert near.forged == far.forged == 0

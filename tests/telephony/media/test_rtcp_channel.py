@@ -16,10 +16,13 @@ from tests.telephony.media.test_reporting import stats
 SPEAKS = {"packets_in": 95, "lost": 5, "packets_out": 100, "octets_out": 16000, "sent_at": 0.0}
 
 
-def udp() -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def udp(host: str = "127.0.0.1") -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     bound.settimeout(0)
-    bound.bind(("127.0.0.1", 0))
+    try:
+        bound.bind((host, 0))
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
     return bound
 
 
@@ -45,9 +48,10 @@ class Backwards:
         return datagram[:1] + datagram[:1:-1]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("protected", [False, True])
-async def test_two_sessions_learn_how_they_are_heard(protected: bool) -> None:  # noqa: FBT001 - a parameter
-    ports = [udp(), udp()]
+async def test_two_sessions_learn_how_they_are_heard(protected: bool, host: str) -> None:  # noqa: FBT001 - a parameter
+    ports = [udp(host), udp(host)]
     addresses = [port.getsockname() for port in ports]
     seen = [
         stats(**SPEAKS, ssrc_out=1, ssrc_in=2, timestamp_out=1),
@@ -56,7 +60,7 @@ async def test_two_sessions_learn_how_they_are_heard(protected: bool) -> None:  
     channels = [channel(port, own) for port, own in zip(ports, seen, strict=True)]
     for own, other in zip(channels, reversed(addresses), strict=True):
         own.protection = Backwards() if protected else None
-        own.describe(("127.0.0.1", 9), rtcp_port=other[1], shared=False, clock=8000)
+        own.describe((host, 9), rtcp_port=other[1], shared=False, clock=8000)
     for own, saw in zip(channels, seen, strict=True):
         await until(lambda own=own, saw=saw: own.quality(saw)["round_trip"] is not None)  # type: ignore[misc]
         assert own.heard_at is not None
