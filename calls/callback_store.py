@@ -13,6 +13,7 @@ from calls.callbacks import (
     CallBackError,
     CallBackInput,
     CallBackRules,
+    CalledAgain,
     Missed,
     handle,
 )
@@ -53,6 +54,7 @@ node_beats = sa.Table(
 )
 
 _FIELDS = tuple(field.name for field in fields(CallBack))
+_HAS_ENTRY = sa.select(callbacks.c.id).where(callbacks.c.open_number == sa.bindparam("number"))
 _TRIES = 8
 """Two nodes that want the same entry: one of them has got it by then."""
 
@@ -63,10 +65,15 @@ class CallBackStore:
     Args:
         engine: the database.
         rules: how entries are worked.
+        reader: an engine of the same database for what each call looks up; where it is left out,
+            that one.
     """
 
-    def __init__(self, engine: AsyncEngine, *, rules: CallBackRules) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, rules: CallBackRules, reader: AsyncEngine | None = None
+    ) -> None:
         self._engine = engine
+        self._reader = reader or engine
         self._rules = rules
 
     async def missed(self, event: Missed, *, now: float) -> tuple[int, CallBack]:
@@ -80,6 +87,11 @@ class CallBackStore:
         self, number: str, event: CallBackInput, *, now: float
     ) -> tuple[int, CallBack] | None:
         """Change the open entry of a number; None when there is none."""
+        if isinstance(event, CalledAgain):
+            # Of each call, and hardly a number has an entry: nothing is locked to find that out.
+            async with self._reader.connect() as connection:
+                if (await connection.execute(_HAS_ENTRY, {"number": number})).first() is None:
+                    return None
         return await self._change(callbacks.c.open_number == number, event, now)
 
     async def change(

@@ -23,6 +23,7 @@ def call_backs(
     settings: Settings,
     *,
     engine: AsyncEngine,
+    reader: AsyncEngine,
     bus: EventBus,
     floor: Callable[[], Floor],
     who_waits: LineUp,
@@ -40,6 +41,7 @@ def call_backs(
         CallBackStore(
             engine,
             rules=CallBackRules(attempts=wanted.attempts, retry_seconds=wanted.retry_seconds),
+            reader=reader,
         ),
         bus=bus,
         node=settings.node.id,

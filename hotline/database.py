@@ -43,6 +43,25 @@ def open_engine(url: str) -> AsyncEngine:
     return engine
 
 
+def open_reader(engine: AsyncEngine) -> AsyncEngine:
+    """Return an engine for what each call looks up; of SQLite one with connections of its own.
+
+    With the one that writes, a call would wait for all writing of the calls before it. What has
+    been committed is seen at once (write-ahead log).
+    """
+    if engine.dialect.name != "sqlite":
+        return engine
+    reader = create_async_engine(engine.url, pool_size=2, max_overflow=0, hide_parameters=True)
+    event.listen(reader.sync_engine, "connect", _prepare_reading)
+    return reader
+
+
+def _prepare_reading(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Make SQLite durable without a disk flush at each of many small transactions."""
     cursor = connection.cursor()

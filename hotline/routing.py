@@ -24,6 +24,7 @@ class Routing:
         settings: Settings,
         *,
         engine: AsyncEngine,
+        reader: AsyncEngine,
         accounts: Accounts,
         audit: AuditTrail,
         floor: NodeFloor,
@@ -40,7 +41,7 @@ class Routing:
             note=audit.note,
         )
         self.router = CallRouter(
-            book=self.book, floor=floor, past=PastCalls(engine), wall_clock=time.time
+            book=self.book, floor=floor, past=PastCalls(reader), wall_clock=time.time
         )
         self._keeper = RoutingKeeper(
             book=self.book,

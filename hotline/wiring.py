@@ -55,7 +55,7 @@ from hotline.browser_phone import BrowserPhones, phone_passes
 from hotline.call_audio import audio_policy
 from hotline.call_backs import call_backs
 from hotline.children import ChildProcess, ChildState
-from hotline.database import migrate, open_engine
+from hotline.database import migrate, open_engine, open_reader
 from hotline.directory import directory
 from hotline.embedded import (
     DataDirectory,
@@ -204,6 +204,7 @@ class Wiring:
 
     def _database(self) -> None:
         self.engine = open_engine(self._settings.database.url or self._directory.database_url)
+        self._reader = open_reader(self.engine)
         self._writer = RecordWriter(self.engine, on_status=partial(self.health.set, "database"))
         self.records = CallRecords(self.engine, self._writer, node=self._settings.node.id)
         self.gaps = GapStore(self.engine, self._writer, node=self._settings.node.id)
@@ -235,7 +236,7 @@ class Wiring:
             self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
         except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
             raise ConfigError([Problem("tickets", "", str(error), "")]) from error
-        self.tickets = TicketStore(self.engine, sorting=self.sorting)
+        self.tickets = TicketStore(self.engine, reader=self._reader, sorting=self.sorting)
         self._callers_who_wait()
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
         self._parts.append(Part("database", self._open_database, self._close_database))
@@ -253,6 +254,7 @@ class Wiring:
         self.call_backs = call_backs(
             self._settings,
             engine=self.engine,
+            reader=self._reader,
             bus=self.bus,
             floor=lambda: self.floor,
             who_waits=self.line_up,
@@ -342,6 +344,7 @@ class Wiring:
     async def _close_database(self) -> None:
         await self.call_backs.close()
         await self._writer.close()
+        await self._reader.dispose()
         await self.engine.dispose()
 
     async def _count_records(self) -> dict[str, int]:
@@ -521,6 +524,7 @@ class Wiring:
         self.routing = Routing(
             self._settings,
             engine=self.engine,
+            reader=self._reader,
             accounts=self.accounts,
             audit=self.audit,
             floor=self.floor,

@@ -148,6 +148,8 @@ class TicketStore:
 
     Args:
         engine: a SQLAlchemy engine whose database has the tables of ``metadata``.
+        reader: an engine of the same database for what each call looks up; where it is left out,
+            that one.
         clock: Unix seconds.
         sorting: knows the categories that a correction may name.
     """
@@ -156,10 +158,12 @@ class TicketStore:
         self,
         engine: AsyncEngine,
         *,
+        reader: AsyncEngine | None = None,
         clock: Callable[[], float] = time.time,
         sorting: SortingSource | None = None,
     ) -> None:
         self._engine = engine
+        self._reader = reader or engine
         self._sorting = sorting or SortingSource()
         self._clock = clock
 
@@ -397,7 +401,7 @@ class TicketStore:
             limit: at most so many.
         """
         values = {"number": number, "except_for": before or "", "at_most": limit}
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return [as_ticket(row) for row in await connection.execute(_OF_CALLER, values)]
 
     async def changes(self, ticket_id: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from hotline.database import differences, is_current, migrate, open_engine
+from hotline.database import differences, is_current, migrate, open_engine, open_reader
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
@@ -33,4 +33,19 @@ async def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
     async with engine.connect() as connection:
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+    await engine.dispose()
+
+
+async def test_reading_goes_on_while_something_is_being_written(database_url: str) -> None:
+    engine = open_engine(database_url)
+    reader = open_reader(engine)
+    await migrate(engine)
+    async with engine.begin() as writing:
+        insert = text("INSERT INTO node_beats (node, beat) VALUES ('one', 1.0)")
+        await writing.execute(insert)
+        async with reader.connect() as reading:
+            assert await reading.scalar(text("SELECT count(*) FROM node_beats")) == 0
+    async with reader.connect() as reading:
+        assert await reading.scalar(text("SELECT count(*) FROM node_beats")) == 1
+    await reader.dispose()
     await engine.dispose()
