@@ -64,8 +64,8 @@ class CallAudio:
         music: what is played on hold; None: the ringing tone.
 
     Attributes:
-        quality: of each closed session that carried audio: what `QUALITY` names, and
-            ``dead_seconds`` where it was hung up because nothing came for so long.
+        quality: of each closed session that carried audio or was hung up because it did not: what
+            `QUALITY` names, and then ``dead_seconds``, for which nothing had come.
     """
 
     def __init__(
@@ -460,7 +460,7 @@ class CallAudio:
         except MediaError:
             log.debug("session_gone", call_id=self._call_id, session=session)
         else:
-            if stats.packets_in or stats.packets_out:
+            if stats.packets_in or stats.packets_out or group in self._dead:
                 self.quality[group] = {name: getattr(stats, name) for name in QUALITY}
                 if group in self._dead:
                     self.quality[group]["dead_seconds"] = self._dead[group]

@@ -17,9 +17,11 @@ from calls.catch_up import CatchUp
 from calls.conversation import stream_id
 from calls.gaps import GapStore
 from calls.late_words import LateWords
+from calls.recording_files import PLAIN, RecordingFiles
 from calls.records import CallRecords, RecordWriter, metadata
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event, TicketField, TranscriptFinal, TranscriptGap
+from telephony.media.sealed import SealedFile, SealKeys
 from tests.calls.house import open_house
 from tests.support.node import until
 from tickets.draft import TicketDraft, Utterance
@@ -39,12 +41,15 @@ class StandInRecognizer:
     status: str = "ok"
     asked: list[dict[str, Any]] = field(default_factory=list)
     on_result: Callable[[str, Final], bool] = lambda _stream, _final: False
+    heard_seconds: float = 0.0
 
     def client(self, _name: str) -> SimpleNamespace:
         return SimpleNamespace(status=self.status)
 
     async def recognise_file(self, stream: str, path: Path, **what: Any) -> str | None:
         self.asked.append({"path": path, **what})
+        with wave.open(str(path), "rb") as file:
+            self.heard_seconds = file.getnframes() / file.getframerate()
         for final in self.says:
             self.on_result(stream, final)
         return self.faults.pop(0) if self.faults else None
@@ -77,7 +82,10 @@ class Archive:
         return [gap["state"] for gap in await self.gaps.of_call(CALL)]
 
     def catch_up(
-        self, recognizer: StandInRecognizer, late_words: LateWords | None = None
+        self,
+        recognizer: StandInRecognizer,
+        late_words: LateWords | None = None,
+        files: RecordingFiles = PLAIN,
     ) -> CatchUp:
         job = CatchUp(
             gaps=self.gaps,
@@ -85,6 +93,7 @@ class Archive:
             writer=Writer(),
             bus=self.bus,
             late_words=late_words,
+            files=files,
             clock=lambda: 100.0,
             look_every=0.01,
         )
@@ -146,6 +155,26 @@ async def test_a_gap_is_filled_in_order_and_marked(archive: Archive) -> None:
     assert (final.later, final.seq, final.agent_id) == (True, 3, "1001")
     assert isinstance(gap, TranscriptGap)
     assert gap.state == "recognised"
+
+
+@pytest.mark.parametrize("key,state", [(b"k", "recognised"), (b"l", "failed")])
+async def test_a_sealed_recording_is_heard_by_who_has_its_key(
+    archive: Archive, key: bytes, state: str
+) -> None:
+    archive.recording = archive.recording.with_suffix(".sealed")
+    file = SealedFile(archive.recording, SealKeys([b"k" * 32]).new_seal())
+    file.append(bytes(9 * 32000))
+    file.close()
+    archive.call()
+    archive.gap()
+    recognizer = StandInRecognizer([said("中间", 4.5, 5.5)])
+    job = archive.catch_up(recognizer, files=RecordingFiles(SealKeys([key * 32])))
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state([state])
+    await job.close()
+    assert recognizer.heard_seconds == (9.0 if state == "recognised" else 0.0)
+    assert all(not asked["path"].exists() for asked in recognizer.asked)  # the copy is gone
 
 
 async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
