@@ -9,6 +9,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
  * sleeps so long and then takes them all: to be woken up for each costs more than the packet. */
 #define NAP_NS 250000L
 #define BUSY 2 /* datagrams of a round from which on it pays */
+#define SLICE_NS 100000UL
 
 double clock_now(void) {
     struct timespec time;
@@ -218,12 +221,28 @@ static unsigned round_of(struct core *core, int timeout) {
     return received;
 }
 
+/* Ask to be run in short slices: then whoever has long ones, as Python while it takes recordings, is
+ * interrupted when packets come instead of finishing its 2.8 ms (Linux 6.12 and later: sched(7), the
+ * slice of EEVDF; earlier ones pass over it). It takes no privilege and no more time in all. */
+static void run_in_short_slices(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attributes = {.size = sizeof attributes, .runtime = SLICE_NS};
+    attributes.nice = getpriority(PRIO_PROCESS, 0);
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 static void *run(void *argument) {
     struct core *core = argument;
     const struct timespec nap = {0, NAP_NS};
     bool busy = false;
     prctl(PR_SET_NAME, "media");
     prctl(PR_SET_TIMERSLACK, 50000UL);
+    run_in_short_slices();
     while (!atomic_load(&core->stopping)) {
         busy = round_of(core, busy ? 0 : -1) >= BUSY;
         if (busy)

@@ -9,6 +9,7 @@
 #define WINDOW (RATE * 3 / 10)   /* samples for which a late packet still finds its place */
 #define AHEAD (RATE / 2)         /* of a burst so much is kept, one packet after another */
 #define FLUSH_SECONDS 0.5
+#define FLUSH_GROUPS 5 /* sweeps in that time */
 #define FIRST_ROOM 8192 /* samples; a power of two */
 
 struct channel { /* the packets of one source on the time line, while it is on these sides */
@@ -33,7 +34,9 @@ struct recording {
 
 struct recording *recording_new(struct core *core) {
     struct recording *recording = object_new(core, KIND_RECORDING, sizeof *recording);
-    recording->started_at = recording->flushed_at = core->now;
+    recording->started_at = core->now;
+    /* Not all in one sweep: what begins together, as after a stall, is given out one by one. */
+    recording->flushed_at = core->now - (recording->object.handle % FLUSH_GROUPS) * SWEEP_SECONDS;
     recording->following = core->recordings;
     core->recordings = recording;
     return recording;
