@@ -31,6 +31,12 @@ from asr.vad import Pause, TimeLine, VoiceGate, VoiceTimes
 log = structlog.get_logger(__name__)
 
 _CHUNK = BYTES_PER_SECOND // 10
+_LONGEST = 0.4
+"""Seconds that an engine is given at once that have piled up: it costs less than one by one."""
+
+_UNCHECKED = 0.1
+"""Seconds after a final that may hold words of which no partial result has told yet."""
+
 _JOIN = 0.005
 _PARTIALS_UNTIL = 1.0
 _LONGEST_BACK_OFF = 30.0
@@ -107,6 +113,7 @@ class Transcriber:
         self._open_from: float | None = None
         self._partial_pending = False
         self._final_since_pause = False
+        self._since_final = 0.0
         self._feeder = asyncio.create_task(self._feed(), name=f"audio-{name}")
 
     # -- audio in ----------------------------------------------------------------------------------
@@ -264,7 +271,7 @@ class Transcriber:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            item = self._queue.popleft()
+            item = self._next()
             self._busy_since = self._loop.time()
             try:
                 if isinstance(item, Audio):
@@ -278,6 +285,25 @@ class Transcriber:
         await self._flush_last()
         await self._close_engine()
         self._end_gap()
+
+    def _next(self) -> Audio | Pause:
+        """Take what the engine is given next: a pause, or the audio that has piled up, in one."""
+        item = self._queue.popleft()
+        if isinstance(item, Pause):
+            return item
+        pieces, end = [item.pcm], item.at + item.seconds
+        while self._queue:
+            after = self._queue[0]
+            if (
+                not isinstance(after, Audio)
+                or abs(after.at - end) > _JOIN
+                or after.at + after.seconds - item.at > _LONGEST + _JOIN
+            ):
+                break
+            pieces.append(after.pcm)
+            end = after.at + after.seconds
+            self._queue.popleft()
+        return Audio(item.at, b"".join(pieces)) if len(pieces) > 1 else item
 
     async def _push(self, audio: Audio) -> None:
         engine = self._engine
@@ -294,12 +320,15 @@ class Transcriber:
             self.shed_partials += 1
         engine.partials = wanted
         self._line.append(audio)
+        self._since_final += audio.seconds
         await engine.push(audio.pcm)
         self._failures, self.trouble = 0, None
 
     async def _pause(self) -> None:
         # Flushing costs the engine what it has learnt of the speaker's voice, so not without need.
-        needed = self._partial_pending or not self._final_since_pause
+        needed = (
+            self._partial_pending or not self._final_since_pause or self._since_final > _UNCHECKED
+        )
         if self._engine is not None and (needed or not self._engine.partials):
             await self._engine.flush()
         self._final_since_pause = False
@@ -332,6 +361,7 @@ class Transcriber:
             self._on_heard(placed)
             if isinstance(event, Final):
                 self._final_since_pause = True
+                self._since_final = 0.0
                 line.forget(event.end)
                 self._final_until = placed.end
                 if self._open_from is not None:

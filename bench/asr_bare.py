@@ -1,7 +1,8 @@
 """The yardstick of bench/asr.py: the engine alone, looping over audio in pieces of 100 ms.
 
 ``python -m bench.asr_bare MODEL RAW LENGTHS``: 8 kHz s16le in RAW, cut into utterances of LENGTHS
-bytes. Prints JSON: audio seconds by CPU second, and the p95 of the time for a final result.
+bytes. Prints JSON: audio seconds by CPU second and by
+second of the clock, and the p95 of the time for a final result.
 """
 
 import json
@@ -28,7 +29,7 @@ def main() -> None:
     decoder = vosk.KaldiRecognizer(vosk.Model(str(path)), rate)
     decoder.SetWords(True)  # noqa: FBT003 - Vosk's interface
     finals, heard = [], 0
-    begin = time.process_time()
+    begin, began = time.process_time(), time.perf_counter()
     for _ in range(ROUNDS):
         position = 0
         for length in lengths:
@@ -46,10 +47,13 @@ def main() -> None:
             finals.append(time.perf_counter() - asked)
             position += length
             heard += length
-    used = time.process_time() - begin
-    print(
-        json.dumps({"speed": heard / 16000 / used, "final_p95": float(np.percentile(finals, 95))})
-    )
+    used, took = time.process_time() - begin, time.perf_counter() - began
+    figures = {
+        "speed": heard / 16000 / used,
+        "wall_speed": heard / 16000 / took,
+        "final_p95": float(np.percentile(finals, 95)),
+    }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

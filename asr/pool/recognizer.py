@@ -13,6 +13,7 @@ import itertools
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import structlog
 
@@ -26,6 +27,13 @@ log = structlog.get_logger(__name__)
 
 RING = 30 * BYTES_PER_SECOND
 """Longest audio that is played again; an utterance longer than that loses its beginning."""
+
+PARTIAL_EVERY = 3 * BYTES_PER_SECOND // 10
+"""Audio between two questions for a partial result.
+
+Each question costs the decoder a walk back through the whole utterance, a fifth of all it does
+where one follows every 100 ms; nobody reads faster than this.
+"""
 
 _TRIES = 3
 """Workers that one utterance may bring down before it is taken to be its fault."""
@@ -59,11 +67,15 @@ class PooledRecognizer:
 class PooledStream(ChunkedStream):
     """One speaker; asr/ports.py's ``RecognitionStream``."""
 
+    # What has piled up goes in one message, and the decoder finds its own in the processor's cache.
+    longest: ClassVar[int] = 4 * ChunkedStream.chunk
+
     def __init__(self, workers: Workers, ids: "itertools.count[int]") -> None:
         super().__init__()
         self._workers = workers
         self._ids = ids
         self._heard = 0
+        self._unasked = 0
         # What the decoder has been given since its last final, or must be given by the next one.
         self._ring: deque[bytes] = deque()
         self._ring_bytes = 0
@@ -78,7 +90,11 @@ class PooledStream(ChunkedStream):
         self._heard += len(chunk)
         while self._ring_bytes > RING:
             self._ring_bytes -= len(self._ring.popleft())
-        operation = frames.PUSH if self.partials else frames.PUSH_QUIETLY
+        self._unasked += len(chunk)
+        asks = self.partials and self._unasked >= PARTIAL_EVERY
+        if asks:
+            self._unasked = 0
+        operation = frames.PUSH if asks else frames.PUSH_QUIETLY
         self._tell(await self._insist(operation, chunk))
 
     async def _finish(self) -> None:

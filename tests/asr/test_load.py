@@ -89,3 +89,23 @@ def test_whatever_the_lags_only_streams_that_exist_are_given_up(
         shedding = shedder.handle(loads, tick * TICK)
         assert shedding.streams <= {load.name for load in loads}
         assert not shedding.streams or shedding.partials
+
+
+def test_it_gives_up_just_enough() -> None:
+    machine = Machine(20, 30)
+    history = machine.run(60)
+    assert max(len(step.streams) for step in history) <= 12, "10 of 40 are too many"
+    assert history[-1].lag < 1.5
+
+
+def test_it_awaits_what_a_step_brings() -> None:
+    """A lag that falls, though it is beyond the budget still, costs nobody anything."""
+    shedder = LoadShedder(budget=1.0)
+    rising = [shedder.handle(streams(10, 0.2 * tick), 0.2 * tick) for tick in range(15)]
+    given_up = rising[-1].streams
+    assert given_up
+    falling = [
+        shedder.handle(streams(10, 2.8 - 0.1 * tick, without=given_up), 3.0 + 0.2 * tick)
+        for tick in range(15)
+    ]
+    assert {step.streams for step in falling} == {given_up}

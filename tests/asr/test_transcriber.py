@@ -130,6 +130,16 @@ async def test_the_engine_is_given_100_ms_at_a_time() -> None:
     assert [len(pcm) for pcm, _ in engine.pushed] == [BYTES_PER_SECOND // 10] * 10
 
 
+async def test_what_has_piled_up_is_given_in_pieces_of_400_ms() -> None:
+    engine = SlowEngine()
+    ear = Ear(engine, EVERYTHING)
+    await ear.hear(VOICE)
+    engine.let.set()
+    await ear.transcriber.finish()
+    tenth = BYTES_PER_SECOND // 10
+    assert [len(pcm) for pcm, _ in engine.pushed] == [tenth, 4 * tenth, 4 * tenth, tenth]
+
+
 async def test_a_slow_engine_loses_partials_first_then_speech_which_is_told() -> None:
     engine = SlowEngine()
     ear = Ear(engine)
