@@ -13,12 +13,12 @@ class ChunkedStream(ABC):
 
     Attributes:
         chunk: bytes that the engine is given at a time; the rest waits for the next push.
-        longest: bytes that it may be given at once when one push brings more than that.
+        longest: bytes that it may be given at once when one push brings more; 0: ``chunk``.
         partials: whether partial results are wanted.
     """
 
     chunk: ClassVar[int] = BYTES_PER_SECOND // 10
-    longest: ClassVar[int] = chunk
+    longest: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self.partials = True
@@ -35,7 +35,9 @@ class ChunkedStream(ABC):
             self._check_open()
             self._rest += pcm
             while len(self._rest) >= self.chunk:
-                size = min(len(self._rest) // self.chunk * self.chunk, self.longest)
+                size = min(
+                    len(self._rest) // self.chunk * self.chunk, max(self.chunk, self.longest)
+                )
                 piece, self._rest = self._rest[:size], self._rest[size:]
                 await self._hear(piece)
 

@@ -4,8 +4,8 @@
 
 Real processes over loopback, on one core of their own where the machine has several; the speech
 comes as RTP at its own pace. The yardstick, in turn on the same core, is the bare engine looping
-over the same audio in pieces of 100 ms. Streams a core are stream seconds by seconds of CPU time of all
-recogniser processes; beside them stand the figures by the clock and the lag that was seen.
+over the same audio in pieces of 100 ms. Streams a core are stream seconds by seconds of CPU
+time of all recogniser processes; beside them stand the clock's figures and the lag that was seen.
 
 capacity   streams a core, with and without the voice detector, beside the bare engine
 final      from the end of speech to the final result, beside what the engine alone takes for that
