@@ -22,7 +22,7 @@ from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
 from calls.tune_player import TunePlayer
 from calls.tunes import Tune
 from telephony.media.certificate import own_certificate, own_fingerprint
-from telephony.media.control import Dtls, Srtp
+from telephony.media.control import Dtls, Srtp, Watched
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
 from telephony.sip.audio_formats import CLOCK_RATE, AudioFormat, events_beside, ordered
 from telephony.sip.offer_answer import (
@@ -229,6 +229,8 @@ class CallAudio:
         self._codecs[group] = chosen.name
         beside = events_beside(chosen, audio.events)
         event_clock, telephone_event = beside[0] if beside else (CLOCK_RATE, None)
+        limit, inband = self._watching(group, audio)
+        is_new = (limit, inband) != self._watched.get(group, (None, False))
         await self._media.set_remote(
             session,
             # on hold nothing is sent to it (RFC 3264 §8.4); what it sends, music perhaps, is heard
@@ -251,8 +253,9 @@ class CallAudio:
             signalled_from=self._signalled_from.get(group),
             srtp=self._srtp(group, audio),
             dtls=self._dtls(group, audio),
+            watched=Watched(rtp_timeout=limit, inband_keys=inband) if is_new else None,
         )
-        await self._watch(group, session, audio)
+        self._watched[group] = limit, inband
 
     def _dtls(self, group: str, audio: RemoteAudio) -> Dtls | None:
         """Return how a browser's audio is secured; `OwnWebRtc.meet` has heard of it."""
@@ -272,15 +275,12 @@ class CallAudio:
             password=password,
         )
 
-    async def _watch(self, group: str, session: str, audio: RemoteAudio) -> None:
-        """Have it reported when a party falls silent, or presses keys as tones."""
-        watched = (
+    def _watching(self, group: str, audio: RemoteAudio) -> tuple[float | None, bool]:
+        """Return what is to be reported: after how long that a party is silent; keys as tones."""
+        return (
             limit_for(audio, self._policy.dead_leg_seconds),
             group in self._inband and audio.is_listening and not audio.events,
         )
-        if watched != self._watched.get(group, (None, False)):
-            self._watched[group] = watched
-            await self._media.watch(session, rtp_timeout=watched[0], inband_keys=watched[1])
 
     def mark_dead(self, session: str, seconds: float) -> str | None:
         """Note that nothing has come for so long; return whose session it is, as far as known."""

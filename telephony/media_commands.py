@@ -194,6 +194,7 @@ class MediaCommands(ABC):
         signalled_from: str | None = None,
         srtp: control.Srtp | None = None,
         dtls: control.Dtls | None = None,
+        watched: control.Watched | None = None,
     ) -> None:
         """Say where the peer is and what it speaks; again after a re-INVITE.
 
@@ -202,7 +203,7 @@ class MediaCommands(ABC):
         ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms;
         ``rtcp_port`` that of its RTCP where its description names one (RFC 3605);
         ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description;
-        with ``srtp`` or ``dtls`` only secured packets pass.
+        with ``srtp`` or ``dtls`` only secured packets pass; ``watched``: as by :meth:`watch`.
         """
         await self.ask(
             control.Remote,
@@ -220,6 +221,7 @@ class MediaCommands(ABC):
             signalled_from=signalled_from,
             srtp=srtp,
             dtls=dtls,
+            watched=watched,
         )
 
     async def matrix(self, bridge: str, hears: Mapping[str, Mapping[str, float]]) -> None:

@@ -21,7 +21,7 @@ command                 fields                                                ``
 ``remote``              session, host, port, payload_type, codec,             nothing
                         telephone_event?, event_clock?, accepts?,
                         comfort_noise?, ptime?, rtcp_port?, signalled_from?,
-                        srtp?, dtls?
+                        srtp?, dtls?, watched?
 ``matrix``              bridge, hears                                         nothing
 ``bridge``              first, second                                         nothing
 ``unbridge``            session                                               nothing
@@ -198,6 +198,16 @@ class Dtls(BaseModel):
     password: str | None = Field(default=None, repr=False)
 
 
+class Watched(BaseModel):
+    """What of a session is reported: no packet, or nothing said, for so many seconds; key tones."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    rtp_timeout: Seconds | None = None
+    silence: Seconds | None = None
+    inband_keys: bool = False
+
+
 class Remote(_Command):
     """Say what the peer's SDP says.
 
@@ -208,7 +218,8 @@ class Remote(_Command):
     Besides ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or
     the unspecified address (old-style hold; not with ICE), means that it is sent nothing. With
     ``srtp`` or ``dtls`` only secured packets pass, in either direction. A changed address re-opens
-    the latch, unless ICE has found the peer.
+    the latch, unless ICE has found the peer. ``watched`` does what ``watch`` does; without it that
+    stays as it was.
     """
 
     command: Literal["remote"] = "remote"
@@ -226,6 +237,7 @@ class Remote(_Command):
     signalled_from: Host | None = None
     srtp: Srtp | None = None
     dtls: Dtls | None = None
+    watched: Watched | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "Remote":

@@ -140,7 +140,7 @@ class Engine:
             case control.Dtmf():
                 return self._press(command)
             case control.Watch():
-                return self._watch(command)
+                return self._watch(command.session, command)
             case control.Fork():
                 return self._fork(command)
             case control.Record():
@@ -242,11 +242,13 @@ class Engine:
             clock=description.codec.clock,
         )
         session.securing.described()
+        if command.watched is not None:
+            self._watch(command.session, command.watched)
         return {}
 
-    def _watch(self, command: control.Watch) -> Result:
-        watch = path.Watch(command.rtp_timeout, command.silence, command.inband_keys)
-        session = self._session(command.session)
+    def _watch(self, name: str, wanted: control.Watch | control.Watched) -> Result:
+        watch = path.Watch(wanted.rtp_timeout, wanted.silence, wanted.inband_keys)
+        session = self._session(name)
         session.watch = watch
         self._path.watch(session.handle, watch)
         return {}

@@ -31,7 +31,7 @@ from eventbus.catalogue import Event
 from telephony.bindings import Binding, MemoryBindings
 from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
-from telephony.media.control import Item
+from telephony.media.control import Item, Watched
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable, RecordingInfo
 from telephony.media_commands import SessionStats
 from telephony.sip.audio_formats import AudioFormat
@@ -211,10 +211,8 @@ class StandInMedia:
         if not str(remote["host"])[0].isdigit():
             raise MediaRefused("bad_command", f"{remote['host']} is no address")
         self.sessions[session] = remote
-
-    async def watch(self, session: str, *, rtp_timeout: float | None, inband_keys: bool) -> None:
-        await self._ask("watch", session)
-        self.watched[session] = (rtp_timeout, inband_keys)
+        if isinstance(watched := remote["watched"], Watched):
+            self.watched[session] = (watched.rtp_timeout, watched.inband_keys)
 
     async def bridge(self, first: str, second: str) -> None:
         await self._ask("bridge", first, second)

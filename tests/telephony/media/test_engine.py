@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from telephony.media.control import Item
+from telephony.media.control import Item, Watched
 from telephony.media.dtmf import KEYS, KeyEvent, ToneDetector, build_event, parse_event
 from telephony.media.rtp import RtpPacket, build, parse
 from telephony.media_client import (
@@ -247,6 +247,21 @@ async def test_a_watched_session_tells_of_silence_and_absence(house: House) -> N
     await house.client.watch("citizen", rtp_timeout=0.6, silence=0.3)
     await house.speak(0.2)
     await until(lambda: SilenceChanged("citizen", silent=True) in house.events)
+    await until(lambda: any(isinstance(event, RtpTimedOut) for event in house.events))
+
+
+async def test_what_is_watched_can_be_said_with_the_peer(house: House) -> None:
+    host, port = house.phones["citizen"].address
+    await house.client.set_remote(
+        "citizen",
+        host=host,
+        port=port,
+        payload_type=8,
+        codec="PCMA",
+        telephone_event=None,
+        watched=Watched(rtp_timeout=0.6),
+    )
+    await house.speak(0.2)
     await until(lambda: any(isinstance(event, RtpTimedOut) for event in house.events))
 
 
