@@ -67,6 +67,8 @@ class FloorTimes:
             that is loaded again, or a phone that restarts, has to be quicker.
         extension: what an agent who extends his wrap-up gets, once.
         ageing: what one point of a call's priority is worth in waiting.
+        grace: after Redis has started anew nobody is offered a call, or taken for dead, for this
+            long: until all nodes have told what they know.
         sweep: how often a node looks for what is overdue when nothing else happens.
     """
 
@@ -77,6 +79,7 @@ class FloorTimes:
     alone: float = 10.0
     extension: float = 60.0
     ageing: float = 60.0
+    grace: float = 2.0
     sweep: float = 1.0
 
 

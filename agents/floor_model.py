@@ -5,7 +5,7 @@ where Redis has indexes; a city has hundreds of agents, and plainness is what a 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -49,10 +49,20 @@ class FloorModel:
         calls: by id; waiting, offered and talking ones.
         nodes: when each living node will be taken for dead (Unix seconds).
         token: the last fencing token given out.
+        run: which life of Redis this is.
+        held_until: until then nodes tell what they know, and nothing follows from it.
+
+    Args:
+        times: the floor's intervals.
+        home: offer calls only to those whose desk is at this node, or who signed in here and have
+            none; None: to all. So two nodes that are both without Redis never offer to the same.
     """
 
-    def __init__(self, times: FloorTimes | None = None) -> None:
+    def __init__(self, times: FloorTimes | None = None, *, home: str | None = None) -> None:
         self._times = times or FloorTimes()
+        self._home = home
+        self.run: str | None = None
+        self.held_until: float | None = None
         self.agents: dict[str, Presence] = {}
         self.calls: dict[str, Call] = {}
         self.nodes: dict[str, float] = {}
@@ -93,6 +103,10 @@ class FloorModel:
         self._sequence += 1
         self.nodes[node] = now + self._times.node
         turn = _Turn(node, now)
+        if command.name == "restore":
+            self._begin_life(turn, **command.arguments)
+        if self.held_until is not None and self.held_until <= now:
+            self.held_until = None
         self._settle(turn)
         self._match(turn)
         result, refused = None, None
@@ -133,7 +147,28 @@ class FloorModel:
 
     # What is overdue
 
+    def _begin_life(
+        self,
+        turn: _Turn,
+        agents: Collection[Presence],
+        calls: Collection[Call],
+        token: int,
+        run: str | None = None,
+    ) -> None:
+        """Notice that Redis has started anew, with its data or without.
+
+        Whoever tells first may know an agent as ready whom another node has in a conversation, and
+        leases ran out and nodes fell silent only because nobody could say otherwise.
+        """
+        if run is None or run == self.run:
+            return
+        if self.run is not None or agents or calls or token > 0:  # not the very first life
+            self.held_until = turn.now + self._times.grace
+        self.run = run
+
     def _settle(self, turn: _Turn) -> None:
+        if self.held_until is not None:
+            return
         for node in sorted(self.nodes, key=lambda name: (self.nodes[name], name)):
             if self.nodes[node] <= turn.now:
                 self._bury(turn, node)
@@ -179,6 +214,8 @@ class FloorModel:
     def _match(self, turn: _Turn) -> None:
         """Hold out each waiting call, in their order, to the best agent for it."""
         waiting = [call for call in self.calls.values() if call.state == "waiting"]
+        if self.held_until is not None:
+            return
         pools = self._ready_pools(turn.now) if waiting else {}
         if not pools:
             return
@@ -206,6 +243,8 @@ class FloorModel:
         """Return who may be offered a call, by pool, the best first."""
         pools: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
         for agent in self.agents.values():
+            if self._home not in (None, agent.desktop or agent.node):
+                continue
             if agent.ready_since is not None and agent.can_take_a_call(now):
                 for pool, level in read_pools(agent.pools, agent.agent_id).items():
                     pools[pool].append((rank(agent.ready_since, level), agent.agent_id))
@@ -379,6 +418,7 @@ class FloorModel:
         agents: Iterable[Presence],
         calls: Iterable[Call],
         token: int,
+        run: str | None = None,  # noqa: ARG002 -- seen before anything else
     ) -> tuple[list[Presence], list[Call]]:
         """Begin a node's life here, or its new life: what it knows replaces what is known of it.
 
@@ -493,6 +533,8 @@ class FloorModel:
     # What the reply tells
 
     def _due(self, now: float) -> float | None:
+        if self.held_until is not None:
+            return self.held_until
         ends = [call.expires_at for call in self.calls.values()]
         ends += [call.widen_at for call in self.calls.values()]
         ends += [agent.alone_until for agent in self.agents.values()]

@@ -73,7 +73,7 @@ class RedisEngine:
         self._base = f"{prefix}:{{floor}}"
         self._times = [f"{seconds:.17g}" for seconds in (
             times.offer, times.reoffer, times.wrap_up, times.node,
-            times.alone, times.extension, times.ageing,
+            times.alone, times.extension, times.ageing, times.grace,
         )]  # fmt: skip
         self._script = floor_script()
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
@@ -111,6 +111,18 @@ class RedisEngine:
             _reply(command, json.loads(answer))
             for (command, _), answer in zip(commands, answers, strict=True)
         ]
+
+    async def life(self) -> str:
+        """Return what is different each time a Redis server has been started.
+
+        Raises:
+            FloorUnreachable: no answer.
+        """
+        try:
+            async with asyncio.timeout(_OPERATION_TIMEOUT):
+                return str((await self._redis.info("server"))["run_id"])
+        except (RedisError, OSError, TimeoutError) as error:
+            raise FloorUnreachable(str(error)) from error
 
     async def answers(self) -> bool:
         """Tell whether Redis can be spoken to."""

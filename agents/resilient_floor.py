@@ -3,9 +3,10 @@
 All the while the node keeps a mirror of what concerns it: the agents who signed in at it, the
 agents in its calls, its calls. When Redis does not answer in time, commands go to the mirror,
 which is a whole floor by itself (``FloorModel``): the node's calls are offered to the node's
-agents. When Redis is back, with its data, with old data or with none, the node's knowledge replaces
-what Redis believes of it ("restore"). The same happens to a node that was away so long that the
-others buried it.
+agents, each of whom has his desk at one node only. When Redis is back, with its data, with old data
+or with none, the node's knowledge replaces what Redis believes of it ("restore"); a Redis that has
+started anew lets all nodes tell first, and offers nothing for that long. The same happens to a
+node that was away so long that the others buried it.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ class ResilientEngine(Engine):
         self._node = node
         self._times = times
         self._clock = clock
-        self._mirror = FloorModel(times)
+        self._mirror = FloorModel(times, home=node)
         self._mirror.nodes[node] = float("inf")
         # Which command the mirror's records come from: wake-ups travel on another connection and
         # may arrive after the reply to a later command.
@@ -215,7 +216,8 @@ class ResilientEngine(Engine):
         """Put this node's knowledge into Redis, and learn what became of it."""
         agents, calls = self._mirror.known_to(self._node)
         told = dict(self._mirror.agents)
-        arguments = {"agents": agents, "calls": calls, "token": self._mirror.token}
+        life = await self._remote.life()
+        arguments = {"agents": agents, "calls": calls, "token": self._mirror.token, "run": life}
         reply = await self._remote.execute(Command("restore", arguments), self._now())
         self._learn(reply)
         self._away.clear()
@@ -231,7 +233,7 @@ class ResilientEngine(Engine):
     def _learn(self, reply: Reply) -> None:
         """Replace the mirror by what Redis says of this node (the reply to restore or known)."""
         token = self._mirror.token
-        self._mirror = FloorModel(self._times)
+        self._mirror = FloorModel(self._times, home=self._node)
         self._mirror.token = token
         self._mirror.nodes[self._node] = float("inf")
         self._versions.clear()

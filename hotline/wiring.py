@@ -71,6 +71,7 @@ from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
 from hotline.metrics import NodeMetrics
 from hotline.node import Node, Part, nothing
+from hotline.other_nodes import other_nodes
 from hotline.oversight import oversight
 from hotline.recognisers import (
     RecogniserHealth,
@@ -669,7 +670,12 @@ class Wiring:
 
     def _web(self) -> None:
         settings = self._settings.web
+        others, part = other_nodes(
+            self._settings, redis=self.redis, engine=self.engine, is_live=self.calls.is_live
+        )
+        self._parts.append(part)
         app = create_app(
+            others=others,
             calls=self.calls,
             floor=self.floor,
             accounts=self.accounts,

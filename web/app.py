@@ -34,6 +34,7 @@ from web import (
     routes_transfer,
 )
 from web.feed import BUFFERED_EVENTS, FeedHub
+from web.other_nodes import CarryToHolder, OtherNodes
 from web.ports import (
     Accounts,
     AfterCall,
@@ -112,6 +113,7 @@ def create_app(
     on_desktop: OnDesktop | None = None,
     clock: Callable[[], float] = time.time,
     buffered_events: int = BUFFERED_EVENTS,
+    others: OtherNodes | None = None,
 ) -> FastAPI:
     """Return the web application.
 
@@ -140,6 +142,7 @@ def create_app(
             last one goes.
         clock: Unix seconds.
         buffered_events: a desktop that is this far behind is dropped.
+        others: the hotline's other nodes; None: there are none.
     """
     hub = FeedHub(bus=bus, on_desktop=on_desktop, buffered=buffered_events)
 
@@ -180,6 +183,7 @@ def create_app(
         feed=hub,
         version=version,
         clock=clock,
+        others=others,
     )
     errors.install(app)
     api = APIRouter(prefix="/api/v1")
@@ -213,5 +217,9 @@ def create_app(
     app.include_router(api)
     app.include_router(routes_metrics.router(metrics, metrics_allowed))
     pages.install(app)
+    if others is not None:
+        others.on_desk = hub.taken_over
+        others.runs(app)
+        app.add_middleware(CarryToHolder, nodes=others)
     app.add_middleware(pages.ProtectiveHeaders)
     return app

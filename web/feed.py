@@ -6,6 +6,7 @@ own buffer and is dropped; it comes back and starts from a fresh snapshot.
 """
 
 import asyncio
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,11 @@ class FeedClient:
             self.dropped.set()
 
 
+def session_digest(token: str) -> str:
+    """Return what tells a session from others and cannot be used as one."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class FeedHub:
     """All desktops connected to this node.
 
@@ -121,6 +127,12 @@ class FeedHub:
             if not self._clients[agent_id]:
                 del self._clients[agent_id]
                 self._tell(agent_id, connected=False)
+
+    def taken_over(self, agent_id: str, session: str) -> None:
+        """Drop an agent's desktops here: he works elsewhere, with the session of this digest."""
+        for client in self._clients.get(agent_id, ()):
+            if client.role == "agent" and session_digest(client.token) != session:
+                client.drop("taken_over")
 
     def end_session(self, agent_id: str, token: str) -> None:
         """Drop the desktops that were opened with this session."""

@@ -20,8 +20,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from web.access import EVERYBODY
 from web.auth import COOKIE, Viewer, identify, own_origin
 from web.errors import ApiError, error_response
-from web.feed import FeedClient, encode
-from web.routes_calls import live_call
+from web.feed import FeedClient, encode, session_digest
+from web.routes_calls import live_calls
 from web.routes_tickets import shown_ticket
 from web.schemas import AgentOut, PresenceOut
 from web.services import Services, services_of
@@ -49,6 +49,7 @@ async def feed(websocket: WebSocket) -> None:
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
     with served.feed.join(who.id, role=who.account.role, token=who.token) as client:
+        await claim_desk(served, who)
         # Joined first, so nothing that happens while the snapshot is taken is missed; events that
         # it already holds are sent again and change nothing.
         try:
@@ -68,6 +69,12 @@ async def feed(websocket: WebSocket) -> None:
                 await websocket.close(_CLOSE_CODES[client.why], client.why)
 
 
+async def claim_desk(served: Services, who: Viewer) -> None:
+    """Tell the other nodes that an agent works here now: his page there is told and closed."""
+    if served.others is not None and who.account.role == "agent":
+        await served.others.at_desk(who.id, session_digest(who.token))
+
+
 async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
     """Return what a desktop needs to start from.
 
@@ -76,7 +83,7 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
     (parts of the node and how they are).
     """
     presence = await served.floor.presence(who.id)
-    calls = [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
+    calls = await live_calls(served, who, everywhere=True)
     own = next((call for call in calls if call.agent_id == who.id), None)
     call_id, ticket_id = (own.call_id, own.ticket_id) if own else (None, None)
     if own is None and presence is not None and presence.state == "wrap_up" and presence.call_id:

@@ -16,6 +16,7 @@ from web.auth import Asker, Supervisor, Viewer
 from web.byte_range import Unsatisfiable, read_range, whole
 from web.errors import documented, not_found
 from web.masking import masked
+from web.other_nodes import CARRIED
 from web.ports import LiveCall
 from web.schemas import (
     CallOut,
@@ -64,6 +65,17 @@ def live_call(view: LiveCall, who: Viewer) -> LiveCallOut:
     return LiveCallOut.model_validate(masked(shown.model_dump()))
 
 
+async def live_calls(served: Services, who: Viewer, *, everywhere: bool) -> list[LiveCallOut]:
+    """Return the live calls that the asker may see, of this node or of all."""
+    own = [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
+    if served.others is None or not everywhere:
+        return own
+    others = [
+        LiveCallOut.model_validate(call) for call in await served.others.live_calls(who.token)
+    ]
+    return sorted(own + others, key=lambda call: call.arrived_at) if others else own
+
+
 async def find_call(served: Services, who: Viewer, call_id: str) -> dict[str, Any]:
     """Return a call's record as stored; 404 when there is none, or it is somebody else's."""
     record = await served.calls.call(call_id)
@@ -90,9 +102,9 @@ async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) 
 
 
 @router.get("/live", summary="Calls in progress")
-async def live(who: Asker, served: Served) -> list[LiveCallOut]:
-    """Return the asker's live call, for supervisors all, also waiting ones."""
-    return [live_call(view, who) for view in served.calls.live() if who.may_lead(view.agent_id)]
+async def live(request: Request, who: Asker, served: Served) -> list[LiveCallOut]:
+    """Return the asker's live call, for supervisors all, also waiting ones and other nodes'."""
+    return await live_calls(served, who, everywhere=CARRIED not in request.scope)
 
 
 @router.get("/{call_id}", summary="One call", responses=_ONE)

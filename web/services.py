@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from web.feed import FeedHub
+from web.other_nodes import OtherNodes
 from web.ports import (
     Accounts,
     AfterCall,
@@ -50,6 +51,7 @@ class Services:
     feed: FeedHub
     version: str
     clock: Callable[[], float] = time.time
+    others: OtherNodes | None = None
 
 
 def services_of(connection: HTTPConnection) -> Services:

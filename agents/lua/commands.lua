@@ -191,6 +191,9 @@ end
 -- Calls that have waited for so long though somebody fits; what comes after this matches them.
 function COMMANDS.stalled(asked)
   local stalled = {}
+  if held_until then
+    return stalled
+  end
   local ids = redis.call(
     'ZRANGEBYSCORE', key('waiting'), '-inf', stamp(NOW - asked.seconds), 'LIMIT', 0, 100
   )
@@ -207,6 +210,9 @@ end
 
 -- When the next lease, wrap-up or pause ends.
 local function due()
+  if held_until then
+    return stamp(held_until)
+  end
   local soonest = nil
   for _, index in ipairs({ 'offers', 'wrapups', 'resting', 'alone', 'widening' }) do
     local head = redis.call('ZRANGE', key(index), 0, 0, 'WITHSCORES')
@@ -224,6 +230,10 @@ if name ~= 'restore' and not redis.call('ZSCORE', key('nodes'), NODE) then
 end
 sequence = redis.call('INCR', key('sequence'))
 redis.call('ZADD', key('nodes'), stamp(NOW + TIMES.node), NODE)
+if name == 'restore' then
+  begin_life(asked)
+end
+end_grace()
 settle()
 match()
 local result = COMMANDS[name](asked)

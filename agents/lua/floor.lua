@@ -49,7 +49,44 @@ local function overdue(index)
   return redis.call('ZRANGEBYSCORE', key(index), '-inf', stamp(NOW))
 end
 
+-- Notice that Redis has started anew, with its data or without; and the end of the grace that
+-- follows: until then nodes tell what they know, and nothing follows from it. Whoever tells first
+-- may know an agent as ready whom another node has in a conversation, and leases ran out and nodes
+-- fell silent only because nobody could say otherwise.
+local held_until = tonumber(redis.call('GET', key('held')) or '')
+
+local function begin_life(asked)
+  local run = asked.run
+  local known = redis.call('GET', key('run'))
+  if not run or run == known then
+    return
+  end
+  if known or #asked.agents > 0 or #asked.calls > 0 or asked.token > 0 then -- not the very first life
+    held_until = NOW + TIMES.grace
+    redis.call('SET', key('held'), stamp(held_until))
+  end
+  redis.call('SET', key('run'), run)
+end
+
+local function end_grace()
+  if not held_until or held_until > NOW then
+    return
+  end
+  held_until = nil
+  redis.call('DEL', key('held'))
+  for _, id in ipairs(redis.call('ZRANGE', key('waiting'), 0, -1)) do
+    local call = load('call', id)
+    local wants = read_wants(call)
+    for i = 1, tonumber(call.opened) do
+      touched[wants[i].queue] = true
+    end
+  end
+end
+
 local function settle()
+  if held_until then
+    return
+  end
   for _, node in ipairs(overdue('nodes')) do
     bury(node)
   end
@@ -124,6 +161,9 @@ end
 -- touched wants can have something to give; what all calls of a queue want is the same, so a queue
 -- whose first call finds nobody has nothing to give either.
 local function match()
+  if held_until then
+    return
+  end
   local heads = {}
   for want in pairs(touched) do
     heads[want] = head_of(want)

@@ -22,4 +22,5 @@ local TIMES = {
   alone = tonumber(ARGV[9]),
   extension = tonumber(ARGV[10]),
   ageing = tonumber(ARGV[11]),
+  grace = tonumber(ARGV[12]),
 }

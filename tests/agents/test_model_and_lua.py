@@ -63,6 +63,7 @@ class Comparison(RuleBasedStateMachine):
         }
         self.mirror: dict[str, tuple[list[Any], list[Any], int]] = {}
         self.places: dict[str, float] = {}
+        self.life = 0
 
     def teardown(self) -> None:
         self.runner.run(self.redis.aclose())
@@ -257,6 +258,20 @@ class Comparison(RuleBasedStateMachine):
         ]
         self.run_command("restore", node, agents=agents, calls=calls, token=token)
 
+    @rule(data=st.data(), wipe=st.booleans(), absent=st.none() | NODE)
+    def redis_starts_anew(self, data: st.DataObject, absent: str | None, *, wipe: bool) -> None:
+        known = {node: self.model.known_to(node) for node in NODES}
+        token = self.model.token
+        if wipe:
+            self.model = FloorModel(TIMES)
+            self.runner.run(self.flush())
+        self.life += 1
+        for node in data.draw(st.permutations(NODES)):
+            if node != absent:
+                agents, calls = known[node]
+                told = {"agents": agents, "calls": calls, "token": token, "run": str(self.life)}
+                self.run_command("restore", node, **told)
+
     @rule(data=st.data())
     def redis_comes_back_empty(self, data: st.DataObject) -> None:
         known = {node: self.model.known_to(node) for node in NODES}
@@ -295,6 +310,8 @@ class Comparison(RuleBasedStateMachine):
 
     @invariant()
     def nobody_who_could_be_served_waits(self) -> None:
+        if self.model.held_until is not None:
+            return
         waiting = [call for call in self.model.calls.values() if call.state == "waiting"]
         # a pause that has just run out is noticed by the next command, as in service by the timer
         able = [who for who in self.model.agents.values() if who.can_take_a_call(self.now - 32)]

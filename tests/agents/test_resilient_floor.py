@@ -17,7 +17,7 @@ from tests.support.floors import TIMES, Clock, Node
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
-LIVE = FloorTimes(offer=20, reoffer=5, wrap_up=30, node=15, sweep=0.1)
+LIVE = FloorTimes(offer=20, reoffer=5, wrap_up=30, node=15, sweep=0.1, grace=0.3)
 
 
 async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -92,6 +92,7 @@ async def test_calls_go_on_while_redis_is_dead_and_are_known_to_all_when_it_is_b
     assert await node.floor.talking(node.offers[2])
     await node.floor.enqueue("c4", arrived_at=4)
     await node.floor.end_wrap_up("1001")
+    await until(lambda: len(node.offers) > 3)  # nodes may tell what they know for a moment
     assert node.offers[3].token > node.offers[2].token
     assert node.statuses == ["ok", "away", "ok"]
 
@@ -235,6 +236,35 @@ async def test_a_conversation_across_nodes_survives_a_redis_that_forgot_it(
     await owner.floor.finish("2001", "c1")
     assert await home.state("2001") == "wrap_up"
     assert (await home.floor.counts())["conversations"] == 0
+
+
+async def test_an_older_view_told_first_gives_nobody_a_second_call(
+    new_node: NewNode, redis: Redis
+) -> None:
+    clock = Clock()
+    owner, home = await new_node("a", clock=clock), await new_node("b", clock=clock)
+    await home.ready_agent("2001")
+    mirror = home.floor._engine._mirror  # type: ignore[attr-defined]
+    older = mirror.agents["2001"]
+    await owner.floor.enqueue("c1", arrived_at=1)
+    await owner.floor.talking(owner.offers[0])
+    await until(lambda: mirror.agents["2001"].state is State.TALKING)
+    await home.floor.enqueue("c2", arrived_at=2)
+    mirror.agents["2001"] = older  # as if the news had been lost with Redis
+    await redis.flushall()
+
+    await home.floor.beat()
+    assert await home.state("2001") == "ready"
+    await owner.floor.beat()
+    clock.now += 3
+    await home.floor.beat()
+
+    assert await home.state("2001") == "talking"
+    assert home.offers == []
+    await owner.floor.finish("2001", "c1")
+    await owner.floor.end_wrap_up("2001")
+    await home.floor.beat()
+    assert [offer.call_id for offer in home.offers] == ["c2"]
 
 
 async def test_a_conversation_of_a_node_that_never_comes_back_ends(

@@ -28,6 +28,7 @@ from tests.web.fakes import (
     FakeReports,
 )
 from web.app import create_app
+from web.other_nodes import OtherNodes
 from web.ports import Oversight
 from web.sessions import MemorySessions
 
@@ -53,6 +54,8 @@ class House:
     exchange: FakeExchange = field(default_factory=FakeExchange)
     desktops: list[tuple[str, bool]] = field(default_factory=list)
     buffered_events: int = 512
+    others: OtherNodes | None = None
+    shared_sessions: MemorySessions | None = None
 
     def __post_init__(self) -> None:
         self.floor = FakeFloor(self.bus, self.clock)
@@ -66,7 +69,8 @@ class House:
             note=self.audit.note,
             clock=self.clock,
         )
-        self.sessions = MemorySessions(idle_seconds=600, clock=self.clock)
+        own = MemorySessions(idle_seconds=600, clock=self.clock)
+        self.sessions = self.shared_sessions or own
         self.app: FastAPI = create_app(
             calls=self.calls,
             floor=self.floor,
@@ -91,6 +95,7 @@ class House:
             on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),
             clock=self.clock,
             buffered_events=self.buffered_events,
+            others=self.others,
         )
 
     async def metrics(self) -> bytes:
