@@ -12,6 +12,9 @@ what the process grew by, for each call. About ``--seconds`` + 2 a row. Needs a 
 cores; without rtpengine (``apt-get install rtpengine-daemon``) its rows are left out. On a machine
 that does other things too, delay and loss are theirs as well: run it under ``chrt -f 1`` as root.
 
+Last come the goals (bench/media_goals.py) beside the native engine's figures; all of them, on a
+machine at rest: ``chrt -f 1 python -m bench.media --engines native --short-calls 20000``.
+
 A conference is three parties who hear each other. Short calls are opened, bridged, forked,
 recorded, spoken in and closed; what the process holds in between must not grow.
 """
@@ -33,6 +36,7 @@ import structlog
 import uvloop
 
 from bench.media_conference import Conferences, measure_conferences
+from bench.media_goals import Goal, Measured, goals, table
 from bench.media_load import Phones, phones
 from bench.media_servers import (
     BareRelay,
@@ -150,6 +154,22 @@ class Results:
     conferences: list[Conferences] = field(default_factory=list)
     short_calls: list[Memory] = field(default_factory=list)
 
+    def goals(self) -> list[Goal]:
+        """Set the native engine's figures beside what is wanted of them."""
+        rows = {
+            (row.scenario, row.calls): Measured(
+                row.cpu_us_per_packet,
+                row.lost,
+                row.delay_p50_us,
+                row.delay_p99_us,
+                row.kb_per_call,
+            )
+            for row in self.rows
+        }
+        each = [one.percent_each for one in self.conferences if one.engine == "native"]
+        kept = tuple(one.resident_kb for one in self.short_calls if one.engine == "native")
+        return goals(rows, each[0] if each else None, kept)
+
 
 async def run(arguments: argparse.Namespace) -> Results:
     """Measure what was asked for."""
@@ -186,6 +206,9 @@ def print_tables(results: Results) -> None:
         )
     for memory in results.short_calls:
         print(f"{memory.engine}: {memory.resident_kb:>8} kB after {memory.calls:>6} short calls")
+    if found := results.goals():
+        print()
+        print("\n".join(table(found)))
 
 
 def print_rows(rows: Sequence[Row]) -> None:
@@ -224,7 +247,8 @@ def main() -> None:
     )
     results = uvloop.run(run(arguments))
     if arguments.json:
-        print(json.dumps({"bench": "media", **asdict(results)}))
+        found = [asdict(goal) | {"met": goal.met} for goal in results.goals()]
+        print(json.dumps({"bench": "media", **asdict(results), "goals": found}))
     else:
         print_tables(results)
 

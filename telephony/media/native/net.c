@@ -232,6 +232,8 @@ static void run_in_short_slices(void) {
         uint32_t priority;
         uint64_t runtime, deadline, period;
     } attributes = {.size = sizeof attributes, .runtime = SLICE_NS};
+    if (sched_getscheduler(0) != SCHED_OTHER) /* it was started with better than that */
+        return;
     attributes.nice = getpriority(PRIO_PROCESS, 0);
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
