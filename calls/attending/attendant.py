@@ -178,7 +178,8 @@ class Attendant:
         self._last_key = key, now
         if key == last and now - at < SAME_PRESS_SECONDS:
             return
-        if (voice := self._parting or self._room) is not None:
+        voice = self._parting or self._room
+        if voice is not None and not voice.hushed:  # else it is for whom he talks with
             voice.feed(Key(key))
 
     def played(self, player: str, reason: str) -> None:

@@ -106,6 +106,11 @@ class Voice:
         self._order = asyncio.Lock()  # commands reach the media process as they were decided
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def hushed(self) -> bool:
+        """Whether it is silent, because somebody else speaks to the caller."""
+        return self._hushed
+
     def feed(self, event: ScriptInput) -> None:
         """Give the machine an input and do what it says."""
         for effect in self._script.handle(event, self._loop.time()):

@@ -185,6 +185,23 @@ async def test_a_key_asks_for_a_call_back_and_a_word_of_thanks_ends_the_call(
     await floor.house.nothing_is_left()
 
 
+@pytest.mark.parametrize("press", [by_rtp, by_info])
+async def test_a_key_pressed_while_he_talks_is_for_whom_he_talks_with(
+    floor: Floor, press: Callable[[Floor, StandInLeg], None]
+) -> None:
+    citizen = floor.house.arrives()
+    await floor.said(GREETING)
+    await floor.house.ready_agent("1001")
+    (await floor.house.phone()).pick_up()
+    await floor.house.until_talking()
+    press(floor, citizen)
+    assert not floor.told.call_backs
+    (view,) = floor.house.service.live()
+    assert view.state == "talking"
+    citizen.end()
+    assert (await floor.house.record())["outcome"] == "answered"
+
+
 async def test_a_key_told_in_two_ways_is_one_press(floor: Floor) -> None:
     _citizen, phone = await floor.talking()
     phone.end()
