@@ -1,6 +1,7 @@
 """What agents ask for with calls: transfers, and calls of their own from their phones."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -66,6 +67,7 @@ class AgentCalls:
         self._owner_of = owner_of
         self._begin = begin
         self._wall_clock = wall_clock
+        self._calling = Counter[str]()  # agent → calls of his own
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def resolve(self, asked: str, agent_id: str) -> Target:
@@ -186,9 +188,24 @@ class AgentCalls:
             except PresenceError:  # signed out in this moment
                 log.debug("not_resumed", agent_id=agent_id)
 
+    def began(self, agent_id: str) -> None:
+        """Note that an agent makes a call of his own."""
+        self._calling[agent_id] += 1
+
+    def ended(self, agent_id: str) -> None:
+        """Note that such a call is over."""
+        self._calling[agent_id] -= 1
+        if not self._calling[agent_id]:
+            del self._calling[agent_id]
+
+    def calls_out(self, agent_id: str) -> bool:
+        """Tell whether an agent makes a call of his own: he is to be in no other then."""
+        return agent_id in self._calling
+
     def on_finished(self, owner: CallOwner) -> None:
         """Let an agent whose own call is over have calls again."""
         if owner.calling_agent is not None:
+            self.ended(owner.calling_agent)
             task = asyncio.create_task(self.resume(owner.calling_agent), name="resume")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from calls.callback_store import CallBackStore
 from calls.callbacks import (
@@ -28,6 +28,7 @@ from calls.callbacks import (
     Taken,
 )
 from calls.errors import TransferError
+from calls.ledger import LONGEST_NUMBER
 from calls.vital_signs import VitalSigns
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallAnswered, CallArrived, CallBackChanged, CallEnded, Event
@@ -142,6 +143,7 @@ class CallBackDesk:
     def missed(self, call_id: str, number: str | None, line: str, reason: Reason) -> None:
         """Put a caller on the list; one who withholds his number cannot be called back."""
         if number:
+            number = number[:LONGEST_NUMBER]
             self._queue.put_nowait((number, Missed(number, line, reason, call_id)))
 
     async def flush(self) -> None:
@@ -181,6 +183,9 @@ class CallBackDesk:
                 self._tell(await self._store.change(key, event, now=now))
         except CallBackError as error:
             log.warning("call_back_unchanged", reason=error.code)
+        except (IntegrityError, DataError) as error:
+            # What the database will never take must not hold up whoever stands behind it.
+            log.error("call_back_refused", error=str(error))  # noqa: TRY400 - it says all
         except (SQLAlchemyError, OSError) as error:
             log.warning("call_back_not_written", error=str(error))
             return False
@@ -216,6 +221,8 @@ class CallBackDesk:
                         await self._bury(node)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("nodes_not_watched", error=str(error))
+            except Exception:  # the task's outermost boundary: it watches on
+                log.exception("nodes_not_watched")
             await asyncio.sleep(self._expiry / 4)
 
     async def _bury(self, node: str) -> None:
@@ -286,6 +293,8 @@ class CallBackDesk:
                 await self.hand_out_one(automatic)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("call_back_not_handed_out", error=str(error))
+            except Exception:  # the task's outermost boundary: the next turn comes
+                log.exception("call_back_not_handed_out")
 
     async def hand_out_one(self, automatic: Automatic) -> int | None:
         """Hand the next entry to the agent who has been ready longest, if it is quiet.

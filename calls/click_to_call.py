@@ -5,8 +5,8 @@ been answered before it begins.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from calls.facilities import Facilities
 from calls.hearing import CALLER
 from calls.owner import CallOwner
 from calls.targets import NumberTarget
+from telephony.bindings import Binding
 from telephony.leg import Leg, LegAnswered, LegEnded, LegEvent
 from telephony.media_commands import MediaError
 from telephony.sip.offer_answer import SdpError, parse_audio
@@ -81,6 +82,8 @@ class ClickToCall:
         self._new_id = new_id
         self._results: dict[str, OnResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ringing: set[_Answered] = set()
+        self._closed = False
 
     async def call(self, agent_id: str, number: str, *, line: str, on_result: OnResult) -> None:
         """Call an agent, and when he has picked up a number; returns while his phones ring.
@@ -90,9 +93,9 @@ class ClickToCall:
         """
         bindings = await self._f.bindings.lookup(agent_id)
         presence = await self._f.floor.presence(agent_id)
-        if not bindings or presence is None or presence.call_id is not None:
+        free = presence is not None and presence.call_id is None
+        if self._closed or not bindings or not free or self._agents.calls_out(agent_id):
             raise TransferError("target_not_ready")
-        paused = await self._agents.pause(agent_id)
         call_id = self._new_id()
         audio = CallAudio(
             call_id,
@@ -100,44 +103,53 @@ class ClickToCall:
             host=self._f.media_host,
             recordings=self._f.recordings,
             policy=self._f.audio,
+            music=self._f.music,
         )
+        ringing = _Ringing(call_id, agent_id, number, line, audio)
+        self._agents.began(agent_id)  # from here on no offer comes between
         try:
-            await audio.open(CALLER)
-        except MediaError as error:
-            await self._agents.resume(agent_id, paused=paused)
-            raise TransferError("media_away") from error
-        answered: asyncio.Future[tuple[Leg, str]] = asyncio.get_running_loop().create_future()
-        legs: list[Leg] = []
+            await self._ring(ringing, bindings)
+        except BaseException as error:
+            await self._give_up(ringing)
+            if isinstance(error, MediaError):
+                raise TransferError("media_away") from error
+            raise
+        self._ringing.add(ringing.answered)
+        self._spawn(self._go_on(ringing, on_result))
+
+    async def _ring(self, ringing: "_Ringing", bindings: Sequence[Binding]) -> None:
+        """Keep other calls away from the agent, and call his phones."""
+        agent_id, audio, legs = ringing.agent_id, ringing.audio, ringing.legs
+        ringing.paused = await self._agents.pause(agent_id)
+        presence = await self._f.floor.presence(agent_id)
+        if presence is None or presence.call_id is not None:  # another node's call was quicker
+            raise TransferError("target_not_ready")
+        await audio.open(CALLER)
         for binding in bindings:
-            secured = self._f.secure_phones and binding.transport in {"TLS", "WSS"}
+            secured = self._f.secure_phones and binding.transport == "TLS"
             leg = self._f.gateway.invite(
                 binding,
-                sdp=audio.offer(CALLER, None, secured=secured),
-                caller=number,
-                display=line,
+                sdp=audio.offer(CALLER, None, secured=secured, browser=binding.is_browser),
+                caller=ringing.number,
+                display=ringing.line,
                 called=agent_id,
-                on_event=partial(_ringing, legs, len(legs), answered),
+                on_event=partial(_ringing, legs, len(legs), ringing.answered),
             )
             legs.append(leg)
-            self._f.tie(call_id, leg.sip_call_id)
-        ringing = _Ringing(call_id, agent_id, number, line, audio, legs, answered, paused)
-        self._spawn(self._go_on(ringing, on_result))
+            self._f.tie(ringing.call_id, leg.sip_call_id)
 
     async def _go_on(self, ringing: "_Ringing", on_result: OnResult) -> None:
         try:
-            async with asyncio.timeout(self._f.no_answer_seconds):
-                leg, sdp = await ringing.answered
-            ringing.audio.signalled_from(CALLER, leg.source[0])
-            await ringing.audio.answered(CALLER, parse_audio(sdp))
+            leg = await self._answered(ringing)
         except (TimeoutError, TransferError, MediaError, SdpError) as error:
             log.info("agent_not_called_back", agent_id=ringing.agent_id, reason=str(error))
-            await self._give_up(ringing)
-            on_result(None)
-            return
-        for other in ringing.legs:
-            if other is not leg:
-                other.hang_up("answered elsewhere", cause=200)
-        if leg.over:
+            leg = None
+        except Exception:  # the task's outermost boundary: the agent is let go all the same
+            log.exception("agent_not_called_back", agent_id=ringing.agent_id)
+            leg = None
+        finally:
+            self._ringing.discard(ringing.answered)
+        if leg is None:
             await self._give_up(ringing)
             on_result(None)
             return
@@ -151,11 +163,24 @@ class ClickToCall:
             line=ringing.line,
         )
         self._begin(clicked, NumberTarget((ringing.number,)))
+        self._agents.ended(ringing.agent_id)  # the call itself keeps others away now
+
+    async def _answered(self, ringing: "_Ringing") -> Leg | None:
+        """Return the phone that he picked up, the others silent; None: he hung up at once."""
+        async with asyncio.timeout(self._f.no_answer_seconds):
+            leg, sdp = await ringing.answered
+        ringing.audio.signalled_from(CALLER, leg.source[0])
+        await ringing.audio.answered(CALLER, parse_audio(sdp))
+        for other in ringing.legs:
+            if other is not leg:
+                other.hang_up("answered elsewhere", cause=200)
+        return None if leg.over else leg
 
     async def _give_up(self, ringing: "_Ringing") -> None:
         for leg in ringing.legs:
             leg.hang_up()
         await ringing.audio.close()
+        self._agents.ended(ringing.agent_id)
         await self._agents.resume(ringing.agent_id, paused=ringing.paused)
 
     def on_answered(self, call_id: str) -> None:
@@ -169,7 +194,11 @@ class ClickToCall:
             on_result(False)  # noqa: FBT003 - one value, by position
 
     async def close(self) -> None:
-        """Wait for phones that ring."""
+        """Let phones ring no more, and call none from now on."""
+        self._closed = True
+        for answered in self._ringing:
+            if not answered.done():
+                answered.set_exception(TransferError("target_not_ready"))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -178,7 +207,11 @@ class ClickToCall:
         task.add_done_callback(self._tasks.discard)
 
 
-@dataclass(frozen=True, slots=True)
+_Answered = asyncio.Future[tuple[Leg, str]]
+"""The phone that was picked up, and its session description."""
+
+
+@dataclass(slots=True)
 class _Ringing:
     """An agent's phones that ring for a call of his own."""
 
@@ -187,14 +220,12 @@ class _Ringing:
     number: str
     line: str
     audio: CallAudio
-    legs: list[Leg]
-    answered: "asyncio.Future[tuple[Leg, str]]"
-    paused: bool
+    legs: list[Leg] = field(default_factory=list)
+    answered: _Answered = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    paused: bool = False
 
 
-def _ringing(
-    legs: list[Leg], index: int, answered: "asyncio.Future[tuple[Leg, str]]", event: LegEvent
-) -> None:
+def _ringing(legs: list[Leg], index: int, answered: _Answered, event: LegEvent) -> None:
     """Take what happens to one of the phones until one is answered."""
     match event:
         case LegAnswered(str(sdp)) if not answered.done():

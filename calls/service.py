@@ -260,6 +260,8 @@ class CallService(CallTickets, CallArchive):
         )
         self._owners[owner.call_id] = owner
         self._idle.clear()
+        if agent_id is not None:
+            self.agents.began(agent_id)
         owner.start()
         return owner
 
@@ -318,7 +320,7 @@ class CallService(CallTickets, CallArchive):
         owner = self._owners.get(offer.call_id.partition(SEAT_MARK)[0])
         if owner is None:  # ended in this very moment; the floor does not know yet
             self._give_back(offer, "cancelled")
-        elif any(other.calling_agent == offer.agent_id for other in self._owners.values()):
+        elif self.agents.calls_out(offer.agent_id):
             self._give_back(offer, "busy")  # he makes a call of his own, and said he was ready
         else:
             owner.offer(offer)
@@ -411,6 +413,7 @@ class CallService(CallTickets, CallArchive):
     async def drain(self, max_seconds: float) -> None:
         """End all calls and wait until their records are complete."""
         self._draining = True
+        await self.clicks.close()
         for owner in list(self._owners.values()):
             owner.feed(HangUpAsked("system"))
             if owner.reception.detained:

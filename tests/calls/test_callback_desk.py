@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DataError
 
 from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
-from calls.callbacks import CallBackError, CallBackRules, Missed, QuietRule
+from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, QuietRule
 from calls.errors import TransferError
 from eventbus.catalogue import CallBackChanged
 from hotline.call_backs import ready_agents, within
+from telephony.bindings import Binding
 from telephony.leg import LegRinging
 from tests.calls.house import House, open_house
 from tests.support.node import until
@@ -54,9 +56,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path) -> AsyncIterator[Desk]:
+async def open_desk(folder: Path, kind: type[CallBackStore] = CallBackStore) -> AsyncIterator[Desk]:
     async with open_house(folder) as house:
-        store = CallBackStore(house.engine, rules=CallBackRules(attempts=2))
+        store = kind(house.engine, rules=CallBackRules(attempts=2))
         desk = CallBackDesk(
             store, bus=house.bus, node="n1", expiry_seconds=60.0, wall_clock=lambda: 1000.0
         )
@@ -90,6 +92,22 @@ async def test_who_withholds_his_number_cannot_be_called_back(desk: Desk) -> Non
     await desk.house.record()
     await desk.desk.flush()
     assert await desk.store.list_() == []
+
+
+class OftenRefusing(CallBackStore):
+    """A database that will never take one number."""
+
+    async def missed(self, event: Missed, *, now: float) -> tuple[int, CallBack]:
+        if event.number == "bad":
+            raise DataError("INSERT", {}, ValueError("value too long"))
+        return await super().missed(event, now=now)
+
+
+async def test_what_the_database_will_never_take_holds_nobody_up(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, OftenRefusing) as desk:
+        desk.desk.missed("c1", "bad", "12345", "missed")
+        desk.desk.missed("c2", "9" * 80, "12345", "missed")  # SIP's user part may be any
+        assert (await desk.status("open"))["number"] == "9" * 32
 
 
 async def test_one_click_calls_the_agent_and_then_the_citizen(desk: Desk) -> None:
@@ -141,6 +159,49 @@ async def test_an_agent_who_does_not_pick_up_costs_no_attempt(desk: Desk) -> Non
     assert (await desk.status("open"))["attempts"] == 0
     await desk.house.until_state("1001", "ready")
     assert len(desk.house.gateway.phones) == 1  # the citizen's did not ring
+    await desk.house.nothing_is_left()
+
+
+async def test_an_agent_whose_phone_rings_for_a_call_of_his_own_gets_no_other(
+    desk: Desk,
+) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.desk.call(entry_id, agent_id="1001")
+    phone = await desk.house.phone()
+    with pytest.raises(TransferError, match="not ready"):  # clicked twice
+        await desk.house.service.clicks.call(
+            "1001", "13862311002", line="12345", on_result=lambda _reached: None
+        )
+    await desk.house.floor.set_ready("1001")  # and said that he was ready
+    citizen = desk.house.arrives()
+
+    async def passed_over() -> bool:
+        presence = await desk.house.floor.presence("1001")
+        return presence is not None and presence.not_before is not None
+
+    await until(passed_over, seconds=10, every=0.01)
+    assert len(desk.house.gateway.phones) == 1
+    phone.end(status=486)
+    citizen.end()
+    await desk.house.record()
+    await desk.house.nothing_is_left()
+
+
+async def test_a_browser_is_called_in_its_own_way_and_silenced_when_the_node_stops(
+    desk: Desk,
+) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    binding = Binding("1001", "sip:1001@x.invalid", ("127.0.0.1", 5062), "page", 1, 2e10)
+    binding = replace(binding, transport="WSS")
+    desk.house.bindings.replace("1001", [binding])
+    await desk.desk.call(entry_id, agent_id="1001")
+    phone = await desk.house.phone()
+    assert "UDP/TLS/RTP/SAVPF" in phone.offer
+    await desk.house.service.drain(5.0)
+    assert phone.over
+    assert (await desk.status("open"))["attempts"] == 0
     await desk.house.nothing_is_left()
 
 
