@@ -481,5 +481,6 @@ class CallOwner:
 
     def finished(self) -> None:
         """Stop working: nothing of the call is left."""
+        self.calling.resorts.stop()
         self._work.put_nowait(None)
         self._on_finished(self)

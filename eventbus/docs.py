@@ -114,6 +114,10 @@ _FIELDS: Mapping[str, str] = {
     "callback": "the entry's number in the list",
     "calls": "how many of his calls the entry stands for",
     "number": "whom to call back",
+    "agent.break_over:minutes": "how much of it a day is meant",
+    "agent.break_over:reason": "why he is not ready",
+    "agent.break_over:reason_name": "what screens call it",
+    "agent.break_over:used": "seconds of it since midnight in China",
     "callback.changed:call_id": "his latest call",
     "callback.changed:outcome": (
         "once closed: `reached`, `called_again`, `unreachable`, `wrong_number` or `not_needed`"
@@ -238,6 +242,9 @@ EXAMPLES: tuple[Event, ...] = (
         ),
         similar=(),
         summary=("西北街218号边上垃圾没人清。",),
+    ),
+    catalogue.AgentBreakOver(
+        at=_AT, agent_id="1001", reason="break", reason_name="小休", minutes=60, used=3604.2
     ),
     catalogue.CallBackChanged(
         at=1764150140.2,

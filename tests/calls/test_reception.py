@@ -86,7 +86,7 @@ async def open_floor(folder: Path, waiting: WaitingRules | None = None) -> Async
             waiting=waiting or WaitingRules(after_seconds=0.01),
             survey=SurveyRules(),
             languages=("zh",),
-            on_call_back=lambda _call, number, line: told.call_backs.append((number, line)),
+            on_call_back=lambda _call, number, line, _why: told.call_backs.append((number, line)),
             on_rating=lambda _call, agent, seq, rated: told.ratings.append((agent, seq, rated)),
         )
 
@@ -180,7 +180,7 @@ async def test_a_key_asks_for_a_call_back_and_a_word_of_thanks_ends_the_call(
     floor.played()
     record = await floor.house.record()
     assert citizen.done[-1] == "hang up"
-    assert (record["outcome"], record["ended_by"]) == ("abandoned", "citizen")
+    assert (record["outcome"], record["ended_by"]) == ("call_back", "citizen")
     assert not floor.house.gateway.phones
     await floor.house.nothing_is_left()
 
