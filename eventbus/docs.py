@@ -152,6 +152,9 @@ EXAMPLES: tuple[Event, ...] = (
     catalogue.AgentPresence(
         at=_AT, agent_id="1001", state="not_ready", reason="missed", since=_AT, phones=1
     ),
+    catalogue.AgentBreakOver(
+        at=_AT, agent_id="1001", reason="break", reason_name="小休", minutes=60, used=3604.2
+    ),
     catalogue.CallArrived(**_CALL, line="12345", caller="13862311001"),
     catalogue.CallWaiting(**_CALL, line="12345"),
     catalogue.CallOffered(**_AGENT_CALL, line="12345", caller="13862311001"),
@@ -242,9 +245,6 @@ EXAMPLES: tuple[Event, ...] = (
         ),
         similar=(),
         summary=("西北街218号边上垃圾没人清。",),
-    ),
-    catalogue.AgentBreakOver(
-        at=_AT, agent_id="1001", reason="break", reason_name="小休", minutes=60, used=3604.2
     ),
     catalogue.CallBackChanged(
         at=1764150140.2,
