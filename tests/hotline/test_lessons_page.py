@@ -12,7 +12,8 @@ NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 
 @pytest.mark.parametrize("path, name", NAMED)
 def test_a_test_that_is_named_exists(path: str, name: str) -> None:
-    assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.M)
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith((f"def {name}(", f"async def {name}(")) for line in lines)
 
 
 def test_every_row_names_one() -> None:
