@@ -140,6 +140,8 @@ class Calling:
             return
         try:
             await owner.audio.open(CALLER, effect.leg)
+            if not owner.call.calls(effect.leg):
+                return  # nobody wants him any more: he is not to be rung for nothing
             leg = owner.facilities.place_call(
                 effect.number,
                 sdp=owner.audio.offer(effect.leg, owner.leg.remote_sdp),

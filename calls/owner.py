@@ -448,9 +448,6 @@ class CallOwner:
                 # and the ports back.
                 log.exception("call_step_failed", call_id=self.call_id, step=repr(work))
 
-    def _place(self, seat: int) -> str:
-        return f"{self.call_id}{SEAT_MARK}{seat}" if seat else self.call_id
-
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
         self.audio.lost()

@@ -230,11 +230,13 @@ class Reception:
             await owner.audio.close()
             await self._close()
             return
-        await owner.audio.close_others(CALLER)
-        if owner.conversation is not None:
-            await owner.conversation.pause(paused=True)  # his "five" is no part of the talk
-        if self._attendant is not None:
-            await self._attendant.part()
+        try:
+            await owner.audio.close_others(CALLER)
+            if owner.conversation is not None:
+                await owner.conversation.pause(paused=True)  # his "five" is no part of the talk
+        finally:  # whatever fails: without this nobody would ever hang him up
+            if self._attendant is not None:
+                await self._attendant.part()
 
     # -- parts -------------------------------------------------------------------------------------
 

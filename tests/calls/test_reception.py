@@ -202,6 +202,23 @@ async def test_a_key_pressed_while_he_talks_is_for_whom_he_talks_with(
     assert (await floor.house.record())["outcome"] == "answered"
 
 
+async def test_a_caller_is_let_go_though_the_media_process_refuses(floor: Floor) -> None:
+    citizen = floor.house.arrives()
+    await floor.said(GREETING)
+    await floor.house.ready_agent("1001")
+    phone = await floor.house.phone()
+    phone.pick_up()
+    await floor.house.until_talking()
+    floor.house.media.refuses |= {"stop_play": "busy", "play": "busy"}
+    floor.house.media.asked.clear()
+    phone.end()
+    await floor.house.until_asked("play")  # the question, which nobody hears
+    floor.press("5")
+    await floor.house.record()
+    assert citizen.over
+    assert floor.told.ratings
+
+
 async def test_a_key_told_in_two_ways_is_one_press(floor: Floor) -> None:
     _citizen, phone = await floor.talking()
     phone.end()
