@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from agents.floor import Floor
-from agents.presence import PresenceError, State
+from agents.presence import HELD, PresenceError, State
 from calls.call_events import AssignAsked
 from calls.errors import TransferError
 from calls.owner import CallOwner
@@ -59,6 +59,8 @@ class Supervising:
             if not await self._bindings.lookup(supervisor):
                 raise TransferError("no_phone")
             await self._pause(supervisor)
+            if supervisor in self._in_calls:  # he has gone into another call meanwhile
+                raise TransferError("supervisor_busy")
         try:
             owner.feed(SuperviseAsked(supervisor, mode))
         except TransferError:
@@ -100,10 +102,18 @@ class Supervising:
         owner.feed(AssignAsked(agent_id))
 
     async def _pause(self, supervisor: str) -> None:
-        """Keep calls away from somebody who takes some himself."""
+        """Keep calls away from somebody who takes some himself.
+
+        Raises:
+            TransferError: ``supervisor_busy``: one holds him, perhaps another node's.
+        """
         presence = await self._floor.presence(supervisor)
         if presence is not None and presence.state is State.READY:
-            await self._floor.set_not_ready(supervisor, SUPERVISING)
+            presence = await self._floor.set_not_ready(supervisor, SUPERVISING)
+            if presence.state in HELD:  # held out to him in this moment: the wish is taken back
+                await self._floor.set_ready(supervisor)
+        if presence is not None and presence.state in HELD:
+            raise TransferError("supervisor_busy")
 
     async def _resume(self, supervisor: str) -> None:
         presence = await self._floor.presence(supervisor)

@@ -294,3 +294,50 @@ async def test_a_leader_pulls_a_waiting_call(house: House) -> None:
     citizen.end()
     await asyncio.wait_for(house.record(), 10)
     await house.nothing_is_left()
+
+
+async def test_a_leader_is_in_one_call_at_a_time(house: House) -> None:
+    await house.ready_agent("1001")
+    await house.ready_agent("1002")
+    citizens = [house.arrives(sip_call_id=name) for name in ("sip-1", "sip-2")]
+    for number in range(2):
+        (await house.phone(number)).pick_up()
+
+    async def both_talk() -> bool:
+        return [view.state for view in house.service.live()] == ["talking", "talking"]
+
+    await until(both_talk, seconds=10, every=0.001)
+    await house.ready_agent("2001")
+    done = await asyncio.gather(
+        *(
+            house.service.supervise(view.call_id, "listen", supervisor="2001")
+            for view in house.service.live()
+        ),
+        return_exceptions=True,
+    )
+    (error,) = [one for one in done if one is not None]
+    assert isinstance(error, TransferError)
+    assert error.code == "supervisor_busy"
+    for citizen in citizens:
+        citizen.end()
+    await house.record()
+    await house.until_state("2001", "ready")
+
+
+async def test_a_leader_whom_a_call_holds_supervises_none(house: House) -> None:
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    (await house.phone()).pick_up()
+    await house.until_talking()
+    (view,) = house.service.live()
+    house.floor.on_offer = lambda _offer: None  # another node's call
+    await house.ready_agent("2001")
+    await house.floor.enqueue("elsewhere", arrived_at=1.0)
+    await house.until_state("2001", "reserved")
+    with pytest.raises(TransferError) as refused:
+        await house.service.supervise(view.call_id, "listen", supervisor="2001")
+    assert refused.value.code == "supervisor_busy"
+    await house.floor.dequeue("elsewhere")
+    await house.until_state("2001", "ready")
+    citizen.end()
+    await house.record()
