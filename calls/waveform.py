@@ -2,13 +2,14 @@
 
 import wave
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 FULL_SCALE = 32768.0
 
 
-def outline(path: Path, columns: int) -> tuple[float, list[list[float]]]:
+def outline(source: Path | IO[bytes], columns: int) -> tuple[float, list[list[float]]]:
     """Return a WAV's seconds, and for each channel the loudest moment of each column, 0 to 1.
 
     Reads in pieces, so an hour's recording does not fill the memory.
@@ -18,7 +19,7 @@ def outline(path: Path, columns: int) -> tuple[float, list[list[float]]]:
         OSError: it cannot be read.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(str(source) if isinstance(source, Path) else source, "rb") as file:
             channels, frames = file.getnchannels(), file.getnframes()
             if file.getsampwidth() != 2:  # noqa: PLR2004 - bytes
                 raise ValueError(f"{8 * file.getsampwidth()} bits a sample, not 16")
@@ -34,4 +35,4 @@ def outline(path: Path, columns: int) -> tuple[float, list[list[float]]]:
                     peaks[:, column] = np.abs(whole.astype(np.int32)).max(axis=0) / FULL_SCALE
             return frames / file.getframerate(), np.round(peaks, 3).tolist()
     except (wave.Error, EOFError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise ValueError(f"{source.name}: {error}") from error

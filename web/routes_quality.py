@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import anyio
@@ -12,6 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from calls.finder import Sought
 from calls.quality import CRITERIA, BadAssessment, Mark
 from calls.waveform import outline
+from telephony.media.sealed import SUFFIX
 from web.auth import Inspector
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
@@ -24,7 +27,7 @@ from web.schemas_oversight import (
     QualityOut,
     WaveformOut,
 )
-from web.services import Served
+from web.services import Served, Services
 
 router = APIRouter(
     tags=["quality"],
@@ -68,6 +71,18 @@ async def search(
     return Page(items=items, limit=page.limit, offset=page.offset)
 
 
+def _outline(served: Services, path: Path, columns: int) -> tuple[float, list[list[float]]]:
+    """Return a recording's outline; one that is encrypted where it lies is decrypted on its way."""
+    if path.suffix != SUFFIX:
+        return outline(path, columns)
+    audio = served.calls.unsealed(path, 0, served.calls.unsealed_octets(path) - 1)
+    with TemporaryFile() as whole:  # an hour has 115 MB: not in memory, and nowhere by a name
+        for piece in audio:
+            whole.write(piece)
+        whole.seek(0)
+        return outline(whole, columns)
+
+
 @router.get("/calls/{call_id}/waveform", summary="The recording's outline", responses=_ONE)
 async def waveform(
     call_id: CallId,
@@ -82,7 +97,7 @@ async def waveform(
     if path is None or not await anyio.Path(path).is_file():
         raise not_found("recording")
     try:
-        seconds, channels = await anyio.to_thread.run_sync(outline, path, columns)
+        seconds, channels = await anyio.to_thread.run_sync(_outline, served, path, columns)
     except ValueError as error:
         raise not_found("recording that can be read") from error
     return WaveformOut(seconds=seconds, channels=channels)

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from calls.records import calls, segments
-from calls.reporting import satisfaction
 from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import (
     Exchange,
@@ -35,10 +34,7 @@ FREQUENT: Final = 3
 TOP: Final = 20
 NOT_SAID: Final = "未填"
 
-# (agents' own calls, back to citizens or to units, are no calls for the hotline)
-_TAKEN = sa.and_(
-    calls.c.outcome.is_distinct_from("rejected"), calls.c.direction == sa.literal("inbound")
-)
+_TAKEN = calls.c.outcome.is_distinct_from("rejected")
 _WAITED = calls.c.answered_at - calls.c.arrived_at
 _ANSWERED = calls.c.answered_at.is_not(None)
 
@@ -69,11 +65,7 @@ class Reporter:
         before = period.before
         async with self._engine.connect() as connection:
             figures = [
-                {
-                    **await _of_calls(connection, part),
-                    **await _of_tickets(connection, part),
-                    **await satisfaction.counted(connection, part.start, part.end),
-                }
+                {**await _of_calls(connection, part), **await _of_tickets(connection, part)}
                 for part in (period, before)
             ]
             return Report(
@@ -129,7 +121,6 @@ async def _of_calls(connection: AsyncConnection, period: Period) -> dict[str, An
         _count(_ANSWERED).label("answered"),
         _count(quick).label("quick"),
         _count(calls.c.outcome == "abandoned").label("abandoned"),
-        _count(calls.c.outcome == "call_back").label("call_backs"),
         sa.func.avg(_WAITED).label("waited"),
         sa.func.avg(calls.c.ended_at - calls.c.answered_at).label("talked"),
     ).where(_within(calls.c.arrived_at, period), _TAKEN)
@@ -159,7 +150,7 @@ async def _of_tickets(connection: AsyncConnection, period: Period) -> dict[str, 
 
 
 def _counts(figures: Mapping[str, Any]) -> dict[str, int]:
-    names = ("calls", "answered", "abandoned", "call_backs", "tickets", "urgent", "reopened")
+    names = ("calls", "answered", "abandoned", "tickets", "urgent", "reopened")
     return {name: int(figures[name]) for name in names}
 
 
@@ -182,7 +173,6 @@ def _shares(figures: Mapping[str, Any]) -> dict[str, Share]:
         "on_time": share("on_time", "with_deadline", "有期限的办结工单"),
         "solved": share("solved", "asked_solved", "回访问及解决情况的办结工单"),
         "satisfied": share("satisfied", "asked_satisfied", "回访问及满意度的办结工单"),
-        **satisfaction.shares(figures),
     }
 
 

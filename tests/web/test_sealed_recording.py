@@ -47,3 +47,14 @@ async def test_a_player_may_ask_for_a_part_of_it(house: House) -> None:
     assert (tail.status_code, tail.content) == (206, bytes((197, 198, 199)))
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */244")
     assert (odd.status_code, len(odd.content), odd.headers["accept-ranges"]) == (200, 244, "bytes")
+
+
+async def test_its_outline_is_shown_too(house: House) -> None:
+    await house.finished_call("c1", "1001")
+    (house.folder / "c1.wav").unlink()
+    file = SealedFile(house.folder / "c1.sealed", SealKeys([bytes(32)]).new_seal())
+    file.append(b"\x00\x40\x00\x00" * 800)
+    file.close()
+    async with await house.signed_in("3001") as inspector:
+        answer = await inspector.get("/api/v1/calls/c1/waveform", params={"columns": 10})
+    assert answer.json() == {"seconds": 0.1, "channels": [[0.5] * 10, [0.0] * 10]}
