@@ -39,7 +39,6 @@ from web.ports import (
     Accounts,
     AfterCall,
     Audit,
-    Breaks,
     Bus,
     CallBacks,
     Calls,
@@ -102,7 +101,6 @@ def create_app(
     metrics_allowed: Sequence[Network] = (),
     knowledge: KnowledgeBase,
     call_backs: CallBacks,
-    breaks: Breaks,
     after_call: AfterCall,
     bus: Bus,
     exchange: Exchange,
@@ -130,7 +128,6 @@ def create_app(
         metrics_allowed: the networks that may scrape.
         knowledge: the knowledge base.
         call_backs: the call-back list.
-        breaks: how long agents are not ready.
         after_call: dispositions.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
@@ -178,7 +175,6 @@ def create_app(
         knowledge=knowledge,
         exchange=exchange,
         call_backs=call_backs,
-        breaks=breaks,
         after_call=after_call,
         health=health,
         oversight=oversight,

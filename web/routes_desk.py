@@ -123,13 +123,7 @@ async def _everybody(served: Services) -> list[DirectoryEntryOut]:
         )
         for number, name in served.calls.lines().items()
     ]
-    skills = [
-        DirectoryEntryOut(
-            target=f"skill:{skill}", kind="skill", name=skill, numbers=[], available=True
-        )
-        for skill in sorted(served.calls.skills())
-    ]
-    return partners + agents + lines + skills
+    return partners + agents + lines
 
 
 @router.get(

@@ -22,7 +22,6 @@ class CountsOut(BaseModel):
     calls: int
     answered: int
     abandoned: int
-    call_backs: int = Field(description="Called back instead of waiting: asked for, or told so.")
     failed: int
     connected: ShareOut
     within_15_s: ShareOut
@@ -143,9 +142,6 @@ class FiguresOut(BaseModel):
     waiting: list[WaitingOut]
     agents: list[BoardAgentOut]
     matters: MattersOut
-    satisfaction: dict[str, ShareOut] = Field(
-        description="Today's ratings by key: `rated` of those asked, `pleased` (4 or 5) of those."
-    )
 
 
 class IntervalOut(BaseModel):

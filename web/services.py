@@ -14,7 +14,6 @@ from web.ports import (
     Accounts,
     AfterCall,
     Audit,
-    Breaks,
     CallBacks,
     Calls,
     Exchange,
@@ -44,7 +43,6 @@ class Services:
     knowledge: KnowledgeBase
     exchange: Exchange
     call_backs: CallBacks
-    breaks: Breaks
     after_call: AfterCall
     health: Health
     oversight: Oversight

@@ -31,7 +31,7 @@ export function callBackRow(entry, { free, nameOf, call, close }) {
   const top = make("span", "listed-top", "");
   top.append(
     make("span", "clock", minute(entry.last_at)),
-    make("span", "grow", `${nameOf(`line:${entry.line}`)} · ${why}`),
+    make("span", "grow", `${why} · ${nameOf(`line:${entry.line}`)}`),
     make("span", "muted", t("board.times_value", { calls: entry.calls, attempts: entry.attempts })),
   );
   const bottom = make("span", "call-back-acts", "");

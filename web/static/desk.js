@@ -27,6 +27,9 @@ const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.subm
 
 const NOTE_MS = 6000;
 const CALL_BACKS_MS = 10_000;
+const OUTBOUND_MS = 1000;
+/** How often a call that does not come about is looked for. */
+const OUTBOUND_LOOKS = 60;
 /** Whose matter the call-back list is. */
 const CALLERS = ["agent", "supervisor", "admin"];
 
@@ -46,6 +49,7 @@ export class Desk {
     this.drawing = false;
     this.ticking = 0;
     this.asking = 0;
+    this.following = 0;
     this.fetches = 0;
     this.extended = 0; // when the wrap-up began that was put off
     this.saveState = "";
@@ -73,6 +77,7 @@ export class Desk {
           await api.callBack(entry.id);
           this.note("good", t("called_back"), "called-back");
           await this.fetchCallBacks();
+          this.followOutbound();
         }),
       closeCallBack: (entry, outcome) =>
         this.attempt(async () => {
@@ -115,6 +120,7 @@ export class Desk {
     this.feed.close();
     clearInterval(this.ticking);
     clearInterval(this.asking);
+    clearInterval(this.following);
     this.state = initialState();
     this.draw(); // leaves nothing of a citizen's in the page
     byId("desk").hidden = true;
@@ -260,6 +266,24 @@ export class Desk {
     if (!CALLERS.includes(this.state.agent?.role ?? "")) return;
     const [calling, open] = await Promise.all([api.callBacks("calling"), api.callBacks("open")]);
     this.dispatch({ event: "call-backs", entries: [...calling.items, ...open.items] });
+  }
+
+  /** Shows the call that the agent makes himself, from its first moment to its last. */
+  followOutbound() {
+    let [id, looks] = ["", 0];
+    const look = async () => {
+      /** @type {any[]} */
+      const calls = await api.live();
+      const me = this.state.agent?.id;
+      const call = calls.find((one) => one.direction === "outbound" && one.agent_id === me);
+      looks += 1;
+      if (call) this.dispatch({ event: "outbound", call });
+      if (!call && id) this.dispatch({ event: "outbound-over", call_id: id });
+      if (!call && (id || looks > OUTBOUND_LOOKS)) clearInterval(this.following);
+      id = call?.call_id ?? "";
+    };
+    clearInterval(this.following);
+    this.following = setInterval(() => this.state.connected && this.attempt(look), OUTBOUND_MS);
   }
 
   /** @param {string} reason */

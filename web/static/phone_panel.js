@@ -16,6 +16,7 @@ export class PhonePanel {
     this.audio = new PhoneAudio();
     this.ring = new Ring();
     this.metering = 0;
+    this.before = "none";
     this.menu = /** @type {HTMLDetailsElement} */ (byId("browser-phone"));
     this.meter = /** @type {HTMLMeterElement} */ (byId("phone-level"));
     this.microphones = /** @type {HTMLSelectElement} */ (byId("phone-microphone"));
@@ -129,12 +130,12 @@ export class PhonePanel {
     byId("phone-hold").setAttribute("aria-pressed", String(call === "held"));
     byId("phone-mute").setAttribute("aria-pressed", String(muted));
     byId("phone-devices").hidden = line === "off" || line === "no_microphone";
-    if (call === "ringing") {
-      this.menu.open = true;
-      this.ring.start();
-    } else {
-      this.ring.stop();
-    }
+    if (call === "ringing") this.ring.start();
+    else this.ring.stop();
+    // It opens by itself to be answered, and then gets out of the ticket's way.
+    if (call === "ringing" && this.before !== "ringing") this.menu.open = true;
+    if (call !== "ringing" && this.before === "ringing") this.menu.open = false;
+    this.before = call;
   }
 }
 

@@ -19,8 +19,7 @@
  * @typedef {{id: string, created_at: number, status: string, type: string | null,
  *   category: string | null, address: string | null, urgency: string | null}} Earlier
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
- *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null,
- *   over?: boolean}} Presence over: the reason's daily allowance is used up
+ *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean,
  *   ratings: import("./after_call.js").Rating[],
  *   dispositions: import("./after_call.js").Chosen[]}} Opened
@@ -148,8 +147,6 @@ const CHANGES = {
         ? null
         : state.call,
   }),
-  "agent.break_over": (state) =>
-    state.presence ? { ...state, presence: { ...state.presence, over: true } } : state,
   "call.offered": (state, event) => ({
     ...state,
     call: {
@@ -344,7 +341,7 @@ function byAgent(ticket) {
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
  *   submitted, help, filled, open, back, history, calls, call-backs, paused,
- *   live
+ *   live, outbound, outbound-over
  * @param {number} now Unix seconds, our clock
  * @returns {State}
  */
@@ -374,6 +371,10 @@ export function reduce(state, event, now) {
       }));
     case "live": // asked for when parties come or go
       return onCall(state, event.call, (call) => callOf(event.call, call));
+    case "outbound": // a call that he makes himself: no event tells of it
+      return { ...state, call: callOf(event.call, state.call) };
+    case "outbound-over":
+      return state.call?.call_id === event.call_id ? { ...state, call: null } : state;
     case "history":
       return { ...state, history: { call_id: event.call_id, tickets: event.tickets } };
     case "calls":

@@ -27,7 +27,10 @@ function agentRow(agent, now) {
   const why = agent.reason ? ` · ${t(`reason.${agent.reason}`)}` : "";
   const call = agent.state === "talking" ? agent.call_id : null;
   const ways = call
-    ? MODES.map((mode) => button(`board.${mode}`, () => ask("PUT", `/calls/${segment(call)}/supervision`, { mode })))
+    ? [
+        ...MODES.map((mode) => button(`board.${mode}`, () => ask("PUT", `/calls/${segment(call)}/supervision`, { mode }))),
+        button("board.leave", () => ask("DELETE", `/calls/${segment(call)}/supervision`)),
+      ]
     : [];
   return [
     agent.id,

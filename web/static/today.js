@@ -40,6 +40,7 @@ export class Today {
     this.nameOf = nameOf;
     this.callBack = callBack;
     this.closeCallBack = closeCallBack;
+    this.drawn = "";
     /** @type {"tickets" | "calls" | "callbacks"} */
     this.tab = "tickets";
     /** @type {State | null} */
@@ -70,6 +71,11 @@ export class Today {
     const list = byId("today");
     const choosing = document.activeElement instanceof HTMLSelectElement;
     if (choosing && list.contains(document.activeElement)) return;
+    if (this.tab === "callbacks") {
+      const now = JSON.stringify([state.callBacks, mayCall(state), t("today_callbacks")]);
+      if (now === this.drawn) return; // a button that is being pressed stays
+      this.drawn = now;
+    } else this.drawn = "";
     const rows = this.rows(state, tickets);
     list.replaceChildren(...(rows.length ? rows : [make("li", "empty", t(NONE[this.tab]))]));
   }
@@ -78,9 +84,9 @@ export class Today {
   rows(state, tickets) {
     if (this.tab === "calls") return state.calls.map((call) => this.call(call));
     if (this.tab === "callbacks") {
-      const busy = ["reserved", "ringing", "talking"].includes(state.presence?.state ?? "");
-      const hooks = { nameOf: this.nameOf, call: this.callBack, close: this.closeCallBack };
-      return state.callBacks.map((entry) => callBackRow(entry, { free: state.connected && !busy, ...hooks }));
+      const free = mayCall(state);
+      const hooks = { free, nameOf: this.nameOf, call: this.callBack, close: this.closeCallBack };
+      return state.callBacks.map((entry) => callBackRow(entry, hooks));
     }
     const current = shownTicket(state)?.id;
     return tickets.map((ticket) => this.listed(ticket, ticket.id === current));
@@ -122,6 +128,11 @@ export class Today {
     row.append(button);
     return row;
   }
+}
+
+/** @param {State} state @returns {boolean} whether the agent's phone can be rung for a call-back */
+function mayCall({ connected, presence }) {
+  return connected && !["reserved", "ringing", "talking"].includes(presence?.state ?? "");
 }
 
 /** @param {CallRecord} call @returns {number} how long it was talked */
