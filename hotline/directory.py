@@ -1,6 +1,5 @@
 """Whom calls can go to, from the settings."""
 
-from collections.abc import Callable, Collection
 from datetime import time
 
 from calls.directory import Directory, Partner
@@ -10,8 +9,8 @@ from config.experts import ExpertSettings
 from config.settings import PartnerSettings, Settings
 
 
-def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tuple) -> Directory:
-    """Make the directory; ``skills``: those that routing knows now."""
+def directory(settings: Settings) -> Directory:
+    """Make the directory."""
     dialing = settings.dialing
     return Directory(
         partners=[_partner(name, partner) for name, partner in settings.partners.items()],
@@ -22,7 +21,6 @@ def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tup
             "supervisor": dialing.supervisor,
             "admin": dialing.admin,
         },
-        skills=skills,
     )
 
 
