@@ -268,3 +268,44 @@ async def test_a_leader_listens_whispers_and_takes_over(place: Place, tmp_path: 
             ("8001", "agent"),
         ]
     await until_nothing_is_left(place.node)
+
+
+async def test_redis_killed_in_the_middle_changes_nothing(place: Place, tmp_path: Path) -> None:
+    async def redis_is(status: str) -> bool:
+        return bool((await place.node.health())["parts"]["redis"]["status"] == status)
+
+    async with AsyncExitStack() as stack:
+        colleague = await stack.enter_async_context(place.phone(tmp_path, "1002", COLLEAGUE))
+        talk = await talking(stack, place, tmp_path)
+        other = await at_work(stack, place, colleague)
+        path = f"/calls/{talk.call_id}/transfer"
+        await talk.api.send("POST", path, {"target": "agent:1002", "mode": "consult"})
+        await colleague.wait_event("CALL_INCOMING")
+        place.node.kill_child("redis")  # while it rings
+        await colleague.answer()
+
+        async def joined() -> bool:
+            live = await talk.api.get("/calls/live")
+            return bool(live and live[0]["transfer_stage"] == "joined")
+
+        await until(joined, seconds=20)
+        await until(lambda: redis_is("ok"), seconds=20)
+        await talk.api.send("POST", f"{path}/merge")
+        await comes_to_hear(talk.citizen, AGENT, COLLEAGUE)
+        place.node.kill_child("redis")  # while three talk
+        await comes_to_hear(colleague, CITIZEN, AGENT)
+        await talk.api.send("POST", f"{path}/complete")
+        await talk.agent.wait_event("CALL_CLOSED", seconds=20)
+        await comes_to_hear(talk.citizen, COLLEAGUE, nothing_of=AGENT)
+        await until(lambda: redis_is("ok"), seconds=20)
+        await until_state(talk.api, "wrap_up", seconds=20)
+        await until_state(other, "talking", seconds=20)
+        await talk.citizen.hang_up()
+        await colleague.wait_event("CALL_CLOSED", seconds=20)
+        record = await ended_call(other, seconds=20)
+        assert [(part["agent_id"], part["outcome"]) for part in record["segments"]] == [
+            ("1001", "transferred"),
+            ("1002", "answered"),
+        ]
+        await until_state(other, "wrap_up", seconds=20)
+    await until_nothing_is_left(place.node, seconds=40)
