@@ -12,7 +12,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,12 +120,20 @@ async def phones(folder: Path, address: Address) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def node(folder: Path, phones: Address, *, agents: int, asr: bool) -> AsyncIterator[Server]:
+async def node(
+    folder: Path,
+    phones: Address,
+    *,
+    agents: int,
+    asr: bool,
+    more: Mapping[str, object] | None = None,
+) -> AsyncIterator[Server]:
     """Start a node with ready agents, whose phones are registered at ``phones``.
 
-    Nobody may be there yet: a phone is called where its registration came from.
+    Nobody may be there yet: a phone is called where its registration came from. ``more``: further
+    settings.
     """
-    settings = {
+    settings: dict[str, object] = {
         "agents__seed": "1001",
         "agents__wrap_up_seconds": WRAP_UP_SECONDS,
         "asr__enabled": str(asr).lower(),
@@ -136,6 +144,7 @@ async def node(folder: Path, phones: Address, *, agents: int, asr: bool) -> Asyn
         # All agents' phones are behind one address here, and SIPp's don't answer OPTIONS.
         "abuse__phone_rate": 100_000,
         "sip__qualify_seconds": 0,
+        **(more or {}),
     }
     names = [str(200000 + number) for number in range(agents)]
     async with running_node(folder / "node", settings) as running:

@@ -1,0 +1,203 @@
+"""Whether a node's memory stays what it is while hundreds wait with music and talk, for hours.
+
+    python -m bench.soak [--hours 2 | --minutes 5] [--waiting 300] [--talking 100] [--json]
+
+So many callers are always there; each talks as long as it takes until, on average, so many wait.
+Everybody's telephone (SIPp) sends speech, or what is as much: A-law, 50 packets a second. Who waits
+hears announcements and music; who talks is relayed and recorded; when he hangs up the next one
+calls, so that calls, tickets, records and recordings come and go all the time. Recognition is off.
+
+Told are the node's processes, with their resident memory (Pss where Linux tells it) at the start,
+after the first ten minutes (or the first third of a shorter run) and at the end, the growth from
+there to the end, and how much that is for an hour. It is meant to be run on a machine of its own:
+
+    nohup .venv/bin/python -m bench.soak --hours 2 --json > soak.json &
+
+A recording takes 32 kB a second: two hours of 100 talking leave 23 GB in the temporary directory
+(``TMPDIR``); ``--no-recording`` leaves nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench.sip_servers import PHONES, SCENARIOS, TRUNK, Server, node
+from telephony.media.g711 import encode
+from tests.support.ports import free_sip_port
+from tests.support.programs import Program
+from tests.support.tones import sine
+
+TALK_SECONDS = 60.0
+SETTLED_SECONDS = 600.0
+SAMPLES = 120
+"""So many during a run, but not more than one every two seconds."""
+STREAM = "voice.alaw"
+MEGABYTE = 1024.0  # the kernel tells kB
+
+
+@dataclass
+class Memory:
+    """One process's memory over the run.
+
+    Attributes:
+        process: its name.
+        samples: (seconds since the first, MB).
+    """
+
+    process: str
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    def at(self, seconds: float) -> float:
+        """Return the first sample from this moment on."""
+        return next((mb for when, mb in self.samples if when >= seconds), self.samples[-1][1])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process."""
+
+    process: str
+    start_mb: float
+    settled_mb: float
+    end_mb: float
+    growth_mb: float
+    growth_mb_an_hour: float
+
+
+def memory_of(pid: int) -> float:
+    """Return a process's memory, MB: shared pages divided among those who share them."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    line = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+    return int(line.split()[1]) / MEGABYTE
+
+
+def rows(memories: Sequence[Memory], settled: float) -> list[Row]:
+    """Return the table."""
+    told = []
+    for memory in memories:
+        start, middle, end = memory.samples[0][1], memory.at(settled), memory.samples[-1][1]
+        hours = max(memory.samples[-1][0] - settled, 1.0) / 3600
+        growth = end - middle
+        told.append(Row(memory.process, start, middle, end, growth, growth / hours))
+    return told
+
+
+def scenario(folder: Path, name: str, after: str, pause: float | None) -> Path:
+    """Write a scenario of sip_rate's whose telephone speaks from its first answer on."""
+    text = (SCENARIOS / f"{name}.xml").read_text(encoding="utf-8")
+    for port in ("40000", "40002"):
+        text = text.replace(f"m=audio {port} ", "m=audio [rtpstream_audio_port] ")
+    speak = f'<nop><action><exec rtp_stream="{folder / STREAM},-1,8,PCMA/8000"/></action></nop>\n'
+    head, mark, tail = text.partition(after)
+    if not mark:
+        raise SystemExit(f"{name}.xml has changed: no {after}")
+    if pause is not None:
+        tail = tail.replace('milliseconds="1000"', f'milliseconds="{round(1000 * pause)}"', 1)
+    path = folder / f"{name}.xml"
+    path.write_text(f"{head}{speak}{mark}{tail}", encoding="utf-8")
+    return path
+
+
+def sipp(name: str, folder: Path, path: Path, host: str, *arguments: str) -> Program:
+    """Return a SIPp that has yet to be started."""
+    return Program(
+        name,
+        (
+            *("sipp", *arguments, "-sf", str(path), "-i", host, "-mi", host),
+            *("-t", "u1", "-bind_local", "-nostdin", "-mp", "40000"),
+            *("-buff_size", "4194304"),
+        ),
+        directory=folder,
+    )
+
+
+async def watch(server: Server, phones: Sequence[Program], seconds: float) -> list[Memory]:
+    """Look at all processes until the time is over; everybody has to be there all the while."""
+    pids = {"node": server.main[0], **server.helpers}
+    memories = {name: Memory(name) for name in pids}
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        for name, pid in pids.items():
+            memories[name].samples.append((passed, memory_of(pid)))
+        for program in phones:
+            if not program.running:
+                raise SystemExit(f"SIPp ended:\n{program.said()[-1000:]}")
+        await asyncio.sleep(max(2.0, seconds / SAMPLES))
+    return list(memories.values())
+
+
+async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -> list[Row]:
+    """Keep a node busy for so long."""
+    callers = waiting + talking
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+        speech = encode("PCMA", sine(440, 10))
+        (folder / STREAM).write_bytes(speech)
+        phones = PHONES, free_sip_port()
+        settings = {
+            "recording__enabled": str(recording).lower(),
+            "waiting__by": "answer",
+            "waiting__after_seconds": 1,
+            "sip__overload_seconds": 10,
+        }
+        server = await stack.enter_async_context(
+            node(folder, phones, agents=talking, asr=False, more=settings)
+        )
+        agents = sipp(
+            "phones",
+            folder,
+            scenario(folder, "phone", '<recv request="BYE"/>', None),
+            phones[0],
+            *("-p", str(phones[1])),
+        )
+        # A caller is answered when his waiting begins: he waits and talks within one pause.
+        stays = TALK_SECONDS * callers / talking
+        citizens = sipp(
+            "callers",
+            folder,
+            scenario(folder, "caller", "<pause milliseconds", stays),
+            TRUNK,
+            f"{server.address[0]}:{server.address[1]}",
+            *("-p", str(free_sip_port()), "-r", "10", "-l", str(callers)),
+        )
+        for program in (agents, citizens):
+            await program.start()
+            stack.push_async_callback(program.stop)
+        memories = await watch(server, (agents, citizens), seconds)
+    return rows(memories, min(SETTLED_SECONDS, seconds / 3))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--hours", type=float, default=2.0)
+    length.add_argument("--minutes", type=float)
+    parser.add_argument("--waiting", type=int, default=300)
+    parser.add_argument("--talking", type=int, default=100)
+    parser.add_argument("--no-recording", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(argv)
+    seconds = 3600 * args.hours if args.minutes is None else 60 * args.minutes
+    told = asyncio.run(
+        soak(seconds, waiting=args.waiting, talking=args.talking, recording=not args.no_recording)
+    )
+    if args.json:
+        print(json.dumps([asdict(row) for row in told]))
+        return
+    print(f"{'process':12}{'start':>9}{'settled':>9}{'end':>9}{'growth':>9}{'an hour':>9}  (MB)")
+    for row in told:
+        figures = (
+            row.start_mb, row.settled_mb, row.end_mb, row.growth_mb, row.growth_mb_an_hour,
+        )  # fmt: skip
+        print(f"{row.process:12}" + "".join(f"{figure:9.1f}" for figure in figures))
+
+
+if __name__ == "__main__":
+    main()
