@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -150,6 +150,15 @@ class CallArchive:
             OSError: it cannot be read.
         """
         return self._files.wav_between(path, first, last)
+
+    def one_side(self, path: Path, side: Literal["caller", "agent"]) -> tuple[int, Iterator[bytes]]:
+        """Return one side of a recording as a mono WAV file: how many octets, and those. Blocking.
+
+        Raises:
+            telephony.media.sealed.SealError: no key of ours opens it, or it was altered.
+            OSError: it cannot be read.
+        """
+        return self._files.one_side(path, side)
 
     async def is_intact(self, call_id: str, *, part: int = 1) -> bool | None:
         """Whether a part of a recording is what was recorded; None where no checksum is known."""

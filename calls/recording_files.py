@@ -5,10 +5,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from calls.redaction import RedactionError, Span, mute, silence
 from telephony.media.g711 import RATE
-from telephony.media.recording import FRAME_BYTES, WAV_HEADER_BYTES, wav_header
+from telephony.media.recording import CHANNELS, FRAME_BYTES, WAV_HEADER_BYTES, wav_header
 from telephony.media.sealed import (
     HEADER_OCTETS,
     SUFFIX,
@@ -22,6 +25,8 @@ from telephony.media.sealed import (
 )
 
 _WIDTH = 2  # octets of a sample
+_CHANNEL = {"caller": 0, "agent": 1}
+_COPY_FRAMES = 16384
 
 
 class RecordingFiles:
@@ -84,6 +89,36 @@ class RecordingFiles:
         with path.open("rb") as file:
             start, stop = max(first - WAV_HEADER_BYTES, 0), last + 1 - WAV_HEADER_BYTES
             yield from samples_between(file, self._opening(path), start, stop)
+
+    def one_side(self, path: Path, side: Literal["caller", "agent"]) -> tuple[int, Iterator[bytes]]:
+        """Return one side of a recording as a mono WAV file: how many octets, and those.
+
+        Raises:
+            SealError: it cannot be opened; while the octets come, if it was altered.
+            OSError: it cannot be read.
+        """
+        size = self.wav_octets(path) if path.suffix == SUFFIX else path.stat().st_size
+        length = max(size - WAV_HEADER_BYTES, 0) // FRAME_BYTES * _WIDTH
+        return WAV_HEADER_BYTES + length, self._one_side(path, _CHANNEL[side], length)
+
+    def _one_side(self, path: Path, channel: int, length: int) -> Iterator[bytes]:
+        yield wav_header(length, channels=1)
+        left = length
+        for block in self._frames(path):
+            frames = np.frombuffer(block, "<i2").reshape(-1, CHANNELS)
+            taken = frames[: left // _WIDTH, channel].tobytes()
+            left -= len(taken)
+            yield taken
+
+    def _frames(self, path: Path) -> Iterator[bytes]:
+        """Yield a recording's samples, whole frames at a time."""
+        with path.open("rb") as file:
+            if path.suffix == SUFFIX:
+                yield from samples(file, self._opening(path))
+                return
+            file.seek(WAV_HEADER_BYTES)
+            while block := file.read(_COPY_FRAMES * FRAME_BYTES):
+                yield block[: len(block) // FRAME_BYTES * FRAME_BYTES]
 
     @contextmanager
     def plain(self, path: Path) -> Iterator[Path]:

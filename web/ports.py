@@ -257,6 +257,9 @@ class Calls(Protocol):
     async def recording(self, call_id: str, *, part: int = 1) -> Path | None:
         """Return where the stereo WAV lies, sealed perhaps, or None."""
 
+    def one_side(self, path: Path, side: Literal["caller", "agent"]) -> tuple[int, Iterator[bytes]]:
+        """Return one side as mono WAV: its length and octets; raise ``SealError``. Blocking."""
+
     def unsealed_octets(self, path: Path) -> int:
         """Return how long a sealed one is as WAV; raise ``SealError``. Blocking."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -139,10 +139,14 @@ async def recording(
     call_id: CallId,
     who: Asker,
     served: Served,
+    *,
     request: Request,
     part: Annotated[int, Query(ge=1, le=100)] = 1,
+    side: Annotated[Literal["caller", "agent"] | None, Query()] = None,
 ) -> Response:
     """Return the stereo WAV (8 kHz, 16 bit; left the citizen, right the agent); takes ranges.
+
+    With `side` it is that side alone, mono and always as a whole.
 
     One that is encrypted where it lies is decrypted on its way, no more of it than is asked for.
 
@@ -158,6 +162,11 @@ async def recording(
     if intact is False:
         served.audit.note(who.id, "recording.altered", call_id, {"part": part})
     headers = {} if intact is None else {INTACT: "yes" if intact else "no"}
+    if side is not None:
+        length, audio = await anyio.to_thread.run_sync(served.calls.one_side, path, side)
+        headers |= {"Content-Length": str(length)}
+        headers |= {"Content-Disposition": f'attachment; filename="{call_id}-{side}.wav"'}
+        return StreamingResponse(audio, media_type="audio/wav", headers=headers)
     if path.suffix == SUFFIX:
         headers |= {"Content-Disposition": f'attachment; filename="{call_id}.wav"'}
         return await _unsealed(served, path, request.headers.get("Range"), headers)

@@ -33,8 +33,8 @@ WAV_HEADER_BYTES: Final = _WAV_HEADER.size
 _WAV_LIMIT: Final = 0xFFFFFFFF
 
 
-def wav_header(data_bytes: int) -> bytes:
-    """Return the header of a stereo 8 kHz 16-bit PCM file with ``data_bytes`` of samples.
+def wav_header(data_bytes: int, *, channels: int = CHANNELS) -> bytes:
+    """Return the header of an 8 kHz 16-bit PCM file with ``data_bytes`` of samples.
 
     Sizes are 32 bits wide; what goes beyond (37 hours) is in the file but not in the header.
     """
@@ -45,10 +45,10 @@ def wav_header(data_bytes: int) -> bytes:
         b"fmt ",
         16,  # octets of the format that follow
         1,  # PCM
-        CHANNELS,
+        channels,
         RATE,
-        RATE * FRAME_BYTES,
-        FRAME_BYTES,
+        RATE * 2 * channels,
+        2 * channels,
         16,  # bits a sample
         b"data",
         min(data_bytes, _WAV_LIMIT),

@@ -4,6 +4,7 @@ import io
 import tempfile
 import wave
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -53,6 +54,25 @@ def test_any_of_its_octets_are_those_of_the_whole(first: int, count: int) -> Non
         assert FILES.wav_octets(path) == len(octets) == 44 + 4096
         part = b"".join(FILES.wav_between(path, first, first + count))
         assert part == octets[first : first + count + 1]
+
+
+@pytest.mark.parametrize("side,level", [("caller", 1000), ("agent", 0)])
+@pytest.mark.parametrize("seal", [True, False])
+def test_one_side_is_heard_alone(
+    tmp_path: Path, side: Literal["caller", "agent"], level: int, *, seal: bool
+) -> None:
+    path = sealed(tmp_path / "call.sealed")
+    FILES.silence(path, Span(0.0, 3.0, "agent"))
+    if not seal:
+        octets = b"".join(FILES.wav(path)[1])
+        path = tmp_path / "call.wav"
+        path.write_bytes(octets)
+    length, audio = FILES.one_side(path, side)
+    octets = b"".join(audio)
+    assert len(octets) == length
+    with wave.open(io.BytesIO(octets)) as file:
+        assert file.getparams()[:4] == (1, 2, 8000, 24000)
+        assert set(np.frombuffer(file.readframes(24000), np.int16)) == {level}
 
 
 def test_an_altered_chunk_is_found_where_it_is_asked_for(tmp_path: Path) -> None:

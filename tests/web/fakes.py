@@ -586,6 +586,9 @@ class FakeCalls:
             raise RecordingError("the call is not being recorded")
         self.paused[call_id] = paused
 
+    def one_side(self, path: Path, side: Literal["caller", "agent"]) -> tuple[int, Iterator[bytes]]:
+        return RecordingFiles(SealKeys([bytes(32)])).one_side(path, side)
+
     def unsealed_octets(self, path: Path) -> int:
         return RecordingFiles(SealKeys([bytes(32)])).wav_octets(path)
 

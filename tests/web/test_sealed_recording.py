@@ -20,6 +20,19 @@ async def test_it_is_decrypted_on_its_way(house: House) -> None:
         assert (wav.getnchannels(), wav.getnframes()) == (2, 1000)
 
 
+async def test_one_side_is_mono(house: House) -> None:
+    await house.finished_call("c1", "1001")
+    (house.folder / "c1.wav").unlink()
+    file = SealedFile(house.folder / "c1.sealed", SealKeys([bytes(32)]).new_seal())
+    file.append(b"\1\0\2\0" * 100)
+    file.close()
+    async with await house.signed_in("1001") as client:
+        heard = await client.get("/api/v1/calls/c1/recording", params={"side": "agent"})
+        odd = await client.get("/api/v1/calls/c1/recording", params={"side": "nobody"})
+    assert (heard.status_code, heard.content[44:]) == (200, b"\2\0" * 100)
+    assert odd.status_code == 422
+
+
 async def test_without_its_key_it_is_a_conflict(house: House) -> None:
     await house.finished_call("c1", "1001")
     (house.folder / "c1.wav").unlink()
