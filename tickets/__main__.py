@@ -2,6 +2,7 @@
 
     python -m tickets fill CASES.jsonl --json     one JSON object a line
     python -m tickets score CASES.jsonl [-v]      compare with "expect"
+    python -m tickets score CASES.jsonl --transcripts TSV   the same, as recognised
     python -m tickets gazetteer NAMES.csv         check a city's list of names
     python -m tickets train TICKETS.csv --text 标题 --text 内容 --label 类别 --out FOLDER
     python -m tickets classify --model FOLDER --json < TICKETS.jsonl
@@ -12,11 +13,11 @@ Exit status 0; 2 when the input cannot be read.
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets import cases, gazetteer, learning, model, table
+from tickets import cases, gazetteer, learning, model, recognised, table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for case in cases.read_cases(options.cases):
                     _print_filled(cases.fill(case), as_json=options.json)
             case "score":
-                tally, misses = cases.score(cases.read_cases(options.cases))
+                tally, misses = cases.score(_cases(options.cases, options.transcripts))
                 _print_scores(tally, misses, verbose=options.verbose)
             case "gazetteer":
                 _check_gazetteer(gazetteer.read_gazetteer(options.names), options.text)
@@ -43,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _cases(path: Path, transcripts: Path | None) -> Iterator[cases.Case]:
+    """Read dialogues; with transcripts only those that have one, as heard."""
+    heard = recognised.read_transcripts(transcripts) if transcripts else None
+    for case in cases.read_cases(path):
+        if heard is None:
+            yield case
+        elif case.id in heard:
+            yield recognised.as_heard(case, heard[case.id])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tickets", description=(__doc__ or "").strip())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -52,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     fill.add_argument("--json", action="store_true", help="print one JSON object a line")
     score = commands.add_parser("score", help="compare with what the dialogues expect")
     score.add_argument("cases", type=Path, metavar="CASES.jsonl")
+    score.add_argument(
+        "--transcripts", type=Path, metavar="TSV", help="what a recogniser made of the caller"
+    )
     score.add_argument("-v", "--verbose", action="store_true", help="list what was wrong")
     check = commands.add_parser("gazetteer", help="check a city's list of names")
     check.add_argument("names", type=Path, metavar="NAMES.csv", help="UTF-8 or GBK")
