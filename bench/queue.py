@@ -5,9 +5,10 @@ and waiting callers whose level nobody has; then calls arrive at a steady rate. 
 to an agent (or an agent who becomes ready takes a waiting one), rings, is answered, ends, wraps up:
 a decision is one command that matches, as the node sees it, there and back.
 
-For each size: p50 and p99 of a decision there and back, p50 and p99 of a command within
-redis-server (INFO latencystats: what remains where other programs keep this one waiting), its
-processor time for one command, and how that grows with the number of agents.
+For each size: p50 and p99 of a decision there and back; p50 and p99 of the same decision within
+redis-server (how much INFO commandstats has grown by it: what remains where other programs keep
+this one waiting); the same for all commands on average, and how that grows with the number of
+agents. The goal is about the decision itself: the time within redis-server.
 """
 
 import argparse
@@ -26,13 +27,14 @@ from redis.asyncio import Redis
 from agents.commands import Command
 from agents.demand import Want, pools_text, wants_text
 from agents.floor import FloorTimes
-from agents.redis_floor import RedisEngine, connect
+from agents.redis_floor import FloorUnreachable, RedisEngine, connect
 from tests.support.redis_server import running_redis
 
 SKILLS = 300
 SKILLS_OF_AN_AGENT = 5
 GOAL_P99_MS = 5.0
 _NODE = "bench"
+_TRIES, _PAUSE = 20, 0.5
 _TIMES = FloorTimes(offer=3600, reoffer=5, wrap_up=3600, node=3600)
 
 
@@ -64,12 +66,35 @@ class Floor:
         self._numbers = 0
         self._talking: list[tuple[str, str]] = []
         self.seconds: list[float] = []
+        self.within: list[float] = []
         self.commands = 0
 
     async def run_command(self, name: Any, **arguments: object) -> Any:
-        """Execute one command; return the reply."""
+        """Execute one command; return the reply. A starved machine is given time."""
         self.commands += 1
-        return await self._engine.execute(Command(name, arguments), None)
+        for _ in range(_TRIES):
+            try:
+                return await self._engine.execute(Command(name, arguments), None)
+            except FloorUnreachable:  # safe to repeat, as every command is
+                await asyncio.sleep(_PAUSE)
+        raise FloorUnreachable(f"{name}: not within {_TRIES} attempts")
+
+    async def _decision(self, name: Any, **arguments: object) -> Any:
+        """Execute one that matches; take its time there and back, and within Redis."""
+        before, began = await self.spent(), time.perf_counter()
+        reply = await self.run_command(name, **arguments)
+        self.seconds.append(time.perf_counter() - began)
+        self.within.append(await self.spent() - before)
+        return reply
+
+    async def spent(self) -> float:
+        """Return the seconds that scripts have taken within redis-server so far."""
+        info: dict[str, Any] = await self._redis.info("commandstats")
+        return sum(
+            float(info[name]["usec"]) / 1e6
+            for name in ("cmdstat_evalsha", "cmdstat_eval")
+            if name in info
+        )
 
     async def fill(self) -> None:
         """Sign everybody in, nine of ten in conversations; let callers wait for rare skills."""
@@ -86,7 +111,9 @@ class Floor:
             # A level that nobody has: they go on waiting, in the queues of skills that are in use.
             await self._enqueue(level=10, priority=self._random.randint(0, 5))
 
-    async def _enqueue(self, *, level: int = 1, priority: int = 0) -> tuple[str, Any]:
+    async def _enqueue(
+        self, *, level: int = 1, priority: int = 0, measured: bool = False
+    ) -> tuple[str, Any]:
         self._numbers += 1
         call_id = f"c{self._numbers}"
         skill = self._random.randrange(SKILLS)
@@ -96,7 +123,8 @@ class Floor:
             Want(f"skill{neighbour}@own", after=0.0, level=level),
             Want(f"skill{skill}@outsourced", after=30.0, level=level),
         ]
-        reply = await self.run_command(
+        execute = self._decision if measured else self.run_command
+        reply = await execute(
             "enqueue",
             call_id=call_id,
             arrived_at=time.time(),
@@ -107,16 +135,12 @@ class Floor:
 
     async def decide(self) -> int:
         """Let a call arrive, and as many end as talk; return how many offers came of it."""
-        began = time.perf_counter()
-        _, reply = await self._enqueue()
-        self.seconds.append(time.perf_counter() - began)
+        _, reply = await self._enqueue(measured=True)
         made = await self._answer(reply)
         while len(self._talking) > self._agents // 20:
             call_id, agent_id = self._talking.pop(0)
             await self.run_command("finish", agent_id=agent_id, call_id=call_id)
-            began = time.perf_counter()
-            freed = await self.run_command("end_wrap_up", agent_id=agent_id)
-            self.seconds.append(time.perf_counter() - began)
+            freed = await self._decision("end_wrap_up", agent_id=agent_id)
             made += await self._answer(freed)
         return made
 
@@ -132,17 +156,6 @@ class Floor:
                 self._talking.append((call.call_id, call.agent_id))
         return made
 
-    async def percentiles(self) -> dict[str, float]:
-        """Return p50 and p99 of the commands' times within redis-server, milliseconds."""
-        info: dict[str, Any] = await self._redis.info("latencystats")
-        found = info["latency_percentiles_usec_evalsha"]
-        return {name: float(found[name]) / 1e3 for name in ("p50", "p99")}
-
-    async def redis_seconds(self) -> float:
-        """Return the processor time of redis-server so far."""
-        info: dict[str, Any] = await self._redis.info("cpu")
-        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-
 
 async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> Figures:
     """Fill a floor, drive it at a rate of offers, and take the times."""
@@ -152,19 +165,19 @@ async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> 
             floor = Floor(redis, agents=agents, waiting=waiting, seed=agents)
             await floor.fill()
             floor.seconds.clear()
+            floor.within.clear()
             floor.commands = 0
-            await redis.config_resetstat()
-            cpu, began, offers = await floor.redis_seconds(), time.perf_counter(), 0
+            spent, began, offers = await floor.spent(), time.perf_counter(), 0
             while (passed := time.perf_counter() - began) < seconds:
                 if offers > passed * rate:
                     await asyncio.sleep(0.001)
                 else:
                     offers += max(1, await floor.decide())
-            cpu = await floor.redis_seconds() - cpu
-            within = await floor.percentiles()
+            spent = await floor.spent() - spent
         finally:
             await redis.aclose()
     cuts = statistics.quantiles(floor.seconds, n=100)
+    inside = statistics.quantiles(floor.within, n=100)
     return Figures(
         agents=agents,
         waiting=waiting,
@@ -172,10 +185,10 @@ async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> 
         per_second=round(offers / seconds, 1),
         p50_ms=round(cuts[49] * 1e3, 3),
         p99_ms=round(cuts[98] * 1e3, 3),
-        redis_p50_ms=round(within["p50"], 3),
-        redis_p99_ms=round(within["p99"], 3),
-        redis_us_per_command=round(cpu / floor.commands * 1e6, 1),
-        redis_us_per_offer=round(cpu / max(offers, 1) * 1e6, 1),
+        redis_p50_ms=round(inside[49] * 1e3, 3),
+        redis_p99_ms=round(inside[98] * 1e3, 3),
+        redis_us_per_command=round(spent / floor.commands * 1e6, 1),
+        redis_us_per_offer=round(spent / max(offers, 1) * 1e6, 1),
     )
 
 
@@ -196,7 +209,8 @@ def show(found: Sequence[Figures]) -> None:
         print(f"from {first.agents} to {last.agents} agents: Redis x {grown:.2f} a command; "
               f"logarithmic would be x {logarithmic:.2f}")  # fmt: skip
     print(f"goal: p99 under {GOAL_P99_MS} ms with {last.agents} agents: "
-          f"{'reached' if last.p99_ms < GOAL_P99_MS else 'missed'}")  # fmt: skip
+          f"{'reached' if last.redis_p99_ms < GOAL_P99_MS else 'missed'} within Redis, "
+          f"{'reached' if last.p99_ms < GOAL_P99_MS else 'missed'} there and back")  # fmt: skip
 
 
 async def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from agents.presence import State
 from calls.agent_calls import AgentCalls
 from calls.audio import CallAudio
 from calls.errors import TransferError
@@ -66,6 +67,9 @@ class ClickToCall:
         agents: keeps other calls away from the agent meanwhile.
         begin: begins the call.
         new_id: returns a new call's id.
+
+    Attributes:
+        while_not_ready: whether an agent who has taken a break may call.
     """
 
     def __init__(
@@ -84,16 +88,21 @@ class ClickToCall:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ringing: set[_Answered] = set()
         self._closed = False
+        self.while_not_ready = True
 
     async def call(self, agent_id: str, number: str, *, line: str, on_result: OnResult) -> None:
         """Call an agent, and when he has picked up a number; returns while his phones ring.
 
         Raises:
-            TransferError: ``target_not_ready``: he talks, or has no phone; ``media_away``.
+            TransferError: ``target_not_ready``: he talks or wraps up, has no phone, or is not ready
+                where that is not allowed; ``media_away``.
         """
         bindings = await self._f.bindings.lookup(agent_id)
         presence = await self._f.floor.presence(agent_id)
         free = presence is not None and presence.call_id is None
+        resting = presence is not None and presence.state is not State.READY
+        if resting and not self.while_not_ready:
+            raise TransferError("target_not_ready")
         if self._closed or not bindings or not free or self._agents.calls_out(agent_id):
             raise TransferError("target_not_ready")
         call_id = self._new_id()

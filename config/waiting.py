@@ -83,3 +83,5 @@ class CallBackSettings(Section):
     """It is quiet when so many agents are ready, and nobody waits."""
     every_seconds: Seconds
     """Between two calls that it makes."""
+    while_not_ready: bool
+    """Whether agents who are not ready may call back by a click; in wrap-up they never can."""

@@ -621,6 +621,7 @@ class Wiring:
         )
         self.floor.on_offer = self.calls.on_offer
         self.call_backs.click = self.calls.clicks.call
+        self.calls.clicks.while_not_ready = self._settings.call_back.while_not_ready
 
         async def start() -> None:
             further = further_listeners(self._settings)

@@ -72,6 +72,7 @@ async def call(entry_id: EntryId, who: Caller, served: Served) -> None:
     phone.
     """
     await served.call_backs.call(entry_id, agent_id=who.id)
+    served.audit.note(who.id, "callback.call", str(entry_id))
 
 
 @router.post(
@@ -83,6 +84,7 @@ async def call(entry_id: EntryId, who: Caller, served: Served) -> None:
 async def close(entry_id: EntryId, body: CallBackCloseIn, who: Caller, served: Served) -> None:
     """Close an entry by hand; who did it is kept."""
     await served.call_backs.finish(entry_id, agent_id=who.id, outcome=body.outcome, note=body.note)
+    served.audit.note(who.id, "callback.close", str(entry_id), {"outcome": body.outcome})
 
 
 @router.get("/dispositions", summary="What a call can come to")

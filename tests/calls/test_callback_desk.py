@@ -162,6 +162,26 @@ async def test_an_agent_who_does_not_pick_up_costs_no_attempt(desk: Desk) -> Non
     await desk.house.nothing_is_left()
 
 
+async def test_a_click_while_not_ready_only_where_that_is_allowed(desk: Desk) -> None:
+    entry_id = await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.house.floor.set_not_ready("1001", "break")
+    desk.house.service.clicks.while_not_ready = False
+    with pytest.raises(TransferError, match="not ready"):
+        await desk.desk.call(entry_id, agent_id="1001")
+    assert not desk.house.gateway.phones
+    desk.house.service.clicks.while_not_ready = True
+    await desk.desk.flush()  # the entry is free again
+    await desk.desk.call(entry_id, agent_id="1001")
+    (await desk.house.phone()).end(status=486)
+
+    async def given_back() -> bool:
+        return not desk.house.media.sessions
+
+    await until(given_back, seconds=10, every=0.01)
+    await desk.house.nothing_is_left()
+
+
 async def test_an_agent_whose_phone_rings_for_a_call_of_his_own_gets_no_other(
     desk: Desk,
 ) -> None:

@@ -34,6 +34,8 @@ async def test_one_click_calls_back(
     answer = await asked(house, "1001", "POST", f"/callbacks/{entry}/call")
     assert answer.status_code == status
     assert house.call_backs.called == ([(1, "1001")] if code is None else [])
+    noted = await house.audit.list_(action="callback.call")
+    assert [(one["who"], one["subject"]) for one in noted] == ([] if code else [("1001", "1")])
     if code is not None:
         assert answer.json()["error"]["code"] == code
 
