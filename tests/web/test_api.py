@@ -216,6 +216,15 @@ async def test_a_value_that_a_field_cannot_hold_is_named(
     assert answer.json()["error"]["field"] == field
 
 
+async def test_a_text_that_no_database_keeps_is_refused(house: House) -> None:
+    ticket_id = await house.finished_call("c1", "1001")
+    async with await house.signed_in("1001") as client:
+        body = {"fields": {"content": "路灯\0不亮"}}
+        answer = await client.patch(f"/api/v1/tickets/{ticket_id}", json=body)
+    assert answer.status_code == 422
+    assert "NUL" in answer.json()["error"]["message"]
+
+
 async def test_what_is_not_json_is_told_apart_from_wrong_values(house: House) -> None:
     async with house.visitor() as client:
         broken = await client.post(
