@@ -56,7 +56,7 @@ class Calls:
 @asynccontextmanager
 async def answering_node(folder: Path) -> AsyncIterator[Calls]:
     """Run a node with an agent who answers every call at once."""
-    settings = {"agents__wrap_up_seconds": 0, "log__level": "warning"}
+    settings = {"agents__wrap_up_seconds": 1, "log__level": "warning"}
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(running_node(folder / "node", settings))
         address = ("127.0.0.1", node.sip_port)
