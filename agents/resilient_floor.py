@@ -98,6 +98,7 @@ class ResilientEngine(Engine):
         # One round trip at a time: replies are told in the order of their execution.
         self._lock = asyncio.Lock()
         self._asked: deque[_Asked] = deque()
+        self._executing: asyncio.Task[None] | None = None
         self._away = asyncio.Event()
         self._recovery: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -129,22 +130,37 @@ class ResilientEngine(Engine):
         when = self._now() if now is None else now
         asked = _Asked(command, when, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
-        async with self._lock:
-            # Whoever has the lock first executes what all have asked meanwhile: a busy node's
-            # commands share their way to Redis. The lock is given in the order of asking.
-            if not asked.reply.done():
-                await self._execute_asked()
-        return asked.reply.result()
+        # What is asked meanwhile goes together: a busy node's commands share their way to Redis.
+        # Whoever asks waits for his reply, not for the lock: that is handed on from one to the next
+        # at each round of the loop, which under load took longer than Redis.
+        if self._executing is None:
+            self._executing = asyncio.create_task(self._execute_all_asked(), name="floor-commands")
+        return await asked.reply
 
     def _now(self) -> float | None:
         return None if self._clock is None else self._clock()
+
+    async def _execute_all_asked(self) -> None:
+        try:
+            while self._asked:
+                async with self._lock:
+                    await self._execute_asked()
+                    # Whoever was answered goes on before the next change is told.
+                    await asyncio.sleep(0)
+        finally:
+            self._executing = None
 
     async def _execute_asked(self) -> None:
         batch = [self._asked.popleft() for _ in range(min(len(self._asked), MOST_AT_ONCE))]
         try:
             replies = await self._execute_all([(asked.command, asked.when) for asked in batch])
             for asked, reply in zip(batch, replies, strict=True):
-                asked.reply.set_result(reply)
+                if not asked.reply.done():  # he may have lost interest
+                    asked.reply.set_result(reply)
+        except Exception as error:  # noqa: BLE001 -- whoever asked is told, and raises it
+            for asked in batch:
+                if not asked.reply.done():
+                    asked.reply.set_exception(error)
         finally:
             for asked in batch:
                 asked.reply.cancel()  # of those that have none: nobody waits for ever

@@ -28,12 +28,27 @@ class Plan:
         priority: its points.
         skills: what it asks for, for those who count.
         closed: what happens to it outside of opening hours; None: the line is open.
+        resorts: what is done when nobody answers, in the order of time.
     """
 
     wants: tuple[Want, ...]
     priority: int = 0
     skills: tuple[str, ...] = ()
-    closed: Literal["refuse", "queue"] | None = None
+    closed: Literal["refuse", "queue", "announce", "call_back"] | None = None
+    resorts: tuple["Resort", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resort:
+    """What is done with a call that none of our own agents has answered.
+
+    Attributes:
+        after: seconds since it arrived.
+        to: the partner whom it goes to, ``partner:wuxi``; None: the caller will be called back.
+    """
+
+    after: float
+    to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,24 @@ class RoutingPlan:
         self._callers = [
             (re.compile(caller.number), caller) for caller in settings.callers.values()
         ]
+        self.skills = self._all_skills()
         self._demands = self._all_demands()
 
     @staticmethod
     def _asked_by(line: LineRouting, configured: str) -> Skills:
         skills = set(line.skills) or ({configured} if configured else set())
         return frozenset(skills | ({line.language} if line.language else set()))
+
+    def _all_skills(self) -> frozenset[str]:
+        """Return every skill that anything names: calls can be transferred to each."""
+        named = {skill for base in self._base.values() for skill in base}
+        named |= {skill for _, caller in self._callers for skill in caller.skills}
+        agents = (agent.skills for agent in self.settings.agents.values())
+        for skills in (self.settings.default_skills, *agents):
+            named |= set(skills)
+        for rule in self.settings.rules.values():
+            named |= {skill for step in rule.steps for skill in step.skills}
+        return frozenset(named - {ANY_SKILL})
 
     def _all_demands(self) -> frozenset[Skills]:
         """Return every set of skills that a call can ask for."""
@@ -89,12 +116,20 @@ class RoutingPlan:
         demands = {base | more for base in bases for more in further}
         for rule in self.settings.rules.values():
             demands |= {frozenset(step.skills) for step in rule.steps if step.skills}
+        demands |= {frozenset({skill}) for skill in self.skills}
         return frozenset(demands)
 
     # -- calls -------------------------------------------------------------------------------------
 
     def plan(
-        self, line: str, caller: str | None = None, *, now: float, past: Past | None = None
+        self,
+        line: str,
+        caller: str | None = None,
+        *,
+        now: float,
+        past: Past | None = None,
+        partner: bool = False,
+        skill: str | None = None,
     ) -> Plan:
         """Say what is done with a call.
 
@@ -103,10 +138,15 @@ class RoutingPlan:
             caller: his number, if he shows it.
             now: Unix seconds.
             past: what is known of him.
+            partner: a partner calls, by his own trunk: the green channel, which is never closed.
+            skill: what is asked for instead of what the line asks for (a transfer to a skill).
         """
         routing = self._lines.get(line, LineRouting())
+        rule_name = self.settings.partner_rule if partner else routing.rule
+        if skill is not None:
+            return Plan(self._wants(frozenset({skill}), rule_name), skills=(skill,))
         skills = set(self._base.get(line, ()))
-        priority = routing.priority
+        priority = routing.priority + self.settings.rules[rule_name].priority
         for pattern, rule in self._callers:
             if caller is not None and pattern.fullmatch(caller):
                 skills.update(rule.skills)
@@ -115,15 +155,19 @@ class RoutingPlan:
             language = self._lines[past.line].language
             if language is not None and routing.language is None:
                 skills.add(language)  # he spoke it last time
-        wants = self._wants(frozenset(skills), routing.rule)
+        wants = self._wants(frozenset(skills), rule_name)
         if past is not None and past.agent_id is not None and self.settings.preferred_seconds:
             pause = self.settings.preferred_seconds
             later = (
                 Want(want.pool, max(want.after, pause), want.level, want.keep) for want in wants
             )
             wants = (Want(agents_own(past.agent_id)), *later)
-        closed = None if self._is_open(routing, now) else routing.closed
-        return Plan(wants, priority, tuple(sorted(skills)), closed)
+        closed = None if partner or self._is_open(routing, now) else routing.closed
+        return Plan(wants, priority, tuple(sorted(skills)), closed, self._resorts(rule_name))
+
+    def _resorts(self, rule: str) -> tuple[Resort, ...]:
+        steps = sorted(self.settings.rules[rule].steps, key=lambda step: step.after)
+        return tuple(Resort(step.after, step.to) for step in steps if step.last_resort)
 
     def _wants(self, skills: Skills, rule: str) -> tuple[Want, ...]:
         return tuple(
@@ -134,6 +178,7 @@ class RoutingPlan:
                 self.settings.groups[group].keep if step.lent else 0,
             )
             for step in sorted(self.settings.rules[rule].steps, key=lambda step: step.after)
+            if not step.last_resort
             for group in self._groups(step)
         )
 

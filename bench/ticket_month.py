@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from calls.after_call import ratings
 from calls.records import calls, segments
 from calls.reporting.figures import ANSWER_SECONDS, FREQUENT, NOT_SAID, TOP
 from calls.reporting.period import DAY, HOUR, Period
@@ -36,6 +37,7 @@ class Month:
     calls: Sequence[Row]
     segments: Sequence[Row]
     tickets: Sequence[Row]
+    ratings: Sequence[Row]
     now: float
 
 
@@ -48,12 +50,14 @@ def make(period: Period, *, tickets: int, calls_: int, seed: int = 1) -> Month:
         all_calls += [_call(chance, part, len(all_calls) + n) for n in range(calls_)]
         all_tickets += [_ticket(chance, part, len(all_tickets) + n) for n in range(tickets)]
     all_segments = [_segment(chance, call) for call in all_calls if call["answered_at"] is not None]
-    return Month(all_calls, all_segments, all_tickets, period.end + 3 * DAY)
+    rated = [_rating(chance, call) for call in all_calls if call["answered_at"] is not None]
+    return Month(all_calls, all_segments, all_tickets, rated, period.end + 3 * DAY)
 
 
 def _call(chance: random.Random, period: Period, number: int) -> Row:
     arrived = chance.uniform(period.start, period.end)
-    outcome = chance.choices(("answered", "abandoned", "rejected", "failed"), (90, 7, 2, 1))[0]
+    outcomes = ("answered", "abandoned", "call_back", "rejected", "failed")
+    outcome = chance.choices(outcomes, (90, 5, 2, 2, 1))[0]
     waited = chance.expovariate(1 / 8)
     answered = arrived + waited if outcome == "answered" else None
     caller = f"138{chance.randrange(90000):08}" if chance.random() < 0.97 else None
@@ -68,6 +72,19 @@ def _call(chance: random.Random, period: Period, number: int) -> Row:
         "ended_at": arrived + waited + (chance.expovariate(1 / 150) if answered else 0.0),
         "outcome": outcome,
         "ended_by": "citizen",
+        "direction": "outbound" if chance.random() < 0.03 else "inbound",
+    }
+
+
+def _rating(chance: random.Random, call: Row) -> Row:
+    rated = chance.random() < 0.4
+    return {
+        "call_id": call["call_id"],
+        "seq": 0,
+        "agent_id": "1001",
+        "outcome": "rated" if rated else "timeout",
+        "score": chance.choices((5, 4, 3, 2, 1), (80, 10, 5, 2, 3))[0] if rated else None,
+        "at": call["ended_at"],
     }
 
 
@@ -133,6 +150,7 @@ async def store(engine: AsyncEngine, month: Month) -> None:
         (calls, month.calls),
         (segments, month.segments),
         (tickets_table, month.tickets),
+        (ratings, month.ratings),
     ):
         for first in range(0, len(rows), _BATCH):
             async with engine.begin() as connection:
@@ -173,7 +191,11 @@ def _in(rows: Iterable[Row], at: str, period: Period) -> list[Row]:
 
 
 def _taken(month: Month, period: Period) -> list[Row]:
-    return [row for row in _in(month.calls, "arrived_at", period) if row["outcome"] != "rejected"]
+    return [
+        row
+        for row in _in(month.calls, "arrived_at", period)
+        if row["outcome"] != "rejected" and row["direction"] == "inbound"
+    ]
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -190,6 +212,9 @@ def _figures(month: Month, period: Period) -> dict[str, Any]:
     due = [row for row in ended if row["deadline_at"] is not None]
     on_line = sum(row["status"] == "answered" for row in submitted)
 
+    asked = _in(month.ratings, "at", period)
+    scores = [row["score"] for row in asked if row["score"] is not None]
+
     def share(part: int, whole: int, of: str) -> Row:
         return Share(part, whole, of).to_dict()
 
@@ -202,6 +227,7 @@ def _figures(month: Month, period: Period) -> dict[str, Any]:
             "calls": len(taken),
             "answered": len(answered),
             "abandoned": abandoned,
+            "call_backs": sum(row["outcome"] == "call_back" for row in taken),
             "tickets": len(submitted),
             "urgent": sum(row["urgency"] in {"紧急", "特急"} for row in submitted),
             "reopened": sum(row["reopens"] is not None for row in submitted),
@@ -222,6 +248,8 @@ def _figures(month: Month, period: Period) -> dict[str, Any]:
             ),
             "solved": verdict("solved", "回访问及解决情况的办结工单"),
             "satisfied": verdict("satisfied", "回访问及满意度的办结工单"),
+            "rated": share(len(scores), len(asked), "请求按键评价的通话"),
+            "pleased": share(sum(score >= 4 for score in scores), len(scores), "按键评价的通话"),
         },
     }
 

@@ -40,6 +40,7 @@ from calls.call_events import (
     Hear,
     MediaFailed,
     MergeAsked,
+    OverflowAsked,
     PartyAnswered,
     PartyEnded,
     PhoneReplaced,
@@ -54,6 +55,7 @@ from calls.call_leading import CallLeading
 from calls.party import Summons
 from calls.search import STATUSES, AgentSearch, Search, SearchState, outcome_of_status
 from calls.supervision_events import SuperviseAsked, SupervisionEndAsked, SupervisorCalled
+from calls.targets import NumberTarget
 
 __all__ = ["Call", "CallOutcome", "CallState", "outcome_of_status"]
 
@@ -98,7 +100,9 @@ class Call(CallLeading):
             case CallerEnded():
                 return self._end(now, self._caller_is() if not event.failed else "system")
             case HangUpAsked():
-                return self._end(now, event.by)
+                return self._end(now, event.by, outcome=event.outcome)
+            case OverflowAsked(target):
+                return self._on_overflow_asked(target, now)
             case MediaFailed(None) if self.answered_at is not None:
                 # The caller's own session is gone, and he was answered: he must dial again.
                 return self._end(now, "system", failed=True)
@@ -170,12 +174,24 @@ class Call(CallLeading):
             self._search, self.holder = None, search.found
             self.answered_at = self.answered_at if not first else now
             return [] if first else [HandOver(None, search.found)]
-        if search.state is SearchState.FAILED:  # of an agent's own call; a citizen's never fails
+        if search.state is SearchState.FAILED and self._calling_agent is None:
+            # Another hotline could not take a citizen's call: back to its place, among our agents.
+            self._search = AgentSearch(self.segments, no_answer_seconds=self._no_answer)
+            return self._search.start(now)
+        if search.state is SearchState.FAILED:
             return self._end(now, "system", status=STATUSES[search.failure])
         if search.rang and self._calling_agent is not None and not self._told_ringing:
             self._told_ringing = True
             return [RingCaller()]
         return []
+
+    def _on_overflow_asked(self, target: NumberTarget, now: float) -> list[CallEffect]:
+        """Let somebody outside have a call that waits; nothing, when it does not wait any more."""
+        waiting = self._search
+        if self.state is not CallState.WAITING or waiting is None or self.answered_at is not None:
+            return []
+        self._search = search = self._search_for(target, Summons("overflow"))
+        return [*waiting.withdraw(now), *self._settled(search, search.start(now), now)]
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -187,6 +203,7 @@ class Call(CallLeading):
         failed: bool = False,
         holder_gone: bool = False,
         status: int | None = None,
+        outcome: CallOutcome | None = None,
     ) -> list[CallEffect]:
         if self.ended_at is not None:
             return []
@@ -206,7 +223,9 @@ class Call(CallLeading):
         self._transfer, self._search, self.holder = None, None, None
         self.ended_at = now
         self.ended_by = by
-        if failed or (by == "system" and self.answered_at is None):
+        if outcome is not None and self.answered_at is None:
+            self.outcome = outcome
+        elif failed or (by == "system" and self.answered_at is None):
             self.outcome = "failed"
         else:
             self.outcome = "abandoned" if self.answered_at is None else "answered"

@@ -6,7 +6,7 @@ from typing import Literal
 from calls.hearing import NOBODY, Hearing
 from calls.party import Party
 from calls.supervision_events import SupervisionEffect, SupervisionInput
-from calls.targets import Target
+from calls.targets import NumberTarget, Target
 
 OfferOutcome = Literal["missed", "refused", "busy", "unreachable", "cancelled"]
 EndedBy = Literal["citizen", "agent", "partner", "system"]
@@ -133,9 +133,23 @@ class CallerEnded:
 
 @dataclass(frozen=True, slots=True)
 class HangUpAsked:
-    """Somebody on our side wants the call ended."""
+    """Somebody on our side wants the call ended.
+
+    Attributes:
+        by: who.
+        outcome: what came of a call that nobody has answered, where its end alone does not say it:
+            the caller is going to be called back, or was told that the line is closed.
+    """
 
     by: EndedBy
+    outcome: Literal["call_back", "rejected"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowAsked:
+    """A call that waits shall go to somebody outside: another city's hotline."""
+
+    target: NumberTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +232,7 @@ CallInput = (
     | MediaFailed
     | CallerEnded
     | HangUpAsked
+    | OverflowAsked
     | TransferAsked
     | CompleteAsked
     | CancelAsked
@@ -249,12 +264,14 @@ class Enqueue:
         priority: higher goes first.
         wanted: the one agent who may have it.
         line: whose agents are wanted, if not those of the number that was dialled.
+        skill: what they have to be good for, if not what the line asks for.
     """
 
     seat: int = 0
     priority: int = 0
     wanted: str | None = None
     line: str | None = None
+    skill: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

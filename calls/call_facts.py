@@ -14,7 +14,7 @@ from calls.search import AgentSearch, NumberSearch, Search, SearchState
 from calls.supervision import Place, Supervision
 from calls.targets import Target, name_of
 
-CallOutcome = Literal["answered", "abandoned", "failed", "rejected"]
+CallOutcome = Literal["answered", "abandoned", "call_back", "failed", "rejected"]
 
 
 class CallState(Enum):

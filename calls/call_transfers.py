@@ -57,6 +57,7 @@ class CallTransfers(CallConference):
                     priority=TRANSFER_PRIORITY,
                     wanted=wanted,
                     line=(target.line or None) if isinstance(target, QueueTarget) else None,
+                    skill=target.skill if isinstance(target, QueueTarget) else None,
                     patience=None if wanted is None else PATIENCE,
                     summons=summons,
                 )

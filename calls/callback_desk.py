@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from calls.callback_store import CallBackStore
 from calls.callbacks import (
@@ -29,6 +29,7 @@ from calls.callbacks import (
 )
 from calls.errors import TransferError
 from calls.ledger import LONGEST_NUMBER
+from calls.records import is_refused
 from calls.vital_signs import VitalSigns
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallAnswered, CallArrived, CallBackChanged, CallEnded, Event
@@ -183,12 +184,15 @@ class CallBackDesk:
                 self._tell(await self._store.change(key, event, now=now))
         except CallBackError as error:
             log.warning("call_back_unchanged", reason=error.code)
-        except (IntegrityError, DataError) as error:
+        except (SQLAlchemyError, OSError) as error:
+            if not is_refused(error):
+                log.warning("call_back_not_written", error=str(error))
+                return False
             # What the database will never take must not hold up whoever stands behind it.
             log.error("call_back_refused", error=str(error))  # noqa: TRY400 - it says all
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("call_back_not_written", error=str(error))
-            return False
+        except Exception:
+            # The outermost boundary of this task: one entry must not end the list.
+            log.exception("call_back_failed")
         return True
 
     def _tell(self, changed: tuple[int, CallBack]) -> None:
@@ -219,7 +223,8 @@ class CallBackDesk:
                 for node in signs.look(beats, loop.time()):
                     if node != self._node:
                         await self._bury(node)
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, OSError, CallBackError) as error:
+                # (CallBackError: other nodes bury the same one, and were quicker each time)
                 log.warning("nodes_not_watched", error=str(error))
             except Exception:  # the task's outermost boundary: it watches on
                 log.exception("nodes_not_watched")

@@ -23,6 +23,7 @@ from calls.call_events import (
     ReleaseOffer,
 )
 from calls.hearing import CALLER
+from calls.last_resorts import LastResorts
 from calls.supervision_events import CallSupervisor, SupervisorCalled
 from telephony.bindings import Binding
 from telephony.media_commands import MediaError
@@ -45,15 +46,22 @@ class Calling:
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self.offers: dict[int, Offer] = {}
-        self._plans: dict[str, Plan] = {}
+        self.resorts = LastResorts(owner)
+        self._plans: dict[tuple[str, str | None], Plan] = {}
 
     async def enqueue(self, effect: Enqueue) -> None:
         """Let the floor look for an agent."""
         owner = self._owner
-        line = effect.line or owner.line
-        if line not in self._plans:
-            self._plans[line] = await owner.facilities.route(line, owner.caller)
-        plan = self._plans[line]
+        line, own = effect.line or owner.line, effect.line is None and effect.skill is None
+        if (line, effect.skill) not in self._plans:
+            self._plans[line, effect.skill] = await owner.facilities.route(
+                line, owner.caller, partner=owner.partner_id is not None, skill=effect.skill
+            )
+        plan = self._plans[line, effect.skill]
+        first = own and effect.seat == 0 and owner.calling_agent is None
+        if first and plan.closed in {"announce", "call_back"}:
+            owner.reception.turn_away(call_back=plan.closed == "call_back")
+            return
         await owner.facilities.floor.enqueue(
             owner.place(effect.seat),
             arrived_at=owner.unix(owner.call.arrived_at) or 0.0,
@@ -64,6 +72,8 @@ class Calling:
         owner.facilities.gateway.set_up(owner.leg)
         if owner.call.state is CallState.WAITING and owner.calling_agent is None:
             owner.ledger.waiting(owner.facilities.wall_clock())
+        if first:
+            self.resorts.follow(plan)
 
     async def call_phones(self, effect: CallPhones) -> None:
         """Call every phone of an agent."""
@@ -130,6 +140,8 @@ class Calling:
             return
         try:
             await owner.audio.open(CALLER, effect.leg)
+            if not owner.call.calls(effect.leg):
+                return  # nobody wants him any more: he is not to be rung for nothing
             leg = owner.facilities.place_call(
                 effect.number,
                 sdp=owner.audio.offer(effect.leg, owner.leg.remote_sdp),

@@ -4,7 +4,7 @@ This is where toll fraud ends: what is not found here is not called, whatever a 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
@@ -68,6 +68,7 @@ class Directory:
         experts: specialists who can be asked.
         allowed: role → patterns of the numbers that it may call besides; each must match a number
             as a whole.
+        skills: those whose agents calls can be passed on to, as they are now.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class Directory:
         lines: Sequence[str] = (),
         experts: Sequence[Expert] = (),
         allowed: Mapping[str, Sequence[str]] | None = None,
+        skills: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.partners = tuple(partners)
         self.experts = Experts(experts)
         self._lines = frozenset(lines)
+        self.skills = skills
         self._allowed = {
             role: tuple(re.compile(pattern) for pattern in patterns)
             for role, patterns in (allowed or {}).items()
@@ -92,10 +95,10 @@ class Directory:
         """Return whom somebody of this role gets.
 
         Args:
-            asked: ``partner:110``, ``expert:water``, ``line:12345``, ``agent:1002``,
-                ``number:05125353…``; or what a phone dials, which is looked for among all of these
-                but experts, in this order but for agents, who come last: their numbers are nobody
-                else's.
+            asked: ``partner:110``, ``expert:water``, ``line:12345``, ``skill:english``,
+                ``agent:1002``, ``number:05125353…``; or what a phone dials, which is looked for
+                among all of these but experts and skills, in this order but for agents, who come
+                last: their numbers are nobody else's.
             role: agent, supervisor or admin.
             now: Unix seconds.
 
@@ -105,7 +108,7 @@ class Directory:
         kind, colon, name = asked.partition(":")
         if not colon:
             kind, name = "", asked
-        if kind not in {"", "partner", "line", "agent", "number", "expert"}:
+        if kind not in {"", "partner", "line", "skill", "agent", "number", "expert"}:
             raise TransferError("unknown_target")
         if kind in {"", "partner"} and (partner := self._partner(name, by_number=not kind)):
             if not partner.is_open(now):
@@ -115,6 +118,8 @@ class Directory:
             )
         if kind == "expert":
             return self.experts.find(name, now=now)
+        if kind == "skill" and name in self.skills():
+            return QueueTarget("", name)
         if kind in {"", "line"} and name in self._lines:
             return QueueTarget(name)
         if kind in {"", "number"} and _NUMBER.fullmatch(name):
@@ -125,6 +130,17 @@ class Directory:
         if kind in {"", "agent"} and _AGENT.fullmatch(name):
             return AgentTarget(name)
         raise TransferError("unknown_target")
+
+    def number_of(self, asked: str, *, now: float) -> NumberTarget:
+        """Return a partner whom the routing document names as ``partner:wuxi``.
+
+        Raises:
+            TransferError: ``unknown_target`` or ``target_closed``.
+        """
+        target = self.find(asked, role="", now=now)
+        if not isinstance(target, NumberTarget):
+            raise TransferError("unknown_target")
+        return target
 
     def partner_at(self, trunk: str | None) -> Partner | None:
         """Return the partner whose own trunk this is, None for everybody's."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from agents.floor import Floor
 from calls.attending.attendant import Attending
 from calls.audio_policy import G711_ONLY, AudioPolicy
+from calls.errors import TransferError
 from calls.partner_health import PartnerHealth
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
 from calls.routing import Route, anybody
 from calls.supervision_events import SupervisionStep
-from calls.targets import Target
+from calls.targets import NumberTarget, Target
 from eventbus.bus import EventBus
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 #: How a call's places are told apart on the floor: the call's own has its name alone.
 SEAT_MARK = "/"
+
+
+def _no_partner(asked: str) -> NumberTarget:  # noqa: ARG001 -- nobody is known
+    raise TransferError("unknown_target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +60,4 @@ class Facilities:
     on_outgoing_answered: Callable[[str], None] = lambda _call: None
     health: PartnerHealth = field(default_factory=PartnerHealth)
     route: Route = anybody
+    partner: Callable[[str], NumberTarget] = _no_partner

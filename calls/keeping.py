@@ -37,6 +37,10 @@ class Keeping:
             owner.facilities.records.change(
                 owner.call_id, answered_at=owner.unix(owner.call.answered_at)
             )
+        elif holder.agent_id is None:
+            # Another hotline took it: what is said there is not ours, nor is the ticket.
+            owner.ledger.answered(owner.call, holder.segment, ticket_id="")
+            return
         else:
             owner.ledger.answered(owner.call, holder.segment, ticket_id=owner.ticket_id)
             owner.conversation = owner.facilities.converse(owner)

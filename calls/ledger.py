@@ -127,13 +127,15 @@ class CallLedger:
         )
 
     def answered(self, call: Call, segment: Segment, *, ticket_id: str) -> None:
-        """Note that an agent holds the call."""
+        """Note that an agent holds the call, or another hotline that none of ours was free for."""
         first = segment.answered_at == call.answered_at
         since = call.arrived_at if first else segment.offered_at
         at = self.unix(segment.answered_at) or 0.0
         values = {"agent_id": segment.agent_id}
         if first:
-            self._records.change(self._call_id, answered_at=at, ticket_id=ticket_id, **values)
+            self._records.change(
+                self._call_id, answered_at=at, ticket_id=ticket_id or None, **values
+            )
         else:
             self._records.change(self._call_id, **values)
         self._bus.publish(

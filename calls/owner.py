@@ -448,9 +448,6 @@ class CallOwner:
                 # and the ports back.
                 log.exception("call_step_failed", call_id=self.call_id, step=repr(work))
 
-    def _place(self, seat: int) -> str:
-        return f"{self.call_id}{SEAT_MARK}{seat}" if seat else self.call_id
-
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""
         self.audio.lost()
@@ -481,5 +478,6 @@ class CallOwner:
 
     def finished(self) -> None:
         """Stop working: nothing of the call is left."""
+        self.calling.resorts.stop()
         self._work.put_nowait(None)
         self._on_finished(self)

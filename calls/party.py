@@ -5,9 +5,11 @@ from typing import Literal
 
 from calls.supervision_events import SupervisionMode
 
-How = Literal["line", "blind", "consult", "conference", "requeued", "outbound", SupervisionMode]
-"""How somebody was called: he was next; a transfer; after one that failed; an agent's own call;
-as a supervisor."""
+How = Literal[
+    "line", "blind", "consult", "conference", "requeued", "overflow", "outbound", SupervisionMode
+]
+"""How somebody was called: he was next; a transfer; after one that failed; no agent was free; an
+agent's own call; as a supervisor."""
 
 
 SUPERVISING = frozenset({"listen", "whisper", "barge"})

@@ -1,6 +1,6 @@
 """Where a call's owner and what the system says in it (`calls.attending`) meet."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -82,14 +82,56 @@ class Reception:
         self._owner.do(attend)
 
     def leave_line(self) -> None:
-        """End the call: the caller wants no agent any more."""
-        self._owner.feed(HangUpAsked("citizen"))
+        """End the call: the caller wants no agent any more, he will be called back."""
+        self._owner.feed(HangUpAsked("citizen", "call_back"))
 
     def dismiss(self) -> None:
         """Hang the detained caller up."""
         if not self._owner.leg.over:
             self._owner.leg.hang_up()
         self._owner.do(self._leave)
+
+    # -- what routing wants ------------------------------------------------------------------------
+
+    def turn_away(self, *, call_back: bool) -> None:
+        """Tell the caller that the line is closed; ``call_back``: he is on the call-back list."""
+        noted = call_back and self._note("missed")
+        lines = ("closed", "call-back-noted", "goodbye") if noted else ("closed", "goodbye")
+        self._part_with(lines, HangUpAsked("system", "rejected"))
+
+    def call_back(self) -> bool:
+        """Tell the caller that he will be called back; False: nobody knows his number."""
+        if not self._note("missed"):
+            return False
+        lines = ("call-back-noted", "goodbye")
+        self._part_with(lines, HangUpAsked("system", "call_back"))
+        return True
+
+    def _note(self, reason: Literal["missed"]) -> bool:
+        attending, caller = self._owner.facilities.attending, self.caller
+        if attending is None or caller is None:
+            return False
+        attending.on_call_back(self.call_id, caller, self.line, reason)
+        return True
+
+    def _part_with(self, lines: tuple[str, ...], asked: HangUpAsked) -> None:
+        """End the call once its caller has heard this."""
+
+        async def part() -> None:
+            if self._attendant is not None:
+                self._attendant.last_words(lines)
+                await self._answer()
+            self._owner.feed(asked)
+
+        self._owner.do(part)
+
+    async def _answer(self) -> None:
+        """Answer a caller who hears ringing, or hears us before the answer."""
+        owner = self._owner
+        if self.early_answer is None:
+            await self._attend(early=False)
+        elif owner.unanswered.pop(CALLER, None) is not None:
+            owner.leg.answer(self.early_answer)
 
     # -- what the owner tells ----------------------------------------------------------------------
 
@@ -188,11 +230,13 @@ class Reception:
             await owner.audio.close()
             await self._close()
             return
-        await owner.audio.close_others(CALLER)
-        if owner.conversation is not None:
-            await owner.conversation.pause(paused=True)  # his "five" is no part of the talk
-        if self._attendant is not None:
-            await self._attendant.part()
+        try:
+            await owner.audio.close_others(CALLER)
+            if owner.conversation is not None:
+                await owner.conversation.pause(paused=True)  # his "five" is no part of the talk
+        finally:  # whatever fails: without this nobody would ever hang him up
+            if self._attendant is not None:
+                await self._attendant.part()
 
     # -- parts -------------------------------------------------------------------------------------
 

@@ -188,6 +188,18 @@ def grouped(entries: Iterable[_Entry]) -> list[tuple[Executable, list[Mapping[st
     return groups
 
 
+def is_refused(error: BaseException) -> bool:
+    """Tell whether a database will never take what it was given, however often that is tried.
+
+    SQLAlchemy names only some of asyncpg's errors: a text that is too long, or holds NUL, is told
+    by its SQLSTATE alone (classes 22, data exception, and 23, integrity constraint violation).
+    """
+    if isinstance(error, IntegrityError | DataError):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state[:2] in {"22", "23"}
+
+
 class RecordWriter:
     """Executes statements in order, in batches, in the background.
 
@@ -303,16 +315,16 @@ class RecordWriter:
             async with self._engine.begin() as connection:
                 for statement, rows in grouped(batch):
                     await connection.execute(statement, rows or None)
-        except (IntegrityError, DataError) as error:
+        except (SQLAlchemyError, OSError) as error:
+            if not is_refused(error):
+                log.warning("records_not_written", error=str(error), waiting=len(batch))
+                self._set_status("away", str(error))
+                return False
             # A row that is there already (its commit was confirmed to nobody) or that the database
             # will never take must not hold up those behind it.
             if len(batch) > 1:
                 return all([await self._write([entry]) for entry in batch])
             log.error("record_refused", error=str(error))  # noqa: TRY400 - the statement says all
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("records_not_written", error=str(error), waiting=len(batch))
-            self._set_status("away", str(error))
-            return False
         self._set_status("ok", None)
         return True
 

@@ -47,11 +47,22 @@ _LAST_CALL: Final = (
 class Route(Protocol):
     """Says what a call asks of the floor."""
 
-    def __call__(self, line: str, caller: str | None) -> Awaitable[Plan]:
-        """Return the plan for a call to a line; never raises."""
+    def __call__(
+        self, line: str, caller: str | None, *, partner: bool = False, skill: str | None = None
+    ) -> Awaitable[Plan]:
+        """Return the plan for a call to a line; never raises.
+
+        ``partner``: it came by a partner's own trunk; ``skill``: wanted in place of the line's.
+        """
 
 
-async def anybody(line: str, caller: str | None) -> Plan:  # noqa: ARG001 -- a Route
+async def anybody(
+    line: str,  # noqa: ARG001 -- a Route
+    caller: str | None,  # noqa: ARG001
+    *,
+    partner: bool = False,  # noqa: ARG001
+    skill: str | None = None,  # noqa: ARG001
+) -> Plan:
     """Let every call have whoever is ready."""
     return Plan(ANYBODY)
 
@@ -105,11 +116,19 @@ class CallRouter:
         """Tell whether a line is closed now and its calls are refused."""
         return self._book.plan.plan(line, now=self._wall_clock()).closed == "refuse"
 
-    async def route(self, line: str, caller: str | None) -> Plan:
+    def skills(self) -> frozenset[str]:
+        """Return the skills that a call can be transferred to."""
+        return self._book.plan.skills
+
+    async def route(
+        self, line: str, caller: str | None, *, partner: bool = False, skill: str | None = None
+    ) -> Plan:
         """Return the plan for a call."""
         now = self._wall_clock()
-        past = await self._known(caller, now) if caller else None
-        return self._book.plan.plan(line, caller, now=now, past=past)
+        # A partner's officer is nobody's acquaintance, and a transfer says itself whom it wants.
+        known = caller is not None and not partner and skill is None
+        past = await self._known(caller, now) if known and caller else None
+        return self._book.plan.plan(line, caller, now=now, past=past, partner=partner, skill=skill)
 
     async def _known(self, caller: str, now: float) -> Past | None:
         days = self._book.settings.preferred_days

@@ -155,6 +155,7 @@ class AgentSearch:
         priority: in the queue.
         wanted: the one agent who will do; the search then fails with his refusal.
         line: whose agents are wanted; None: those of the line that was dialled.
+        skill: what they have to be good for; None: what the line asks for.
         patience: seconds after which a search that is held out to nobody fails; None: never.
         summons: why he is wanted.
     """
@@ -168,6 +169,7 @@ class AgentSearch:
         priority: int = 0,
         wanted: str | None = None,
         line: str | None = None,
+        skill: str | None = None,
         patience: float | None = None,
         summons: Summons = Summons(),  # noqa: B008 - frozen
     ) -> None:
@@ -183,6 +185,7 @@ class AgentSearch:
         self._priority = priority
         self._wanted = wanted
         self._line = line
+        self._skill = skill
         self._patience = patience
         self._summons = summons
         self._attempt: _Attempt | None = None
@@ -230,7 +233,7 @@ class AgentSearch:
         self._wanted, self._assigned, self._give_up_at = None, False, None
 
     def _enqueue(self) -> Enqueue:
-        return Enqueue(self._seat, self._priority, self._wanted, self._line)
+        return Enqueue(self._seat, self._priority, self._wanted, self._line, self._skill)
 
     def concerns(  # noqa: PLR0911 - a table: one line for each kind of input
         self, event: CallInput

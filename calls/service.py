@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,7 @@ class CallService(CallTickets, CallArchive):
             attending=attending,
             on_outgoing_answered=self._on_outgoing_answered,
             route=route,
+            partner=lambda asked: directory.number_of(asked, now=wall_clock()),
         )
         self.clicks = ClickToCall(
             facilities=self._facilities,
@@ -285,7 +286,8 @@ class CallService(CallTickets, CallArchive):
             return 503
         if leg.account is None and leg.called not in self._lines:
             return 404
-        if leg.account is None and self._refuses(leg.called):
+        green = self.agents.directory.partner_at(leg.trunk) is not None
+        if leg.account is None and not green and self._refuses(leg.called):
             return 480
         if leg.remote_sdp is not None:
             try:
@@ -589,6 +591,10 @@ class CallService(CallTickets, CallArchive):
     def lines(self) -> dict[str, str]:
         """Return the lines' names, by number."""
         return dict(self._lines)
+
+    def skills(self) -> Collection[str]:
+        """Return the skills that a call can be transferred to."""
+        return self.agents.directory.skills()
 
     def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
         """Return names of places that complete what was typed: name, kind, from which character."""

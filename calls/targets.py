@@ -16,10 +16,12 @@ class QueueTarget:
     """Whoever is ready next: back into the queue, before those who have not been answered yet.
 
     Attributes:
-        line: the dialled number whose agents are wanted.
+        line: the dialled number whose agents are wanted; "": the call's own.
+        skill: what they have to be good for, whatever the line asks for.
     """
 
     line: str
+    skill: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def name_of(target: Target) -> str:
     match target:
         case AgentTarget(agent_id):
             return f"agent:{agent_id}"
+        case QueueTarget(_, str(skill)):
+            return f"skill:{skill}"
         case QueueTarget(line):
             return f"line:{line}"
         case NumberTarget(_, str(partner_id)):

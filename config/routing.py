@@ -70,6 +70,7 @@ AgentSkills = Annotated[
 ]
 OpenSpan = Annotated[str, StringConstraints(pattern=rf"^([1-7](-[1-7])? )?{_SPAN}$")]
 Label = Annotated[str, StringConstraints(max_length=64)]
+PartnerTarget = Annotated[str, StringConstraints(pattern=r"^partner:[A-Za-z0-9._-]{1,32}$")]
 
 
 class RoutingTable(BaseModel):
@@ -90,7 +91,10 @@ class GroupRouting(RoutingTable):
 
 
 class RuleStep(RoutingTable):
-    """Whom a call may have from some time of waiting on, besides those before."""
+    """Whom a call may have from some time of waiting on, besides those before.
+
+    With ``to`` or ``call_back`` it is a last resort instead: the search for our own agents ends.
+    """
 
     after: Seconds = 0.0
     """Seconds since the call arrived."""
@@ -102,13 +106,37 @@ class RuleStep(RoutingTable):
     """Of these groups; empty: of every group but linkage seats."""
     lent: bool = False
     """Borrowed: only while the group has more ready agents than it keeps."""
+    to: PartnerTarget | None = None
+    """The call goes to this partner, another city's hotline; back to our agents if he cannot."""
+    call_back: bool = False
+    """The caller is told that he will be called back, and is on the call-back list."""
+
+    @property
+    def last_resort(self) -> bool:
+        """Whether it is about something else than our own agents."""
+        return self.to is not None or self.call_back
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        ours = bool(self.skills or self.groups or self.level or self.lent)
+        if self.last_resort and (ours or (self.to is not None and self.call_back)):
+            raise ValueError("either agents, or to, or call_back in one step")
+        return self
 
 
 class Rule(RoutingTable):
     """How the choice of agents widens while a call waits."""
 
     steps: Annotated[tuple[RuleStep, ...], Field(min_length=1, max_length=10)]
-    """In any order; each adds agents."""
+    """In any order; each adds agents, or is a last resort."""
+    priority: Points = 0
+    """Added to that of calls by this rule."""
+
+    @model_validator(mode="after")
+    def _has_agents(self) -> Self:
+        if all(step.last_resort for step in self.steps):
+            raise ValueError("a step that names agents")
+        return self
 
 
 class LineRouting(RoutingTable):
@@ -126,8 +154,9 @@ class LineRouting(RoutingTable):
     """When it is open, China time: "08:30-17:30", or with weekdays "1-5 08:30-17:30"."""
     on_holidays: bool = True
     """Whether it is open on public holidays as well."""
-    closed: Literal["refuse", "queue"] = "refuse"
-    """What happens to calls outside of these hours."""
+    closed: Literal["refuse", "queue", "announce", "call_back"] = "refuse"
+    """What happens to calls outside of these hours: refused (480), as usual, told that it is closed
+    and hung up, or told so and put on the call-back list."""
 
 
 class CallerRouting(RoutingTable):
@@ -158,7 +187,9 @@ class ReasonRouting(RoutingTable):
     name: Label
     """What it is called on screens."""
     minutes: Annotated[int, Field(ge=0, le=1440)] = 0
-    """How much of it a day is meant, shown to agents; 0: as much as they need."""
+    """How much of it a day (in China) is meant, shown to agents; 0: as much as they need."""
+    strict: bool = False
+    """Whether it cannot be chosen any more when that is used up; else it is only told of."""
 
 
 class RoutingSettings(RoutingTable):
@@ -172,6 +203,8 @@ class RoutingSettings(RoutingTable):
     """The agent who spoke with the caller within so many days is preferred; 0: nobody is."""
     preferred_seconds: Seconds
     """For so long."""
+    partner_rule: Key
+    """The rule for calls from a partner's own trunk (110's green channel), whatever the line's."""
     holidays: Annotated[tuple[date, ...], BeforeValidator(_split)]
     """Days on which lines without on_holidays are closed."""
     groups: dict[Group, GroupRouting]
@@ -195,7 +228,11 @@ class RoutingSettings(RoutingTable):
         named |= {agent.group: f"agents.{key}" for key, agent in self.agents.items() if agent.group}
         _all_there(named, self.groups, "groups")
         rules = {line.rule: f"lines.{key}" for key, line in self.lines.items()}
-        _all_there({"usual": "every other line", **rules}, self.rules, "rules")
+        _all_there(
+            {"usual": "every other line", self.partner_rule: "partner_rule", **rules},
+            self.rules,
+            "rules",
+        )
         return self
 
 

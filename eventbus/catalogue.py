@@ -50,6 +50,20 @@ class AgentPresence(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBreakOver(Event):
+    """An agent is not ready, and has used up what is meant of this reason a day.
+
+    ``used``: seconds since midnight in China; told once a day for each reason.
+    """
+
+    name: ClassVar[str] = "agent.break_over"
+    reason: str
+    reason_name: str
+    minutes: int
+    used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallArrived(Event):
     """A citizen's call came in from a trunk.
 
@@ -395,6 +409,7 @@ class RoutingChanged(Event):
 
 ALL_EVENTS: tuple[type[Event], ...] = (
     AgentPresence,
+    AgentBreakOver,
     CallArrived,
     CallWaiting,
     CallOffered,

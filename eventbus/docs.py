@@ -114,6 +114,10 @@ _FIELDS: Mapping[str, str] = {
     "callback": "the entry's number in the list",
     "calls": "how many of his calls the entry stands for",
     "number": "whom to call back",
+    "agent.break_over:minutes": "how much of it a day is meant",
+    "agent.break_over:reason": "why he is not ready",
+    "agent.break_over:reason_name": "what screens call it",
+    "agent.break_over:used": "seconds of it since midnight in China",
     "callback.changed:call_id": "his latest call",
     "callback.changed:outcome": (
         "once closed: `reached`, `called_again`, `unreachable`, `wrong_number` or `not_needed`"
@@ -147,6 +151,9 @@ _AGENT_CALL: Mapping[str, Any] = {**_CALL, "agent_id": "1001"}
 EXAMPLES: tuple[Event, ...] = (
     catalogue.AgentPresence(
         at=_AT, agent_id="1001", state="not_ready", reason="missed", since=_AT, phones=1
+    ),
+    catalogue.AgentBreakOver(
+        at=_AT, agent_id="1001", reason="break", reason_name="小休", minutes=60, used=3604.2
     ),
     catalogue.CallArrived(**_CALL, line="12345", caller="13862311001"),
     catalogue.CallWaiting(**_CALL, line="12345"),

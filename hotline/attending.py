@@ -1,6 +1,6 @@
 """What callers hear, from the settings."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,7 @@ from calls.attending.line_up import LineUp
 from calls.attending.parting import SurveyRules
 from calls.attending.script import Rated
 from calls.attending.waiting_room import WaitingRules
+from calls.callbacks import Reason
 from config.settings import Settings
 
 PROMPTS: Final = Path(__file__).parents[1] / "config" / "prompts"
@@ -30,7 +31,8 @@ def attending(
     settings: Settings,
     *,
     who_waits: LineUp,
-    on_call_back: Callable[[str, str | None, str], None],
+    on_call_back: Callable[[str, str | None, str, Reason], None],
+    position: Callable[[str], Awaitable[int]],
     on_rating: Callable[[str, str, int, Rated], None],
 ) -> Attending:
     """Say how callers are attended to."""
@@ -50,5 +52,6 @@ def attending(
         survey=survey if rating.enabled else None,
         languages=waiting.languages,
         on_call_back=on_call_back,
+        position=position,
         on_rating=on_rating,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import calls.after_call
 import calls.audit
+import calls.breaks
 import calls.callback_store
 import calls.gaps
 import calls.routing_book  # noqa: F401 - these register their tables

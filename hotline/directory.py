@@ -1,5 +1,6 @@
 """Whom calls can go to, from the settings."""
 
+from collections.abc import Callable, Collection
 from datetime import time
 
 from calls.directory import Directory, Partner
@@ -9,8 +10,8 @@ from config.experts import ExpertSettings
 from config.settings import PartnerSettings, Settings
 
 
-def directory(settings: Settings) -> Directory:
-    """Make the directory."""
+def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tuple) -> Directory:
+    """Make the directory; ``skills``: those that routing knows now."""
     dialing = settings.dialing
     return Directory(
         partners=[_partner(name, partner) for name, partner in settings.partners.items()],
@@ -21,6 +22,7 @@ def directory(settings: Settings) -> Directory:
             "supervisor": dialing.supervisor,
             "admin": dialing.admin,
         },
+        skills=skills,
     )
 
 

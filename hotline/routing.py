@@ -9,6 +9,8 @@ from agents.accounts import Accounts
 from agents.floor import Stalled
 from agents.node_floor import NodeFloor
 from calls.audit import AuditTrail
+from calls.breaks import BreakDesk, SqlBreaks
+from calls.records import RecordWriter
 from calls.routing import CallRouter, PastCalls, RoutingKeeper
 from calls.routing_book import RoutingBook, SqlVersions
 from config.settings import Settings
@@ -25,6 +27,7 @@ class Routing:
         *,
         engine: AsyncEngine,
         reader: AsyncEngine,
+        writer: RecordWriter,
         accounts: Accounts,
         audit: AuditTrail,
         floor: NodeFloor,
@@ -51,14 +54,21 @@ class Routing:
             on_stalled=self._on_stalled,
         )
         floor.profile_of = self._keeper.profile_of
+        self.breaks = BreakDesk(
+            SqlBreaks(engine, writer, node=settings.node.id),
+            bus=bus,
+            reasons=lambda: self.book.settings.reasons,
+        )
 
     async def start(self) -> None:
         """Take the document into force and begin to watch."""
         self._health.set("routing", "ok")
         await self._keeper.start()
+        await self.breaks.start()
 
     async def close(self) -> None:
         """Stop."""
+        await self.breaks.close()
         await self._keeper.close()
 
     async def _groups(self) -> Mapping[str, str]:

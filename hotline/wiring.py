@@ -263,9 +263,8 @@ class Wiring:
         self.attending = attending(
             self._settings,
             who_waits=self.line_up,
-            on_call_back=lambda call_id, number, line: self.call_backs.missed(
-                call_id, number, line, "asked"
-            ),
+            on_call_back=self.call_backs.missed,
+            position=lambda call_id: self.floor.position(call_id),  # noqa: PLW0108 -- made later
             on_rating=lambda call_id, agent_id, seq, rated: self.after_call.rated(
                 call_id, agent_id, seq, rated, at=time.time()
             ),
@@ -526,6 +525,7 @@ class Wiring:
             self._settings,
             engine=self.engine,
             reader=self._reader,
+            writer=self._writer,
             accounts=self.accounts,
             audit=self.audit,
             floor=self.floor,
@@ -595,7 +595,7 @@ class Wiring:
             bus=self.bus,
             lines={number: line.name for number, line in self._settings.lines.items()},
             places=self.places,
-            directory=directory(self._settings),
+            directory=directory(self._settings, skills=self.routing.router.skills),
             place_call=self.gateway.dial,
             carry=self.exchange.carry,
             role_of=self._role_of,
@@ -692,6 +692,7 @@ class Wiring:
             knowledge=self.knowledge,
             exchange=self.exchange.service,
             call_backs=self.call_backs,
+            breaks=self.routing.breaks,
             after_call=self.after_call,
             reports=Reporter(
                 self.engine,

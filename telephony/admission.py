@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 _ID_BYTES: Final = 8
 _SEED_BITS: Final = 64
 _CROWDED_SECONDS: Final = 5  # after which a phone may try again
+#: No trunk speaks over a WebSocket: from a trunk's address (a reverse proxy that stands beside it)
+#: only a page does.
+_PAGES: Final = frozenset({"WS", "WSS"})
 
 
 class Admission:
@@ -98,7 +101,10 @@ class Admission:
             )
             if proven != account:
                 refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
-        elif (trunk := self._trunks.find(incoming.source[0])) is None:
+        elif (
+            incoming.hop.transport in _PAGES
+            or (trunk := self._trunks.find(incoming.source[0])) is None
+        ):
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._certified_trunks and not incoming.certified:

@@ -20,6 +20,7 @@ LIFETIME: Final = 3600.0
 """Seconds. A page renews its pass long before; one that was copied is worthless the same day."""
 
 _PURPOSE = b"phone passes"
+_MOST_DIGITS: Final = 15  # of an expiry; int() refuses a text of thousands with an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class PhonePasses:
         user, mark, until = username.partition(MARK)
         if not mark:
             return await self._store.ha1(username, algorithm)
-        if not (until.isascii() and until.isdecimal()) or int(until) <= self._wall_clock():
+        if not (until.isascii() and until.isdecimal()) or len(until) > _MOST_DIGITS:
+            return None
+        if int(until) <= self._wall_clock():
             return None
         if await self._store.ha1(user, algorithm) is None:
             return None  # his account is gone

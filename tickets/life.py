@@ -41,7 +41,7 @@ _ALLOWED: Mapping[ActionName, frozenset[Status]] = {
     "reopen": _FINAL,
     "review": _FINAL,
 }
-_MAX_NOTE = 2000
+LONGEST_NOTE = 2000
 _MAX_UNIT = 100
 
 
@@ -181,8 +181,8 @@ def check(state: Handling, step: Step) -> None:
         )
     if step.action in NEEDS_NOTE and not step.note.strip():
         raise LifeError("required", f"{step.action} needs a note: why, or what", field="note")
-    if len(step.note) > _MAX_NOTE:
-        raise LifeError("too_long", f"a note holds {_MAX_NOTE} characters", field="note")
+    if len(step.note) > LONGEST_NOTE:
+        raise LifeError("too_long", f"a note holds {LONGEST_NOTE} characters", field="note")
     if step.action == "pass_on":
         if not (step.unit or "").strip():
             raise LifeError("required", "pass_on needs the unit", field="unit")

@@ -110,6 +110,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "PUT /routing": ADMINS,
     "DELETE /routing": ADMINS,
     "GET /routing/reasons": EVERYBODY,
+    "GET /me/breaks": EVERYBODY,
+    "GET /agents/{agent_id}/breaks": LEADERS,
     "GET /routing/changes": ADMINS,
     "PUT /routing/{section}/{name}": ADMINS,
     "DELETE /routing/{section}/{name}": ADMINS,

@@ -39,6 +39,7 @@ from web.ports import (
     Accounts,
     AfterCall,
     Audit,
+    Breaks,
     Bus,
     CallBacks,
     Calls,
@@ -101,6 +102,7 @@ def create_app(
     metrics_allowed: Sequence[Network] = (),
     knowledge: KnowledgeBase,
     call_backs: CallBacks,
+    breaks: Breaks,
     after_call: AfterCall,
     bus: Bus,
     exchange: Exchange,
@@ -128,6 +130,7 @@ def create_app(
         metrics_allowed: the networks that may scrape.
         knowledge: the knowledge base.
         call_backs: the call-back list.
+        breaks: how long agents are not ready.
         after_call: dispositions.
         audit: is told of views, exports and changes.
         bus: where the feed's events come from; subscribed to while the app runs.
@@ -175,6 +178,7 @@ def create_app(
         knowledge=knowledge,
         exchange=exchange,
         call_backs=call_backs,
+        breaks=breaks,
         after_call=after_call,
         health=health,
         oversight=oversight,

@@ -19,6 +19,7 @@ from starlette.routing import compile_path
 from agents.accounts import TooManyAttempts
 from agents.presence import PresenceError
 from calls.after_call import UnknownDisposition
+from calls.breaks import BreakRefused
 from calls.callbacks import CallBackError
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.redaction import RedactionError
@@ -151,6 +152,14 @@ def _from_call_back(error: CallBackError) -> ApiError:
     return not_found("entry") if error.code == "unknown" else conflict(error.code, str(error))
 
 
+def _from_break(error: BreakRefused) -> ApiError:
+    """No such reason, or no more of it today."""
+    if error.code == "unknown_reason":
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return ApiError(status, error.code, str(error), field="reason")
+    return conflict(error.code, str(error))
+
+
 def _from_brake(error: TooManyAttempts) -> ApiError:
     """Say how long the login brake still holds, where the accounts tell."""
     seconds = max(1, round(error.retry_after))
@@ -183,6 +192,7 @@ _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     PeriodError: lambda error: ApiError(HTTPStatus.NOT_FOUND, "not_found", str(error)),
     TransferError: _from_transfer,
     CallBackError: _from_call_back,
+    BreakRefused: _from_break,
     UnknownDisposition: lambda error: ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_disposition", str(error), field="code"
     ),

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from eventbus.catalogue import CallOffered, Event
+from eventbus.catalogue import CallBackChanged, CallOffered, Event
 from web.access import READERS
 from web.audience import FOR_EVERYBODY, others_who_see
 from web.masking import masked
@@ -24,6 +24,9 @@ from web.ports import Bus, OnDesktop
 log = structlog.get_logger(__name__)
 
 BUFFERED_EVENTS = 512
+
+_MASKED_TO_ALL = (CallOffered, CallBackChanged)
+"""Who is held out a call may not get it; who takes somebody off the list has not called him."""
 
 
 def encode(message: Mapping[str, Any]) -> str:
@@ -158,8 +161,7 @@ class FeedHub:
                     client.put(text)
             return
         if own:
-            # Whose call rings does not need the number yet, and the next one may have the call.
-            text = encode(masked(message) if isinstance(event, CallOffered) else message)
+            text = encode(masked(message) if isinstance(event, _MASKED_TO_ALL) else message)
             for client in own:
                 client.put(text)
         roles = others_who_see(event)

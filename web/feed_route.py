@@ -54,9 +54,7 @@ async def feed(websocket: WebSocket) -> None:
         # it already holds are sent again and change nothing.
         try:
             await websocket.send_text(encode(await snapshot(served, who)))
-            await until_first(
-                _write(websocket, client), _read(websocket), _keep(served, client, who.token)
-            )
+            await until_first(_write(websocket, client), _read(websocket), _keep(served, client))
         except WebSocketDisconnect:
             return
     if client.why is not None:
@@ -152,8 +150,10 @@ async def _read(websocket: WebSocket) -> None:
         pass
 
 
-async def _keep(served: Services, client: FeedClient, token: str) -> None:
+async def _keep(served: Services, client: FeedClient) -> None:
     """Keep connection and session alive; return when the client must go.
+
+    So must one whose account has another role by now: what it is shown went by the former.
 
     The ping is a message, not a WebSocket ping: a page cannot see the latter, and it is how the
     page notices a connection that died without a word.
@@ -163,7 +163,8 @@ async def _keep(served: Services, client: FeedClient, token: str) -> None:
             async with asyncio.timeout(PING_SECONDS):
                 await client.dropped.wait()
                 return
-        if await served.sessions.touch(token) is None:
+        who = await identify(served, client.token)
+        if who is None or who.account.role != client.role:
             client.drop("signed_out")
         else:
             client.put(encode({"event": "ping", "at": served.clock()}))

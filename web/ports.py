@@ -4,12 +4,13 @@
 these by shape; the tests' stand-ins do too. Times are Unix seconds.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from agents.accounts import NewAccount, Role
+from calls.breaks import Allowance
 from calls.callbacks import Outcome
 from calls.finder import Sought
 from calls.ladders import Ladder
@@ -231,6 +232,9 @@ class Calls(Protocol):
     def lines(self) -> dict[str, str]:
         """Return the lines' names, by number."""
 
+    def skills(self) -> Collection[str]:
+        """Return the skills that calls can be transferred to."""
+
     def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
         """Return names that complete what was typed: name, kind, from which character on."""
 
@@ -389,6 +393,16 @@ class KnowledgeBase(Protocol):
 
     async def retire(self, entry_id: str) -> bool:
         """Take an entry out of the search; False when it is not in it."""
+
+
+class Breaks(Protocol):
+    """How long agents are not ready (``calls/breaks.py``)."""
+
+    async def allowances(self, agent_id: str) -> list[Allowance]:
+        """Return what an agent has used today, of every reason that he can choose."""
+
+    async def check(self, agent_id: str, reason: str, *, forced: bool = False) -> None:
+        """Raise ``BreakRefused`` when an agent cannot be not ready for a reason now."""
 
 
 class CallBacks(Protocol):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 
 from web.auth import Asker, Supervisor
 from web.errors import documented, not_found
-from web.schemas import AgentOut, AgentStatus, Me, PresenceChange, PresenceOut
+from web.schemas import AgentOut, AgentStatus, BreakOut, Me, PresenceChange, PresenceOut
 from web.services import Served, Services
 
 router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))
@@ -19,6 +19,8 @@ _CHANGES = documented(
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 _OTHERS = documented(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+DEFAULT_REASON = "other"
+"""Of a change that names none: it is always there."""
 AgentId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,32}$", examples=["1001"])]
 
 
@@ -36,6 +38,12 @@ async def me(who: Asker, served: Served) -> Me:
 async def set_presence(body: PresenceChange, who: Asker, served: Served) -> PresenceOut:
     """Change the asker's own state; in the middle of a call it takes effect after it."""
     return await _change(served, who.id, body)
+
+
+@router.get("/me/breaks", summary="What is left of one's breaks", tags=["me"])
+async def breaks(who: Asker, served: Served) -> list[BreakOut]:
+    """Return how much of each reason's daily allowance the asker has used; the day is China's."""
+    return [BreakOut.model_validate(one) for one in await served.breaks.allowances(who.id)]
 
 
 @router.post(
@@ -94,6 +102,19 @@ async def agent(agent_id: AgentId, _who: Supervisor, served: Served) -> AgentSta
     )
 
 
+@router.get(
+    "/agents/{agent_id}/breaks",
+    summary="What is left of an agent's breaks",
+    tags=["agents"],
+    responses=_OTHERS,
+)
+async def agents_breaks(agent_id: AgentId, _who: Supervisor, served: Served) -> list[BreakOut]:
+    """Return how much of each reason's daily allowance an agent has used."""
+    if await served.accounts.get(agent_id) is None:
+        raise not_found("agent")
+    return [BreakOut.model_validate(one) for one in await served.breaks.allowances(agent_id)]
+
+
 @router.post(
     "/agents/{agent_id}/presence",
     summary="Change an agent's state for him",
@@ -109,15 +130,20 @@ async def force_presence(
     presence = await served.floor.presence(agent_id)
     if presence is None or presence.state == "signed_out":
         raise not_found("agent on the floor")
-    changed = await _change(served, agent_id, body)
+    changed = await _change(served, agent_id, body, forced=True)
     served.audit.note(who.id, "agent.force", agent_id, {"state": body.state, "reason": body.reason})
     return changed
 
 
-async def _change(served: Services, agent_id: str, body: PresenceChange) -> PresenceOut:
+async def _change(
+    served: Services, agent_id: str, body: PresenceChange, *, forced: bool = False
+) -> PresenceOut:
+    reason = body.reason or DEFAULT_REASON
+    if body.state == "not_ready" and body.reason is not None:
+        await served.breaks.check(agent_id, reason, forced=forced)
     await served.floor.sign_in(agent_id)
     if body.state == "ready":
         changed = await served.floor.set_ready(agent_id)
     else:
-        changed = await served.floor.set_not_ready(agent_id, body.reason or "other")
+        changed = await served.floor.set_not_ready(agent_id, reason)
     return PresenceOut.model_validate(changed)

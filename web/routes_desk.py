@@ -123,7 +123,13 @@ async def _everybody(served: Services) -> list[DirectoryEntryOut]:
         )
         for number, name in served.calls.lines().items()
     ]
-    return partners + agents + lines
+    skills = [
+        DirectoryEntryOut(
+            target=f"skill:{skill}", kind="skill", name=skill, numbers=[], available=True
+        )
+        for skill in sorted(served.calls.skills())
+    ]
+    return partners + agents + lines + skills
 
 
 @router.get(

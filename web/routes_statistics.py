@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from web.access import LEADERS
-from web.auth import Supervisor
+from web.auth import Supervisor, identify
 from web.errors import ApiError, documented, error_response
 from web.feed import encode
 from web.feed_route import admit, services_shown
@@ -72,7 +72,7 @@ async def figures(websocket: WebSocket) -> None:
     reader = asyncio.create_task(_gone(websocket))
     try:
         # A board has nobody who moves a mouse: that it is open is use of its session.
-        while await served.sessions.touch(who.token) is not None:
+        while (now := await identify(served, who.token)) is not None and now.leads:
             await websocket.send_text(encode(await _message(served)))
             done, _ = await asyncio.wait({reader}, timeout=BEAT_SECONDS)
             if done:

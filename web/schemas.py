@@ -66,7 +66,9 @@ class PresenceChange(Request):
 
     state: Literal["ready", "not_ready"]
     reason: NotReadyReason | None = Field(
-        default=None, description="Why not ready; left out it is `other`."
+        default=None,
+        description="Why not ready, one of `GET /routing/reasons`; left out it is `other`.",
+        examples=["meal"],
     )
 
 
@@ -281,6 +283,22 @@ class PresenceOut(BaseModel):
     pending_reason: str | None = None
 
 
+class BreakOut(BaseModel):
+    """What an agent has used today of a reason for being not ready.
+
+    ``minutes`` of it a day are meant (0: any number); ``strict``: it cannot be chosen any more when
+    they are used up.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    reason: str
+    name: str
+    minutes: int
+    strict: bool
+    used_seconds: float
+
+
 class SessionOut(BaseModel):
     """A session: the token is for API clients, a browser has the cookie."""
 
@@ -308,7 +326,8 @@ class TransferIn(Request):
     target: str = Field(
         min_length=1,
         max_length=64,
-        description="`agent:1002`, `line:12345` (back into the queue), `partner:110`, "
+        description="`agent:1002`, `line:12345` (back into the queue), "
+        "`skill:english` (whoever has it), `partner:110`, "
         "`expert:water`, `number:051253530000`; or a number as a phone would dial it.",
         examples=["partner:110"],
     )
@@ -386,7 +405,8 @@ class SegmentOut(BaseModel):
     """One participant's part in a call.
 
     ``kind`` is agent, partner or supervisor; ``how`` line (he was next), blind, consult, requeued
-    (after a transfer that failed), outbound, or listen, whisper, barge, take_over;
+    (after a transfer that failed), overflow (no agent was free: another hotline), outbound, or
+    listen, whisper, barge, take_over;
     ``transferred_by`` who wanted him, ``reason`` why.
     """
 

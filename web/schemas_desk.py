@@ -36,7 +36,7 @@ class DirectoryEntryOut(BaseModel):
     """
 
     target: str = Field(examples=["partner:110"])
-    kind: Literal["partner", "agent", "line"]
+    kind: Literal["partner", "agent", "line", "skill"]
     name: str
     numbers: list[str]
     available: bool

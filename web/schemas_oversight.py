@@ -22,6 +22,7 @@ class CountsOut(BaseModel):
     calls: int
     answered: int
     abandoned: int
+    call_backs: int = Field(description="Called back instead of waiting: asked for, or told so.")
     failed: int
     connected: ShareOut
     within_15_s: ShareOut
@@ -142,6 +143,9 @@ class FiguresOut(BaseModel):
     waiting: list[WaitingOut]
     agents: list[BoardAgentOut]
     matters: MattersOut
+    satisfaction: dict[str, ShareOut] = Field(
+        description="Today's ratings by key: `rated` of those asked, `pleased` (4 or 5) of those."
+    )
 
 
 class IntervalOut(BaseModel):

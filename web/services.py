@@ -14,6 +14,7 @@ from web.ports import (
     Accounts,
     AfterCall,
     Audit,
+    Breaks,
     CallBacks,
     Calls,
     Exchange,
@@ -43,6 +44,7 @@ class Services:
     knowledge: KnowledgeBase
     exchange: Exchange
     call_backs: CallBacks
+    breaks: Breaks
     after_call: AfterCall
     health: Health
     oversight: Oversight

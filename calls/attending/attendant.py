@@ -5,8 +5,8 @@ the caller would be hung up (`detain`), and when the caller has gone.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,8 @@ from calls.attending.script import (
 )
 from calls.attending.voice import Recordings, Voice
 from calls.attending.waiting_room import WaitingRoom, WaitingRules
+from calls.callbacks import Reason
+from eventbus.tasks import end
 from telephony.announcements import LANGUAGES, Language
 from telephony.media_commands import MediaCommands
 
@@ -46,7 +48,9 @@ class Attending:
         waiting: how callers wait.
         survey: how they are asked for a rating; None: they are not.
         languages: in which everything is said.
-        on_call_back: told (call, number, line) of who wants to be called back.
+        on_call_back: told (call, number, line, reason) of who shall be called back.
+        position: a waiting call → its place among those that wait for the same agents, from 1, as
+            routing has it, and 0 when it does not wait; None: that in the order of arrival.
         on_rating: told what came of asking for a rating: (call, agent, segment, rating).
     """
 
@@ -55,7 +59,8 @@ class Attending:
     waiting: WaitingRules = field(default_factory=WaitingRules)
     survey: SurveyRules | None = None
     languages: Sequence[Language] = LANGUAGES
-    on_call_back: Callable[[str, str | None, str], None]
+    on_call_back: Callable[[str, str | None, str, Reason], None]
+    position: Callable[[str], Awaitable[int]] | None = None
     on_rating: Callable[[str, str, int, Rated], None]
 
 
@@ -121,8 +126,9 @@ class Attendant:
         self._recordings = Recordings(attending.prompts, attending.languages, line=owner.line)
         self._room: Voice | None = None
         self._parting: Voice | None = None
-        self._wants_call_back = False
+        self._last_words: tuple[str, ...] = ()
         self._part: tuple[str, int] = ("", 0)
+        self._asking: asyncio.Task[None] | None = None
         self._last_key = ("", float("-inf"))
 
     @property
@@ -132,7 +138,10 @@ class Attendant:
 
     def begin(self) -> None:
         """A citizen has called and waits."""
-        self._room = self._voice("wait", WaitingRoom(self._how.waiting), self._on_waiting)
+        rules = self._how.waiting
+        if self._owner.caller is None:  # whoever withholds his number cannot be called back
+            rules = replace(rules, call_back_key=None)
+        self._room = self._voice("wait", WaitingRoom(rules), self._on_waiting)
         self._room.feed(Begun())
 
     async def hush(self) -> None:
@@ -158,13 +167,17 @@ class Attendant:
         if self._owner.caller_session() is None:
             return False
         rated = self._owner.rated_part
-        if self._wants_call_back:
-            thanks = Farewell(Line("call-back-noted"), Line("goodbye"))
-            self._parting = self._voice("bye", thanks, self._on_parting)
+        if self._last_words:
+            words = Farewell(*(Line(name) for name in self._last_words))
+            self._parting = self._voice("bye", words, self._on_parting)
         elif rated is not None and self._how.survey is not None:
             self._part = rated
             self._parting = self._voice("rate", Survey(self._how.survey), self._on_parting)
         return self.detains
+
+    def last_words(self, names: tuple[str, ...]) -> None:
+        """Say these, and nothing else, when the call is over."""
+        self._last_words = names
 
     async def part(self) -> None:
         """Tell or ask him."""
@@ -198,6 +211,7 @@ class Attendant:
 
     async def close(self) -> None:
         """Be silent for ever."""
+        await end(self._asking)
         for voice in (self._room, self._parting):
             if voice is not None:
                 await voice.close()
@@ -217,23 +231,32 @@ class Attendant:
             case Attend():
                 self._owner.attend(early=self._how.waiting.by == "early")
             case AskPlace():
-                asyncio.get_running_loop().call_soon(self._tell_place)
+                self._asking = asyncio.create_task(self._tell_place(), name="place-in-line")
             case WantsCallBack():
-                self._wants_call_back = True
-                self._how.on_call_back(self._owner.call_id, self._owner.caller, self._owner.line)
-                self._owner.leave_line()
+                owner = self._owner
+                self._last_words = ("call-back-noted", "goodbye")
+                self._how.on_call_back(owner.call_id, owner.caller, owner.line, "asked")
+                owner.leave_line()
             case _:
                 pass
 
-    def _tell_place(self) -> None:
-        call_id, line_up = self._owner.call_id, self._how.line_up
+    async def _tell_place(self) -> None:
+        ahead = await self._ahead() if self._owner.is_waiting else None
         if self._room is None:
             return
-        if not self._owner.is_waiting:
+        if ahead is None or not self._owner.is_waiting:
             self._room.feed(PlaceTold(None))
             return
-        seconds = line_up.expected_seconds(call_id, self._wall_clock())
-        self._room.feed(PlaceTold(line_up.ahead_of(call_id), seconds))
+        now = self._wall_clock()
+        seconds = self._how.line_up.expected_seconds(self._owner.call_id, now, ahead=ahead)
+        self._room.feed(PlaceTold(ahead, seconds))
+
+    async def _ahead(self) -> int | None:
+        """Return how many are served before; None: he does not wait, or it is not known."""
+        if self._how.position is None:
+            return self._how.line_up.ahead_of(self._owner.call_id)
+        place = await self._how.position(self._owner.call_id)
+        return place - 1 if place else None
 
     def _on_parting(self, effect: ScriptEffect) -> None:
         match effect:

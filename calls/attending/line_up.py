@@ -1,7 +1,8 @@
 """Who waits before whom, and how long it takes, as told by the events of all nodes.
 
 Every node hears every node's events (``eventbus/fanout.py``), so each can say of its own callers
-how many of all wait before them, without asking anybody.
+how many of all wait before them, without asking anybody. (Priorities and skills of single callers
+are the floor's matter: where there is one, ``Floor.position`` says who is served before whom.)
 """
 
 from collections import deque
@@ -59,12 +60,16 @@ class LineUp:
             if other_skill == skill
         )
 
-    def expected_seconds(self, call_id: str, now: float) -> float | None:
+    def expected_seconds(
+        self, call_id: str, now: float, *, ahead: int | None = None
+    ) -> float | None:
         """Return how long a call will probably wait from now on; None: too little is known.
 
-        Each who waits before it, and itself, takes as long as lay between the latest answers.
+        Each of those ``ahead`` (None: in the order of arrival), and itself, takes as long as lay
+        between the latest answers.
         """
-        ahead, own = self.ahead_of(call_id), self._waiting.get(call_id)
+        own = self._waiting.get(call_id)
+        ahead = self.ahead_of(call_id) if ahead is None else ahead
         if ahead is None or own is None:
             return None
         answers = self._answers.get(own[0], deque())

@@ -129,8 +129,11 @@ class Voice:
         """Be silent from now on; when this returns nothing of ours is heard."""
         self._hushed = True
         async with self._order:
-            if self._player is not None:
-                await self._media.stop_play(self._player)
+            try:
+                if self._player is not None:
+                    await self._media.stop_play(self._player)
+            except MediaError as error:  # the media process is away, and silent with it
+                log.debug("not_hushed", player=self._player, error=str(error))
 
     def resume(self, *, heard: bool) -> None:
         """Speak again after a hush."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from calls.records import calls, segments
+from calls.reporting import satisfaction
 from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import (
     Exchange,
@@ -34,7 +35,10 @@ FREQUENT: Final = 3
 TOP: Final = 20
 NOT_SAID: Final = "未填"
 
-_TAKEN = calls.c.outcome.is_distinct_from("rejected")
+# (agents' own calls, back to citizens or to units, are no calls for the hotline)
+_TAKEN = sa.and_(
+    calls.c.outcome.is_distinct_from("rejected"), calls.c.direction == sa.literal("inbound")
+)
 _WAITED = calls.c.answered_at - calls.c.arrived_at
 _ANSWERED = calls.c.answered_at.is_not(None)
 
@@ -65,7 +69,11 @@ class Reporter:
         before = period.before
         async with self._engine.connect() as connection:
             figures = [
-                {**await _of_calls(connection, part), **await _of_tickets(connection, part)}
+                {
+                    **await _of_calls(connection, part),
+                    **await _of_tickets(connection, part),
+                    **await satisfaction.counted(connection, part.start, part.end),
+                }
                 for part in (period, before)
             ]
             return Report(
@@ -121,6 +129,7 @@ async def _of_calls(connection: AsyncConnection, period: Period) -> dict[str, An
         _count(_ANSWERED).label("answered"),
         _count(quick).label("quick"),
         _count(calls.c.outcome == "abandoned").label("abandoned"),
+        _count(calls.c.outcome == "call_back").label("call_backs"),
         sa.func.avg(_WAITED).label("waited"),
         sa.func.avg(calls.c.ended_at - calls.c.answered_at).label("talked"),
     ).where(_within(calls.c.arrived_at, period), _TAKEN)
@@ -150,7 +159,7 @@ async def _of_tickets(connection: AsyncConnection, period: Period) -> dict[str, 
 
 
 def _counts(figures: Mapping[str, Any]) -> dict[str, int]:
-    names = ("calls", "answered", "abandoned", "tickets", "urgent", "reopened")
+    names = ("calls", "answered", "abandoned", "call_backs", "tickets", "urgent", "reopened")
     return {name: int(figures[name]) for name in names}
 
 
@@ -173,6 +182,7 @@ def _shares(figures: Mapping[str, Any]) -> dict[str, Share]:
         "on_time": share("on_time", "with_deadline", "有期限的办结工单"),
         "solved": share("solved", "asked_solved", "回访问及解决情况的办结工单"),
         "satisfied": share("satisfied", "asked_satisfied", "回访问及满意度的办结工单"),
+        **satisfaction.shares(figures),
     }
 
 

@@ -18,6 +18,7 @@ COUNTS: Final[Mapping[str, str]] = {
     "calls": "来电",
     "answered": "接通",
     "abandoned": "放弃",
+    "call_backs": "改为回拨",
     "tickets": "提交工单",
     "urgent": "紧急、特急工单",
     "reopened": "再处置工单",
@@ -30,7 +31,9 @@ SHARES: Final[Mapping[str, str]] = {
     "on_line": "在线办结率",
     "on_time": "按时办结率",
     "solved": "解决率",
-    "satisfied": "满意率",
+    "satisfied": "回访满意率",
+    "rated": "按键参评率",
+    "pleased": "按键满意率",
 }
 VOLUMES: Final[Mapping[str, str]] = {
     "line": "线路",

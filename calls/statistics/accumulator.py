@@ -71,8 +71,8 @@ class Accumulator:
                 self._offered(call_id, agent_id, event.at)
             case CallOfferFailed(call_id=str(call_id), agent_id=str(agent_id)):
                 self._not_taken(call_id, agent_id, event.outcome)
-            case CallAnswered(call_id=str(call_id), agent_id=str(agent_id)):
-                self._answered(call_id, agent_id, event.at)
+            case CallAnswered(call_id=str(call_id)):
+                self._answered(call_id, event.agent_id, event.at)
             case CallEnded(call_id=str(call_id)):
                 self._ended(call_id, event)
             case _:
@@ -128,12 +128,13 @@ class Accumulator:
         if offered_at is not None and outcome != "cancelled":  # then it was not his doing
             self._of_group(agent_id, offered_at).abandoned += 1
 
-    def _answered(self, call_id: str, agent_id: str, at: float) -> None:
+    def _answered(self, call_id: str, agent_id: str | None, at: float) -> None:
+        """Count an answer; None: another hotline's, which is in no group of ours."""
         call = self.open.get(call_id)
         if call is None:
             return
-        offered_at = call.offers.pop(agent_id, None)
-        if offered_at is not None:
+        offered_at = call.offers.pop(agent_id, None) if agent_id is not None else None
+        if offered_at is not None and agent_id is not None:
             self._of_group(agent_id, offered_at).answer(at - offered_at)
         if call.answered_at is None:
             call.answered_at = at
@@ -146,7 +147,7 @@ class Accumulator:
             return
         for counts in self._of_call(call):
             if event.outcome == "rejected":
-                counts.calls -= 1
+                counts.calls -= 1  # as when it had been refused at once: the line was closed
             elif call.answered_at is not None:
                 counts.end(event.at - call.answered_at)
             else:
@@ -161,6 +162,8 @@ class Accumulator:
             counts.end(talked or 0.0)
         elif outcome == "abandoned":
             counts.abandoned += 1
+        elif outcome == "call_back":
+            counts.call_backs += 1
         else:
             counts.failed += 1
 

@@ -27,6 +27,7 @@ class Counts:
         answered: by an agent.
         quick: of those, within 15 s.
         abandoned: the caller went before; an offer was not taken.
+        call_backs: he is going to be called back, as he asked or was told, instead of waiting.
         failed: our side broke before an answer.
         waited: seconds until the answer, of all answered ones together.
         longest: the longest of these.
@@ -43,6 +44,7 @@ class Counts:
     longest: float = 0.0
     talked: float = 0.0
     ended: int = 0
+    call_backs: int = 0
 
     def answer(self, waited: float) -> None:
         """Count an answer after so many seconds."""
@@ -67,19 +69,21 @@ class Counts:
         self.longest = max(self.longest, other.longest)
         self.talked += other.talked
         self.ended += other.ended
+        self.call_backs += other.call_backs
 
     @property
     def decided(self) -> int:
         """How many no longer wait."""
-        return self.answered + self.abandoned + self.failed
+        return self.answered + self.abandoned + self.call_backs + self.failed
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values; every percentage with its denominator."""
-        of = "已接通、放弃或失败的来电"
+        of = "已接通、放弃、改为回拨或失败的来电"
         return {
             "calls": self.calls,
             "answered": self.answered,
             "abandoned": self.abandoned,
+            "call_backs": self.call_backs,
             "failed": self.failed,
             "connected": Share(self.answered, self.decided, of).to_dict(),
             "within_15_s": Share(self.quick, self.decided, of).to_dict(),

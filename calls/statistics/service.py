@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from calls.reporting import satisfaction
 from calls.reporting.period import Period
 from calls.statistics.accumulator import Accumulator, Key
 from calls.statistics.counts import Counts
@@ -107,6 +108,7 @@ class FloorStatistics:
         self._elsewhere: Mapping[Key, Counts] = {}
         self._waiting_elsewhere: list[Waiting] = []
         self._matters: dict[str, Any] = {"tickets": 0, "topics": [], "streets": [], "urgent": []}
+        self._satisfaction: dict[str, Any] = {}
         self._counts = Accumulator(skill_of=skill_of, group_of=self._group_of)
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -147,7 +149,11 @@ class FloorStatistics:
             lines=self._lines,
             skill_of=self._skill_of,
         )
-        return {**live_figures(floor), "matters": self._matters}
+        return {
+            **live_figures(floor),
+            "matters": self._matters,
+            "satisfaction": self._satisfaction,
+        }
 
     async def intervals(self, start: float, end: float) -> list[dict[str, Any]]:
         """Return the kept quarters of a span, oldest first, all nodes together."""
@@ -188,6 +194,10 @@ class FloorStatistics:
         self._counts.forget(today.start)
         self._elsewhere = await self._store.read(today.start, today.end, others_only=True)
         self._matters = await matters(self._engine, today.start, today.end)
+        async with self._engine.connect() as connection:
+            rated = await satisfaction.counted(connection, today.start, today.end)
+        shares = satisfaction.shares(rated).items()
+        self._satisfaction = {name: share.to_dict() for name, share in shares}
 
     def _today(self) -> Period:
         return Period.containing("day", self._clock())

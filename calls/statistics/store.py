@@ -30,6 +30,7 @@ interval_statistics = sa.Table(
     sa.Column("longest", sa.Double, nullable=False),
     sa.Column("talked", sa.Double, nullable=False),
     sa.Column("ended", sa.Integer, nullable=False),
+    sa.Column("call_backs", sa.Integer, nullable=False),
 )
 
 _FIGURES = tuple(Counts.__dataclass_fields__)
@@ -122,4 +123,5 @@ def _counts(row: sa.RowMapping) -> Counts:
         longest=row["longest"],
         talked=row["talked"],
         ended=int(row["ended"]),
+        call_backs=int(row["call_backs"]),
     )

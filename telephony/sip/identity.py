@@ -16,6 +16,8 @@ PRIVACY_ID: Final = ("Privacy", "id")  # RFC 3325 §9.3
 
 #: More places than this a call has not been forwarded to: the rest of the list is left unread.
 MOST_FORWARDINGS: Final = 10
+LONGEST_NUMBER: Final = 64
+"""Characters; what says that it is a longer number is none."""
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETED = re.compile(r"<([^<>]*)>")
@@ -87,6 +89,8 @@ def calling_identity(request: SipRequest, *, trusted: bool) -> Identity:
     number = asserted_number(request) if trusted else None
     if number is None and not hidden:
         number = user
+    if number is not None and not (number.isprintable() and len(number) <= LONGEST_NUMBER):
+        number = None  # nobody's number, and nothing that a call's record can hold
     return Identity(number, withheld=hidden or not _HIDING.isdisjoint(wishes))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.demand import Want, pools_text, read_pools, read_wants, wants_text
-from agents.routing import Past, RoutingPlan
+from agents.routing import Past, Resort, RoutingPlan
 from config.routing import RoutingSettings
 from config.settings import load
 
@@ -70,6 +70,51 @@ def test_a_step_widens_to_a_neighbour_skill() -> None:
     )
 
 
+def test_a_partners_call_goes_by_the_green_rule_whatever_the_line_says() -> None:
+    plan = planned(lines={"12345": {"hours": ["22:00-06:00"], "priority": 2}})
+    asked = plan.plan("12345", "110", now=MONDAY_NOON, partner=True)
+    assert [(want.pool, want.after) for want in asked.wants] == [
+        ("general@linkage", 0.0),
+        ("general@own", 5.0),
+        ("general@outsourced", 5.0),
+    ]
+    assert (asked.priority, asked.closed) == (32, None)
+
+
+def test_a_skill_can_be_asked_for_in_place_of_the_lines() -> None:
+    asked = planned().plan("12345", now=MONDAY_NOON, skill="english")
+    assert {want.pool for want in asked.wants} == {
+        "english@own",
+        "english@outsourced",
+        "english@linkage",
+    }
+
+
+def test_last_resorts_are_told_in_the_order_of_time_and_are_no_wants() -> None:
+    steps = [
+        {"after": 300, "call_back": True},
+        {"groups": ["own"]},
+        {"after": 120, "to": "partner:wuxi"},
+    ]
+    asked = planned(rules={**_rules(), "usual": {"steps": steps}}).plan("12345", now=MONDAY_NOON)
+    assert asked.wants == (Want("general@own"),)
+    assert asked.resorts == (Resort(120.0, "partner:wuxi"), Resort(300.0, None))
+
+
+@pytest.mark.parametrize(
+    "steps, why",
+    [
+        ([{"call_back": True}], "a step that names agents"),
+        ([{}, {"to": "partner:wuxi", "call_back": True}], "in one step"),
+        ([{}, {"to": "partner:wuxi", "groups": ["own"]}], "in one step"),
+        ([{}, {"to": "051253530000"}], "partner:"),
+    ],
+)
+def test_a_step_is_about_one_thing(steps: list[dict[str, Any]], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        planned(rules={**_rules(), "usual": {"steps": steps}})
+
+
 def _rules() -> dict[str, Any]:
     rules: dict[str, Any] = load(None, {}).routing.model_dump(mode="json")["rules"]
     return rules
@@ -101,7 +146,12 @@ def test_an_agent_is_in_the_pools_of_all_that_he_can_be_asked_for() -> None:
         agents={"1001": {"skills": {"general": 5, "english": 3}, "group": "outsourced"}},
     )
     pools, group = plan.profile("1001")
-    assert pools == {"english+general@outsourced": 3, "english@outsourced": 3, "@outsourced": 0}
+    assert pools == {
+        "english+general@outsourced": 3,
+        "english@outsourced": 3,
+        "general@outsourced": 5,
+        "@outsourced": 0,
+    }
     assert group == "outsourced"
     # who has no table has every skill, in his account's group if there is one of that name
     assert plan.profile("1002", "linkage")[1] == "linkage"
@@ -109,6 +159,7 @@ def test_an_agent_is_in_the_pools_of_all_that_he_can_be_asked_for() -> None:
     assert group == "own"
     assert everything == {
         "@own": 0,
+        "general@own": 1,
         "bus@own": 1,
         "bus+english@own": 1,
         "english@own": 1,

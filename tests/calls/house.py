@@ -25,6 +25,7 @@ from calls.directory import Directory, Partner
 from calls.gaps import GapStore
 from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
+from calls.routing import Route, anybody
 from calls.service import CallService
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event
@@ -435,10 +436,12 @@ async def open_house(
     *,
     audio: AudioPolicy = G711_ONLY,
     attending: Callable[[EventBus], Attending] | None = None,
+    route: Route = anybody,
 ) -> AsyncIterator[House]:
     """Build it; end every call at the end.
 
-    Without ``attending`` the system says nothing to callers.
+    Without ``attending`` the system says nothing to callers; without ``route`` everybody waits for
+    anybody.
     """
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'hotline.db'}", pool_size=1)
     async with engine.begin() as connection:
@@ -484,6 +487,7 @@ async def open_house(
         audio=audio,
         wall_clock=time.time,
         attending=attending(bus) if attending is not None else None,
+        route=route,
     )
     floor.on_offer = service.on_offer
     await floor.start()

@@ -219,6 +219,19 @@ async def test_a_partner_who_is_busy_is_called_at_his_next_number(house: House) 
     assert not talk.phone.over
 
 
+async def test_a_partner_is_not_rung_for_a_caller_who_has_gone(house: House) -> None:
+    talk = await scene(house)
+    house.media.gates["open"] = asyncio.Event()
+    house.media.asked.clear()
+    await talk.asks("partner:110")
+    await house.until_asked("open")
+    talk.citizen.end()
+    house.media.gates["open"].set()
+    await house.record()
+    assert house.gateway.phones == [talk.phone]
+    await house.nothing_is_left()
+
+
 async def test_no_trunk_leads_out(house: House) -> None:
     talk = await scene(house)
     await talk.asks("partner:nobody")

@@ -86,7 +86,7 @@ async def open_floor(folder: Path, waiting: WaitingRules | None = None) -> Async
             waiting=waiting or WaitingRules(after_seconds=0.01),
             survey=SurveyRules(),
             languages=("zh",),
-            on_call_back=lambda _call, number, line: told.call_backs.append((number, line)),
+            on_call_back=lambda _call, number, line, _why: told.call_backs.append((number, line)),
             on_rating=lambda _call, agent, seq, rated: told.ratings.append((agent, seq, rated)),
         )
 
@@ -180,7 +180,7 @@ async def test_a_key_asks_for_a_call_back_and_a_word_of_thanks_ends_the_call(
     floor.played()
     record = await floor.house.record()
     assert citizen.done[-1] == "hang up"
-    assert (record["outcome"], record["ended_by"]) == ("abandoned", "citizen")
+    assert (record["outcome"], record["ended_by"]) == ("call_back", "citizen")
     assert not floor.house.gateway.phones
     await floor.house.nothing_is_left()
 
@@ -200,6 +200,23 @@ async def test_a_key_pressed_while_he_talks_is_for_whom_he_talks_with(
     assert view.state == "talking"
     citizen.end()
     assert (await floor.house.record())["outcome"] == "answered"
+
+
+async def test_a_caller_is_let_go_though_the_media_process_refuses(floor: Floor) -> None:
+    citizen = floor.house.arrives()
+    await floor.said(GREETING)
+    await floor.house.ready_agent("1001")
+    phone = await floor.house.phone()
+    phone.pick_up()
+    await floor.house.until_talking()
+    floor.house.media.refuses |= {"stop_play": "busy", "play": "busy"}
+    floor.house.media.asked.clear()
+    phone.end()
+    await floor.house.until_asked("play")  # the question, which nobody hears
+    floor.press("5")
+    await floor.house.record()
+    assert citizen.over
+    assert floor.told.ratings
 
 
 async def test_a_key_told_in_two_ways_is_one_press(floor: Floor) -> None:

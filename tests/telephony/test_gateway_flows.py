@@ -258,6 +258,20 @@ async def test_a_browser_registers_and_is_called() -> None:
             assert (await owner.told(LegEnded)).status == 486
 
 
+async def test_a_page_is_no_trunk_wherever_it_comes_from() -> None:
+    further = [Listener("WS", HOST, 0)]
+    async with a_gateway(Desk(), further=further) as gateway:
+        node = gateway.endpoint.listeners[-1]
+        url = f"ws://{HOST}:{node.local[1]}/"
+        async with connect(url, subprotocols=[Subprotocol("sip")], proxy=None) as browser:
+            await browser.send(bytes(message("INVITE", (HOST, 9), node, body=OFFER)))
+            answer = parse_message(_bytes(await browser.recv()))
+            while isinstance(answer, SipResponse) and answer.status_code < 200:
+                answer = parse_message(_bytes(await browser.recv()))
+            assert isinstance(answer, SipResponse)
+            assert answer.status_code == 403
+
+
 def _bytes(data: str | bytes) -> bytes:
     return data.encode() if isinstance(data, str) else data
 

@@ -71,3 +71,7 @@ def test_a_pass_does_not_show_its_password() -> None:
 @given(st.text())
 async def test_any_user_name_is_known_or_not(username: str) -> None:
     await passes(Now()).ha1(username, "SHA-256")
+
+
+async def test_an_expiry_of_thousands_of_digits_is_no_pass() -> None:
+    assert await passes(Now()).ha1("1001~" + "9" * 5000, "MD5") is None

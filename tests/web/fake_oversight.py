@@ -97,7 +97,7 @@ class FakeStatistics:
     floor: Floor = field(default_factory=a_day)
 
     async def figures(self) -> dict[str, Any]:
-        return {**live_figures(self.floor), "matters": MATTERS}
+        return {**live_figures(self.floor), "matters": MATTERS, "satisfaction": {}}
 
     async def intervals(self, start: float, end: float) -> list[dict[str, Any]]:
         return [

@@ -563,6 +563,9 @@ class FakeCalls:
     def lines(self) -> dict[str, str]:
         return {"12345": "便民热线"}
 
+    def skills(self) -> list[str]:
+        return ["general", "english"]
+
     def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
         return PLACES.complete(typed, limit=limit)
 

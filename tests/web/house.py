@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from calls.breaks import BreakDesk, MemoryBreaks
 from calls.routing_book import MemoryVersions, RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
@@ -69,6 +70,13 @@ class House:
             note=self.audit.note,
             clock=self.clock,
         )
+        self.breaks = BreakDesk(
+            MemoryBreaks(),
+            bus=self.bus,
+            reasons=lambda: self.routing.settings.reasons,
+            clock=self.clock,
+        )
+        self.bus.subscribe(self.breaks.take)
         own = MemorySessions(idle_seconds=600, clock=self.clock)
         self.sessions = self.shared_sessions or own
         self.app: FastAPI = create_app(
@@ -85,6 +93,7 @@ class House:
             routing=self.routing,
             exchange=self.exchange,
             call_backs=self.call_backs,
+            breaks=self.breaks,
             after_call=self.after_call,
             bus=self.bus,
             health=self.health,

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from eventbus.bus import EventBus
-from eventbus.catalogue import ALL_EVENTS, CallEnded, CallOffered, Event, ServiceStatus, TicketStep
+from eventbus.catalogue import (
+    ALL_EVENTS,
+    CallBackChanged,
+    CallEnded,
+    CallOffered,
+    Event,
+    ServiceStatus,
+    TicketStep,
+)
 from eventbus.catalogue import TicketSubmitted as Submitted
 from web.feed import FeedClient, FeedHub
 
@@ -74,6 +82,17 @@ async def test_an_event_reaches_its_audience_only(kind: type[Event], whose: str 
         bus.publish(made(kind, at=1.0, agent_id=whose, call_id="c1"))
         heard = {person: await received(client) for person, client in connected.items()}
     assert {person for person, message in heard.items() if message} == expected
+
+
+@pytest.mark.parametrize("kind", [CallOffered, CallBackChanged])
+async def test_who_has_not_talked_with_somebody_is_shown_no_number(kind: type[Event]) -> None:
+    bus = EventBus()
+    with desks(bus) as connected:
+        bus.publish(made(kind, at=1.0, agent_id="1001", call_id="c1"))
+        message = await received(connected["1001"])
+    assert message is not None
+    shown = {message[name] for name in ("caller", "number") if name in message}
+    assert shown == {"152****2668"}
 
 
 @pytest.mark.parametrize("name", ["caller", "text", "fields"])

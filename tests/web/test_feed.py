@@ -190,6 +190,16 @@ async def test_a_session_that_ran_out_closes_the_desktop(
         assert await closing_code(connection) == 4401
 
 
+async def test_who_leads_no_more_is_shown_no_more(
+    house: House, served: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.feed_route.PING_SECONDS", 0.02)
+    async with desktop(house, served, "2001") as (connection, _):
+        assert (await read(connection))["event"] == "ping"
+        await house.accounts.change("2001", role="agent")
+        assert await closing_code(connection) == 4401
+
+
 async def test_the_token_may_come_as_a_subprotocol(house: House, served: Address) -> None:
     token = await house.token("1001")
     url = f"ws://{served[0]}:{served[1]}/api/v1/feed"

@@ -10,7 +10,7 @@ from tickets.draft import TicketDraft
 from tickets.exchange.machine import Close, Effect, GiveBack, PassOn, PutAway, TakeIn
 from tickets.fields import FieldValue, TicketError, check
 from tickets.handling import TicketDesk
-from tickets.life import LifeError, Step
+from tickets.life import LONGEST_NOTE, LifeError, Step
 from tickets.store import UnknownTicket, columns
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class ExchangeDesk:
                     step = Step("close", note=result or "已办结")
                     done += await self._try(connection, ticket_id, step, partner)
                 case PutAway(ticket_id, reason):
-                    step = Step("answer", note=f"已退回：{reason}")
+                    step = Step("answer", note=f"已退回：{reason}"[:LONGEST_NOTE])
                     done += await self._try(connection, ticket_id, step, who)
                 case _:
                     pass

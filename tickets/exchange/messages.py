@@ -6,7 +6,15 @@ A reader leaves out members that he does not know. Times are Unix seconds.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 LONGEST_PAYLOAD = 256 * 1024
 """Octets; a longer message is refused unread."""
@@ -31,7 +39,17 @@ class BadMessage(ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", str_strip_whitespace=True, allow_inf_nan=False
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Refuse what no database keeps: it would come again and again, and never be taken."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("holds the character NUL")
+        return value
 
 
 class Matter(_Model):

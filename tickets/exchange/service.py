@@ -64,6 +64,7 @@ log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 1.0
 _WAITING = 1000
 _DRAFT_SECONDS = 7 * 86400.0
+_FORGET_SECONDS = 3600.0  # it goes through all letters that there ever were
 
 
 class Link(Protocol):
@@ -126,6 +127,7 @@ class ExchangeService:
         self._look_seconds = look_seconds
         self._arrived: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_WAITING)
         self._hurry = False
+        self._forget_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._drafts: set[asyncio.Task[None]] = set()
 
@@ -364,7 +366,9 @@ class ExchangeService:
                 (key, await _result(connection, ticket_id))
                 for key, ticket_id in await store.ended_tickets(connection)
             ]
-            await store.forget(connection, now - _DRAFT_SECONDS)
+            if now >= self._forget_at:
+                await store.forget(connection, now - _DRAFT_SECONDS)
+                self._forget_at = now + _FORGET_SECONDS
         for partner, message_id in due:
             event = LetterDue(partner, message_id)
             await self._handle(event, letters=((partner, message_id),), who="system")

@@ -7,7 +7,7 @@ import { byId, make } from "./page.js";
 /**
  * @typedef {object} Entry
  * @property {string} target
- * @property {"partner" | "agent" | "line" | "number"} kind
+ * @property {"partner" | "agent" | "line" | "skill" | "number"} kind
  * @property {string} name
  * @property {string[]} numbers
  * @property {boolean} available
@@ -121,7 +121,7 @@ export class Directory {
   buttons({ target, kind }) {
     const buttons = make("span", "directory-buttons", "");
     /** @type {Mode[]} */
-    const modes = kind === "line" ? ["blind"] : ["consult", "conference", "blind"];
+    const modes = ["line", "skill"].includes(kind) ? ["blind"] : ["consult", "conference", "blind"];
     for (const mode of modes) {
       const button = /** @type {HTMLButtonElement} */ (make("button", "small", t(`transfer_${mode}`), `call-${mode}`));
       button.type = "button";
@@ -159,7 +159,7 @@ export class Directory {
   async enter(blind) {
     if (this.stale) await this.load(); // what was typed counts, not what is still shown
     const entry = this.entries[this.chosen];
-    if (entry && this.mayCall) this.call(entry.target, blind || entry.kind === "line" ? "blind" : "consult");
+    if (entry && this.mayCall) this.call(entry.target, blind || ["line", "skill"].includes(entry.kind) ? "blind" : "consult");
   }
 }
 

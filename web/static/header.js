@@ -78,6 +78,7 @@ function troubles({ agent, connected, services, presence }) {
   if (presence?.state === "not_ready" && ["missed", "unreachable"].includes(presence.reason ?? "")) {
     found.push(["warn", presence.reason ?? ""]);
   }
+  if (presence?.state === "not_ready" && presence.over) found.push(["warn", "break_over"]);
   return found;
 }
 

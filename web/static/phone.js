@@ -13,6 +13,7 @@ const SAVED = "hotline.phone.dialog";
 const REGAIN_MS = 30_000; // a leg that nobody hears from is hung up; until then it can be had back
 const RENEW_MS = 30 * 60_000; // a pass is good for an hour
 const REGISTER_SECONDS = 120;
+const AGAIN_MS = 10_000; // a refused registration: at once again would be a storm, and a ban
 
 /** Fires `change` whenever something of it is another. */
 export class BrowserPhone extends EventTarget {
@@ -34,6 +35,7 @@ export class BrowserPhone extends EventTarget {
     this.session = null;
     this.user = "";
     this.renewing = 0;
+    this.again = 0;
     this.interrupted = false; // the line broke in the middle of a call
     window.addEventListener("pagehide", () => this.keepDialog());
   }
@@ -73,7 +75,8 @@ export class BrowserPhone extends EventTarget {
     });
     agent.on("registrationFailed", () => {
       this.setLine("failed");
-      void this.renew();
+      clearTimeout(this.again);
+      this.again = setTimeout(() => void this.renew(), AGAIN_MS);
     });
     agent.on("newRTCSession", (/** @type {any} */ event) => this.onSession(event));
     this.agent = agent;
@@ -83,6 +86,7 @@ export class BrowserPhone extends EventTarget {
 
   stop() {
     clearInterval(this.renewing);
+    clearTimeout(this.again);
     const agent = this.agent;
     this.agent = null;
     if (agent) {

@@ -19,7 +19,8 @@
  * @typedef {{id: string, created_at: number, status: string, type: string | null,
  *   category: string | null, address: string | null, urgency: string | null}} Earlier
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
- *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null}} Presence
+ *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null,
+ *   over?: boolean}} Presence over: the reason's daily allowance is used up
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean,
  *   ratings: import("./after_call.js").Rating[],
  *   dispositions: import("./after_call.js").Chosen[]}} Opened
@@ -147,6 +148,8 @@ const CHANGES = {
         ? null
         : state.call,
   }),
+  "agent.break_over": (state) =>
+    state.presence ? { ...state, presence: { ...state.presence, over: true } } : state,
   "call.offered": (state, event) => ({
     ...state,
     call: {

@@ -130,6 +130,7 @@ export const en = {
   "banner.database": "The database is down: tickets cannot be saved now. Do not close this page.",
   "banner.redis": "Shared state is down; this node works on its own and calls still arrive.",
   "banner.phone": "No phone is registered, so no call can reach you.",
+  "banner.break_over": "Today's time for this reason is used up; your leader has been told.",
   "banner.missed": "You missed a call and are not ready now. Press Ready to go on.",
   "banner.unreachable": "A call could not reach your phone and you are not ready now. Check it, then press Ready.",
   "error.wrong_password": "Wrong number or password",

@@ -127,6 +127,7 @@ export const zh = {
   "banner.database": "数据库中断，工单暂时无法保存，请勿关闭页面。",
   "banner.redis": "状态共享中断，本节点独立运行，来电照常分配。",
   "banner.phone": "话机未注册，无法接听来电。请检查话机或软电话。",
+  "banner.break_over": "今天该示忙原因的时间已用完，班长已收到提醒。",
   "banner.missed": "有来电未接，已自动示忙。请点击“示闲”继续接听。",
   "banner.unreachable": "来电未能接到您的话机，已自动示忙。请检查话机后示闲。",
   "error.wrong_password": "工号或密码错误",

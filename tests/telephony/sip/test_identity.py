@@ -4,6 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from telephony.sip.identity import (
+    LONGEST_NUMBER,
     MOST_FORWARDINGS,
     Forwarding,
     Identity,
@@ -55,6 +56,11 @@ def test_who_calls(message: SipRequest, identity: Identity) -> None:
 def test_a_phone_cannot_assert_who_it_is() -> None:
     assert calling_identity(call(ASSERTED), trusted=False).number == "13862311001"
     assert calling_identity(call(ASSERTED, sender=HIDDEN), trusted=False).number is None
+
+
+@pytest.mark.parametrize("user", ["1" * (LONGEST_NUMBER + 1), "138%00", "138%0d%0a"])
+def test_what_no_record_can_hold_is_no_number(user: str) -> None:
+    assert calling_identity(call(sender=f"<sip:{user}@h>;tag=1"), trusted=True).number is None
 
 
 @pytest.mark.parametrize(

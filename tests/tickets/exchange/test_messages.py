@@ -37,6 +37,12 @@ def test_what_is_written_is_read_and_what_is_unknown_left_out() -> None:
         (b'{"kind": "ticket", "id": "x", "at": 1, "number": "a b", "matter": {}}', "number", "x"),
         (b'{"kind": "state", "id": "x", "at": 1, "number": "a", "step": 0}', "step", "x"),
         (b"9" * (LONGEST_PAYLOAD + 1), "longer", None),
+        (b'{"kind": "draft", "id": "x", "at": NaN, "number": "a", "matter": {}}', "at", "x"),
+        (
+            rb'{"kind": "draft", "id": "x", "at": 1, "number": "a", "matter": {"name": "\u0000"}}',
+            "matter.name",
+            "x",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(payload: bytes, said: str, message_id: str | None) -> None:
