@@ -9,12 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Literal
 
 from agents.demand import Want, agents_own
 from config.routing import ANY_SKILL, LineRouting, RoutingSettings, RuleStep
 
 _CHINA = timedelta(hours=8)
+_LONGEST_NAMES = 47
+"""Characters; with @ and a group's 32 they are what `agents.demand.check_pool` allows."""
 
 Skills = frozenset[str]
 
@@ -218,8 +221,15 @@ class RoutingPlan:
 
 
 def pool_name(skills: Skills, group: str) -> str:
-    """Return the pool of those of a group who have all of these skills."""
-    return f"{'+'.join(sorted(skills))}@{group}"
+    """Return the pool of those of a group who have all of these skills.
+
+    Skills whose names are too long together for a pool's are known by their hash: a call that asks
+    for many is routed like any other.
+    """
+    named = "+".join(sorted(skills))
+    if len(named) > _LONGEST_NAMES:
+        named = "#" + sha256(named.encode()).hexdigest()[: _LONGEST_NAMES - 1]
+    return f"{named}@{group}"
 
 
 @dataclass(frozen=True, slots=True)

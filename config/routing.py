@@ -26,6 +26,10 @@ ANY_SKILL = "*"
 """An agent who has this skill has every skill."""
 
 
+MOST_SETS = 64
+"""So many sets of skills can the callers' tables make together: six tables of different skills."""
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -233,7 +237,24 @@ class RoutingSettings(RoutingTable):
             self.rules,
             "rules",
         )
+        _not_too_many(self.callers)
         return self
+
+
+def _not_too_many(callers: Mapping[str, CallerRouting]) -> None:
+    """Refuse callers' tables of whose skills more sets could come together than pools can be had.
+
+    A caller may match several tables, and agents are listed for every set: with n tables of
+    different skills there are 2^n.
+    """
+    sets = {frozenset[str]()}
+    for key, caller in callers.items():
+        sets |= {known.union(caller.skills) for known in sets}
+        if len(sets) > MOST_SETS:
+            raise ValueError(
+                f"callers.{key}: callers could ask for more than {MOST_SETS} sets of skills;"
+                " give fewer tables skills that others do not have"
+            )
 
 
 def _all_there(named: Mapping[str, str], known: Mapping[str, object], where: str) -> None:

@@ -167,6 +167,23 @@ def test_an_agent_is_in_the_pools_of_all_that_he_can_be_asked_for() -> None:
     }
 
 
+def test_a_call_that_asks_for_many_skills_with_long_names_is_routed() -> None:
+    many = [f"{'x' * 30}{number}" for number in range(8)]
+    plan = planned(lines={"12345": {"skills": many}})
+    wants = plan.plan("12345", now=MONDAY_NOON).wants
+    assert wants[0].pool in plan.profile("1001")[0]
+    assert len({want.pool for want in wants}) == 3
+
+
+def test_no_more_sets_of_skills_than_agents_can_be_listed_for() -> None:
+    def tables(count: int) -> dict[str, Any]:
+        return {f"c{n}": {"number": f"1{n}.*", "skills": [f"s{n}"]} for n in range(count)}
+
+    planned(callers=tables(6))
+    with pytest.raises(ValueError, match="more than 64 sets of skills"):
+        planned(callers=tables(7))
+
+
 @given(st.data())
 def test_whoever_a_call_asks_for_is_listed_there(data: st.DataObject) -> None:
     """Every pool in any plan is one that agents with all skills are listed in."""
