@@ -357,7 +357,7 @@ class PartnerSettings(Section):
     tell_withheld: bool = False
     """Whether it is told the number of a caller who withholds it."""
     calls_from: Annotated[tuple[Name, ...], BeforeValidator(_split)] = ()
-    """Its own trunks: a call by one of them is its (green channel)."""
+    """Its own trunks: a call by one is its (green channel); to others nothing goes out by them."""
     shares: Annotated[tuple[TicketField, ...], BeforeValidator(_split)] = ()
     """The fields of a ticket that it may be given; none: tickets are not exchanged with it."""
     one_key: Literal["blind", "consult", "conference"] = "blind"

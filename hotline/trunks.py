@@ -14,14 +14,20 @@ def trunks(settings: Settings) -> list[Trunk]:
     """Return them, in the order of the file."""
     inbound = NumberRules(settings.numbers.inbound)
     outbound = NumberRules(settings.numbers.outbound)
+    reserved = {name for partner in settings.partners.values() for name in partner.calls_from}
     return [
-        _trunk(name, trunk, inbound=inbound, outbound=outbound)
+        _trunk(name, trunk, inbound=inbound, outbound=outbound, reserved=name in reserved)
         for name, trunk in settings.trunks.items()
     ]
 
 
 def _trunk(
-    name: str, settings: TrunkSettings, *, inbound: NumberRules, outbound: NumberRules
+    name: str,
+    settings: TrunkSettings,
+    *,
+    inbound: NumberRules,
+    outbound: NumberRules,
+    reserved: bool,
 ) -> Trunk:
     host, port = settings.address or (None, None)
     transport = _TRANSPORTS[settings.transport]
@@ -37,6 +43,7 @@ def _trunk(
         max_calls=settings.max_calls or None,
         calls_per_second=settings.calls_per_second or None,
         probe_seconds=settings.options_seconds or None,
+        reserved=reserved,
         account=_account(settings),
         inbound=NumberRules(settings.inbound).then(inbound),
         outbound=outbound.then(NumberRules(settings.outbound)),

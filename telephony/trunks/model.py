@@ -48,6 +48,8 @@ class Trunk:
         max_calls: at once, both directions; None: any number.
         calls_per_second: new ones, both directions, a second's worth at once; None: any number.
         probe_seconds: between two OPTIONS; None: its health is known from calls alone.
+        reserved: calls go out by it only where it is named: it is a partner's own, who is not to
+            carry the hotline's other calls.
         account: for carriers that want credentials; None: they know us by our address.
         inbound: makes its numbers ours.
         outbound: makes our numbers its.
@@ -64,6 +66,7 @@ class Trunk:
     max_calls: int | None = None
     calls_per_second: float | None = None
     probe_seconds: float | None = None
+    reserved: bool = False
     account: Account | None = None
     inbound: NumberRules = NO_RULES
     outbound: NumberRules = NO_RULES

@@ -189,13 +189,13 @@ class TrunkService:
             number: in our own form; the trunk's rules make it the trunk's.
             caller: the number to show, likewise; None: withheld.
             now: monotonic seconds.
-            names: only these trunks; any when empty.
+            names: only these trunks; any that is not reserved when empty.
         """
         usable = [
             line
             for line in self._lines.values()
             if line.addresses
-            and (not names or line.trunk.name in names)
+            and (line.trunk.name in names if names else not line.trunk.reserved)
             and line.limit.wait(now) is None
         ]
         chances = [self._chance() for _ in usable]

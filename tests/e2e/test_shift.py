@@ -159,7 +159,7 @@ async def test_a_whole_shift(tmp_path: Path) -> None:
         await three_talk_and_110_takes_over(shift)
         await he_wraps_up(shift)
         await the_other_agent_is_rated(shift)
-        await who_gave_up_is_on_the_list(shift)
+        await who_gave_up_is_called_back(shift)
         await the_leader_reads_the_report(shift)
         await until_nothing_is_left(shift.node, seconds=SECONDS)
 
@@ -269,7 +269,7 @@ async def the_other_agent_is_rated(shift: Shift) -> None:
     await picture(second.page, "5-rated")
 
 
-async def who_gave_up_is_on_the_list(shift: Shift) -> None:
+async def who_gave_up_is_called_back(shift: Shift) -> None:
     second, citizen = shift.second, shift.citizen
     await second.part("not-ready").click()
     await second.press("reason-training")
@@ -280,8 +280,15 @@ async def who_gave_up_is_on_the_list(shift: Shift) -> None:
     await second.part("today-callbacks").click()
     await expect(second.part("call-back")).to_contain_text("138****1001")
     await picture(second.page, "6-call-back")
-    await second.part("call-back-close").select_option("not_needed")
+    await second.press("call-back-call")
+    await expect(second.part("called-back")).to_be_visible()
+    await citizen.wait_event("CALL_INCOMING", seconds=SECONDS)
+    await citizen.answer()
+    await second.shows("call-state", "通话中")
     await expect(second.part("call-back")).to_have_count(0)
+    await second.press("hang-up")
+    await citizen.wait_event("CALL_CLOSED", seconds=SECONDS)
+    await expect(second.part("call-none")).to_be_visible()
 
 
 async def the_leader_reads_the_report(shift: Shift) -> None:

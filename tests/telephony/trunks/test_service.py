@@ -171,6 +171,17 @@ async def test_only_trunks_of_these_names_with_room_and_a_way_out() -> None:
                 leg.hang_up()
 
 
+async def test_a_partners_own_trunk_carries_nobody_elses_calls() -> None:
+    with a_peer() as police:
+        async with a_node(to(police, "police", reserved=True)) as gateway:
+            with pytest.raises(NoTrunk):
+                dialled(gateway, Owner())
+            dialled(gateway, Owner(), trunks=["police"])
+            await request(police, "INVITE")
+            for leg in gateway.legs.values():
+                leg.hang_up()
+
+
 async def test_a_trunk_that_is_down_stands_last() -> None:
     changes = Changes()
     with a_peer() as works:
