@@ -14,7 +14,9 @@ from tests.support.postgres import PostgresServer, find_postgres
 # How long an example takes says how busy the machine is, nothing of the code. The usual run plays
 # the same examples everywhere; new ones: pytest --hypothesis-profile=exploring
 settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("usual", settings.get_profile("exploring"), derandomize=True)
+settings.register_profile(
+    "usual", settings.get_profile("exploring"), derandomize=True, max_examples=50
+)
 settings.load_profile("usual")
 
 needs_postgres = pytest.mark.skipif(find_postgres() is None, reason="PostgreSQL is not installed")
