@@ -60,7 +60,7 @@ async def test_during_a_consultation_there_is_no_hold(house: House) -> None:
 @pytest.mark.parametrize(
     "typed,targets",
     [
-        ("", ["partner:110", "agent:1002", "line:12345", "skill:general"]),
+        ("", ["partner:110", "agent:1002", "line:12345", "skill:english", "skill:general"]),
         ("110", ["partner:110"]),
         ("gabj", ["partner:110"]),
         ("lq", ["agent:1002"]),
