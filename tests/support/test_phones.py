@@ -313,7 +313,8 @@ async def test_pyvoip_sees_the_caller_hang_up_and_refuses_the_next_call(tmp_path
             calls=2,
             limit=1,
             rate=10,
-            rows=[("13862311001", 300)],
+            # pyVoIP forgets a call that ends before it has seen the ACK.
+            rows=[("13862311001", 2000)],
         ) as caller,
     ):
         await phone.wait_event("incoming")
