@@ -39,7 +39,7 @@
 #define BLEND 80
 #define HISTORY (2 * LONGEST_LAG)
 
-/* -- what crosses the border to Python; telephony/media/native/library.py has the same --------- */
+/* -- what crosses the border to Python; telephony/media/native/core.py has the same ------------ */
 
 /* What a payload type stands for; from CODEC_FOREIGN on the owner codes and decodes. */
 enum codec { CODEC_NONE, CODEC_PCMA, CODEC_PCMU, CODEC_EVENT, CODEC_NOISE, CODEC_FOREIGN = 8 };

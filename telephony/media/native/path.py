@@ -22,7 +22,7 @@ import numpy as np
 from telephony.media.codecs import COMFORT_NOISE, PCMA, PCMU, CodecSpec, Decoder, Encoder
 from telephony.media.dtmf import KEYS
 from telephony.media.g711 import Pcm
-from telephony.media.native.library import (
+from telephony.media.native.core import (
     CODEC_EVENT,
     CODEC_FOREIGN,
     CODEC_NOISE,
@@ -40,7 +40,7 @@ from telephony.media.native.library import (
     tables,
     to_address,
 )
-from telephony.media.native.library import Description as NativeDescription
+from telephony.media.native.core import Description as NativeDescription
 from telephony.media.path import (
     FRAME_SAMPLES,
     Description,

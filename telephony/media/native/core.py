@@ -1,4 +1,4 @@
-"""The compiled library's functions and structures, as ``core.h`` and ``api.c`` declare them."""
+"""The native core's functions and structures, as ``core.h`` and ``api.c`` declare them."""
 
 import ctypes
 import ipaddress
