@@ -1,6 +1,7 @@
 """Phones in the pages: their passes, and their lines to the gateway."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 
 from config.settings import SipSettings
 from hotline.trunks import nonce_secret
@@ -11,10 +12,15 @@ from telephony.sip.via import Address
 from telephony.transport.carried import CarriedLine, Carrier
 
 
-def phone_passes(store: CredentialStore, settings: SipSettings) -> PhonePasses:
-    """Return passes that all nodes with one nonce secret take; without one only this node."""
+def phone_passes(
+    store: CredentialStore, settings: SipSettings, lasts: Callable[[str], Awaitable[bool]]
+) -> PhonePasses:
+    """Return passes that all nodes with one nonce secret take; without one only this node.
+
+    ``lasts`` tells whether the session with a digest goes on.
+    """
     secret = nonce_secret(settings) or secrets.token_bytes(32)
-    return PhonePasses(store, realm=settings.realm, secret=secret)
+    return PhonePasses(store, realm=settings.realm, secret=secret, lasts=lasts)
 
 
 class BrowserPhones:
@@ -29,9 +35,9 @@ class BrowserPhones:
         self._passes = passes
         self._gateway = gateway
 
-    def issue(self, agent_id: str) -> Pass:
+    def issue(self, agent_id: str, *, session: str) -> Pass:
         """See the port."""
-        return self._passes.issue(agent_id)
+        return self._passes.issue(agent_id, session)
 
     def connect(self, peer: Address, carrier: Carrier, *, secure: bool) -> CarriedLine:
         """See the port."""

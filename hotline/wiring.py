@@ -538,7 +538,12 @@ class Wiring:
         settings = self._settings.sip
         reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
-        self.passes = phone_passes(self.accounts, settings)
+        self.sessions = RedisSessions(
+            self.redis,
+            prefix=self._settings.redis.prefix,
+            idle_seconds=self._settings.web.session_idle_seconds,
+        )
+        self.passes = phone_passes(self.accounts, settings, self.sessions.lasts)
         self.gateway = SipGateway(
             trunks=trunks(self._settings),
             on_trunk=self._on_trunk,
@@ -705,11 +710,7 @@ class Wiring:
             bus=self.bus,
             health=self.health.report,
             version=VERSION,
-            sessions=RedisSessions(
-                self.redis,
-                prefix=self._settings.redis.prefix,
-                idle_seconds=settings.session_idle_seconds,
-            ),
+            sessions=self.sessions,
         )
         server = WebServer(app)
 

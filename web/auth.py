@@ -22,6 +22,8 @@ from web.services import Services, services_of
 COOKIE = "hotline_session"
 CSRF_HEADER = "X-Requested-With"
 CSRF_VALUE = "hotline"
+UNATTENDED_HEADER = "X-Unattended"
+"""A page adds it to what it asks for by itself, by a timer: that is no use of the session."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _bearer = HTTPBearer(auto_error=False, description="The token that POST /api/v1/session returned.")
@@ -65,11 +67,20 @@ def own_origin(connection: HTTPConnection) -> bool:
     return origin is not None and urlsplit(origin).netloc == connection.headers.get("host")
 
 
-async def identify(services: Services, token: str | None) -> Viewer | None:
-    """Return whose token it is, or None; an account that is gone takes its sessions along."""
+async def identify(
+    services: Services, token: str | None, *, attended: bool = True
+) -> Viewer | None:
+    """Return whose token it is, or None; an account that is gone takes its sessions along.
+
+    Args:
+        services: of the app.
+        token: what was shown.
+        attended: somebody does something: the session's idle time starts anew.
+    """
     if not token:
         return None
-    agent_id = await services.sessions.touch(token)
+    look = services.sessions.touch if attended else services.sessions.peek
+    agent_id = await look(token)
     account = await services.accounts.get(agent_id) if agent_id is not None else None
     return Viewer(account, token) if account is not None else None
 
@@ -81,7 +92,8 @@ async def viewer(
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Viewer:
     """Return who asks; 401 when nobody, 403 when another site might be behind the request."""
-    found = await identify(services, bearer.credentials if bearer else cookie)
+    token = bearer.credentials if bearer else cookie
+    found = await identify(services, token, attended=UNATTENDED_HEADER not in request.headers)
     if found is None:
         raise ApiError(
             HTTPStatus.UNAUTHORIZED,

@@ -6,7 +6,6 @@ own buffer and is dropped; it comes back and starts from a fresh snapshot.
 """
 
 import asyncio
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from web.access import READERS
 from web.audience import FOR_EVERYBODY, others_who_see
 from web.masking import masked
 from web.ports import Bus, OnDesktop
+from web.sessions import session_digest
 
 log = structlog.get_logger(__name__)
 
@@ -70,11 +70,6 @@ class FeedClient:
             self.dropped.set()
 
 
-def session_digest(token: str) -> str:
-    """Return what tells a session from others and cannot be used as one."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 class FeedHub:
     """All desktops connected to this node.
 
@@ -92,6 +87,7 @@ class FeedHub:
         self._buffered = buffered
         self._clients: defaultdict[str, set[FeedClient]] = defaultdict(set)
         self._readers: set[FeedClient] = set()
+        self._company: defaultdict[str, dict[Callable[[], None], str]] = defaultdict(dict)
         self._unsubscribe: Callable[[], None] | None = None
 
     def open(self) -> None:
@@ -131,6 +127,17 @@ class FeedHub:
                 del self._clients[agent_id]
                 self._tell(agent_id, connected=False)
 
+    @contextmanager
+    def accompany(self, agent_id: str, token: str, end: Callable[[], None]) -> Iterator[None]:
+        """Have ``end`` called when the session ends while the context lasts."""
+        self._company[agent_id][end] = token
+        try:
+            yield
+        finally:
+            del self._company[agent_id][end]
+            if not self._company[agent_id]:
+                del self._company[agent_id]
+
     def taken_over(self, agent_id: str, session: str) -> None:
         """Drop an agent's desktops here: he works elsewhere, with the session of this digest."""
         for client in self._clients.get(agent_id, ()):
@@ -138,10 +145,20 @@ class FeedHub:
                 client.drop("taken_over")
 
     def end_session(self, agent_id: str, token: str) -> None:
-        """Drop the desktops that were opened with this session."""
+        """Drop the desktops that were opened with this session, and what accompanies them."""
+        self._end(agent_id, lambda whose: whose == token)
+
+    def end_other_sessions(self, agent_id: str, *, keep: str) -> None:
+        """Drop an agent's desktops but those of this session."""
+        self._end(agent_id, lambda whose: whose != keep)
+
+    def _end(self, agent_id: str, is_over: Callable[[str], bool]) -> None:
         for client in self._clients.get(agent_id, ()):
-            if client.token == token:
+            if is_over(client.token):
                 client.drop("signed_out")
+        for end, token in tuple(self._company.get(agent_id, {}).items()):
+            if is_over(token):
+                end()
 
     def _tell(self, agent_id: str, *, connected: bool) -> None:
         log.info("desktop", agent_id=agent_id, connected=connected)

@@ -20,11 +20,12 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from web.access import EVERYBODY
 from web.auth import COOKIE, Viewer, identify, own_origin
 from web.errors import ApiError, error_response
-from web.feed import FeedClient, encode, session_digest
+from web.feed import FeedClient, encode
 from web.routes_calls import live_calls
 from web.routes_tickets import shown_ticket
 from web.schemas import AgentOut, PresenceOut
 from web.services import Services, services_of
+from web.sessions import session_digest
 
 log = structlog.get_logger(__name__)
 
@@ -151,9 +152,12 @@ async def _read(websocket: WebSocket) -> None:
 
 
 async def _keep(served: Services, client: FeedClient) -> None:
-    """Keep connection and session alive; return when the client must go.
+    """Keep the connection alive, and the session of who works; return when the client must go.
 
-    So must one whose account has another role by now: what it is shown went by the former.
+    Who is on the floor and not on a break works, though he touches nothing: he waits for calls.
+    Anybody else's session goes on by what he does, not by a page that he has left open.
+
+    One whose account has another role by now must go: what it is shown went by the former.
 
     The ping is a message, not a WebSocket ping: a page cannot see the latter, and it is how the
     page notices a connection that died without a word.
@@ -163,11 +167,16 @@ async def _keep(served: Services, client: FeedClient) -> None:
             async with asyncio.timeout(PING_SECONDS):
                 await client.dropped.wait()
                 return
-        who = await identify(served, client.token)
+        who = await identify(served, client.token, attended=await _works(served, client.agent_id))
         if who is None or who.account.role != client.role:
             client.drop("signed_out")
         else:
             client.put(encode({"event": "ping", "at": served.clock()}))
+
+
+async def _works(served: Services, agent_id: str) -> bool:
+    presence = await served.floor.presence(agent_id)
+    return presence is not None and presence.state not in {"signed_out", "not_ready"}
 
 
 async def until_first(*jobs: Coroutine[Any, Any, None]) -> None:

@@ -537,8 +537,8 @@ class PhoneLine(Protocol):
 class Phones(Protocol):
     """Phones in pages (``hotline/browser_phone.py``)."""
 
-    def issue(self, agent_id: str) -> PhonePass:
-        """Return a pass for the registrar."""
+    def issue(self, agent_id: str, *, session: str) -> PhonePass:
+        """Return a pass for the registrar; it ends with the session of this digest."""
 
     def connect(self, peer: tuple[str, int], carrier: Carrier, *, secure: bool) -> PhoneLine:
         """Open a line; ``secure``: the page is on https."""

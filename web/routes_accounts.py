@@ -70,6 +70,10 @@ async def change(agent_id: AgentId, body: AccountChange, who: Admin, served: Ser
         raise not_found("account")
     if body.password is not None:
         await served.accounts.set_password(agent_id, body.password)
+        # Whoever was signed in by the former password must show the new one; the asker has not
+        # left his own session.
+        await served.sessions.revoke_others(agent_id, keep=who.token)
+        served.feed.end_other_sessions(agent_id, keep=who.token)
     detail: dict[str, Any] = {"before": _public(before), "after": _public(after)}
     if body.password is not None:
         detail["password"] = "changed"  # noqa: S105 - that it was, never what it is

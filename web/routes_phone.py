@@ -17,6 +17,7 @@ from web.errors import ApiError, documented, error_response
 from web.feed_route import admit, until_first
 from web.schemas_phone import PhonePassOut
 from web.services import Served, services_of
+from web.sessions import session_digest
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,11 @@ _SESSION_SECONDS = 15.0
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
 )
 async def phone_pass(who: Asker, served: Served) -> PhonePassOut:
-    """Return what the asker's phone in a browser registers with, good for an hour."""
-    issued = served.phones.issue(who.id)
+    """Return what the asker's phone in a browser registers with.
+
+    It is good for an hour, and no longer than the session.
+    """
+    issued = served.phones.issue(who.id, session=session_digest(who.token))
     return PhonePassOut(
         user=who.id,
         username=issued.username,
@@ -97,14 +101,15 @@ async def line(websocket: WebSocket) -> None:
             wire.received(text.encode() if text is not None else message["bytes"])
 
     async def keep() -> None:
-        while await served.sessions.touch(who.token) is not None:
+        while await served.sessions.peek(who.token) is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SESSION_SECONDS):
                     await carried.closed.wait()
                     return
 
     try:
-        await until_first(read(), carried.write(websocket), keep())
+        with served.feed.accompany(who.id, who.token, carried.close):
+            await until_first(read(), carried.write(websocket), keep())
     except WebSocketDisconnect:
         return
     finally:

@@ -60,8 +60,12 @@ async def intervals(
 
 
 @board.websocket("/board")
-async def figures(websocket: WebSocket) -> None:
-    """Send the figures until the board goes or its session ends."""
+async def figures(websocket: WebSocket, *, attended: bool = False) -> None:
+    """Send the figures until the board goes or its session ends.
+
+    A wall has nobody who moves a mouse: that its board is open is use of the session. A page at
+    which somebody sits says so (`attended`): its session goes on by what he does.
+    """
     served = services_of(websocket)
     try:
         who = await admit(websocket, served, roles=LEADERS)
@@ -71,8 +75,9 @@ async def figures(websocket: WebSocket) -> None:
     await websocket.accept()
     reader = asyncio.create_task(_gone(websocket))
     try:
-        # A board has nobody who moves a mouse: that it is open is use of its session.
-        while (now := await identify(served, who.token)) is not None and now.leads:
+        while (
+            now := await identify(served, who.token, attended=not attended)
+        ) is not None and now.leads:
             await websocket.send_text(encode(await _message(served)))
             done, _ = await asyncio.wait({reader}, timeout=BEAT_SECONDS)
             if done:

@@ -10,12 +10,12 @@ from pydantic import (
     Field,
     StrictBool,
     StringConstraints,
-    model_validator,
 )
 
 from calls.redaction import Side
 from tickets.fields import PARTNERS, TITLES, TYPES, URGENCIES
 from tickets.life import Status
+from web.schemas_base import Request
 from web.schemas_callbacks import ChosenDispositionOut, RatingOut
 
 PresenceState = Literal[
@@ -28,30 +28,6 @@ StepAction = Literal[
     "answer", "pass_on", "give_back", "close", "urge", "supervise", "reopen", "review"
 ]
 Item = TypeVar("Item")
-
-
-class Request(BaseModel):
-    """A body sent to us: unknown keys are refused, so a misspelt field is noticed.
-
-    So is a NUL in any text: no database keeps one.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nul(cls, sent: object) -> object:
-        if _holds_nul(sent):
-            raise ValueError("a text with a NUL character")
-        return sent
-
-
-def _holds_nul(sent: object) -> bool:
-    if isinstance(sent, str):
-        return "\0" in sent
-    if isinstance(sent, Mapping):
-        return any(_holds_nul(part) for pair in sent.items() for part in pair)
-    return isinstance(sent, list) and any(map(_holds_nul, sent))
 
 
 class SignIn(Request):

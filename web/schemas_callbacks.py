@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from web.schemas_base import Request
 
 CallBackStatus = Literal["open", "calling", "closed"]
 CallBackReason = Literal["asked", "failed", "missed", "abandoned"]
@@ -29,10 +31,8 @@ class CallBackOut(BaseModel):
     note: str | None = None
 
 
-class CallBackCloseIn(BaseModel):
+class CallBackCloseIn(Request):
     """How it ended."""
-
-    model_config = ConfigDict(extra="forbid")
 
     outcome: Literal["reached", "unreachable", "wrong_number", "not_needed"]
     note: str | None = Field(default=None, max_length=200)
@@ -45,10 +45,8 @@ class DispositionOut(BaseModel):
     name: str
 
 
-class DispositionIn(BaseModel):
+class DispositionIn(Request):
     """What the agent's part of a call came to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: str = Field(min_length=1, max_length=32, examples=["answered"])
     note: str | None = Field(default=None, max_length=200)

@@ -2,29 +2,25 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from web.schemas_base import Request
 
 
-class HoldIn(BaseModel):
+class HoldIn(Request):
     """Whether the citizen is to be on hold."""
-
-    model_config = ConfigDict(extra="forbid")
 
     held: bool
 
 
-class MuteIn(BaseModel):
+class MuteIn(Request):
     """Whether nobody is to hear the agent."""
-
-    model_config = ConfigDict(extra="forbid")
 
     muted: bool
 
 
-class KeysIn(BaseModel):
+class KeysIn(Request):
     """Keys to be pressed, in order."""
-
-    model_config = ConfigDict(extra="forbid")
 
     keys: str = Field(pattern=r"^[0-9*#A-D]{1,32}$", examples=["1"])
 

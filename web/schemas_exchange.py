@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from web.schemas_base import Request
+
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Number = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -38,21 +40,21 @@ class HandoverOut(BaseModel):
     error: str | None = None
 
 
-class HandOverIn(BaseModel):
+class HandOverIn(Request):
     """To whom a ticket is handed over, and why."""
 
     partner: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
     reason: Reason = ""
 
 
-class DecisionIn(BaseModel):
+class DecisionIn(Request):
     """Whether a partner's ticket is taken in; what goes back needs the reason."""
 
     accepted: bool
     reason: Reason = ""
 
 
-class ReopenIn(BaseModel):
+class ReopenIn(Request):
     """Why a finished matter is taken up again (再处置)."""
 
     reason: Annotated[Reason, Field(min_length=1)]

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from web.schemas import CallOut, Request
+from web.schemas import CallOut
+from web.schemas_base import Request
 
 
 class ShareOut(BaseModel):

@@ -1,12 +1,12 @@
 """Shapes of who is brought into calls."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from web.schemas_base import Request
 
 
-class OneKeyIn(BaseModel):
+class OneKeyIn(Request):
     """Why a partner's key is pressed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str | None = Field(default=None, max_length=200, description="It is recorded.")
 

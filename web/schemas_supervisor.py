@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from web.schemas_base import Request
 
 
-class SupervisionIn(BaseModel):
+class SupervisionIn(Request):
     """How a supervisor wants to be in a call."""
-
-    model_config = ConfigDict(extra="forbid")
 
     mode: Literal["listen", "whisper", "barge", "take_over"] = Field(
         default="listen",
@@ -17,17 +17,13 @@ class SupervisionIn(BaseModel):
     )
 
 
-class AssignIn(BaseModel):
+class AssignIn(Request):
     """Who shall have a waiting call."""
-
-    model_config = ConfigDict(extra="forbid")
 
     agent_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$", examples=["1001"])
 
 
-class ForcedOut(BaseModel):
+class ForcedOut(Request):
     """Why somebody is taken off the floor."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=200, description="It is kept in the audit trail.")

@@ -29,11 +29,21 @@ class SessionStore(Protocol):
     async def touch(self, token: str) -> str | None:
         """Return whose token it is and start its idle time anew; None when unknown or too old."""
 
+    async def peek(self, token: str) -> str | None:
+        """Return whose token it is; its idle time goes on."""
+
     async def revoke(self, token: str) -> None:
         """Forget the token."""
 
+    async def revoke_others(self, agent_id: str, *, keep: str | None = None) -> None:
+        """Forget all tokens of an agent but this one."""
 
-def _key(token: str) -> str:
+    async def lasts(self, digest: str) -> bool:
+        """Tell whether the session with this digest goes on; its idle time too."""
+
+
+def session_digest(token: str) -> str:
+    """Return what tells a session from others and cannot be used as one."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -62,20 +72,48 @@ class MemorySessions:
 
     async def touch(self, token: str) -> str | None:
         """See `SessionStore.touch`."""
-        agent_id, ends = self._sessions.get(_key(token), (None, 0.0))
+        agent_id, ends = self._sessions.get(session_digest(token), (None, 0.0))
         if agent_id is None or ends <= self._clock():
-            self._sessions.pop(_key(token), None)
+            self._sessions.pop(session_digest(token), None)
             return None
         self.remember(token, agent_id)
         return agent_id
 
+    async def peek(self, token: str) -> str | None:
+        """See `SessionStore.peek`."""
+        agent_id, ends = self._sessions.get(session_digest(token), (None, 0.0))
+        return agent_id if ends > self._clock() else None
+
     async def revoke(self, token: str) -> None:
         """See `SessionStore.revoke`."""
-        self._sessions.pop(_key(token), None)
+        self._sessions.pop(session_digest(token), None)
 
-    def remember(self, token: str, agent_id: str) -> None:
-        """Put a session that was made elsewhere, or start its idle time anew."""
-        self._sessions[_key(token)] = (agent_id, self._clock() + self._idle)
+    async def revoke_others(self, agent_id: str, *, keep: str | None = None) -> None:
+        """See `SessionStore.revoke_others`."""
+        kept = session_digest(keep) if keep is not None else None
+        for digest in self.digests_of(agent_id):
+            if digest != kept:
+                del self._sessions[digest]
+
+    def digests_of(self, agent_id: str) -> list[str]:
+        """Return the digests of an agent's sessions."""
+        return [digest for digest, (whose, _) in self._sessions.items() if whose == agent_id]
+
+    async def lasts(self, digest: str) -> bool:
+        """See `SessionStore.lasts`."""
+        _, ends = self._sessions.get(digest, (None, 0.0))
+        return ends > self._clock()
+
+    def remember(self, token: str, agent_id: str, left: float | None = None) -> None:
+        """Put a session that was made elsewhere, or start its idle time anew.
+
+        Args:
+            token: of the session.
+            agent_id: whose it is.
+            left: seconds of its idle time; None: all of it.
+        """
+        ends = self._clock() + (self._idle if left is None else left)
+        self._sessions[session_digest(token)] = (agent_id, ends)
 
 
 class RedisSessions:
@@ -101,7 +139,7 @@ class RedisSessions:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
-        self._prefix = prefix
+        self._prefix_of_names = f"{prefix}:session:"
         self._idle_ms = int(idle_seconds * 1000)
         self._seen = MemorySessions(idle_seconds=idle_seconds, clock=clock)
         self._revoked: set[str] = set()  # signed out while Redis was away; told on its return
@@ -115,36 +153,83 @@ class RedisSessions:
 
     async def touch(self, token: str) -> str | None:
         """See `SessionStore.touch`."""
+        if self._name(token) in self._revoked:
+            return None
+        try:
+            await self._tell_revoked()
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await self._redis.getex(self._name(token), px=self._idle_ms)
+            if found is None:
+                return await self._put_back(token, await self._seen.touch(token))
+        except (RedisError, OSError):
+            return await self._seen.touch(token)
+        return await self._known(token, found, None)
+
+    async def peek(self, token: str) -> str | None:
+        """See `SessionStore.peek`."""
         name = self._name(token)
         if name in self._revoked:
             return None
         try:
-            for revoked in tuple(self._revoked):
-                await self._write(revoked, "")
-                self._revoked.discard(revoked)
+            await self._tell_revoked()
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                found = await self._redis.getex(name, px=self._idle_ms)
+                found, left = await asyncio.gather(self._redis.get(name), self._redis.pttl(name))
             if found is None:
-                return await self._put_back(token)
+                return await self._put_back(token, await self._seen.peek(token))
         except (RedisError, OSError):
-            return await self._seen.touch(token)
-        agent_id = found.decode() if isinstance(found, bytes) else str(found)
-        if not agent_id:
-            await self._seen.revoke(token)
-            return None
-        self._seen.remember(token, agent_id)
-        return agent_id
+            return await self._seen.peek(token)
+        return await self._known(token, found, max(left, 0) / 1000)
 
     async def revoke(self, token: str) -> None:
         """See `SessionStore.revoke`."""
         await self._seen.revoke(token)
-        try:
-            await self._write(self._name(token), "")
-        except (RedisError, OSError):
-            self._revoked.add(self._name(token))
+        await self._end(self._name(token))
 
-    async def _put_back(self, token: str) -> str | None:
-        agent_id = await self._seen.touch(token)
+    async def revoke_others(self, agent_id: str, *, keep: str | None = None) -> None:
+        """See `SessionStore.revoke_others`; looks at every session, for it is seldom asked for."""
+        kept = self._name(keep) if keep is not None else None
+        names = {self._prefix_of_names + digest for digest in self._seen.digests_of(agent_id)}
+        await self._seen.revoke_others(agent_id, keep=keep)
+        with suppress(RedisError, OSError):  # then only those that this node has seen
+            async for raw in self._redis.scan_iter(match=f"{self._prefix_of_names}*", count=1000):
+                name = raw.decode() if isinstance(raw, bytes) else raw
+                if _text(await self._redis.get(name)) == agent_id:
+                    names.add(name)
+        for name in names - {kept}:
+            await self._end(name)
+
+    async def lasts(self, digest: str) -> bool:
+        """See `SessionStore.lasts`."""
+        name = self._prefix_of_names + digest
+        if name in self._revoked:
+            return False
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await self._redis.get(name)
+        except (RedisError, OSError):
+            found = None
+        return await self._seen.lasts(digest) if found is None else bool(found)
+
+    async def _end(self, name: str) -> None:
+        try:
+            await self._write(name, "")
+        except (RedisError, OSError):
+            self._revoked.add(name)
+
+    async def _tell_revoked(self) -> None:
+        for revoked in tuple(self._revoked):
+            await self._write(revoked, "")
+            self._revoked.discard(revoked)
+
+    async def _known(self, token: str, found: bytes | str, left: float | None) -> str | None:
+        agent_id = _text(found)
+        if not agent_id:
+            await self._seen.revoke(token)
+            return None
+        self._seen.remember(token, agent_id, left)
+        return agent_id
+
+    async def _put_back(self, token: str, agent_id: str | None) -> str | None:
         if agent_id is not None:
             await self._write(self._name(token), agent_id)
         return agent_id
@@ -154,4 +239,8 @@ class RedisSessions:
             await self._redis.set(name, value, px=self._idle_ms)
 
     def _name(self, token: str) -> str:
-        return f"{self._prefix}:session:{_key(token)}"
+        return self._prefix_of_names + session_digest(token)
+
+
+def _text(found: bytes | str | None) -> str:
+    return found.decode() if isinstance(found, bytes) else found or ""

@@ -26,14 +26,24 @@ class Now:
         return self.at
 
 
+SIGNED_IN = {"s1"}
+
+
+async def lasts(session: str) -> bool:
+    """Whether somebody is signed in."""
+    return session in SIGNED_IN
+
+
 def passes(now: Now, secret: bytes = b"shared") -> PhonePasses:
-    return PhonePasses(Store(), realm=REALM, secret=secret, wall_clock=now, lifetime=60)
+    return PhonePasses(
+        Store(), realm=REALM, secret=secret, lasts=lasts, wall_clock=now, lifetime=60
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
 async def test_a_pass_is_good_at_every_node_until_it_is_over(algorithm: Algorithm) -> None:
     now = Now()
-    issued = passes(now).issue("1001")
+    issued = passes(now).issue("1001", "s1")
     assert issued.expires_at == 1060
     expected = hash_secret(issued.username, REALM, issued.password, algorithm)
     other_node = passes(now)
@@ -43,6 +53,18 @@ async def test_a_pass_is_good_at_every_node_until_it_is_over(algorithm: Algorith
     assert await other_node.ha1(issued.username, algorithm) is None
 
 
+async def test_a_pass_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = Now()
+    kept, left = passes(now).issue("1001", "s1"), passes(now).issue("1001", "s2")
+    assert await passes(now).ha1(kept.username, "MD5") is not None
+    assert await passes(now).ha1(left.username, "MD5") is None
+    renamed = left.username.replace("s2", "s1")  # another's session is another password
+    forged = hash_secret(renamed, REALM, left.password, "MD5")
+    assert await passes(now).ha1(renamed, "MD5") not in {None, forged}
+    monkeypatch.setattr("tests.telephony.test_passes.SIGNED_IN", set())
+    assert await passes(now).ha1(kept.username, "MD5") is None
+
+
 async def test_the_phones_own_password_goes_on() -> None:
     assert await passes(Now()).ha1("1001", "MD5") == hash_secret("1001", REALM, "desk", "MD5")
     assert await passes(Now()).ha1("1002", "MD5") is None
@@ -50,7 +72,7 @@ async def test_the_phones_own_password_goes_on() -> None:
 
 async def test_a_longer_time_is_another_password() -> None:
     now = Now()
-    issued = passes(now).issue("1001")
+    issued = passes(now).issue("1001", "s1")
     stretched = issued.username.replace("1060", "9060")
     forged = hash_secret(stretched, REALM, issued.password, "MD5")
     assert await passes(now).ha1(stretched, "MD5") not in {None, forged}
@@ -58,13 +80,15 @@ async def test_a_longer_time_is_another_password() -> None:
 
 async def test_there_is_no_pass_without_an_account() -> None:
     now = Now()
-    assert await passes(now).ha1(passes(now).issue("1009").username, "MD5") is None
+    assert await passes(now).ha1(passes(now).issue("1009", "s1").username, "MD5") is None
     with pytest.raises(ValueError, match="~"):
-        passes(now).issue("10~01")
+        passes(now).issue("10~01", "s1")
+    with pytest.raises(ValueError, match="~"):
+        passes(now).issue("1001", "s~1")
 
 
 def test_a_pass_does_not_show_its_password() -> None:
-    issued = passes(Now()).issue("1001")
+    issued = passes(Now()).issue("1001", "s1")
     assert issued.password not in repr(issued)
 
 

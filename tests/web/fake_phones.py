@@ -36,8 +36,10 @@ class FakePhones:
     """Passes and lines."""
 
     lines: list[FakeLine] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
 
-    def issue(self, agent_id: str) -> FakePass:
+    def issue(self, agent_id: str, *, session: str) -> FakePass:
+        self.sessions.append(session)
         return FakePass(f"{agent_id}~2000000000")
 
     def connect(self, peer: tuple[str, int], carrier: Carrier, *, secure: bool) -> FakeLine:

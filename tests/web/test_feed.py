@@ -190,6 +190,22 @@ async def test_a_session_that_ran_out_closes_the_desktop(
         assert await closing_code(connection) == 4401
 
 
+async def test_who_waits_for_calls_stays_signed_in_and_an_open_page_alone_does_not(
+    house: House, served: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.feed_route.PING_SECONDS", 0.02)
+    async with desktop(house, served, "1001") as (connection, _):
+        await house.floor.set_ready("1001")
+        for _ in range(3):  # idle time is 600 s
+            house.clock.now += 500
+            at = house.clock.now
+            while (message := await read(connection))["event"] != "ping" or message["at"] < at:
+                pass
+        await house.floor.set_not_ready("1001", "meal")
+        house.clock.now += 601
+        assert await closing_code(connection) == 4401
+
+
 async def test_who_leads_no_more_is_shown_no_more(
     house: House, served: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,8 @@ from eventbus.asking import NodeAsking
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import until
 from tests.web.house import House
-from web.feed import session_digest
 from web.other_nodes import LONGEST_BODY, OtherNodes
+from web.sessions import session_digest
 
 
 @dataclass

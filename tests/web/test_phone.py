@@ -67,6 +67,21 @@ async def test_the_gateway_closes_a_line(house: House, served: tuple[str, int]) 
     await until(lambda: line.over)
 
 
+async def test_signing_out_closes_the_line(house: House, served: tuple[str, int]) -> None:
+    page, line = await opened(house, served)
+    token = page.request.headers["Authorization"].removeprefix("Bearer ") if page.request else ""
+    async with house.visitor() as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        await client.post("/api/v1/me/phone")
+        assert await house.sessions.lasts(house.phones.sessions[-1])
+        await client.delete("/api/v1/session")
+    assert not await house.sessions.lasts(house.phones.sessions[-1])
+    with pytest.raises(ConnectionClosed):
+        async with asyncio.timeout(10):  # the session is looked at every 15 s only
+            await page.recv()
+    await until(lambda: line.over)
+
+
 async def test_a_page_that_does_not_read_is_cut_off(house: House, served: tuple[str, int]) -> None:
     page, line = await opened(house, served)
     for _ in range(1000):

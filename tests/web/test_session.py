@@ -81,6 +81,28 @@ async def test_an_idle_session_ends_and_a_used_one_does_not(house: House) -> Non
         assert (await client.get("/api/v1/me")).status_code == 401
 
 
+async def test_what_a_page_asks_by_itself_is_no_use_of_the_session(house: House) -> None:
+    async with await house.signed_in("1001") as client:
+        house.clock.now += 599
+        alone = await client.get("/api/v1/me", headers={"X-Unattended": "1"})
+        assert alone.status_code == 200
+        house.clock.now += 2
+        assert (await client.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_new_password_ends_what_was_signed_in_by_the_former(house: House) -> None:
+    async with await house.signed_in("9001") as admin, await house.signed_in("9001") as forgotten:
+        async with await house.signed_in("1001") as agent:
+            for person in ("1001", "9001"):
+                answer = await admin.patch(
+                    f"/api/v1/accounts/{person}", json={"password": "a new one, and long"}
+                )
+                assert answer.status_code == 200
+            assert (await agent.get("/api/v1/me")).status_code == 401
+        assert (await forgotten.get("/api/v1/me")).status_code == 401
+        assert (await admin.get("/api/v1/me")).status_code == 200
+
+
 async def test_an_account_that_is_gone_takes_its_sessions_along(house: House) -> None:
     async with await house.signed_in("1001") as client:
         del house.accounts.people["1001"]

@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.support.redis_server import RedisServer, running_redis
-from web.sessions import MemorySessions, RedisSessions, SessionStore
+from web.sessions import MemorySessions, RedisSessions, SessionStore, session_digest
 
 IDLE = 600.0
 
@@ -34,6 +34,47 @@ async def test_a_token_is_its_owners_until_it_is_revoked(store: SessionStore) ->
     await store.revoke(mine)
     assert await store.touch(mine) is None
     assert await store.touch(other) == "1002"
+
+
+async def test_a_new_password_ends_all_sessions_but_the_askers(store: SessionStore) -> None:
+    mine, desk, other = [await store.create(agent) for agent in ("1001", "1001", "1002")]
+    await store.revoke_others("1001", keep=mine)
+    assert [await store.touch(token) for token in (mine, desk, other)] == ["1001", None, "1002"]
+    await store.revoke_others("1001")
+    assert [await store.peek(token) for token in (mine, other)] == [None, "1002"]
+
+
+async def test_a_digest_tells_whether_its_session_lasts(store: SessionStore) -> None:
+    token = await store.create("1001")
+    assert await store.lasts(session_digest(token))
+    await store.revoke(token)
+    assert not await store.lasts(session_digest(token))
+    assert not await store.lasts("nonsense")
+
+
+async def test_to_look_at_a_session_is_no_use_of_it() -> None:
+    now = 0.0
+    store = MemorySessions(idle_seconds=10, clock=lambda: now)
+    token = await store.create("1001")
+    now = 9.9
+    assert await store.peek(token) == "1001"
+    assert await store.lasts(session_digest(token))
+    now = 10.1
+    assert await store.peek(token) is None
+    assert not await store.lasts(session_digest(token))
+
+
+async def test_to_look_at_a_session_in_redis_leaves_its_time() -> None:
+    async with running_redis() as server, client(server) as redis:
+        first, second = RedisSessions(redis, idle_seconds=600), RedisSessions(redis)
+        token = await first.create("1001")
+        (key,) = await redis.keys("hotline:session:*")
+        assert await second.peek(token) == "1001"  # would have put an hour there
+        assert await redis.pttl(key) <= 600_000
+        await redis.flushall()
+        assert await first.peek(token) == "1001"
+        await second.revoke_others("1001")
+        assert await first.peek(token) is None
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "令牌", "a" * 5000, "\udcff"])

@@ -1,6 +1,8 @@
 // @ts-check
 /** Requests to `/api/v1`, by the session cookie. */
 
+import { attendance, watch } from "./attended.js";
+
 /** A request that was refused (`status` > 0) or did not get through (`status` 0). */
 export class ApiError extends Error {
   /**
@@ -25,7 +27,7 @@ export class ApiError extends Error {
  */
 async function request(method, path, body) {
   /** @type {Record<string, string>} */
-  const headers = { "X-Requested-With": "hotline" };
+  const headers = { "X-Requested-With": "hotline", ...attendance() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   let text;
@@ -145,3 +147,5 @@ export const api = {
   /** @param {string} ticketId */
   submit: (ticketId) => request("POST", `/tickets/${segment(ticketId)}/submit`),
 };
+
+watch(() => void api.me().catch(() => {})); // whether that is still signed in is the feed's matter

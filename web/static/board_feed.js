@@ -8,9 +8,10 @@ const SILENCE_MS = 10_000;
 /**
  * @param {(figures: any) => void} onFigures
  * @param {(connected: boolean) => void} onState
+ * @param {boolean} [attended] somebody sits at the page, and need not stay signed in when he leaves
  * @returns {() => void} ends it
  */
-export function follow(onFigures, onState) {
+export function follow(onFigures, onState, attended = false) {
   let pause = FIRST_PAUSE_MS;
   let wanted = true;
   let retry = 0;
@@ -19,7 +20,7 @@ export function follow(onFigures, onState) {
   let socket;
   const connect = () => {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const opened = new WebSocket(`${scheme}://${location.host}/api/v1/board`);
+    const opened = new WebSocket(`${scheme}://${location.host}/api/v1/board${attended ? "?attended=true" : ""}`);
     socket = opened;
     let over = false;
     const lost = () => {

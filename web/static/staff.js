@@ -2,6 +2,7 @@
 /** What the pages for leaders, inspectors and administrators share: signing in, the bar, requests. */
 
 import { api, ApiError } from "./api.js";
+import { attendance } from "./attended.js";
 import { fill, h } from "./dom.js";
 import { has, switchLanguage, t, translatePage } from "./i18n.js";
 import { watermark } from "./watermark.js";
@@ -23,7 +24,7 @@ const PAGES = [
  */
 export async function ask(method, path, body) {
   /** @type {Record<string, string>} */
-  const headers = { "X-Requested-With": "hotline" };
+  const headers = { "X-Requested-With": "hotline", ...attendance() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(`/api/v1${path}`, {
     method,

@@ -106,6 +106,7 @@ function floor(panel) {
       else if (note.textContent === t("board.lost")) note.textContent = "";
       if (!connected) note.dataset.level = "bad";
     },
+    true,
   );
 }
 
