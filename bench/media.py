@@ -7,13 +7,20 @@ Real processes over loopback, one after another on one core, the phones on anoth
 every 20 ms from both sides of every call, sent and received by native/load.c. The bare relay
 (native/bare_relay.c) does nothing but receive and send; rtpengine is Debian's, in user space. CPU
 is the server's whole process, threads and kernel included, divided by the packets that phones got.
-Delay is from just before a phone sends until the kernel has the packet for the other. Memory is
-what the process grew by, for each call. About ``--seconds`` + 2 a row. Needs a C compiler and two
-cores; without rtpengine (``apt-get install rtpengine-daemon``) its rows are left out. On a machine
-that does other things too, delay and loss are theirs as well: run it under ``chrt -f 1`` as root.
+Delay is from just before a phone sends until the kernel has stamped the packet for the other
+(SO_TIMESTAMPNS), so it holds the server, two passes through the kernel's network, and nothing of
+the phone that receives. Memory is what the process grew by, for each call. About ``--seconds`` + 2
+a row. Needs a C compiler and two cores; without rtpengine (``apt-get install rtpengine-daemon``)
+its rows are left out.
 
-Last come the goals (bench/media_goals.py) beside the native engine's figures; all of them, on a
-machine at rest: ``chrt -f 1 python -m bench.media --engines native --short-calls 20000``.
+On a machine that does other things too, delay and loss are theirs as well. For how much of the
+time the thread with the packets was ready to run and was not let is the column "kept"; the bare
+relay's delay is what the machine allows a program that does nothing else. With ``--realtime`` (as
+root, or with LimitRTPRIO) phones, bare relay and rtpengine run under ``chrt -f 1``, and the native
+engine with its own setting ``media.realtime``.
+
+Last come the goals (bench/media_goals.py) beside the native engine's figures; all of them:
+``python -m bench.media --realtime --engines native --short-calls 20000``.
 
 A conference is three parties who hear each other. Short calls are opened, bridged, forked,
 recorded, spoken in and closed; what the process holds in between must not grow.
@@ -22,6 +29,7 @@ recorded, spoken in and closed; what the process holds in between must not grow.
 import argparse
 import json
 import logging
+import os
 import resource
 import shutil
 import sys
@@ -45,9 +53,11 @@ from bench.media_servers import (
     bare_relay,
     compile_program,
     cpu_seconds,
+    kept_waiting,
     media_process,
     resident_kb,
     rtpengine,
+    turns,
 )
 from bench.media_short_calls import Memory, many_short_calls
 
@@ -77,6 +87,7 @@ class Row:
     delay_p50_us: float
     delay_p99_us: float
     kb_per_call: float
+    kept_waiting_percent: float
     ratio_to_bare: float | None = None
     ratio_to_rtpengine: float | None = None
 
@@ -86,9 +97,10 @@ async def measure(name: str, calls: int, load: Phones, server: Server, seconds: 
     empty = resident_kb(server.pid)
     load.target(await server.connect(load.ports))
     await load.run(WARM_UP_SECONDS)
-    before = cpu_seconds(server.pid)
+    before, waits = cpu_seconds(server.pid), turns(server.pid)
     seen = await load.run(seconds)
     used = cpu_seconds(server.pid) - before
+    waited = kept_waiting(waits, turns(server.pid))
     if not seen["received"] or seen["misdirected"]:
         raise SystemExit(f"{name}, {calls} calls: broken: {seen}")
     row = Row(
@@ -102,30 +114,44 @@ async def measure(name: str, calls: int, load: Phones, server: Server, seconds: 
         delay_p50_us=seen["delay_p50_us"],
         delay_p99_us=seen["delay_p99_us"],
         kb_per_call=round((resident_kb(server.pid) - empty) / calls, 1),
+        kept_waiting_percent=round(waited / seconds * 100, 2),
     )
     print(f"  {name}, {calls} calls: {row.cpu_us_per_packet} µs a packet", file=sys.stderr)
     return row
 
 
-def contestants(core: int, bare: Path, engines: Sequence[str]) -> list[Contestant]:
-    """Name everybody who can run here."""
-    found: list[Contestant] = [(BARE, partial(bare_relay, core, bare))]
-    if shutil.which("rtpengine"):
-        found.append((RTPENGINE, partial(rtpengine, core)))
-    for engine in engines:
-        found += [
-            (engine + addition, partial(media_process, core, engine)) for addition in ADDITIONS
-        ]
-    return found
+@dataclass(frozen=True)
+class Ground:
+    """Where everybody is measured: the server's core and the phones', programs, the scheduling."""
+
+    cores: tuple[int, int]
+    folder: Path
+    realtime: bool
+
+    def contestants(self, engines: Sequence[str]) -> list[Contestant]:
+        """Name everybody who can run here."""
+        core, realtime = self.cores[0], self.realtime
+        bare = partial(bare_relay, core, self.folder / "bare_relay", realtime=realtime)
+        found: list[Contestant] = [(BARE, bare)]
+        if shutil.which("rtpengine"):
+            found.append((RTPENGINE, partial(rtpengine, core, realtime=realtime)))
+        for engine in engines:
+            start = partial(media_process, core, engine, realtime=realtime)
+            found += [(engine + addition, start) for addition in ADDITIONS]
+        return found
+
+    def phones(self, count: int) -> AbstractAsyncContextManager[Phones]:
+        """Start so many phones."""
+        return phones(self.cores[1], self.folder / "load", count, realtime=self.realtime)
 
 
 async def measure_all(
-    calls: int, cores: tuple[int, int], folder: Path, seconds: float, engines: Sequence[str]
+    calls: int, ground: Ground, seconds: float, engines: Sequence[str]
 ) -> list[Row]:
     """Measure everybody with so many calls, and set them in relation."""
     rows: list[Row] = []
-    for name, start in contestants(cores[0], folder / "bare_relay", engines):
-        async with phones(cores[1], folder / "load", 2 * calls) as load, start() as server:
+    for name, start in ground.contestants(engines):
+        async with ground.phones(2 * calls) as load, start() as server:
             if isinstance(server, MediaProcess):
                 server.fork_to = load.sink if "fork" in name else None
                 server.gathered = GATHERED if f"by {GATHERED}" in name else 1
@@ -176,15 +202,15 @@ async def run(arguments: argparse.Namespace) -> Results:
     results = Results()
     cores, seconds, engines = tuple(arguments.cores), arguments.seconds, arguments.engines
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        ground = Ground(cores, Path(name), arguments.realtime)
         for program in ("bare_relay", "load"):
-            await compile_program(program, folder)
+            await compile_program(program, ground.folder)
         for calls in arguments.calls:
-            results.rows += await measure_all(calls, cores, folder, seconds, engines)
+            results.rows += await measure_all(calls, ground, seconds, engines)
         for engine in engines if arguments.conferences else ():
             async with (
-                phones(cores[1], folder / "load", 3 * arguments.conferences) as load,
-                media_process(cores[0], engine) as server,
+                ground.phones(3 * arguments.conferences) as load,
+                media_process(cores[0], engine, realtime=arguments.realtime) as server,
             ):
                 results.conferences.append(await measure_conferences(engine, load, server, seconds))
         for engine in engines if arguments.short_calls else ():
@@ -215,15 +241,31 @@ def print_rows(rows: Sequence[Row]) -> None:
     """Print what carrying calls cost."""
     print(
         f"{'calls':>5}  {'what is done':<30}{'µs/pkt':>8}{'× bare':>8}{'× rtpe':>8}{'core %':>8}"
-        f"{'lost':>6}{'p50 µs':>9}{'p99 µs':>9}{'kB/call':>9}"
+        f"{'kept %':>8}{'lost':>6}{'p50 µs':>9}{'p99 µs':>9}{'kB/call':>9}"
     )
     for row in rows:
         rtpe = "-" if row.ratio_to_rtpengine is None else f"{row.ratio_to_rtpengine:.2f}"
         print(
             f"{row.calls:>5}  {row.scenario:<30}{row.cpu_us_per_packet:>8.2f}"
-            f"{row.ratio_to_bare:>8.2f}{rtpe:>8}{row.cpu_percent_of_core:>8.2f}{row.lost:>6}"
+            f"{row.ratio_to_bare:>8.2f}{rtpe:>8}{row.cpu_percent_of_core:>8.2f}"
+            f"{row.kept_waiting_percent:>8.2f}{row.lost:>6}"
             f"{row.delay_p50_us:>9.0f}{row.delay_p99_us:>9.0f}{row.kb_per_call:>9.1f}"
         )
+
+
+def require_realtime() -> None:
+    """Find out whether programs may run in real time here.
+
+    Raises:
+        SystemExit: they may not.
+    """
+    parameters = os.sched_param(1)
+    usual = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, parameters)
+    except PermissionError:
+        raise SystemExit("--realtime needs root, CAP_SYS_NICE or a limit on RTPRIO") from None
+    os.sched_setscheduler(0, *usual)
 
 
 def main() -> None:
@@ -235,10 +277,13 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
     parser.add_argument("--conferences", type=int, default=50, help="of three; 0: none")
     parser.add_argument("--short-calls", type=int, default=0, help="how many, for the memory left")
+    parser.add_argument("--realtime", action="store_true", help="all before other programs")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args()
     if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):
         parser.error("--seconds is 1 to 60, --calls 1 to 1000")
+    if arguments.realtime:
+        require_realtime()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # what we start inherits it
     structlog.configure(

@@ -34,9 +34,11 @@ class Phones:
 
 
 @asynccontextmanager
-async def phones(core: int, program: Path, count: int) -> AsyncIterator[Phones]:
+async def phones(
+    core: int, program: Path, count: int, *, realtime: bool = False
+) -> AsyncIterator[Phones]:
     """Start the load generator."""
-    async with process(core, str(program), HOST, str(count)) as running:
+    async with process(core, str(program), HOST, str(count), realtime=realtime) as running:
         made = Phones(running)
         await made.read_ports()
         yield made

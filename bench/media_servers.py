@@ -52,11 +52,14 @@ async def compile_program(name: str, folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def process(core: int, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program on one core, with pipes to and from it."""
+async def process(
+    core: int, *command: str, realtime: bool = False
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program on one core, with pipes to and from it; ``realtime``: before all others."""
     pipe = asyncio.subprocess.PIPE
+    before = ("chrt", "-f", "1") if realtime else ()
     started = await asyncio.create_subprocess_exec(
-        *("taskset", "-c", str(core), *command), stdin=pipe, stdout=pipe, limit=2**20
+        *("taskset", "-c", str(core), *before, *command), stdin=pipe, stdout=pipe, limit=2**20
     )
     try:
         yield started
@@ -94,9 +97,9 @@ class BareRelay:
 
 
 @asynccontextmanager
-async def bare_relay(core: int, program: Path) -> AsyncIterator[BareRelay]:
+async def bare_relay(core: int, program: Path, *, realtime: bool) -> AsyncIterator[BareRelay]:
     """Start the yardstick."""
-    async with process(core, str(program), HOST) as running:
+    async with process(core, str(program), HOST, realtime=realtime) as running:
         await pipes(running)[1].readline()
         yield BareRelay(running)
 
@@ -161,7 +164,7 @@ class Rtpengine:
 
 
 @asynccontextmanager
-async def rtpengine(core: int) -> AsyncIterator[Rtpengine]:
+async def rtpengine(core: int, *, realtime: bool) -> AsyncIterator[Rtpengine]:
     """Start rtpengine without its kernel module."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         control.setblocking(False)  # noqa: FBT003 - the socket's own signature
@@ -175,7 +178,7 @@ async def rtpengine(core: int) -> AsyncIterator[Rtpengine]:
             *(f"--port-min={PORTS[0]}", f"--port-max={PORTS[1]}", "--num-threads=1"),
         )
         control.connect(address)
-        async with process(core, *command) as running:
+        async with process(core, *command, realtime=realtime) as running:
             server = Rtpengine(running.pid, control)
             await _until_answering(server)
             yield server
@@ -234,14 +237,17 @@ class MediaProcess:
 
 
 @asynccontextmanager
-async def media_process(core: int, engine: str) -> AsyncIterator[MediaProcess]:
-    """Start the media process and connect to it."""
+async def media_process(
+    core: int, engine: str, *, realtime: bool = False
+) -> AsyncIterator[MediaProcess]:
+    """Start the media process and connect to it; ``realtime``: with its own setting for that."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "media.sock"
         command = (
             *(sys.executable, "-m", "telephony.media", "--socket", str(path), "--host", HOST),
             *("--ports", f"{PORTS[0]}-{PORTS[1]}", "--engine", engine, "--log-level", "error"),
+            *(("--realtime",) if realtime else ()),
         )
         async with process(core, *command) as running:
             client = MediaClient(socket_path=path, on_lost=lambda _: None)
@@ -257,6 +263,29 @@ async def media_process(core: int, engine: str) -> AsyncIterator[MediaProcess]:
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of another process: its clock's number is made of its pid (Linux)."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+Turns = dict[str, tuple[float, float]]
+
+
+def turns(pid: int) -> Turns:
+    """Return how many seconds each thread of a process has run, and was ready to but not let."""
+    tasks = {task.name: (task / "schedstat") for task in Path(f"/proc/{pid}/task").iterdir()}
+    found: Turns = {}
+    for name, path in tasks.items():
+        ran, waited, _ = map(int, path.read_text().split())
+        found[name] = (ran / 1e9, waited / 1e9)
+    return found
+
+
+def kept_waiting(before: Turns, after: Turns) -> float:
+    """Return for how many seconds others ran in place of the busiest thread: that with packets."""
+    spent = [
+        (ran - before[name][0], waited - before[name][1])
+        for name, (ran, waited) in after.items()
+        if name in before
+    ]
+    return max(spent)[1]
 
 
 def resident_kb(pid: int) -> int:

@@ -58,6 +58,8 @@ def commands(
         if settings.pin_cores:
             options["--core"] = str(cores[-1 - number % len(cores)])
         arguments = [part for option in options.items() for part in option]
+        if settings.realtime:
+            arguments.append("--realtime")
         yield [sys.executable, "-m", "telephony.media", *arguments]
 
 

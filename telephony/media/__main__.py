@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--ports", type=_port_pool, required=True, help="UDP ports, first-last")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what carries packets")
     parser.add_argument("--core", type=int, help="run on this core only")
+    parser.add_argument("--realtime", action="store_true", help="carry packets before all else")
     parser.add_argument("--log-level", choices=_LEVELS, default="info")
     arguments = parser.parse_args()
     structlog.configure(
@@ -66,7 +67,7 @@ def main() -> int:
                 socket_path=arguments.socket,
                 host=arguments.host,
                 ports=arguments.ports,
-                make_path=make_path(arguments.engine),
+                make_path=make_path(arguments.engine, realtime=arguments.realtime),
             )
         )
     except EngineMissing as error:

@@ -20,8 +20,13 @@ class EngineMissing(Exception):
     """The native engine was asked for and has not been built."""
 
 
-def make_path(engine: EngineName) -> MakePath:
+def make_path(engine: EngineName, *, realtime: bool = False) -> MakePath:
     """Return what makes the packet path.
+
+    Args:
+        engine: which one.
+        realtime: whether its thread goes before all that is not in real time, where the system
+            permits it; Python's has no thread, and never does.
 
     Raises:
         EngineMissing: see there.
@@ -35,4 +40,4 @@ def make_path(engine: EngineName) -> MakePath:
         raise EngineMissing(
             f"{library} has not been built: run scripts/setup.sh (with a C compiler at hand)"
         )
-    return partial(NativePath, library)
+    return partial(NativePath, library, realtime=realtime)

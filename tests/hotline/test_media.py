@@ -58,6 +58,9 @@ def test_command_lines() -> None:
         " --engine python"
     )
     assert second[8:10] == ["25000-29999", "--engine"]
+    assert "--realtime" not in second
+    (urgent,) = commands(settings(realtime=True), sockets[:1], [0, 1])
+    assert urgent[-1] == "--realtime"
 
 
 def test_pinned_processes_share_cores_only_when_there_are_too_few() -> None:

@@ -8,9 +8,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static void enter(struct core *core) {
-    atomic_fetch_add(&core->waiting, 1);
     pthread_mutex_lock(&core->lock);
-    atomic_fetch_sub(&core->waiting, 1);
     if (core->driven)
         core->now = clock_now();
 }
@@ -39,7 +37,7 @@ EXPORT struct core *media_new(const struct tables *tables, double now) {
         free(core);
         return NULL;
     }
-    pthread_mutex_init(&core->lock, NULL);
+    net_lock_init(core);
     core->tables = *tables;
     core->now = now;
     core->next_frame = now + FRAME_SECONDS;
@@ -49,7 +47,10 @@ EXPORT struct core *media_new(const struct tables *tables, double now) {
     return core;
 }
 
-EXPORT bool media_start(struct core *core) { return net_start(core); }
+/* Start the thread, in real time if that is wanted and permitted: see enum start. */
+EXPORT int media_start(struct core *core, bool in_real_time) {
+    return net_start(core, in_real_time);
+}
 
 /* Stop the thread and let go of everything. */
 EXPORT void media_free(struct core *core) {

@@ -45,6 +45,9 @@
 enum codec { CODEC_NONE, CODEC_PCMA, CODEC_PCMU, CODEC_EVENT, CODEC_NOISE, CODEC_FOREIGN = 8 };
 #define MAX_CODECS 32
 
+/* How the thread was started. */
+enum start { START_FAILED, START_USUAL, START_REAL_TIME };
+
 /* An IPv4 or IPv6 socket address; family 0: none. */
 struct address {
     uint16_t family, port; /* port in host order */
@@ -236,8 +239,7 @@ struct session {
 };
 
 struct core {
-    pthread_mutex_t lock;
-    atomic_int waiting; /* owner's calls that want the lock */
+    pthread_mutex_t lock; /* hands priority on: see net_lock_init() */
     struct tables tables;
     uint32_t clocks[MAX_CODECS];
 
@@ -456,7 +458,8 @@ bool net_open(struct core *);
 void net_close(struct core *);
 bool net_watch(struct core *, struct session *);
 void net_rearm(struct core *);
-bool net_start(struct core *);
+enum start net_start(struct core *, bool in_real_time);
+void net_lock_init(struct core *);
 void net_stop(struct core *);
 double due_at(const struct core *);
 void do_due(struct core *, double at);

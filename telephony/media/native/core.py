@@ -58,6 +58,14 @@ class Report(IntEnum):
     ENCODE = 10
 
 
+class Start(IntEnum):
+    """``enum start``: how the thread was started."""
+
+    FAILED = 0
+    USUAL = 1
+    REAL_TIME = 2
+
+
 _Fields = list[tuple[str, Any]]
 
 
@@ -149,7 +157,7 @@ def tables() -> Tables:
 _CORE = c_void_p
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "media_new": (_CORE, (POINTER(Tables), c_double)),
-    "media_start": (c_bool, (_CORE,)),
+    "media_start": (c_int, (_CORE, c_bool)),
     "media_free": (None, (_CORE,)),
     "media_advance": (c_bool, (_CORE, c_double)),
     "media_codec": (None, (_CORE, c_uint8, c_uint32)),

@@ -184,6 +184,18 @@ void do_due(struct core *core, double at) {
 
 /* -- the thread -------------------------------------------------------------------------------- */
 
+/* A lock that goes straight to who has waited for it, so that neither the thread nor its owner can
+ * take it again and again before the other's eyes; and that lends its holder the priority of who
+ * waits, or an owner who is interrupted with the lock would keep a thread in real time waiting. */
+void net_lock_init(struct core *core) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    if (pthread_mutex_init(&core->lock, &attributes) != 0) /* a kernel without such locks */
+        pthread_mutex_init(&core->lock, NULL);
+    pthread_mutexattr_destroy(&attributes);
+}
+
 /* Let the timer go off when something is due. */
 void net_rearm(struct core *core) {
     double due = due_at(core);
@@ -202,11 +214,6 @@ static void catch_up(struct core *core, double now) {
     if (due_at(core) <= now)
         do_due(core, now);
     core->now = now;
-}
-
-static void let_others_in(struct core *core) {
-    while (atomic_load(&core->waiting))
-        sched_yield();
 }
 
 static unsigned round_of(struct core *core, int timeout) {
@@ -249,21 +256,35 @@ static void *run(void *argument) {
         busy = round_of(core, busy ? 0 : -1) >= BUSY;
         if (busy)
             clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-        let_others_in(core);
     }
     return NULL;
 }
 
-bool net_start(struct core *core) {
+/* Start the thread in the lowest of the real-time priorities; false: the system does not permit it. */
+static bool start_in_real_time(struct core *core) {
+    pthread_attr_t attributes;
+    struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+    pthread_attr_init(&attributes);
+    pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
+    pthread_attr_setschedparam(&attributes, &lowest);
+    bool started = pthread_create(&core->thread, &attributes, run, core) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+enum start net_start(struct core *core, bool in_real_time) {
     core->driven = true;
     core->now = clock_now();
     core->next_frame = following(core->now, FRAME_SECONDS);
     core->next_sweep = following(core->now, SWEEP_SECONDS);
     net_rearm(core);
+    if (in_real_time && start_in_real_time(core))
+        return START_REAL_TIME;
     if (pthread_create(&core->thread, NULL, run, core) == 0)
-        return true;
+        return START_USUAL;
     core->driven = false;
-    return false;
+    return START_FAILED;
 }
 
 void net_stop(struct core *core) {

@@ -18,6 +18,7 @@ from struct import Struct
 from typing import Any, Final
 
 import numpy as np
+import structlog
 
 from telephony.media.codecs import COMFORT_NOISE, PCMA, PCMU, CodecSpec, Decoder, Encoder
 from telephony.media.dtmf import KEYS
@@ -34,6 +35,7 @@ from telephony.media.native.core import (
     Address,
     Hearing,
     Report,
+    Start,
     Statistics,
     from_address,
     load,
@@ -58,6 +60,8 @@ from telephony.media.path import (
     Watch,
 )
 
+log = structlog.get_logger(__name__)
+
 _HEADER: Final = Struct("@IIIIQqd")
 """``struct report_header``: kind, handle, length, number, run, position, seconds."""
 _REPORTS_ROOM: Final = 1 << 18
@@ -81,17 +85,22 @@ class NativePath:
     Args:
         library: what :func:`telephony.media.native.build.build` has made.
         on_event: takes events.
+        realtime: whether the thread goes before all that is not in real time, where the system
+            permits it (sched(7), SCHED_FIFO).
 
     Raises:
         OSError: the library cannot be loaded.
     """
 
-    def __init__(self, library: Path, on_event: Callable[[PathEvent], None]) -> None:
+    def __init__(
+        self, library: Path, on_event: Callable[[PathEvent], None], *, realtime: bool = False
+    ) -> None:
         self._c = load(library)
         self._core = self._c.media_new(byref(tables()), 0.0)
         if not self._core:
             raise OSError("no file descriptors are left for the packet path")
         self._on_event = on_event
+        self._realtime = realtime
         self._started = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = self._c.media_report_fd(self._core)
@@ -110,8 +119,14 @@ class NativePath:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._on_reports)
         self._started = True
-        if not self._c.media_start(self._core):
+        started = Start(self._c.media_start(self._core, self._realtime))
+        if started is Start.FAILED:
             raise OSError("no thread for the packet path")
+        if self._realtime and started is not Start.REAL_TIME:
+            log.warning(
+                "packets are not carried in real time: the system does not permit it",
+                wanted="CAP_SYS_NICE, or LimitRTPRIO=1 in the service's unit",
+            )
 
     def advance(self, now: float) -> None:
         """See the port."""
