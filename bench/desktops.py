@@ -25,7 +25,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 from eventbus.catalogue import Event, TicketField, TranscriptFinal, TranscriptPartial
-from tests.web.fakes import Clock, FakeAccount
+from tests.web.fake_people import Clock, FakeAccount
 from tests.web.house import House
 from web.server import WebServer
 

@@ -22,7 +22,7 @@ from calls.reporting.page import to_page
 from calls.reporting.period import DAY, Period, PeriodError
 from calls.reporting.tables import to_csv, to_xlsx
 from hotline.database import migrate, open_engine
-from tests.web.fakes import FakeReports
+from tests.web.fake_records import FakeReports
 
 MONTH = Period("month", date(2026, 2, 1))
 CHINA = 8 * 3600

@@ -12,16 +12,13 @@ from calls.routing_book import MemoryVersions, RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
 from tests.web.fake_call_backs import FakeAfterCall, FakeCallBacks
+from tests.web.fake_calls import FakeCalls
+from tests.web.fake_exchange import FakeExchange
 from tests.web.fake_oversight import fake_oversight
+from tests.web.fake_people import PASSWORD, Clock, FakeAccounts, FakeFloor
 from tests.web.fake_phones import FakePhones
-from tests.web.fakes import (
-    PASSWORD,
-    Clock,
-    FakeAccounts,
+from tests.web.fake_records import (
     FakeAudit,
-    FakeCalls,
-    FakeExchange,
-    FakeFloor,
     FakeHealth,
     FakeHelper,
     FakeKnowledgeBase,

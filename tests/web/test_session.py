@@ -1,6 +1,6 @@
 import pytest
 
-from tests.web.fakes import PASSWORD
+from tests.web.fake_people import PASSWORD
 from tests.web.house import BASE, House
 from web.auth import COOKIE
 

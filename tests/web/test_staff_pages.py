@@ -12,8 +12,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import chromium, window
+from tests.web.fake_calls import wav
 from tests.web.fake_oversight import FakeFinder, FakeStatistics, a_day
-from tests.web.fakes import PASSWORD, Clock, wav
+from tests.web.fake_people import PASSWORD, Clock
 from tests.web.house import House
 from tickets.help.knowledge import Entry
 from web.server import WebServer

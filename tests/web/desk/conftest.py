@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.support.browser import Window, chromium, window
-from tests.web.fakes import Clock
+from tests.web.fake_people import Clock
 from tests.web.house import House
 from web.server import WebServer
 

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Page, expect
 
-from tests.web.fakes import PASSWORD
+from tests.web.fake_people import PASSWORD
 
 
 async def sign_in(page: Page, password: str = PASSWORD, agent_id: str = "1001") -> None:

@@ -12,7 +12,7 @@ from tests.support.browser import Window, window
 from tests.support.waiting import until
 from tests.web.desk.conftest import SECONDS
 from tests.web.desk.page import ready, source, value
-from tests.web.fakes import PASSWORD, WRAP_UP_SECONDS
+from tests.web.fake_people import PASSWORD, WRAP_UP_SECONDS
 from tests.web.house import House
 from web.server import WebServer
 

@@ -14,7 +14,7 @@ from telephony.sip.ladder import Rung
 from tests.support.browser import Window
 from tests.support.waiting import until
 from tests.web.desk.page import ready, sign_in, source, value
-from tests.web.fakes import PASSWORD
+from tests.web.fake_people import PASSWORD
 from tests.web.house import House
 from tickets.help.knowledge import Entry
 from web.server import WebServer
