@@ -2,6 +2,9 @@
 
 python := .venv/bin/python
 
+# Where an image sets this, every process that a node starts would compile our modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run demo test check format lock clean help
 
 help:

@@ -6,7 +6,9 @@ SIP, so it must not open the desktop.
 """
 
 import asyncio
+import base64
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Final, Literal
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Column, Double, MetaData, String, Table, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
@@ -108,9 +111,7 @@ class Accounts:
         # (an empty Brake is false: it has a length)
         self._brake = Brake() if brake is None else brake
         self._clock = clock
-        # What the password of an unknown account is compared with, so that the answer takes as
-        # long as for a known one.
-        self._decoy = self._hasher.hash("nobody's password")
+        self._decoy = _decoy(self._hasher)
         # Each verification fills 64 MiB; a burst of sign-ins must not fill the machine.
         self._hashing = asyncio.Semaphore(2)
 
@@ -120,12 +121,15 @@ class Accounts:
         Raises:
             AccountExists: the id is taken.
         """
+        return await self._create(account, await self._hash(account.password))
+
+    async def _create(self, account: NewAccount, hashed: str) -> Account:
         created = self._clock()
         row = {
             "id": account.id,
             "name": account.name,
             "role": account.role,
-            "password_hash": await self._hash(account.password),
+            "password_hash": hashed,
             "ha1_md5": _ha1(account.id, self._realm, account.sip_secret, "MD5"),
             "ha1_sha256": _ha1(account.id, self._realm, account.sip_secret, "SHA-256"),
             "group": account.group,
@@ -139,13 +143,20 @@ class Accounts:
         return Account(account.id, account.name, account.role, account.group, created)
 
     async def seed(self, accounts: Iterable[NewAccount]) -> int:
-        """Add those accounts that are not there yet; leave the others alone. Return how many."""
+        """Add those accounts that are not there yet; leave the others alone. Return how many.
+
+        A password that several have is hashed once: who gave it to all of them knows that it is
+        the same, and a fifth of a second for each would be most of a node's first start.
+        """
         present = {account.id for account in await self.list_()}
         missing = [account for account in accounts if account.id not in present]
+        hashes: dict[str, str] = {}
         made = 0
         for account in missing:
+            if account.password not in hashes:
+                hashes[account.password] = await self._hash(account.password)
             try:
-                await self.create(account)
+                await self._create(account, hashes[account.password])
             except AccountExists:
                 continue  # another node was quicker
             made += 1
@@ -242,6 +253,19 @@ class Accounts:
                 return await asyncio.to_thread(self._hasher.verify, stored, password)
             except VerifyMismatchError:
                 return False
+
+
+def _decoy(hasher: PasswordHasher) -> str:
+    """Return what an unknown account's password is compared with; no password matches it.
+
+    Comparing takes as long as with a known account's hash, and this one costs nothing to make.
+    """
+    salt, digest = os.urandom(hasher.salt_len), os.urandom(hasher.hash_len)
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    # The PHC string format, whose base64 has no padding.
+    ends = (base64.b64encode(part).rstrip(b"=").decode() for part in (salt, digest))
+    version = f"v={ARGON2_VERSION}"
+    return "$".join(("", f"argon2{hasher.type.name.lower()}", version, cost, *ends))
 
 
 def _account(row: RowMapping) -> Account:

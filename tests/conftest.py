@@ -1,6 +1,7 @@
 """What tests of several packages need: a database, of both kinds that the service runs on."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,17 @@ settings.register_profile(
 settings.load_profile("usual")
 
 needs_postgres = pytest.mark.skipif(find_postgres() is None, reason="PostgreSQL is not installed")
+
+
+# Collecting the tests makes a few million objects that all stay: looking for garbage among them, in
+# each worker, takes as long as all the rest of it.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what the tests make, not at the tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
