@@ -86,10 +86,17 @@ class Call(CallLeading):
         ]
         if any(isinstance(effect, Connect) for effect in effects):
             self._heard = hearing
-        elif self.state is CallState.TALKING and hearing != self._heard:
+        elif hearing != self._heard and self._may_be_heard:
             self._heard = hearing
             effects.append(Hear(hearing))
         return effects
+
+    @property
+    def _may_be_heard(self) -> bool:
+        """Whether the caller hears others: in conversation, or an agent before his is answered."""
+        if self._calling_agent is not None:
+            return self.state is not CallState.ENDED
+        return self.state is CallState.TALKING
 
     def _take(  # noqa: C901, PLR0911, PLR0912 - one arm per input, nothing else
         self, event: CallInput, now: float

@@ -374,7 +374,10 @@ class TakeEarly:
 
 @dataclass(frozen=True, slots=True)
 class Hear:
-    """Change who hears whom among those who are in the call."""
+    """Change who hears whom among those who are in the call.
+
+    Who has called us and is not answered yet hears it before his answer.
+    """
 
     hearing: Hearing
 

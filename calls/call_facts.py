@@ -146,6 +146,11 @@ class CallFacts:
         return self._calling_agent
 
     @property
+    def rings_outside(self) -> bool:
+        """Whether whom an agent calls himself has rung and has not answered."""
+        return self._told_ringing and self.answered_at is None
+
+    @property
     def is_calling(self) -> bool:
         """Whether somebody who shall come in has not answered yet."""
         return self._transfer is not None and self._transfer.party is None
@@ -234,7 +239,7 @@ class CallFacts:
         transfer, holder = self._transfer, self.holder
         company = (CALLER, *(guest.party.leg for guest in self.guests))
         if transfer is None:
-            other = holder.leg if holder else self._search.connecting if self._search else None
+            other = holder.leg if holder else self._sought
             return circle(*company) if other is None else circle(*company, other)
         target = transfer.party.leg if transfer.party else transfer.search.connecting
         early = transfer.search.early if target is None else None
@@ -244,6 +249,15 @@ class CallFacts:
         if transfer.mode == "blind":
             return circle(*company, holder.leg if target is None else target)
         return _consulting(transfer, company, holder.leg, target or early)
+
+    @property
+    def _sought(self) -> str | None:
+        """The leg that the caller hears before anybody holds the call."""
+        search = self._search
+        if search is None:
+            return None
+        # what the other side's exchange says to an agent's own call is for him; a citizen waits
+        return search.connecting or (search.early if self._calling_agent else None)
 
     def _present(self) -> dict[str, str]:
         """Return the parties who are in the call, beside the caller: leg → what he is."""

@@ -26,11 +26,17 @@ class Joining:
 
     Args:
         owner: the call's owner.
+
+    Attributes:
+        answers: what those whom we called have answered, or announced before it.
+        early: what was answered to those who have called us and hear something before their answer
+            (183): their answer says the same.
     """
 
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self.answers: dict[str, RemoteAudio] = {}
+        self.early: dict[str, str] = {}
 
     async def connect(self, effect: Connect) -> None:
         """Let a leg that has answered hear and be heard."""
@@ -70,18 +76,32 @@ class Joining:
             if leg is not None:
                 await owner.audio.open(name)
                 owner.audio.signalled_from(name, leg.source[0], leg.trunk)
-                early = owner.reception.early_answer if name == CALLER else None
+                early = self.early.get(name)
                 answers[name] = early or await owner.audio.admit(name, leg.remote_sdp, other)
         return answers
 
     async def hear(self, hearing: Hearing) -> None:
-        """Change who hears whom, as far as hold and mute allow."""
+        """Change who hears whom, as far as hold and mute allow.
+
+        Who has not been answered, and hears somebody's early media now, is told so by a 183.
+        """
         owner = self._owner
         try:
+            answers = await self._admit(hearing)
             await self._carry_out(hearing)
-        except MediaError as error:
+        except (MediaError, SdpError) as error:
             log.warning("not_bridged", call_id=owner.call_id, error=str(error))
+        else:
+            for name, answer in answers.items():
+                self.announce(name, answer)
         await self.listen()
+
+    def announce(self, name: str, answer: str) -> None:
+        """Let a phone play what it hears before it is answered (RFC 3960 §3.2)."""
+        leg = self._owner.unanswered.get(name)
+        if leg is not None and not leg.over and name not in self.early:
+            self.early[name] = answer
+            leg.ring(183, sdp=answer)
 
     async def _carry_out(self, wanted: Hearing) -> None:
         """Let them hear each other; whoever hears nobody hears music, or that somebody is called.

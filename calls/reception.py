@@ -1,5 +1,6 @@
 """Where a call's owner and what the system says in it (`calls.attending`) meet."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -8,7 +9,6 @@ from calls.attending.attendant import Attendant
 from calls.call import CallState
 from calls.call_events import HangUpAsked
 from calls.hearing import CALLER
-from telephony.media.control import Item
 from telephony.media_commands import KeyPressed, MediaError, MediaEvent, PlayEnded
 from telephony.sip.offer_answer import SdpError
 
@@ -25,16 +25,13 @@ class Reception:
         owner: the call's owner.
 
     Attributes:
-        early_answer: what was answered to a caller who hears us before the answer (183).
         detained: the call is over, and the caller is still told or asked something.
     """
 
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self._attendant: Attendant | None = None
-        self.early_answer: str | None = None
         self.detained = False
-        self._ringback: str | None = None
 
     # -- what the attendant wants (`calls.attending.attendant.Attended`) ---------------------------
 
@@ -128,10 +125,11 @@ class Reception:
     async def _answer(self) -> None:
         """Answer a caller who hears ringing, or hears us before the answer."""
         owner = self._owner
-        if self.early_answer is None:
+        answer = owner.joining.early.get(CALLER)
+        if answer is None:
             await self._attend(early=False)
         elif owner.unanswered.pop(CALLER, None) is not None:
-            owner.leg.answer(self.early_answer)
+            owner.leg.answer(answer)
 
     # -- what the owner tells ----------------------------------------------------------------------
 
@@ -153,31 +151,15 @@ class Reception:
         if CALLER in self._owner.unanswered:
             self._owner.leg.ring()
         else:
-            self._owner.do(self._play_ringback)
-
-    async def _play_ringback(self) -> None:
-        """Let an agent whose own phone we have called hear that the other one rings."""
-        session = self.caller_session()
-        if session is None:
-            return
-        player = f"{self.call_id}.ringback"
-        try:
-            await self._owner.facilities.media.play(
-                player, session, [Item(tone="ringback")], loop=True
-            )
-        except MediaError as error:
-            log.debug("no_ringback", call_id=self.call_id, error=str(error))
-        else:
-            self._ringback = player
+            # an agent whose own phone we have called hears a tone instead
+            owner = self._owner
+            owner.do(partial(owner.joining.hear, owner.call.hearing))
 
     async def hush(self) -> None:
         """Say nothing more: somebody is let in now."""
-        ringback, self._ringback = self._ringback, None
+        if self._attendant is None:
+            return
         try:
-            if ringback is not None:
-                await self._owner.facilities.media.stop_play(ringback)
-            if self._attendant is None:
-                return
             await self._attendant.hush()
         except MediaError as error:
             log.debug("not_hushed", call_id=self.call_id, error=str(error))
@@ -217,7 +199,7 @@ class Reception:
 
     def media_lost(self) -> None:
         """The caller's session is gone, and what was answered to him with it."""
-        self.early_answer = None
+        self._owner.joining.early.clear()
         if self.detained:
             self.caller_gone()
         elif self._owner.call.answered_at is None and CALLER not in self._owner.unanswered:
@@ -254,8 +236,7 @@ class Reception:
         if leg.over or owner.call.ended_at is not None:
             return
         if early:
-            self.early_answer = answer
-            leg.ring(183, sdp=answer)
+            owner.joining.announce(CALLER, answer)
         else:
             owner.unanswered.pop(CALLER, None)
             leg.answer(answer)

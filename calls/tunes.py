@@ -15,9 +15,12 @@ def tunes(call: CallFacts, hearing: Hearing) -> dict[str, Tune]:
         call: the call.
         hearing: who hears whom, as it is carried out.
     """
-    if call.answered_at is None or call.state is CallState.ENDED:
+    if call.state is CallState.ENDED:
         return {}
     hearers = {listener for _, listener in hearing}
+    if call.answered_at is None:
+        # an agent who calls somebody, and hears no exchange's own ringing (any more)
+        return {CALLER: "ringback"} if call.rings_outside and CALLER not in hearers else {}
     played: dict[str, Tune] = {}
     if CALLER not in hearers and call.calling_agent is None:
         played[CALLER] = "music"

@@ -17,7 +17,7 @@ from eventbus.catalogue import CallBackChanged
 from hotline.call_backs import ready_agents, within
 from telephony.bindings import Binding
 from telephony.leg import LegRinging
-from tests.calls.house import House, open_house
+from tests.calls.house import House, open_house, sdp
 from tests.support.node import until
 
 NUMBER = "13862311001"
@@ -126,6 +126,12 @@ async def test_one_click_calls_the_agent_and_then_the_citizen(desk: Desk) -> Non
         return bool(desk.house.media.playing)
 
     await until(rings, seconds=10, every=0.001)  # the agent hears it
+    citizen.on_event(LegRinging(183, sdp(port=4400)))
+
+    async def announces() -> bool:
+        return bool(desk.house.media.bridges) and not desk.house.media.playing
+
+    await until(announces, seconds=10, every=0.001)  # and then what the network says
     citizen.pick_up()
     entry = await desk.status("closed")
     assert (entry["outcome"], entry["agent_id"]) == ("reached", "1001")

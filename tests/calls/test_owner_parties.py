@@ -9,7 +9,7 @@ import pytest
 from calls.errors import TransferError
 from telephony.leg import LegRinging
 from tests.calls.house import House, open_house, sdp
-from tests.calls.test_owner_transfer import AGENT, POLICE, Scene, scene
+from tests.calls.scenes import AGENT, POLICE, Scene, scene
 from tests.support.node import until
 
 
