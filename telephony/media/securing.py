@@ -66,6 +66,7 @@ class Securing:
                 Certificate(dtls.certificate, dtls.key),
                 (dtls.ufrag or "", dtls.password or "") if has_ice else None,
                 (command.host, command.port),
+                command.signalled_from,
             )
         )
 

@@ -14,6 +14,7 @@ import structlog
 from telephony.media.certificate import Certificate
 from telephony.media.dtls import DtlsAssociation, Role, is_dtls
 from telephony.media.ice import Answer, IceLite, Selected
+from telephony.media.meeting import Meeting
 from telephony.media.path import Source
 from telephony.media.srtp import SrtpEdge
 from telephony.media.stun import is_stun
@@ -33,6 +34,7 @@ class Terms:
         certificate: ours.
         credentials: our ICE user name fragment and password; None: the peer has no ICE.
         address: the peer's in its description, where a client without ICE begins.
+        signalled_from: the host that its SIP came from, where a NAT may hide another.
     """
 
     role: Role
@@ -40,6 +42,13 @@ class Terms:
     certificate: Certificate
     credentials: tuple[str, str] | None
     address: Source | None = None
+    signalled_from: str | None = None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The hosts where the peer may be expected."""
+        hosts = (None if self.address is None else self.address[0], self.signalled_from)
+        return frozenset(host for host in hosts if host is not None)
 
 
 class WebRtcEdge:
@@ -64,6 +73,7 @@ class WebRtcEdge:
         self._terms: Terms | None = None
         self._ice: IceLite | None = None
         self._dtls: DtlsAssociation | None = None
+        self._meeting = Meeting()  # without ICE
         self._peer: Source | None = None  # where the handshake takes place
         self._timer: asyncio.TimerHandle | None = None
 
@@ -88,8 +98,10 @@ class WebRtcEdge:
             terms.role,
             terms.fingerprints,
         )
+        if not same or (former is not None and former.named != terms.named and not self.secured):
+            self._meeting = Meeting(terms.named)
         if not same:
-            self._dtls = DtlsAssociation(terms.role, terms.certificate, terms.fingerprints)
+            self._dtls = _association(terms)
             self._begin(self.selected if self._ice is not None else terms.address)
 
     def _describe_ice(self, credentials: tuple[str, str] | None) -> None:
@@ -115,7 +127,8 @@ class WebRtcEdge:
         elif self._ice is not None and not self._ice.is_valid(source):
             return ()  # a stranger: he has not shown that he knows the password
         elif is_dtls(datagram):
-            self._shake_hands(datagram, source)
+            if self._ice is not None or self._meet(source, now):
+                self._shake_hands(datagram, source)
         elif datagram and datagram[0] in _RTP:
             return self._srtp.incoming(datagram, source, now)
         return ()
@@ -152,6 +165,14 @@ class WebRtcEdge:
                 self._fly(self._dtls.start())
             self._arm()
 
+    def _meet(self, source: Source, now: float) -> bool:
+        """Whether somebody may shake hands whom no ICE has found."""
+        verdict = self._meeting.judge(source, now)
+        if verdict == "other" and not self.secured and self._terms is not None:
+            self._dtls = _association(self._terms)  # what the former one said is void
+            self._begin(source)
+        return verdict != "stranger"
+
     def _shake_hands(self, datagram: bytes, source: Source) -> None:
         if self._dtls is None:
             return
@@ -181,3 +202,7 @@ class WebRtcEdge:
         if self._dtls is not None:
             self._fly(self._dtls.repeat())
             self._arm()
+
+
+def _association(terms: Terms) -> DtlsAssociation:
+    return DtlsAssociation(terms.role, terms.certificate, terms.fingerprints)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from telephony.media import stun
 from telephony.media.certificate import make_certificate
+from telephony.media.dtls import DtlsAssociation
 from telephony.media.path import Source
 from telephony.media.webrtc import Terms, WebRtcEdge
 
@@ -67,6 +68,45 @@ async def test_a_client_without_ice_begins_where_the_description_says() -> None:
     sent = Sent()
     ours = edge(sent, role="client", ice=False)
     assert [to for _, to in sent.datagrams] == [PEER]
+    ours.close()
+
+
+def hello(fingerprint: str) -> bytes:
+    """What a peer that is the client begins with."""
+    return DtlsAssociation("client", THEIRS, {"sha-256": fingerprint}).start()[0]
+
+
+async def test_without_ice_a_stranger_cannot_draw_the_handshake_to_himself() -> None:
+    sent = Sent()
+    ours = edge(sent, ice=False)
+    said = hello(OURS.fingerprint)
+    ours.incoming(said, STRANGER, 0.0)
+    assert sent.datagrams == []
+    ours.incoming(said, PEER, 0.0)
+    assert {to for _, to in sent.datagrams} == {PEER}
+    ours.incoming(said, STRANGER, 9.0)
+    assert {to for _, to in sent.datagrams} == {PEER}
+    ours.close()
+
+
+async def test_without_ice_what_a_stranger_spoilt_begins_anew_with_the_peer() -> None:
+    sent = Sent()
+    ours = edge(sent, ice=False)
+    said = hello(OURS.fingerprint)
+    ours.incoming(said, STRANGER, 0.0)
+    ours.incoming(said, STRANGER, 2.0)
+    assert {to for _, to in sent.datagrams} == {STRANGER}
+    sent.datagrams.clear()
+    theirs = DtlsAssociation("client", THEIRS, {"sha-256": OURS.fingerprint})
+    waiting = theirs.start()
+    for _ in range(4):  # flights of a handshake
+        for datagram in waiting:
+            ours.incoming(datagram, PEER, 3.0)
+        flight, sent.datagrams = sent.datagrams, []
+        assert {to for _, to in flight} <= {PEER}
+        waiting = [answer for datagram, _ in flight for answer in theirs.receive(datagram)]
+    assert ours.secured
+    assert theirs.keys is not None
     ours.close()
 
 
