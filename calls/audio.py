@@ -250,6 +250,7 @@ class CallAudio:
             comfort_noise=audio.comfort_noise if chosen.clock_rate == CLOCK_RATE else None,
             ptime=audio.ptime if audio.ptime in PACKET_TIMES else PTIME,
             rtcp_port=_rtcp_port(audio),
+            rtcp_mux=audio.muxed,
             signalled_from=self._signalled_from.get(group),
             srtp=self._srtp(group, audio),
             dtls=self._dtls(group, audio),

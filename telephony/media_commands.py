@@ -191,6 +191,7 @@ class MediaCommands(ABC):
         comfort_noise: int | None = None,
         ptime: int = 20,
         rtcp_port: int | None = None,
+        rtcp_mux: bool = False,
         signalled_from: str | None = None,
         srtp: control.Srtp | None = None,
         dtls: control.Dtls | None = None,
@@ -201,7 +202,8 @@ class MediaCommands(ABC):
         ``host`` is an IP address. ``event_clock`` is what durations of its key presses count, per
         second; ``accepts`` names further payload types the peer may send,
         ``comfort_noise`` that of RFC 3389; ``ptime`` is the packet length it wants, ms;
-        ``rtcp_port`` that of its RTCP where its description names one (RFC 3605);
+        ``rtcp_port`` that of its RTCP where its description names one (RFC 3605), ``rtcp_mux``:
+        that is the RTP port (RFC 5761);
         ``signalled_from`` is the host its SIP came from: a NAT may hide it in the description;
         with ``srtp`` or ``dtls`` only secured packets pass; ``watched``: as by :meth:`watch`.
         """
@@ -218,6 +220,7 @@ class MediaCommands(ABC):
             comfort_noise=comfort_noise,
             ptime=ptime,
             rtcp_port=rtcp_port,
+            rtcp_mux=rtcp_mux,
             signalled_from=signalled_from,
             srtp=srtp,
             dtls=dtls,

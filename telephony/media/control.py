@@ -214,7 +214,8 @@ class Remote(_Command):
     ``payload_type`` and ``codec`` are what the peer is sent, and may send; ``accepts`` adds payload
     types which it may send too, ``comfort_noise`` that of RFC 3389; ``event_clock`` is what
     durations of telephone-events count. A codec that is not installed is refused. ``ptime`` is the
-    packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one.
+    packet length it wants, in milliseconds; ``rtcp_port`` that of its RTCP, if not the next one;
+    with ``rtcp_mux`` RTCP goes over the RTP port (RFC 5761), as it always does with ``dtls``.
     Besides ``host`` only ``signalled_from``, where its SIP came from, may latch at once. Port 0, or
     the unspecified address (old-style hold; not with ICE), means that it is sent nothing. With
     ``srtp`` or ``dtls`` only secured packets pass, in either direction. A changed address re-opens
@@ -234,6 +235,7 @@ class Remote(_Command):
     comfort_noise: PayloadType | None = None
     ptime: Literal[10, 20, 30, 40, 60] = 20
     rtcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    rtcp_mux: bool = False
     signalled_from: Host | None = None
     srtp: Srtp | None = None
     dtls: Dtls | None = None

@@ -238,7 +238,7 @@ class Engine:
         session.rtcp.describe(
             description.address,
             rtcp_port=command.rtcp_port,
-            shared=command.dtls is not None,
+            shared=command.dtls is not None or command.rtcp_mux,
             clock=description.codec.clock,
         )
         session.securing.described()
@@ -473,6 +473,9 @@ class Engine:
                     self._sessions[name].rtcp.latched(event.source)
                 host, port = event.source[:2]
                 self._tell("latched", event.session, host=host, port=port)
+            case path.RtcpReceived():
+                if (name := self._names.get(event.session)) is not None:
+                    self._sessions[name].rtcp.take(event.datagram, time.monotonic())
             case path.KeyPressed():
                 self._tell("key", event.session, key=event.key, seconds=event.seconds)
                 self._stop_on_key(event)

@@ -112,6 +112,15 @@ class Latched:
 
 
 @dataclass(frozen=True, slots=True)
+class RtcpReceived:
+    """The latched peer of a session without an edge sent RTCP to the RTP port (RFC 5761)."""
+
+    session: Handle
+    datagram: bytes
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """A key was pressed and let go (RFC 4733, or in-band where watched): once a press.
 
@@ -149,7 +158,7 @@ class PlayEnded:
     player: Handle
 
 
-PathEvent = Latched | KeyPressed | Silence | RtpTimeout | PlayEnded
+PathEvent = Latched | RtcpReceived | KeyPressed | Silence | RtpTimeout | PlayEnded
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from telephony.media.path import (
     PathEvent,
     PathStats,
     PlayEnded,
+    RtcpReceived,
     RtpTimeout,
     Silence,
     Sink,
@@ -231,6 +232,9 @@ class PythonPath:
         """Take one RTP datagram: relay, copy and record it as it deserves."""
         session = leg.session
         known = session.source
+        if session.reports(data, source):
+            self._on_event(RtcpReceived(leg.handle, data, source))
+            return
         packet = session.receive(data, source, now)
         if packet is None:
             return

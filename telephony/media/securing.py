@@ -45,7 +45,7 @@ class Securing:
             self._edge.close()
 
     def _by_srtp(self, srtp: control.Srtp) -> None:
-        edge = self._edge if isinstance(self._edge, SrtpEdge) else SrtpEdge()
+        edge = self._edge if isinstance(self._edge, SrtpEdge) else SrtpEdge(self._on_rtcp)
         edge.set_keys(Keys(srtp.suite, srtp.local, srtp.remote))
         self._put(edge)
 
@@ -55,7 +55,7 @@ class Securing:
             edge = WebRtcEdge(
                 send=partial(self._path.send_datagram, self._session),
                 on_selected=self._on_selected,
-                on_rtcp=lambda report, _source, now: self._rtcp.take(report, now),
+                on_rtcp=self._on_rtcp,
             )
             self._put(edge)
         has_ice = dtls.ufrag is not None and dtls.password is not None
@@ -76,6 +76,9 @@ class Securing:
         self.close()
         self._edge = self._rtcp.protection = edge
         self._path.set_edge(self._session, edge)
+
+    def _on_rtcp(self, report: bytes, _source: Source, now: float) -> None:
+        self._rtcp.take(report, now)
 
     def _on_selected(self, peer: Source) -> None:
         self._path.latch(self._session, peer)

@@ -14,6 +14,7 @@ from typing import Final
 from telephony.media.codecs import CodecSpec
 from telephony.media.path import LATCH_PATIENCE, Description, Source
 from telephony.media.relay import OutgoingStream
+from telephony.media.rtcp import is_rtcp
 from telephony.media.rtp import MalformedPacket, RtpPacket, parse
 from telephony.media.source import IncomingStream
 
@@ -126,6 +127,15 @@ class Session:
             self._latch(source)
         self.last_packet = now
         return packet
+
+    def reports(self, data: bytes, source: Source) -> bool:
+        """Tell whether a datagram on the RTP port is the peer's RTCP (RFC 5761).
+
+        What was negotiated as RTP is RTP. Who was not heard yet is where he says he is.
+        """
+        if not is_rtcp(data) or source[:2] != (self.source or self._home or source)[:2]:
+            return False
+        return self.remote is not None and data[1] & 0x7F not in self.remote.accepts
 
     def _may_latch(self, source: Source, now: float) -> bool:
         """Whether a valid packet from here makes it the peer's address."""

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 PTIME = 20  # milliseconds of audio in a packet
 _PROTOCOL = "RTP/AVP"
+_MUX = "rtcp-mux"
 _SECURED = "RTP/SAVP"  # RFC 3711, with keys as in RFC 4568
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 # RFC 3264 §6.1: what an answer may say to an offer
@@ -73,6 +74,7 @@ class RemoteAudio:
         events: clock and payload type of each of its telephone-events.
         comfort_noise: payload type of RFC 3389, or None.
         webrtc: how it is secured by DTLS, and found by ICE; None: not that way.
+        muxed: it takes and sends RTCP on the RTP port (RFC 5761).
     """
 
     host: str
@@ -87,6 +89,7 @@ class RemoteAudio:
     events: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     comfort_noise: int | None = None
     webrtc: WebRtc | None = None
+    muxed: bool = False
 
     @property
     def is_listening(self) -> bool:
@@ -198,6 +201,7 @@ def _read_audio(message: SdpMessage, media: MediaDescription) -> RemoteAudio:
         events=events,
         comfort_noise=read_noise(media.codecs),
         webrtc=webrtc,
+        muxed=_MUX in media.attributes,
     )
 
 
@@ -317,12 +321,14 @@ def _secured_answer(
             raise SdpError("secured by DTLS, and we have no certificate")
         head = webrtc.session_lines(audio.webrtc)
         return head, webrtc.stream_lines(audio.webrtc, host, port)
+    # RFC 5761 §5.1.1: the answer says so, too, or each keeps its port
+    muxed = [f"a={_MUX}"] if audio.muxed else []
     if audio.crypto is not None:
         if key is None:
             raise SdpError("RTP/SAVP, and we have no key")
         # RFC 4568 §5.1.2: tag and suite of the offer
-        return [], [replace(audio.crypto, key=key).to_line()]
-    return [], []
+        return [], [replace(audio.crypto, key=key).to_line(), *muxed]
+    return [], muxed
 
 
 def _head(host: str, session_id: int, version: int) -> list[str]:

@@ -96,7 +96,8 @@ enum report {
     REPORT_DATAGRAM,    /* struct address, then a datagram for the session's edge */
     REPORT_CARRY,       /* a plain packet that the edge shall send */
     REPORT_DECODE,      /* number: codec, position, run; a payload to decode */
-    REPORT_ENCODE       /* a frame of int16 samples to encode and hand to media_encoded() */
+    REPORT_ENCODE,      /* a frame of int16 samples to encode and hand to media_encoded() */
+    REPORT_RTCP         /* struct address, then the peer's RTCP that came to the RTP port */
 };
 
 struct report_header {
@@ -292,6 +293,7 @@ static inline bool is_foreign(uint8_t codec) { return codec >= CODEC_FOREIGN; }
 static inline bool is_audio(uint8_t codec) { return is_g711(codec) || is_foreign(codec); }
 
 /* rtp.c: single packets (RFC 3550 §5.1) */
+bool rtp_is_rtcp(const uint8_t *data, size_t length);
 bool rtp_parse(const uint8_t *data, size_t length, struct packet *packet);
 void rtp_write_header(uint8_t *out, uint8_t payload_type, bool marker, uint16_t sequence,
                       uint32_t timestamp, uint32_t ssrc);

@@ -56,6 +56,7 @@ class Report(IntEnum):
     CARRY = 8
     DECODE = 9
     ENCODE = 10
+    RTCP = 11
 
 
 class Start(IntEnum):

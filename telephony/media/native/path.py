@@ -53,6 +53,7 @@ from telephony.media.path import (
     PathEvent,
     PathStats,
     PlayEnded,
+    RtcpReceived,
     RtpTimeout,
     Silence,
     Sink,
@@ -430,6 +431,9 @@ def _event(kind: int, handle: Handle, number: int, seconds: float, data: bytes) 
     match kind:
         case Report.LATCHED:
             return Latched(handle, from_address(Address.from_buffer_copy(data)))
+        case Report.RTCP:
+            source = from_address(Address.from_buffer_copy(data))
+            return RtcpReceived(handle, data[_ADDRESS:], source)
         case Report.KEY:
             return KeyPressed(handle, chr(number), seconds)
         case Report.SILENCE:

@@ -8,6 +8,11 @@ static uint16_t word(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]);
 
 static uint32_t long_word(const uint8_t *at) { return (uint32_t)word(at) << 16 | word(at + 2); }
 
+/* On a port that both share (RFC 5761 §4). */
+bool rtp_is_rtcp(const uint8_t *data, size_t length) {
+    return length > 1 && data[0] >> 6 == 2 && data[1] >= 192 && data[1] <= 223;
+}
+
 /* Fill `packet`, whose payload points into `data`; false: it is not RTP. */
 bool rtp_parse(const uint8_t *data, size_t length, struct packet *packet) {
     if (length < HEADER || data[0] >> 6 != 2)

@@ -192,9 +192,25 @@ static void take_audio(struct core *core, struct session *session, const struct 
     decode(core, session, packet, codec, position);
 }
 
+/* Let the owner read what the peer reports on the RTP port; false: it is RTP, or a stranger's. Who
+ * was not heard yet is where he says he is. */
+static bool take_rtcp(struct core *core, struct session *session, const uint8_t *data,
+                      size_t length, const struct address *from) {
+    const struct address *peer = session->source.family ? &session->source : &session->home;
+    if (!rtp_is_rtcp(data, length) || !session->described ||
+        session->remote.accepts[data[1] & 0x7f] != CODEC_NONE ||
+        (peer->family && !address_same_host_and_port(from, peer)))
+        return false;
+    struct report_header header = {REPORT_RTCP, session->object.handle, 0, 0, 0, 0, core->now};
+    report(core, &header, from, sizeof *from, data, length);
+    return true;
+}
+
 /* Take a packet that is plain RTP: from the socket, or what an edge has found in a datagram. */
 void session_take_plain(struct core *core, struct session *session, const uint8_t *data,
                         size_t length, const struct address *from) {
+    if (take_rtcp(core, session, data, length, from))
+        return;
     bool latched = session->source.family && address_equal(from, &session->source);
     if (!latched && !may_latch(core, session, from)) {
         session->strangers++;

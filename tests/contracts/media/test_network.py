@@ -5,8 +5,17 @@ import socket
 import numpy as np
 import pytest
 
+from telephony.media import rtcp
 from telephony.media.codecs import COMFORT_NOISE, PCMA
-from telephony.media.path import LATCH_PATIENCE, Latched, RtpTimeout, Silence, Source, Watch
+from telephony.media.path import (
+    LATCH_PATIENCE,
+    Latched,
+    RtcpReceived,
+    RtpTimeout,
+    Silence,
+    Source,
+    Watch,
+)
 from telephony.media.rtp import RtpPacket, build, parse
 from telephony.media.tones import whole_frames
 from tests.contracts.media.lab import Lab, Phone, one_stream, udp
@@ -170,6 +179,36 @@ def test_who_sends_before_the_peer_is_not_heard_and_hears_nothing(
         assert len(two.heard) == 1
         with pytest.raises(BlockingIOError):
             (stranger if signalled_from else behind_nat).recv(2048)
+
+
+def test_reports_on_the_rtp_port_are_the_peers_and_nobody_elses(lab: Lab) -> None:
+    one, two = lab.phone(500), lab.phone(900)
+    report = rtcp.build([rtcp.ReceiverReport(500)])
+    one.speaking = False
+    one.send(report)  # who only listens, and therefore has not been heard
+    with udp() as stranger:
+        stranger.sendto(report, one.target)
+        lab.run(0.04)
+        one.speaking = True
+        lab.bridge(one, two)
+        lab.run(0.1)
+        one.send(report)
+        one.send(report[:4])
+        stranger.sendto(report, one.target)
+        lab.run(0.1)
+    told = [event for event in lab.events if isinstance(event, RtcpReceived)]
+    here = one.socket.getsockname()
+    assert [event.datagram for event in told] == [report, report, report[:4]]
+    assert {(event.session, event.source) for event in told} == {(one.session, here)}
+    stats = lab.path.stats(one.session)
+    # The stranger's first came when anybody here might have been the peer, and was not RTP.
+    assert (stats.unexpected, stats.malformed, stats.strangers) == (0, 1, 1)
+    assert {packet.payload_type for _, packet in two.heard} == {8}
+    # A number that is negotiated as RTP is RTP, whatever RTCP would have it mean (RFC 5761 §4).
+    one.describe(payload_type=73, accepts={73: PCMA})
+    one.send(report.ljust(12, bytes(1)))
+    lab.run(0.04)
+    assert sum(isinstance(event, RtcpReceived) for event in lab.events) == 3
 
 
 def test_a_stranger_is_never_heard(lab: Lab) -> None:

@@ -61,6 +61,25 @@ class Watched:
             self.path.advance(self.now)
 
 
+async def test_reports_are_read_on_the_rtp_port_and_sent_there_where_it_is_shared() -> None:
+    watched = Watched(PythonPath)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((HOST, 0))
+        peer.settimeout(10)
+        port = peer.getsockname()[1]
+        shared = control.Remote(
+            id=4, session="a", host=HOST, port=port, payload_type=8, codec="PCMA", rtcp_mux=True
+        )
+        watched.engine.obey(shared)
+        channel = watched.engine._sessions["a"].rtcp
+        peer.sendto(build([ReceiverReport(2)]), (HOST, watched.port))
+        watched.let_pass(FRAME_SECONDS)
+        assert channel.heard_at is not None
+        channel._send(build([ReceiverReport(3)]))
+        assert peer.recvfrom(2048) == (build([ReceiverReport(3)]), (HOST, watched.port))
+    await watched.engine.close()
+
+
 async def test_a_report_stands_for_speech_once(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(PythonPath)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,6 +234,28 @@ def test_an_answer_takes_our_favourite_under_the_peers_payload_types() -> None:
         "a=sendrecv\r\n"
     )
     assert answer(offer, ("PCMU", "PCMA"))[1] == MU_LAW
+
+
+@pytest.mark.parametrize("protocol", ["RTP/AVP", "RTP/SAVP"])
+@pytest.mark.parametrize("muxed", [False, True])
+def test_one_port_for_both_is_answered_to_who_offers_it(protocol: str, *, muxed: bool) -> None:
+    lines = ["a=rtcp-mux"] if muxed else []
+    key = base64.b64encode(bytes(30)).decode()
+    if protocol == "RTP/SAVP":
+        lines.append(f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}")
+    offer = sdp(f"m=audio 4000 {protocol} 8", *lines)
+    assert parse_audio(offer).muxed is muxed
+    answer, _ = build_answer(
+        offer,
+        host="10.0.0.2",
+        port=6000,
+        preferred=["PCMA"],
+        session_id=1,
+        version=1,
+        key=bytes(30),
+    )
+    assert parse_audio(answer).muxed is muxed
+    assert parse_audio(answer).protocol == protocol
 
 
 def test_other_streams_are_rejected_in_their_places() -> None:
