@@ -20,6 +20,7 @@ from tests.support.waveforms import write_tone
 
 Address = tuple[str, int]
 SECONDS = 10.0
+RTP_PAIRS = 8
 
 
 class PyVoipError(Exception):
@@ -54,13 +55,15 @@ class PyVoipPhone:
         self._reading: asyncio.Task[None] | None = None
         if isinstance(source, int):
             source = write_tone(directory / f"tone-{source}.wav", source, seconds=30)
+        rtp_port = free_rtp_port(RTP_PAIRS)
         options = {
             "server": registrar[0],
             "port": registrar[1],
             "user": user,
             "password": password,
             "sip_port": self.address[1],
-            "rtp_port": free_rtp_port(),
+            "rtp_port": rtp_port,
+            "rtp_last": rtp_port + 2 * RTP_PAIRS - 1,
             "source": str(source),
             "heard": str(self.heard),
         }

@@ -66,7 +66,7 @@ class Phone:
             myIP="127.0.0.1",
             sipPort=options["sip_port"],
             rtpPortLow=options["rtp_port"],
-            rtpPortHigh=options["rtp_port"] + 20,
+            rtpPortHigh=options["rtp_last"],
             callCallback=self.incoming,
         )
 
