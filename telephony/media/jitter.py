@@ -228,9 +228,14 @@ class JitterBuffer:
         pcm = packet.decoder.decode(packet.payload).astype(np.float32)
         position = self._position or 0
         start = max(0, position - first)  # late in part
-        if self._missing > first - position:
-            # Late, not lost: the delay has grown, so any start will do, and the smoothest is best.
-            start += best_shift(self._concealer.expected(BLEND), pcm[start:], BLEND)
+        if self._missing > first - position and start < len(pcm):
+            # Late, not lost: what is made up goes on until the packet joins it most smoothly. To
+            # leave out the packet's beginning instead would take back the very delay that it
+            # lacked: the next one would be late again, and all that follow.
+            expected = self._concealer.expected(2 * BLEND)
+            more = best_shift(pcm[start : start + BLEND], expected, BLEND)
+            self._append(self._concealer.conceal(more))
+            self.concealed += more
         self._append(self._concealer.heard(pcm[start:]))
         self._position = max(first + len(pcm), position)
         self._newest_end = max(self._newest_end, self._position)

@@ -216,18 +216,21 @@ static void play(struct jitter *this) {
     struct waiting *packet = this->first;
     int64_t passed = this->position - packet->place;
     unsigned start = passed > 0 ? (unsigned)passed : 0; /* late in part */
-    float pcm[MAX_AUDIO], expected[BLEND];
+    float pcm[MAX_AUDIO], expected[2 * BLEND];
     unsigned count = packet->count;
     if (start > count)
         start = count;
     for (unsigned i = 0; i < count; i++)
         pcm[i] = packet->pcm[i];
-    if (this->missing > packet->place - this->position) {
-        /* Late, not lost: the delay has grown, so any start will do, and the smoothest is best. */
-        conceal_expect(&this->concealer, expected, BLEND);
-        unsigned room = count - start;
-        unsigned limit = room > BLEND ? room - BLEND : 0;
-        start += best_shift(expected, BLEND, pcm + start, room, limit < BLEND ? limit : BLEND);
+    if (this->missing > packet->place - this->position && start < count) {
+        /* Late, not lost: what is made up goes on until the packet joins it most smoothly. To leave
+         * out the packet's beginning instead would take back the very delay that it lacked: the
+         * next one would be late again, and all that follow. */
+        unsigned width = count - start < BLEND ? count - start : BLEND;
+        conceal_expect(&this->concealer, expected, 2 * BLEND);
+        unsigned more = best_shift(pcm + start, width, expected, 2 * BLEND, BLEND);
+        conceal(&this->concealer, room_for(this, more), more);
+        this->concealed += more;
     }
     conceal_heard(&this->concealer, pcm + start, count - start);
     memcpy(room_for(this, count - start), pcm + start, (count - start) * sizeof *pcm);

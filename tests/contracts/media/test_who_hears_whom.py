@@ -173,6 +173,22 @@ def test_the_relay_adds_no_delay_the_mixer_less_than_60_ms(lab: Lab) -> None:
         assert heard.gain_of(one.hertz) < -20, at - silent_from
 
 
+@pytest.mark.parametrize("phase", range(0, 20, 5))
+def test_a_mix_that_begins_amid_speech_is_soon_even(lab: Lab, phase: int) -> None:
+    """Wherever packets come between two ticks, and of a tone whose period is no whole samples."""
+    others = lab.phone(1600), lab.phone(2300)
+    lab.hear({others[0]: {others[1]: 0.5}})  # the clock ticks already
+    lab.run(0.1)
+    one, two = lab.phone(440, phase=phase / 1000), lab.phone(700)
+    lab.run(0.115)  # the next tick comes before the next packet
+    lab.hear({others[0]: {others[1]: 0.5}, two: {one: 0.9}})
+    lab.run(0.5)
+    settled = lab.path.stats(one.session).concealed
+    begin = lab.run(0.5)
+    assert lab.path.stats(one.session).concealed == settled
+    assert two.audio(begin, lab.now).gain_of(440) == pytest.approx(-1, abs=0.5)
+
+
 def test_two_laws_are_translated_not_mixed(lab: Lab) -> None:
     alaw, ulaw = lab.phone(400), lab.phone(700, codec=PCMU)
     lab.bridge(alaw, ulaw)
