@@ -3,31 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, event
+import sqlalchemy as sa
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-import calls.after_call
-import calls.audit
-import calls.breaks
-import calls.callback_store
-import calls.gaps
-import calls.routing_book  # noqa: F401 - these register their tables
-import tickets.exchange.store  # noqa: F401 - registers its tables
-from agents.accounts import metadata as agents_metadata
-from calls.audit import audit_entries
-from calls.gaps import transcript_gaps
-from calls.quality import assessments
-from calls.records import metadata as calls_metadata
-from calls.statistics.store import interval_statistics
-from tickets.help.knowledge_base import INDEX
-from tickets.store import metadata as tickets_metadata
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -71,12 +51,22 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def newest() -> str:
+    """Return the revision of the schema that this version needs: the last migration's name.
+
+    Read off the files' names: Alembic, which knows it too, takes a third of a second to import.
+    """
+    return max(path.stem for path in _MIGRATIONS.glob("[0-9]*.py"))
+
+
 async def migrate(engine: AsyncEngine) -> str:
     """Bring the schema up to date; return its revision."""
-    config = _config()
-    async with engine.begin() as connection:
-        await connection.run_sync(_upgrade, config)
-        return str(await connection.run_sync(_revision))
+    if not await is_current(engine):
+        from hotline import schema  # noqa: PLC0415 - imports Alembic, which most starts do not need
+
+        async with engine.begin() as connection:
+            await connection.run_sync(schema.upgrade)
+    return newest()
 
 
 async def is_current(engine: AsyncEngine) -> bool:
@@ -85,46 +75,12 @@ async def is_current(engine: AsyncEngine) -> bool:
     Raises:
         sqlalchemy.exc.SQLAlchemyError, OSError: the database cannot be reached.
     """
-    head = ScriptDirectory.from_config(_config()).get_current_head()
     async with engine.connect() as connection:
-        return bool(await connection.run_sync(_revision) == head)
+        return await connection.run_sync(_revisions) == [newest()]
 
 
-async def differences(engine: AsyncEngine) -> list[Any]:
-    """Return what the tables in the code have and the migrated database has not, or otherwise."""
-    async with engine.connect() as connection:
-        return list(await connection.run_sync(_compare))
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config
-
-
-def _upgrade(connection: Connection, config: Config) -> None:
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _is_ours(name: str | None, _kind: str, _parents: object) -> bool:
-    # The full-text index differs by database and is not described in the code's tables.
-    return not (name or "").startswith(INDEX)
-
-
-def _compare(connection: Connection) -> list[Any]:
-    context = MigrationContext.configure(
-        connection, opts={"compare_type": True, "include_name": _is_ours}
-    )
-    everything = MetaData()
-    # These are imported so that their tables are known; their metadata is that of the calls.
-    known = {agents_metadata, calls_metadata, tickets_metadata}
-    others = (audit_entries, transcript_gaps, interval_statistics, assessments)
-    for metadata in known | {table.metadata for table in others}:
-        for table in metadata.tables.values():
-            table.to_metadata(everything)
-    return list(compare_metadata(context, everything))
+def _revisions(connection: Connection) -> list[str]:
+    """Return what Alembic has noted in the database; [] in an empty one."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))

@@ -103,7 +103,12 @@ class DataDirectory:
     @staticmethod
     def database_url_in(root: Path) -> str:
         """Return the URL of the SQLite database of a data directory that a node may be using."""
-        return f"sqlite+aiosqlite:///{root / 'hotline.db'}"
+        return f"sqlite+aiosqlite:///{DataDirectory.database_in(root)}"
+
+    @staticmethod
+    def database_in(root: Path) -> Path:
+        """Return the file of that database."""
+        return root / "hotline.db"
 
 
 def _socket_folder(run: Path) -> Path:

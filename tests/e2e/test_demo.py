@@ -77,7 +77,7 @@ async def the_month_is_reported(node: RunningNode) -> None:
 async def test_what_needs_the_node_says_so_and_what_must_not_meet_it_refuses(
     tmp_path: Path,
 ) -> None:
-    async with running_node(tmp_path / "node") as node:
+    async with running_node(tmp_path / "node", tables=False) as node:
         status, output = await hotline(node, "migrate")
         assert (status, "another node is running" in output) == (1, True), output
         status, output = await hotline(node, "run")

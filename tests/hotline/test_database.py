@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from hotline.database import differences, is_current, migrate, open_engine, open_reader
+from hotline import schema
+from hotline.database import is_current, migrate, newest, open_engine, open_reader
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
@@ -13,7 +15,21 @@ async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: 
     revision = await migrate(engine)
     assert await is_current(engine)
     assert await migrate(engine) == revision
-    assert await differences(engine) == []
+    async with engine.connect() as connection:
+        assert await connection.run_sync(schema.differences) == []
+    await engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_alembic_takes_for_it() -> None:
+    assert ScriptDirectory.from_config(schema.settings()).get_heads() == [newest()]
+
+
+async def test_an_older_schema_is_not_current(database_url: str) -> None:
+    engine = open_engine(database_url)
+    await migrate(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert not await is_current(engine)
     await engine.dispose()
 
 

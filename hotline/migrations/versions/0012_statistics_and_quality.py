@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tickets.store import counted_id
-
 revision = "0012_statistics_and_quality"
 down_revision = "0011_green_channel"
 branch_labels = None
@@ -32,7 +30,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "assessments",
-        counted_id(),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
         sa.Column("call_id", sa.String(40), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("who", sa.String(32), nullable=False),
