@@ -210,3 +210,12 @@ async def hang_up_on(peer: Peer, gateway: SipGateway) -> None:
     while (request := await peer.request()).method != "BYE":
         pass
     peer.send(make_response(request, 200), gateway.endpoint.local)
+
+
+async def status_of(peer: Peer, gateway: SipGateway, method: str, **parts: object) -> int:
+    """Send a request from a peer; return the final status."""
+    peer.send(message(peer, gateway, method, **parts), gateway.endpoint.local)  # type: ignore[arg-type]
+    response = await peer.response()
+    while response.status_code == 100:
+        response = await peer.response()
+    return response.status_code

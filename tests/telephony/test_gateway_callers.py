@@ -1,0 +1,179 @@
+"""Who calls: citizens by their trunk, agents from their phones, strangers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiosipua import SipRequest
+
+from telephony.abuse.gatekeeper import AbusePolicy
+from telephony.gateway import SipGateway
+from telephony.trunks.model import Trunk
+from tests.telephony.gateways import (
+    OFFER,
+    Desk,
+    a_gateway,
+    answer_to,
+    credentials,
+    message,
+    register,
+    status_of,
+)
+from tests.telephony.peers import Peer, a_peer
+
+STRANGERS = (Trunk.allowing("10.9.9.0/24"),)  # trunks, none of which is loopback
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def gateway(desk: Desk) -> AsyncIterator[SipGateway]:
+    async with a_gateway(desk) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "headers, user, caller",
+    [
+        ((), "13862311001", "13862311001"),
+        ((("P-Asserted-Identity", "<sip:+8613862311001@ims>"),), "x", "+8613862311001"),
+        ((("P-Asserted-Identity", "<sip:@ims>, <tel:+86512>"),), "x", "+86512"),
+        ((("P-Asserted-Identity", '"<sip:a@b>" <tel:053312345>'),), "x", "053312345"),
+        ((("P-Asserted-Identity", "nonsense"),), "13862311001", "13862311001"),
+        ((("P-Asserted-Identity", "<sip:anonymous@ims>"),), "Anonymous", None),
+    ],
+)
+async def test_the_callers_number(
+    gateway: SipGateway,
+    desk: Desk,
+    headers: tuple[tuple[str, str], ...],
+    user: str,
+    caller: str | None,
+) -> None:
+    with a_peer() as peer:
+        asked = message(peer, gateway, "INVITE", user=user, headers=headers, body=OFFER)
+        peer.send(asked, gateway.endpoint.local)
+        leg, _ = await desk.call()
+        assert leg.caller == caller
+        leg.refuse(486)
+
+
+async def test_a_stranger_is_refused(desk: Desk) -> None:
+    async with a_gateway(desk, trunks=STRANGERS) as node:
+        with a_peer() as peer:
+            assert await status_of(peer, node, "INVITE", body=OFFER) == 403
+        assert desk.calls.empty()
+        assert node.counts()["legs"] == 0
+
+
+async def own_call(phone: Peer, node: SipGateway, call_id: str = "own", **parts: Any) -> SipRequest:
+    """Return the INVITE of a registered phone's own call, with the proof that it asks for."""
+    first = message(phone, node, "INVITE", user="1001", body=OFFER, call_id=call_id)
+    phone.send(first, node.endpoint.local)
+    while (challenged := await phone.response()).headers.get_first(
+        "Call-ID"
+    ) != call_id or challenged.status_code == 100:
+        pass
+    assert challenged.status_code == 407
+    challenge = challenged.headers.get("Proxy-Authenticate")[0]
+    proof = ("Proxy-Authorization", credentials(challenge, first, "1001", "pw1001"))
+    headers = (proof, *parts.pop("headers", ()))
+    options: dict[str, Any] = {"user": "1001", "body": OFFER, "call_id": call_id, **parts}
+    return message(phone, node, "INVITE", cseq=2, headers=headers, **options)
+
+
+@pytest.mark.parametrize("trunks", [(Trunk.allowing("127.0.0.0/8"),), STRANGERS])
+async def test_an_agents_own_call_needs_credentials(desk: Desk, trunks: tuple[Trunk, ...]) -> None:
+    async with a_gateway(desk, trunks=trunks) as node:
+        with a_peer() as phone:
+            assert await register(phone, node, "1001") == 200
+            asserted = (("P-Asserted-Identity", "<sip:110@carrier>"),)
+            phone.send(await own_call(phone, node, headers=asserted), node.endpoint.local)
+            leg, _ = await desk.call()
+            assert (leg.account, leg.caller, leg.called) == ("1001", "1001", "12345")
+            assert leg.identity.number is None
+            leg.refuse(403)
+
+
+async def test_one_address_has_so_many_calls_at_once(desk: Desk) -> None:
+    async with a_gateway(desk, trunks=STRANGERS, abuse=AbusePolicy(calls=1)) as node:
+        with a_peer() as phone:
+            assert await register(phone, node, "1001") == 200
+            for number in range(2):
+                phone.send(
+                    await own_call(phone, node, call_id=f"own-{number}"), node.endpoint.local
+                )
+                if number == 0:
+                    leg, _ = await desk.call()
+            async with asyncio.timeout(5):
+                while (refusal := await phone.response()).status_code < 400:
+                    pass
+            assert refusal.status_code == 503
+            assert refusal.headers.get("Retry-After") == ["5"]
+            leg.refuse(486)
+        assert desk.calls.empty()
+
+
+async def test_an_agent_cannot_call_in_anothers_name(desk: Desk) -> None:
+    async with a_gateway(desk) as node:
+        with a_peer() as phone:
+            assert await register(phone, node, "1001") == 200
+            assert await register(phone, node, "1002") == 200
+            as_another = await own_call(phone, node)
+            as_another.headers.set_single("From", "<sip:1002@127.0.0.1>;tag=peer")
+            phone.send(as_another, node.endpoint.local)
+            async with asyncio.timeout(5):
+                while (await phone.response()).status_code != 403:
+                    pass
+        assert desk.calls.empty()
+
+
+async def test_a_phone_takes_the_place_of_a_dialog(desk: Desk) -> None:
+    """RFC 3891 §3, each way that it can end."""
+    async with a_gateway(desk) as node:
+        with a_peer() as phone:
+            assert await register(phone, node, "1001") == 200
+
+            async def replace(value: str, call_id: str) -> None:
+                invite = await own_call(phone, node, call_id, headers=(("Replaces", value),))
+                phone.send(invite, node.endpoint.local)
+
+            async def refused(value: str, call_id: str) -> int:
+                await replace(value, call_id)
+                while True:
+                    answer = await phone.response()
+                    told = (answer.headers.get_first("Call-ID"), answer.headers.get_first("CSeq"))
+                    if told == (call_id, "2 INVITE") and answer.status_code > 100:
+                        return answer.status_code
+
+            assert await refused("nobody;to-tag=1;from-tag=2", "a") == 481
+            assert await refused("nobody;to-tag=1", "b") == 400
+            phone.send(await own_call(phone, node), node.endpoint.local)
+            first, _ = await desk.call()
+            (dialog,) = first.dialog_ids
+            named = f"{dialog.call_id};to-tag={dialog.local_tag};from-tag={dialog.remote_tag}"
+            assert await refused(named, "early") == 481
+            first.answer(answer_to(first))
+            assert await refused(f"{named};early-only", "c") == 486
+            await replace(named, "d")
+            second, _ = await desk.call()
+            assert second.replaces is first
+            second.refuse(403)
+            first.abandon()
+            assert await refused(named, "e") == 603
+
+
+async def test_a_citizen_whose_number_is_an_agents_name_is_a_citizen(
+    gateway: SipGateway, desk: Desk
+) -> None:
+    with a_peer() as phone, a_peer() as trunk:
+        await register(phone, gateway, "1001")
+        invite = message(trunk, gateway, "INVITE", user="1001", body=OFFER)
+        trunk.send(invite, gateway.endpoint.local)
+        leg, _ = await desk.call()
+        assert leg.caller == "1001"
+        leg.refuse(486)
