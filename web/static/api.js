@@ -80,6 +80,8 @@ export const api = {
   notReady: (reason) => request("PUT", "/me/presence", { state: "not_ready", reason }),
   extendWrapUp: () => request("POST", "/me/wrap-up/extend"),
   endWrapUp: () => request("POST", "/me/wrap-up/end"),
+  /** @param {string} callId his own desk phone is told to answer */
+  answer: (callId) => request("POST", `/calls/${segment(callId)}/answer`),
   /** @param {string} callId */
   hangUp: (callId) => request("POST", `/calls/${segment(callId)}/hang-up`),
   live: () => request("GET", "/calls/live"),

@@ -22,6 +22,7 @@ const STEPS = {
 
 /**
  * @typedef {object} Acts what the card asks for; each is told the call
+ * @property {(call: Call) => void} answer
  * @property {(call: Call) => void} hangUp
  * @property {(call: Call, held: boolean) => void} hold
  * @property {(call: Call, muted: boolean) => void} mute
@@ -44,6 +45,7 @@ export class CallPanel {
     this.pressedKeys = "";
     this.guests = "[]";
     this.keypad = byId("keypad");
+    this.wire("answer", (call) => acts.answer(call));
     this.wire("hang-up", (call) => acts.hangUp(call));
     this.wire("hold", (call) => acts.hold(call, !isHeld(call)));
     this.wire("mute", (call) => acts.mute(call, !call.muted));
@@ -87,8 +89,8 @@ export class CallPanel {
     this.acts.press(this.call, key);
   }
 
-  /** @param {State} state */
-  show(state) {
+  /** @param {State} state @param {boolean} ringsHere whether it is the page's phone that rings */
+  show(state, ringsHere) {
     const { call, presence, connected } = state;
     if (call?.call_id !== this.call?.call_id || call?.state !== "talking") this.forget();
     this.call = call;
@@ -96,11 +98,15 @@ export class CallPanel {
     byId("call-card").dataset.held = String(Boolean(call && isHeld(call)));
     byId("call-body").hidden = !call;
     byId("call-none").hidden = Boolean(call);
-    const why = ["ready", "wrap_up"].includes(presence?.state ?? "") ? presence?.state : "not_ready";
+    const standing = ["ready", "wrap_up"].includes(presence?.state ?? "") ? presence?.state : "not_ready";
+    const why = standing === "ready" && presence?.phones === 0 ? "no_phone" : standing;
     setText(byId("call-none"), t(`call_none_${why}`));
     document.title = call?.state === "offered" ? `☎ ${call.caller ?? ""}` : `12345 ${t("subtitle")}`;
     if (!call) return;
-    this.showWho(call);
+    const byClick = call.state === "offered" && (ringsHere || Boolean(call.by_click));
+    this.showWho(call, byClick);
+    byId("answer").hidden = !byClick;
+    /** @type {HTMLButtonElement} */ (byId("answer")).disabled = !connected;
     this.showControls(call, connected);
     this.showTransfer(call, connected);
     this.showHistory(state);
@@ -113,12 +119,12 @@ export class CallPanel {
     setText(byId("keypad-pressed"), "");
   }
 
-  /** @param {Call} call */
-  showWho(call) {
+  /** @param {Call} call @param {boolean} byClick whether a click answers it */
+  showWho(call, byClick) {
     setText(byId("call-caller"), call.caller || t("no_number"));
     setText(byId("call-line"), this.acts.nameOf(`line:${call.line}`));
     const held = isHeld(call) ? "call.held" : call.held_by?.length ? "call.held_by_other" : "";
-    setText(byId("call-state"), t(call.state === "talking" && held ? held : `call.${call.state}`));
+    setText(byId("call-state"), t(call.state === "talking" && held ? held : byClick ? "call.offered_click" : `call.${call.state}`));
     const from = [call.partner, call.reference].filter(Boolean).join(" · ");
     setText(byId("call-partner"), from && t("green_channel", { from }));
     byId("call-partner").hidden = !from;

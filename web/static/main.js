@@ -11,7 +11,8 @@ const signIn = byId("sign-in");
 const form = /** @type {HTMLFormElement} */ (byId("sign-in-form"));
 const error = byId("sign-in-error");
 const phone = new PhonePanel();
-const desk = new Desk({ onSignedOut: showSignIn });
+const desk = new Desk({ onSignedOut: showSignIn, phone });
+phone.phone.addEventListener("change", () => desk.view.draw());
 
 function showSignIn() {
   desk.hide();

@@ -60,6 +60,19 @@ export class PhonePanel {
     this.menu.open = false;
   }
 
+  isRinging() {
+    return this.phone.call === "ringing";
+  }
+
+  answer() {
+    this.phone.answer();
+  }
+
+  /** Whether it could be turned on, and is not. */
+  isOffered() {
+    return !this.menu.hidden && ["off", "no_microphone"].includes(this.phone.line);
+  }
+
   async toggle() {
     const wanted = this.phone.line === "off" || this.phone.line === "no_microphone";
     localStorage.setItem(WANTED, wanted ? "yes" : "no");

@@ -13,7 +13,7 @@
  * @typedef {{call_id: string, line: string, caller: string | null, state: string,
  *   arrived_at: number, answered_at: number | null, ended_at: number | null,
  *   ticket_id: string | null, partner?: string | null, reference?: string | null,
- *   held_by?: string[], muted?: boolean, paused?: boolean, transfer?: Transfer | null,
+ *   held_by?: string[], muted?: boolean, paused?: boolean, by_click?: boolean, transfer?: Transfer | null,
  *   parties?: {id: string, name: string, role: string}[]}} Call
  * @typedef {{target: string, stage: string, mode: string}} Transfer
  * @typedef {{id: string, created_at: number, status: string, type: string | null,
