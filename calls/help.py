@@ -6,7 +6,7 @@ A call never waits for it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from eventbus.tasks import end
 from tickets.help.knowledge_base import Found, KnowledgeBase
 from tickets.help.similar import SimilarTickets
 from tickets.help.summary import summarise
-from tickets.help.templates import missing
+from tickets.help.templates import Topic, missing
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,9 @@ class CallHelper:
         similar: finds open tickets.
         wall_clock: Unix seconds.
         settle_seconds: pause between an utterance and the look-up.
+
+    Attributes:
+        topics: the prepared ones; None: those that ship.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class CallHelper:
         self._similar = similar
         self._wall_clock = wall_clock
         self._settle_seconds = settle_seconds
+        self.topics: Sequence[Topic] | None = None
         self._calls: dict[str, _Call] = {}
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -132,7 +136,7 @@ class CallHelper:
     async def _help(self, call: _Call) -> CallHelp:
         said = [text for _, text in call.said]
         by_citizen = [text for leg, text in call.said if leg == "caller"]
-        asked = missing(call.values, said)
+        asked = missing(call.values, said, topics=self.topics)
         # jieba holds the interpreter for a few milliseconds: not on this loop.
         summary = await asyncio.to_thread(summarise, by_citizen)
         found = await self._knowledge.search("，".join(by_citizen[-_RECENT:]))

@@ -47,7 +47,7 @@ class LateWords:
         self._writer = writer
         self._bus = bus
         self._sorting = sorting or SortingSource()
-        self._rules = rules
+        self.rules = rules
 
     async def take(self, call_id: str, *, clock: Callable[[], float]) -> int:
         """Fill the call's drafts from its whole transcript; return how many fields changed.
@@ -94,7 +94,7 @@ class LateWords:
             phone["value"] if phone["source"] == "caller_id" else None,
             classifier=sorting.classifier,
             tree=sorting.tree,
-            rules=self._rules,
+            rules=self.rules,
         )
         for part in said:
             heard = self._writer.write(part["spoken"] or part["text"]).heard

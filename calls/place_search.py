@@ -23,6 +23,10 @@ class PlaceNames:
         self._kinds = dict(entries)
         self._keys = sorted((key, name) for name in self._kinds for key in _keys(name))
 
+    def take(self, names: "PlaceNames") -> None:
+        """Complete with other names from now on."""
+        self._kinds, self._keys = names._kinds, names._keys  # noqa: SLF001 - its own kind
+
     def complete(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
         """Return names (with their kind) that the end of what was typed begins, and where that is.
 

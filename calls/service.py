@@ -159,7 +159,7 @@ class CallService(CallTickets, CallArchive):
             after_call=after_call,
             files=audio.files,
         )
-        self._urgency = urgency
+        self.urgency = urgency
         self._burst = burst
         self._writer = writer or Writer()
         self._places = places or PlaceNames()
@@ -379,7 +379,7 @@ class CallService(CallTickets, CallArchive):
                 owner.caller,
                 classifier=sorting.classifier,
                 tree=sorting.tree,
-                rules=self._urgency,
+                rules=self.urgency,
             ),
             sessions=owner.sides(),
             media=self._media,

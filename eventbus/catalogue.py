@@ -407,6 +407,16 @@ class RoutingChanged(Event):
     by: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentChanged(Event):
+    """Another version of a document (partners, urgency rules, …) is in force, changed by ``by``."""
+
+    name: ClassVar[str] = "document.changed"
+    document: str
+    version: int
+    by: str
+
+
 ALL_EVENTS: tuple[type[Event], ...] = (
     AgentPresence,
     AgentBreakOver,
@@ -435,5 +445,6 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     ServiceStatus,
     TrunkChanged,
     RoutingChanged,
+    DocumentChanged,
 )
 BY_NAME: Mapping[str, type[Event]] = {event.name: event for event in ALL_EVENTS}

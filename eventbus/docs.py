@@ -27,6 +27,7 @@ _FIELDS: Mapping[str, str] = {
     "agent_id": "the agent whose matter this is; null when it is nobody's in particular",
     "at": "when, Unix seconds, UTC",
     "by": "who did it: an account's number",
+    "document": "which: `partners`, `urgency`, `templates`, `categories`, `gazetteer`",
     "call_id": "the call concerned; null when none is",
     "caller": "the citizen's number, by the rules of `numbers.inbound`; null when withheld",
     "confidence": "the recogniser's confidence, 0 to 1; null when the engine gives none",
@@ -128,6 +129,8 @@ _FIELDS: Mapping[str, str] = {
     "callback.changed:status": "`open`, `calling` or `closed`",
     "routing.changed:version": "its number, counted from 1",
     "routing.changed:by": "the administrator who changed it",
+    "document.changed:version": "its number, counted from 1",
+    "document.changed:by": "the administrator who changed it",
     "exchange.ticket:direction": "`in`: a partner handed it over; `out`: we did",
     "exchange.ticket:kind": "`ticket`, or `draft` (of a call that is being transferred)",
     "exchange.ticket:number": "the sender's number of it",
@@ -275,6 +278,7 @@ EXAMPLES: tuple[Event, ...] = (
     ),
     catalogue.TrunkChanged(at=_AT, trunk="telecom-1", up=False, reason="no answer to OPTIONS"),
     catalogue.RoutingChanged(at=_AT, version=7, by="9001"),
+    catalogue.DocumentChanged(at=_AT, document="partners", version=2, by="9001"),
 )
 
 _HEAD = """\

@@ -1,6 +1,6 @@
 """Whom calls can go to, from the settings."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import time
 
 from calls.directory import Directory, Partner
@@ -14,9 +14,9 @@ def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tup
     """Make the directory; ``skills``: those that routing knows now."""
     dialing = settings.dialing
     return Directory(
-        partners=[_partner(name, partner) for name, partner in settings.partners.items()],
+        partners=partners_of(settings.partners),
         lines=tuple(settings.lines),
-        experts=[_expert(name, expert) for name, expert in settings.experts.items()],
+        experts=experts_of(settings.experts),
         allowed={
             "agent": dialing.agent,
             "supervisor": dialing.supervisor,
@@ -24,6 +24,16 @@ def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tup
         },
         skills=skills,
     )
+
+
+def partners_of(settings: Mapping[str, PartnerSettings]) -> list[Partner]:
+    """Return the partners, in their order."""
+    return [_partner(name, partner) for name, partner in settings.items()]
+
+
+def experts_of(settings: Mapping[str, ExpertSettings]) -> list[Expert]:
+    """Return the specialists, in their order."""
+    return [_expert(name, expert) for name, expert in settings.items()]
 
 
 def _partner(name: str, partner: PartnerSettings) -> Partner:

@@ -1,8 +1,9 @@
 """The exchange of tickets, made from the settings: which partners, over which broker."""
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.errors import ConfigError, Problem
-from config.settings import Settings
+from config.settings import PartnerSettings, Settings
 from eventbus.bus import EventBus
 from eventbus.mqtt import Protocol
 from eventbus.mqtt_link import MqttLink
@@ -63,26 +64,28 @@ class TicketExchange:
         on_status: Callable[[str, str | None], None],
     ) -> None:
         self._ticket = ticket
-        self._shares = {
-            name: partner.shares for name, partner in settings.partners.items() if partner.shares
-        }
+        # The exchange looks into these whenever something happens.
+        self._names: dict[str, str] = {}
+        self._shares: dict[str, Sequence[str]] = {}
+        self._know(settings.partners)
+        self._started = self._listening = False
         self.service = ExchangeService(
             engine,
             link=self,
             desk=desk,
             bus=bus,
-            partners={name: partner.name for name, partner in settings.partners.items()},
+            partners=self._names,
             shares=self._shares,
             intake=_intake(settings),
             prefix=settings.mqtt.topic_prefix,
             alarm_seconds=settings.exchange.alarm_seconds,
             on_status=on_status,
         )
-        self._link = MqttLink(
+        self._new_link = partial(
+            MqttLink,
             host=broker.host,
             port=broker.port,
             client_id=f"{settings.mqtt.topic_prefix}-{settings.node.id}-exchange",
-            topics=self.service.topics,
             on_message=self.service.on_message,
             on_up=self.service.on_up,
             protocol=broker.protocol,
@@ -90,6 +93,7 @@ class TicketExchange:
             password=broker.password,
             tls=broker.tls,
         )
+        self._link = self._new_link(topics=self.service.topics)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a message to the broker, if it is there."""
@@ -97,9 +101,30 @@ class TicketExchange:
 
     async def start(self) -> None:
         """Begin; where no partner takes part there is nothing to begin."""
+        self._started = True
         if self._shares:
+            self._listening = True
             await self.service.start()
             await self._link.start()
+
+    async def take(self, partners: Mapping[str, PartnerSettings]) -> None:
+        """Exchange tickets with these from now on."""
+        before = self.service.topics
+        self._know(partners)
+        if not self._started or self.service.topics == before:
+            return
+        await self._link.close()
+        self._link = self._new_link(topics=self.service.topics)
+        if not self._listening:
+            self._listening = True
+            await self.service.start()
+        await self._link.start()
+
+    def _know(self, partners: Mapping[str, PartnerSettings]) -> None:
+        self._names.clear()
+        self._names |= {name: partner.name for name, partner in partners.items()}
+        self._shares.clear()
+        self._shares |= {name: one.shares for name, one in partners.items() if one.shares}
 
     async def close(self) -> None:
         """Stop."""

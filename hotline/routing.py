@@ -10,9 +10,10 @@ from agents.floor import Stalled
 from agents.node_floor import NodeFloor
 from calls.audit import AuditTrail
 from calls.breaks import BreakDesk, SqlBreaks
+from calls.documents import SqlVersions
 from calls.records import RecordWriter
 from calls.routing import CallRouter, PastCalls, RoutingKeeper
-from calls.routing_book import RoutingBook, SqlVersions
+from calls.routing_book import NAME, RoutingBook
 from config.settings import Settings
 from eventbus.bus import EventBus
 from hotline.health import HealthBoard
@@ -37,7 +38,7 @@ class Routing:
         self._accounts = accounts
         self._health = health
         self.book = RoutingBook(
-            SqlVersions(engine),
+            SqlVersions(engine, NAME),
             configured=settings.routing,
             lines={number: line.skill for number, line in settings.lines.items()},
             bus=bus,

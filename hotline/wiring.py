@@ -57,6 +57,7 @@ from hotline.call_backs import call_backs
 from hotline.children import ChildProcess, ChildState
 from hotline.database import migrate, open_engine, open_reader
 from hotline.directory import directory
+from hotline.documents import Documents
 from hotline.embedded import (
     DataDirectory,
     advertised_host,
@@ -172,6 +173,7 @@ class Wiring:
         self._recogniser()
         self._agents()
         telephony = self._telephony()
+        self._documents()
         self._oversight()
         self._web()
         # The last to start and the first to stop: whoever is still talking keeps his desktop.
@@ -444,19 +446,20 @@ class Wiring:
             argv = command(settings, recogniser, socket=path, model=model, hints=named)
             self._child(ChildProcess(title(name), argv, on_state=self._child_state))
         self.recognizer = RecognizerGroup(clients)
+        self.late_words = LateWords(
+            records=self.records,
+            tickets=self.tickets,
+            writer=self.writer,
+            bus=self.bus,
+            sorting=self.sorting,
+            rules=self.urgency,
+        )
         self.catch_up = CatchUp(
             gaps=self.gaps,
             recognizer=self.recognizer,
             writer=self.writer,
             bus=self.bus,
-            late_words=LateWords(
-                records=self.records,
-                tickets=self.tickets,
-                writer=self.writer,
-                bus=self.bus,
-                sorting=self.sorting,
-                rules=self.urgency,
-            ),
+            late_words=self.late_words,
             # The service is made after this.
             is_live=lambda call_id: self.calls.is_live(call_id),  # noqa: PLW0108 -- see above
             files=RecordingFiles(seal_keys(self._settings)),
@@ -649,6 +652,27 @@ class Wiring:
 
         return Part("telephony", start, stop)
 
+    def _documents(self) -> None:
+        """What administrators change while calls go on."""
+        self.documents = Documents(
+            self._settings,
+            engine=self.engine,
+            bus=self.bus,
+            note=self.audit.note,
+            routing=self.routing.book,
+        )
+        self.documents.join(
+            calls=self.calls,
+            exchange=self.exchange,
+            trunks=self.gateway.trunks,
+            helper=self.helper,
+            late_words=self.late_words,
+            sorting=self.sorting,
+            writer=self.writer,
+            places=lambda known: self.places.take(known.names),
+        )
+        self._parts.append(Part("documents", self.documents.start, self.documents.close))
+
     def _recordings(self) -> Path | None:
         settings = self._settings.recording
         if not settings.enabled:
@@ -705,6 +729,7 @@ class Wiring:
             ),
             oversight=self.oversight,
             routing=self.routing.book,
+            documents=self.documents.books,
             on_desktop=self._on_desktop,
             phones=BrowserPhones(self.passes, self.gateway),
             bus=self.bus,

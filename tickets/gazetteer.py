@@ -8,7 +8,7 @@ is strong, the name is written; what was heard is kept beside it.
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ _FARTHEST_EACH = 0.2
 _HEADER = {"name": "name", "名称": "name", "kind": "kind", "类别": "kind", "别名": "also"} | {
     "also": "also"
 }
+_MOST_FAULTS = 10
 _HAN = ("\u4e00", "\u9fff")
 
 
@@ -140,29 +141,50 @@ def read_gazetteer(path: Path) -> Gazetteer:
         BadTable: the file holds no such list; the message names line and column.
         OSError: it cannot be read.
     """
+    return Gazetteer(entries_of(decoded(path), str(path)))
+
+
+def entries_of(text: str, where: str) -> list[Entry]:
+    """Return the names of such a list; ``where`` stands before the line in messages.
+
+    Raises:
+        BadTable: it holds none; the message names the first lines that are wrong, a line each.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: list[Entry] = []
+    faults: list[str] = []
+    columns: list[str] | None = None
     try:
-        rows = list(csv.reader(io.StringIO(decoded(path), newline=""), strict=True))
+        for row in reader:
+            if columns is None:
+                columns = [_HEADER.get(cell.strip().lower(), "") for cell in row]
+                if "name" not in columns:
+                    break
+                continue
+            entries, fault = _entries(dict(zip(columns, map(str.strip, row), strict=False)))
+            found += entries
+            faults += [f"{where}:{reader.line_num}: {fault}"] if fault else []
     except csv.Error as error:
-        raise BadTable(f"{path}: {error}") from error
-    columns = [_HEADER.get(cell.strip().lower(), "") for cell in rows[0]] if rows else []
-    if "name" not in columns:
-        raise BadTable(f"{path}:1: no column 'name' (名称)")
-    return Gazetteer(_entries(path, rows, columns))
+        faults.append(f"{where}:{reader.line_num}: {error}")
+    if columns is None or "name" not in columns:
+        raise BadTable(f"{where}:1: no column 'name' (名称)")
+    if faults:
+        more = [f"… {len(faults) - _MOST_FAULTS}"] if len(faults) > _MOST_FAULTS else []
+        raise BadTable("\n".join([*faults[:_MOST_FAULTS], *more]))
+    return found
 
 
-def _entries(path: Path, rows: list[list[str]], columns: list[str]) -> Iterator[Entry]:
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        cells = dict(zip(columns, map(str.strip, row), strict=False))
-        names = [cells.get("name", ""), *filter(None, cells.get("also", "").split("|"))]
-        for name in map(str.strip, names):
-            if not _SHORTEST <= len(name) <= _LONGEST or not _is_han(name):
-                raise BadTable(
-                    f"{path}:{number}: a name has {_SHORTEST} to {_LONGEST} Chinese characters, "
-                    f"not {name!r}"
-                )
-            yield Entry(name, cells.get("kind", ""))
+def _entries(cells: dict[str, str]) -> tuple[list[Entry], str | None]:
+    """Return the names of a row, or what is wrong with it; an empty row has none."""
+    if not any(cells.values()):
+        return [], None
+    names = [cells.get("name", ""), *filter(None, cells.get("also", "").split("|"))]
+    names = [name.strip() for name in names]
+    for name in names:
+        if not _SHORTEST <= len(name) <= _LONGEST or not _is_han(name):
+            wanted = f"a name has {_SHORTEST} to {_LONGEST} Chinese characters"
+            return [], f"{wanted}, not {name!r}"
+    return [Entry(name, cells.get("kind", "")) for name in names], None
 
 
 def _is_han(text: str) -> bool:

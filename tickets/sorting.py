@@ -73,6 +73,14 @@ class SortingSource:
         self._stamp = self._look()
         self._sorting = self._load()
 
+    def take(self, tree: CategoryTree) -> None:
+        """Sort by another tree from the next ticket on."""
+        self._tree, self._rules = tree, RuleClassifier(tree)
+        try:
+            self._sorting = self._load()
+        except (BadModel, BadTree, OSError) as error:
+            self._on_error(str(error))
+
     def current(self) -> Sorting:
         """Return what sorts the next ticket."""
         stamp = self._look()

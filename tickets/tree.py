@@ -76,13 +76,22 @@ def read_tree(path: Path) -> CategoryTree:
         text = decoded(path)
     except BadTable as error:
         raise BadTree(str(error)) from error
-    topics = _from_toml(path, text) if path.suffix == ".toml" else _from_csv(path, text)
+    return tree_of(text, str(path), toml=path.suffix == ".toml")
+
+
+def tree_of(text: str, where: str, *, toml: bool) -> CategoryTree:
+    """Read a tree from a text, TOML or CSV; ``where`` stands first in messages.
+
+    Raises:
+        BadTree: the text holds none.
+    """
+    topics = _from_toml(where, text) if toml else _from_csv(where, text)
     if not topics:
-        raise BadTree(f"{path}: holds no category")
+        raise BadTree(f"{where}: holds no category")
     return CategoryTree(topics)
 
 
-def _from_toml(path: Path, text: str) -> Topics:
+def _from_toml(path: str, text: str) -> Topics:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -109,7 +118,7 @@ def _is_entry(word: object) -> bool:
     return all(words.split("&")) and (not equals or weight.replace(".", "", 1).isdecimal())
 
 
-def _from_csv(path: Path, text: str) -> Topics:
+def _from_csv(path: str, text: str) -> Topics:
     """Read levels from left to right; the names themselves are the words that tell of them."""
     tree: dict[str, dict[str, tuple[str, ...]]] = {}
     shipped = SHIPPED.topics

@@ -97,6 +97,9 @@ class UrgencyRules:
             _rule(f"{where}: rule {number}", rule) for number, rule in enumerate(listed, start=1)
         )
 
+    def __len__(self) -> int:
+        return len(self._rules)
+
     def judge(self, utterance: str) -> Urgency:
         """Return how pressing one utterance of the citizen makes the matter."""
         best = CALM

@@ -37,15 +37,15 @@ class Writer:
     """Writes utterances down.
 
     Args:
-        gazetteer: the city's names; without it none is put right.
+        gazetteer: the city's names; without it none is put right. May be replaced at any time.
     """
 
     def __init__(self, gazetteer: Gazetteer | None = None) -> None:
-        self._gazetteer = gazetteer
+        self.gazetteer = gazetteer
 
     def write(self, spoken: str, times: Times = ()) -> Written:
         """Write one utterance down; never raises."""
-        repairs = tuple(self._gazetteer.repairs(spoken)) if self._gazetteer else ()
+        repairs = tuple(self.gazetteer.repairs(spoken)) if self.gazetteer else ()
         heard = repaired(spoken, repairs)
         figured = figures(heard)
         before = _pauses(spoken, times)

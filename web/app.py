@@ -17,6 +17,7 @@ from web import (
     routes_callbacks,
     routes_calls,
     routes_desk,
+    routes_documents,
     routes_exchange,
     routes_health,
     routes_knowledge,
@@ -43,6 +44,7 @@ from web.ports import (
     Bus,
     CallBacks,
     Calls,
+    Documents,
     Exchange,
     Floor,
     Health,
@@ -84,6 +86,7 @@ _TAGS = [
     {"name": "quality", "description": "Finding and judging calls; for inspectors"},
     {"name": "administration", "description": "For administrators"},
     {"name": "routing", "description": "Who gets which calls; for administrators"},
+    {"name": "documents", "description": "What administrators change while calls go on"},
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
 ]
@@ -111,6 +114,7 @@ def create_app(
     phones: Phones,
     version: str,
     routing: RoutingBook | None = None,
+    documents: Documents | None = None,
     sessions: SessionStore | None = None,
     on_desktop: OnDesktop | None = None,
     clock: Callable[[], float] = time.time,
@@ -140,6 +144,7 @@ def create_app(
         oversight: live figures, call search, quality inspection.
         version: shown by health and in the API's description.
         routing: the routing document, for administrators; None: there are no routes for it.
+        documents: what administrators change, by name; None: nothing.
         sessions: shared by the nodes through Redis, or (the default) this node's own.
         on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
             last one goes.
@@ -177,6 +182,7 @@ def create_app(
         ladders=ladders,
         knowledge=knowledge,
         exchange=exchange,
+        documents=documents or {},
         call_backs=call_backs,
         breaks=breaks,
         after_call=after_call,
@@ -210,6 +216,7 @@ def create_app(
         routes_accounts,
         routes_knowledge,
         routes_ladder,
+        routes_documents,
         routes_exchange,
         routes_health,
         feed_route,

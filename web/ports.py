@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from agents.accounts import NewAccount, Role
 from calls.breaks import Allowance
 from calls.callbacks import Outcome
+from calls.documents import Book
 from calls.finder import Sought
 from calls.ladders import Ladder
 from calls.quality import Mark
@@ -341,6 +342,10 @@ class Exchange(Protocol):
 
     async def reopen(self, handover_id: int, *, reason: str, who: str) -> dict[str, Any]:
         """Have a finished matter taken up again; raise ``UnknownHandover``, ``ExchangeError``."""
+
+
+Documents = Mapping[str, Book[Any]]
+"""What administrators change while calls go on, by name (``calls/documents.py``)."""
 
 
 class Audit(Protocol):

@@ -17,6 +17,7 @@ from web.ports import (
     Breaks,
     CallBacks,
     Calls,
+    Documents,
     Exchange,
     Floor,
     Health,
@@ -43,6 +44,7 @@ class Services:
     ladders: LadderSource
     knowledge: KnowledgeBase
     exchange: Exchange
+    documents: Documents
     call_backs: CallBacks
     breaks: Breaks
     after_call: AfterCall

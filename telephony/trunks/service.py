@@ -6,7 +6,7 @@ says which trunk a call is from, whether it may come in, and where one may go ou
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -107,6 +107,7 @@ class TrunkService:
     ) -> None:
         self._directory = TrunkDirectory(trunks)
         self.by_name = self._directory.by_name
+        self._reserved = frozenset(trunk.name for trunk in trunks if trunk.reserved)
         self._on_change = on_change
         self._times = times
         self._patience = patience
@@ -128,6 +129,10 @@ class TrunkService:
         )
         limit = CallLimit(trunk.max_calls, trunk.calls_per_second)
         return _Line(trunk, watching.TrunkHealth(times), limit)
+
+    def reserve(self, names: Collection[str]) -> None:
+        """Let calls go out by these only where they are named, and by all others as usual."""
+        self._reserved = frozenset(names)
 
     async def open(self, endpoint: SipEndpoint, *, product: str) -> None:
         """Begin to ask and to register, through an open endpoint."""
@@ -195,7 +200,7 @@ class TrunkService:
             line
             for line in self._lines.values()
             if line.addresses
-            and (line.trunk.name in names if names else not line.trunk.reserved)
+            and (line.trunk.name in names if names else line.trunk.name not in self._reserved)
             and line.limit.wait(now) is None
         ]
         chances = [self._chance() for _ in usable]

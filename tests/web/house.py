@@ -8,11 +8,13 @@ import httpx
 from fastapi import FastAPI
 
 from calls.breaks import BreakDesk, MemoryBreaks
-from calls.routing_book import MemoryVersions, RoutingBook
+from calls.documents import MemoryVersions
+from calls.routing_book import RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
 from tests.web.fake_call_backs import FakeAfterCall, FakeCallBacks
 from tests.web.fake_calls import FakeCalls
+from tests.web.fake_documents import fake_documents
 from tests.web.fake_exchange import FakeExchange
 from tests.web.fake_oversight import fake_oversight
 from tests.web.fake_people import PASSWORD, Clock, FakeAccounts, FakeFloor
@@ -74,6 +76,7 @@ class House:
             clock=self.clock,
         )
         self.bus.subscribe(self.breaks.take)
+        self.documents = fake_documents(self.routing, self.bus, self.audit.note, self.clock)
         own = MemorySessions(idle_seconds=600, clock=self.clock)
         self.sessions = self.shared_sessions or own
         self.app: FastAPI = create_app(
@@ -88,6 +91,7 @@ class House:
             metrics_allowed=[ip_network("127.0.0.0/8")],
             knowledge=self.knowledge,
             routing=self.routing,
+            documents=self.documents,
             exchange=self.exchange,
             call_backs=self.call_backs,
             breaks=self.breaks,
