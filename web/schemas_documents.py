@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from web.schemas import Request
+from web.schemas_base import Request
 
 
 class DocumentIn(Request):
