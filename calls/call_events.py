@@ -305,12 +305,14 @@ class CallNumber:
         number: whom.
         trunks: by which, any when empty.
         asserts: tell him also a number that is withheld.
+        role: of whoever wants him called; see `NumberTarget`.
     """
 
     leg: str
     number: str
     trunks: tuple[str, ...] = ()
     asserts: bool = False
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ class Calling:
                 trunks=effect.trunks,
                 headers=self._headers_for(effect),
                 hops=owner.leg.hops_left,
+                elsewhere=partial(owner.facilities.may_be_sent_to, effect.role),
             )
             owner.join(effect.leg, leg)
         except (MediaError, SipError) as error:

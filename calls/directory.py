@@ -5,7 +5,7 @@ This is where toll fraud ends: what is not found here is not called, whatever a 
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
@@ -119,22 +119,34 @@ class Directory:
             if not partner.is_open(now):
                 raise TransferError("target_closed")
             return NumberTarget(
-                partner.numbers, partner.id, trunks=partner.trunks, asserts=partner.asserts
+                partner.numbers,
+                partner.id,
+                trunks=partner.trunks,
+                asserts=partner.asserts,
+                role=role,
             )
         if kind == "expert":
-            return self.experts.find(name, now=now)
+            expert = self.experts.find(name, now=now)
+            return replace(expert, role=role) if isinstance(expert, NumberTarget) else expert
         if kind == "skill" and name in self.skills():
             return QueueTarget("", name)
         if kind in {"", "line"} and name in self._lines:
             return QueueTarget(name)
         if kind in {"", "number"} and _NUMBER.fullmatch(name):
-            if any(pattern.fullmatch(name) for pattern in self._allowed.get(role, ())):
-                return NumberTarget((name,))
+            if self._allows(name, role):
+                return NumberTarget((name,), role=role)
             if kind:
                 raise TransferError("target_not_allowed")
         if kind in {"", "agent"} and _AGENT.fullmatch(name):
             return AgentTarget(name)
         raise TransferError("unknown_target")
+
+    def may_be_sent_to(self, role: str, number: str) -> bool:
+        """Tell whether a call that somebody of this role wants may be sent on to a number (3xx)."""
+        return self._partner(number, by_number=True) is not None or self._allows(number, role)
+
+    def _allows(self, number: str, role: str) -> bool:
+        return any(pattern.fullmatch(number) for pattern in self._allowed.get(role, ()))
 
     def number_of(self, asked: str, *, now: float) -> NumberTarget:
         """Return a partner whom the routing document names as ``partner:wuxi``.

@@ -32,6 +32,10 @@ def _no_partner(asked: str) -> NumberTarget:  # noqa: ARG001 -- nobody is known
     raise TransferError("unknown_target")
 
 
+def _nowhere(role: str, number: str) -> bool:  # noqa: ARG001 -- nobody is known
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Facilities:
     """What every call's owner works with; one for all calls of a node."""
@@ -61,3 +65,4 @@ class Facilities:
     health: PartnerHealth = field(default_factory=PartnerHealth)
     route: Route = anybody
     partner: Callable[[str], NumberTarget] = _no_partner
+    may_be_sent_to: Callable[[str, str], bool] = _nowhere  # (role, number): by a 3xx

@@ -32,6 +32,7 @@ class PlaceCall(Protocol):
         trunks: Sequence[str] = ...,
         headers: Mapping[str, str] = ...,
         hops: int = ...,
+        elsewhere: Callable[[str], bool] = ...,
     ) -> Leg:
         """Call a number; no event is told before this has returned.
 

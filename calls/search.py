@@ -497,7 +497,8 @@ class NumberSearch:
             summons=self._summons,
         )
         self._segments.append(self._segment)
-        return [CallNumber(self._leg, number, self._target.trunks, self._target.asserts)]
+        target = self._target
+        return [CallNumber(self._leg, number, target.trunks, target.asserts, target.role)]
 
     def wants(self, leg: str) -> bool:
         """Tell whether this leg is still to be called."""

@@ -212,6 +212,7 @@ class CallService(CallTickets, CallArchive):
             on_outgoing_answered=self._on_outgoing_answered,
             route=route,
             partner=lambda asked: directory.number_of(asked, now=wall_clock()),
+            may_be_sent_to=directory.may_be_sent_to,
         )
         self.clicks = ClickToCall(
             facilities=self._facilities,

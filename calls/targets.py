@@ -1,6 +1,6 @@
 """Whom a call can be transferred to, and whom an agent may call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -34,6 +34,8 @@ class NumberTarget:
         trunks: those that lead to him, by name; any when empty.
         asserts: whether he is told the number of a caller who withholds it (an emergency service).
         kind: which list he is in.
+        role: of whoever wants him called, whose rights count where the other side sends the call
+            on (3xx); "": nobody's.
     """
 
     numbers: tuple[str, ...]
@@ -41,6 +43,7 @@ class NumberTarget:
     trunks: tuple[str, ...] = ()
     asserts: bool = False
     kind: Literal["partner", "expert"] = "partner"
+    role: str = field(default="", compare=False)
 
 
 Target = AgentTarget | QueueTarget | NumberTarget

@@ -7,6 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+import structlog
+
 from telephony.bindings import Binding
 from telephony.endpoint import SipEndpoint
 from telephony.leg import Leg, LegWire
@@ -19,16 +21,23 @@ from telephony.sip.initial_invite import initial_invite
 from telephony.sip.invite_usage import Attempt
 from telephony.sip.leg_events import LegEvent
 from telephony.sip.message import MAX_FORWARDS
-from telephony.sip.name_addr import parse_name_addr, sip_uri, user_of
+from telephony.sip.name_addr import number_in, parse_name_addr, sip_uri, user_of
 from telephony.sip.outbound_leg import OutboundLeg
 from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.session_timer import SessionPolicy
 from telephony.sip.transaction import Timers
 from telephony.sip.via import Address
+from telephony.trunks.route import Route
 from telephony.trunks.service import TrunkService
+
+log = structlog.get_logger(__name__)
 
 _ID_BYTES: Final = 8
 _SEED_BITS: Final = 64
+
+
+def _nobody(_number: str) -> bool:
+    return False
 
 
 class NoTrunk(SipError):
@@ -168,11 +177,13 @@ class CallsOut:
         trunks: Sequence[str] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
         hops: int = MAX_FORWARDS,
+        elsewhere: Callable[[str], bool] = _nobody,
     ) -> Leg:
         """Call a telephone number through a trunk; the next trunk is tried when one fails.
 
         Where a trunk answers 3xx its Contacts are tried (RFC 3261 §8.1.3.4), if they are at the
-        trunk's own addresses.
+        trunk's own addresses and name the same number, or one that may be called instead: else
+        whoever can answer there could have us call, and pay for, any number of the world.
 
         ``leg.trunk`` is the one that is being tried. Who may call what is the caller's to decide.
 
@@ -185,6 +196,7 @@ class CallsOut:
             trunks: only these, by name; any when empty.
             headers: further headers of the INVITE; ValueError when they hold line breaks.
             hops: how many it may take: ``hops_left`` of the leg that the call is made for.
+            elsewhere: whether a 3xx may send the call on to another number, in our own form.
 
         Raises:
             NoTrunk: none of them leads out, or all are at their limits.
@@ -214,7 +226,10 @@ class CallsOut:
                 next_invite(invite, place),
                 timers=self._timers,
                 session=self._session,
-                redirects=RedirectPolicy(allows=partial(self._is_at, route.trunk)),
+                redirects=RedirectPolicy(
+                    allows=partial(self._is_at, route.trunk),
+                    may_call=partial(self._may_be_sent_to, route, number, elsewhere),
+                ),
                 seed=secrets.randbits(_SEED_BITS),
                 credentials=route.credentials,
                 cnonce=secrets.token_hex(_ID_BYTES),
@@ -228,6 +243,19 @@ class CallsOut:
     def _is_at(self, trunk: str, host: str) -> bool:
         """Tell whether a trunk may send a call on to a host: it is one of its own."""
         return self._trunks.find(host) is self._trunks.by_name[trunk]
+
+    def _may_be_sent_to(
+        self, route: Route, number: str, elsewhere: Callable[[str], bool], uri: str
+    ) -> bool:
+        """Tell whether a trunk may have us call this instead of the number that was dialled."""
+        told = number_in(uri)
+        if told is not None and told == number_in(route.uri):
+            return True
+        ours = self._trunks.by_name[route.trunk].inbound.apply(told or "")
+        if told is not None and (ours == number or elsewhere(ours)):
+            return True
+        log.warning("redirection_refused", trunk=route.trunk, digits=len(told or ""))
+        return False
 
     def _enter_trunk(self, leg: Leg, name: str) -> None:
         leg.trunk = name

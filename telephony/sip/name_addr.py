@@ -125,6 +125,19 @@ def user_of(uri: str) -> str | None:
     return unquote(user) or None
 
 
+def number_in(uri: str) -> str | None:
+    """Return the user part of a sip(s) URI if it is all that says who is called, else None.
+
+    A password, or parameters of a telephone number (";phone-context="), could make another number
+    of it than what is read here.
+    """
+    scheme, _, rest = uri.partition(":")
+    user, at, _ = rest.rpartition("@")
+    if scheme.lower() not in {"sip", "sips"} or not at or re.search("[:;]", user):
+        return None
+    return unquote(user) or None
+
+
 def without_headers(uri: str) -> str:
     """Return a URI as a Request-URI: without headers, which no Request-URI may hold (§19.1.1).
 

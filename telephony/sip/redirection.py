@@ -17,6 +17,10 @@ def _nowhere(_host: str) -> bool:
     return False
 
 
+def _whoever(_uri: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class RedirectPolicy:
     """How far we let ourselves be sent.
@@ -24,10 +28,12 @@ class RedirectPolicy:
     Attributes:
         most: addresses tried in all, after the first.
         allows: whether an address may be at a numeric host that is not the peer's own.
+        may_call: whether what would be the Request-URI names somebody who may be called.
     """
 
     most: int = 5
     allows: Callable[[str], bool] = _nowhere
+    may_call: Callable[[str], bool] = _whoever
 
 
 class Redirections:
@@ -83,7 +89,8 @@ class Redirections:
     def _may_go_to(self, uri: str, place: Destination) -> bool:
         if not uri.lower().startswith(("sip:", "sips:")) or self._policy is None:
             return False
-        return place[0] == self._home[0] or self._policy.allows(place[0])
+        near = place[0] == self._home[0] or self._policy.allows(place[0])
+        return near and self._policy.may_call(uri)
 
 
 def _q(value: str | None) -> float:

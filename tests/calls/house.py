@@ -85,6 +85,7 @@ class StandInLeg:
     reference: str | None = None
     hops_left: int = 69
     hops: int | None = None
+    elsewhere: Callable[[str], bool] = lambda _number: False
 
     def ring(self, status: int = 180, *, sdp: str | None = None) -> None:
         self.done.append("ring" if status == 180 else f"ring {status}")
@@ -151,12 +152,19 @@ class StandInGateway:
         trunks: Sequence[str] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
         hops: int = 0,
+        elsewhere: Callable[[str], bool] = lambda _number: False,
     ) -> Leg:
         del trunks
         if number == "000":
             raise NoTrunk("no trunk leads out")
         leg = StandInLeg(
-            called=number, offer=sdp, on_event=on_event, caller=caller, headers=headers, hops=hops
+            called=number,
+            offer=sdp,
+            on_event=on_event,
+            caller=caller,
+            headers=headers,
+            hops=hops,
+            elsewhere=elsewhere,
         )
         self.phones.append(leg)
         return cast("Leg", leg)

@@ -259,3 +259,18 @@ async def test_who_hangs_up_holds_nothing_any_more(house: House) -> None:
     talk.phone.end()
     await talk.told("completed")
     assert house.service.live()[0].held_by == ()
+
+
+@pytest.mark.parametrize("target", ["partner:110", "number:13800000000"])
+async def test_whoever_is_called_sends_the_call_on_to_whom_the_agent_may_call_only(
+    house: House, target: str
+) -> None:
+    talk = await scene(house)
+    await talk.asks(target)
+    called = await house.phone(1)
+    reached = [
+        number
+        for number in ("1101", "13900000000", "95588", "1003", "12345", "")
+        if called.elsewhere(number)
+    ]
+    assert reached == ["1101", "13900000000"]

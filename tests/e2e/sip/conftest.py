@@ -10,14 +10,17 @@ import pytest_asyncio
 from tests.e2e.ask import until_nothing_is_left
 from tests.e2e.sip.raw import HOST, Address, RawSip, Registration
 from tests.support.node import PASSWORD, Api, RunningNode, running_node, until
+from tests.support.ports import free_sip_port
 
 AGENTS = [str(number) for number in range(1001, 1017)]
 NO_ANSWER_SECONDS = 3
 GENEROUS = [f"abuse__{rate}_rate" for rate in ("stranger", "strangers", "answer", "answers")]
 #: What the log never holds, whatever is sent to us.
 TROUBLE = ("Traceback", "call_step_failed", "exception")
-#: The only trunk; 127.0.0.2 and the like are strangers.
+#: The only trunk that calls come by; 127.0.0.2 and the like are strangers.
 TRUNK = HOST
+#: Where calls to partners go.
+EXCHANGE = ("127.0.0.4", free_sip_port())
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -28,6 +31,8 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         "asr__enabled": "false",
         "sip__no_answer_seconds": NO_ANSWER_SECONDS,
         "trunks__local__networks": f"{TRUNK}/32",
+        "trunks__exchange__address": "{}:{}".format(*EXCHANGE),
+        "trunks__exchange__options_seconds": 0,
         # All these citizens have one number, and would be sent to who served the last one.
         "routing__preferred_days": 0,
         # Everything that these tests' strangers send is to be read; test_abuse.py has the limits.

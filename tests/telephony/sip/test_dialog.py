@@ -13,6 +13,7 @@ from telephony.sip.name_addr import (
     NameAddr,
     address_of,
     format_name_addr,
+    number_in,
     parse_name_addr,
     sip_uri,
     user_of,
@@ -267,3 +268,19 @@ def test_users_of_uris(uri: str, user: str | None) -> None:
 )
 def test_addresses_of_uris(uri: str, address: tuple[str, int] | None) -> None:
     assert address_of(uri) == address
+
+
+@pytest.mark.parametrize(
+    "uri, number",
+    [
+        ("sip:110@host:5060;user=phone", "110"),
+        ("sips:%2B8610@host", "+8610"),
+        ("sip:110;phone-context=+1900@host", None),
+        ("sip:110:secret@host", None),
+        ("sip:host", None),
+        ("sip:@host", None),
+        ("tel:110", None),
+    ],
+)
+def test_a_number_is_all_that_says_who_is_called(uri: str, number: str | None) -> None:
+    assert number_in(uri) == number

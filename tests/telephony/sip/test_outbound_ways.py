@@ -238,6 +238,7 @@ def test_a_chain_ends() -> None:
     [
         (None, "<sip:a@127.0.0.1:6001>"),
         (HERE, "<sip:premium@192.0.2.9>"),
+        (RedirectPolicy(may_call=lambda uri: "110" in uri), "<sip:premium@127.0.0.1:6001>"),
         (ANYWHERE, "<tel:+8610110>"),
         (ANYWHERE, "<sip:a@b"),
     ],

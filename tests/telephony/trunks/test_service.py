@@ -317,3 +317,40 @@ async def test_a_trunk_sends_a_call_on_to_its_own_addresses_only() -> None:
                     other.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
                 assert (await owner.ended()).status == (486 if follows else 302)
                 assert gateway.trunks.statuses()[0].calls == 0
+
+
+@pytest.mark.parametrize(
+    "user, follows",
+    [
+        ("110", True),  # the same number, at another address
+        ("0512110", True),  # ... as this trunk writes it
+        ("+8613862311001", True),  # one that may be called instead
+        ("0900123456", False),
+        ("duty-desk", False),
+        ("110;phone-context=+1900", False),  # RFC 3966: +1900110
+        ("110:0900", False),
+    ],
+)
+async def test_a_trunk_sends_a_call_on_to_numbers_that_may_be_called_only(
+    user: str, *, follows: bool
+) -> None:
+    with a_peer() as carrier:
+        trunk = to(
+            carrier,
+            "telecom",
+            inbound=NumberRules([(r"\+86(1\d{10})", r"\1")]),
+            outbound=NumberRules([("(110)", r"0512\1")]),
+        )
+        async with a_node(trunk) as gateway:
+            owner = Owner()
+            dialled(gateway, owner, elsewhere={"13862311001"}.__contains__)
+            invite = await request(carrier, "INVITE")
+            moved = (("Contact", f"<sip:{user}@{HOST}:{carrier.address[1]};x=y>"),)
+            carrier.send(
+                make_response(invite, 302, to_tag="x", headers=moved), gateway.endpoint.local
+            )
+            if follows:
+                again = await request(carrier, "INVITE")
+                assert again.uri == moved[0][1].strip("<>")
+                carrier.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
+            assert (await owner.ended()).status == (486 if follows else 302)

@@ -1,0 +1,84 @@
+"""Calls that agents make from their phones, through a trunk to a partner's exchange."""
+
+import pytest
+
+from tests.e2e.sip.conftest import EXCHANGE, Duty, OnDuty
+from tests.e2e.sip.raw import (
+    HOST,
+    Address,
+    Called,
+    Caller,
+    RawSip,
+    challenges,
+    description,
+    media_of,
+    proof,
+    reply,
+)
+from tests.support.node import PASSWORD
+from tests.support.rtp_phone import RtpPhone
+from tests.support.tones import sine, tone_level
+
+pytestmark = pytest.mark.e2e
+
+ANNOUNCEMENT = 1000
+
+
+async def an_own_call(agent: OnDuty, sip: Address, *, line: str, port: int) -> Caller:
+    """Let an agent's phone call, and prove who calls."""
+    caller = Caller(agent.phone, sip, number=agent.agent_id, line=line)
+    caller.invite(description(port))
+    refusal = await caller.refused(407)
+    challenge = challenges(refusal, "Proxy-Authenticate")["SHA-256"]
+    caller.branch += "-again"
+    proven = proof(
+        challenge, method="INVITE", uri=caller.target, user=agent.agent_id, password=PASSWORD
+    )
+    caller.invite(description(port), headers=(("Proxy-Authorization", proven),))
+    return caller
+
+
+async def sent_on(exchange: RawSip, sip: Address, number: str) -> None:
+    """Answer the next call with 302 and a number, at the same exchange."""
+    invite = await exchange.request("INVITE")
+    moved = reply(invite, 302, tag="moved", contact=exchange.address)
+    exchange.send(moved.replace(b"<sip:phone@", f"<sip:{number}@".encode()), sip)
+    await exchange.request("ACK")
+
+
+async def test_a_partner_sends_a_call_on_and_announces_something_before_the_answer(
+    sip: Address, duty: Duty
+) -> None:
+    async with (
+        duty("1016", ready=False) as agent,
+        RawSip(*EXCHANGE) as exchange,
+        RtpPhone(ssrc=1) as agents_voice,
+        RtpPhone(ssrc=2) as announcer,
+    ):
+        call = await an_own_call(agent, sip, line="110", port=agents_voice.address[1])
+        await sent_on(exchange, sip, "119")  # RFC 3261 §8.1.3.4
+        called = Called(exchange, sip, await exchange.request("INVITE"))
+        assert called.invite.uri.startswith("sip:119@")
+        called.answer(183, sdp=description(announcer.address[1]))
+        early = await agent.phone.response("183 INVITE")
+        assert media_of(early)[1] == ("8",)
+        # nobody has answered: what is announced is heard all the same
+        await announcer.play(sine(ANNOUNCEMENT, 0.4), (HOST, media_of(called.invite)[0]))
+        await agents_voice.heard(10, within=10)
+        assert tone_level(agents_voice.pcm(), ANNOUNCEMENT) > -20
+        called.answer(200, sdp=description(announcer.address[1]))
+        await exchange.request("ACK")
+        answer = await call.answered()
+        assert media_of(answer) == media_of(early)
+        call.ack()
+        call.ask("BYE")
+        await agent.phone.response("200 BYE")
+        called.answer(200, await exchange.request("BYE"))
+
+        # somewhere else than to the hotline's partners nobody gets a call sent by a 302
+        agent.phone.forget()
+        exchange.forget()
+        call = await an_own_call(agent, sip, line="110", port=agents_voice.address[1])
+        await sent_on(exchange, sip, "09001234567")
+        await call.refused(503)
+        assert exchange.story == ["INVITE", "ACK"]
