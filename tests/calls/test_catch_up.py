@@ -104,7 +104,7 @@ class Archive:
         async def reached() -> bool:
             return await self.state() == wanted
 
-        await until(reached, seconds=5, every=0.01)
+        await until(reached, seconds=20, every=0.01)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
         ticket = await tickets.get("T1")
         return ticket is not None and bool(ticket["fields"]["address"]["value"])
 
-    await until(complete, seconds=5, every=0.01)
+    await until(complete, seconds=20, every=0.01)
     await job.close()
     ticket = await tickets.get("T1")
     assert ticket is not None

@@ -144,7 +144,7 @@ async def test_a_phone_that_gives_up_before_its_consultation_begins_calls_nobody
 
     monkeypatch.setattr(agents, "resolve", resolve_slowly)
     house.service.on_call(cast("Leg", second))
-    await asyncio.wait_for(resolved.wait(), 3)
+    await asyncio.wait_for(resolved.wait(), 20)
     await agents.close()  # what is under way is done
     assert house.service.live()[0].transfer_to is None
     await talk.hears("caller", AGENT)
@@ -196,7 +196,7 @@ async def test_a_phone_that_hangs_up_while_it_takes_over_changes_nothing(
 
     monkeypatch.setattr(owner.audio, "admit", admit_slowly)
     house.service.on_call(cast("Leg", desk))
-    await asyncio.wait_for(admitted.wait(), 3)
+    await asyncio.wait_for(admitted.wait(), 20)
     await talk.hears("caller", AGENT)
     assert (talk.phone.over, desk.done) == (False, [])
     talk.phone.end()

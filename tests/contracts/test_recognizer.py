@@ -108,7 +108,7 @@ class Ear:
 
     async def close(self) -> None:
         await self.stream.aclose()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await self.task
 
 

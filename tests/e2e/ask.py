@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.node import Api, RunningNode, until
+from tests.support.waiting import PATIENCE
 
 
 async def state_of(api: Api) -> str:
@@ -10,7 +11,7 @@ async def state_of(api: Api) -> str:
     return str((await api.get("/me"))["presence"]["state"])
 
 
-async def until_state(api: Api, state: str, *, seconds: float = 10.0) -> None:
+async def until_state(api: Api, state: str, *, seconds: float = PATIENCE) -> None:
     """Wait for the agent to be in a state."""
 
     async def reached() -> bool:
@@ -19,7 +20,7 @@ async def until_state(api: Api, state: str, *, seconds: float = 10.0) -> None:
     await until(reached, seconds=seconds)
 
 
-async def ended_call(api: Api, *, seconds: float = 10.0) -> dict[str, Any]:
+async def ended_call(api: Api, *, seconds: float = PATIENCE) -> dict[str, Any]:
     """Return the newest call of the agent once its record is complete."""
 
     async def ended() -> dict[str, Any] | None:
@@ -51,7 +52,7 @@ EMPTY = (
 
 
 async def until_nothing_is_left(
-    node: RunningNode, *, seconds: float = 10.0, transactions: bool = False
+    node: RunningNode, *, seconds: float = PATIENCE, transactions: bool = False
 ) -> dict[str, int]:
     """Wait until no call, leg, port, lease or stream is alive; return the counts.
 

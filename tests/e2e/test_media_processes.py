@@ -21,4 +21,4 @@ async def test_one_of_two_is_killed_and_replaced(tmp_path: Path) -> None:
                 and report["parts"]["media"]["status"] == "ok"
             )
 
-        await until(both_again, seconds=15)
+        await until(both_again)

@@ -65,7 +65,7 @@ async def test_no_answer_goes_to_the_next_agent_and_is_a_missed_call(tmp_path: P
                 for api in (one, two):
                     await api.send("PUT", "/me/presence", {"state": "ready"})
                 await citizen.dial(f"sip:12345@{HOST}:{node.sip_port}")
-                await citizen.wait_event("CALL_ESTABLISHED", seconds=10)
+                await citizen.wait_event("CALL_ESTABLISHED")
                 presence = (await one.get("/me"))["presence"]
                 assert (presence["state"], presence["reason"]) == ("not_ready", "missed")
                 await citizen.hang_up()
@@ -91,9 +91,9 @@ async def test_nobody_ready_the_citizen_waits_and_is_offered_at_once(
 
         await until(waiting)
         async with desk("1001"):
-            await agent.wait_event("CALL_INCOMING", seconds=2)
+            await agent.wait_event("CALL_INCOMING")
             await citizen.hang_up()
-            await agent.wait_event("CALL_CLOSED", seconds=2)
+            await agent.wait_event("CALL_CLOSED")
     await until_nothing_is_left(node)
 
 

@@ -18,8 +18,8 @@ async def test_a_call_is_held_and_resumed() -> None:
     await caller.open()
     try:
         theirs = await caller.call("12345", caller="13862311001")
-        ours = await called.pick_up(await asyncio.wait_for(rung.get(), 5))
-        await asyncio.wait_for(theirs.answered, 5)
+        ours = await called.pick_up(await asyncio.wait_for(rung.get(), 20))
+        await asyncio.wait_for(theirs.answered, 20)
         await until(lambda: ours.voice.packets_heard > 0)
 
         held = theirs.offer().replace("a=sendrecv", "a=sendonly")
@@ -51,6 +51,6 @@ async def reoffered(call: PhoneCall, sdp: str) -> str:
 
     usual, call.leg.on_event = call.leg.on_event, on_event
     call.leg.reoffer(sdp)
-    direction = await asyncio.wait_for(answered, 5)
+    direction = await asyncio.wait_for(answered, 20)
     call.leg.on_event = usual
     return direction

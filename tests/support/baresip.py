@@ -20,12 +20,11 @@ from typing import Any, Final, Literal, Self
 from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port
 from tests.support.programs import Program
 from tests.support.tones import RATE
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.waveforms import write_tone
 
 Address = tuple[str, int]
 HOST = "127.0.0.1"
-SECONDS = 10.0
 RTP_PAIRS = 8
 
 Codec = Literal["PCMA", "PCMU", "G722", "opus"]
@@ -172,7 +171,7 @@ class Baresip:
         if self._reading is not None:
             await self._reading
 
-    async def register(self, seconds: float = SECONDS) -> None:
+    async def register(self, seconds: float = PATIENCE) -> None:
         """Return when the registrar has accepted it; it registers by itself when started.
 
         Raises:
@@ -208,13 +207,13 @@ class Baresip:
         answer = self._answers[token] = asyncio.get_running_loop().create_future()
         message = json.dumps({"command": command, "params": params, "token": token}).encode()
         self._writer.write(b"%d:%s," % (len(message), message))
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             response = await answer
         if not response["ok"]:
             raise BaresipError(f"{command} {params}: {response.get('data')}")
         return str(response.get("data", ""))
 
-    async def wait_event(self, *types: str, seconds: float = SECONDS) -> dict[str, Any]:
+    async def wait_event(self, *types: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return the first event of these types that no earlier wait has returned.
 
         Types: CALL_INCOMING (not with ``auto_answer``), CALL_RINGING, CALL_PROGRESS,
@@ -240,7 +239,7 @@ class Baresip:
         """Return once it has heard so many seconds in its latest call."""
         # The file is written in blocks, as it comes: what is on disk is what has been heard.
         bytes_wanted = 44 + seconds * RATE * 2 * self._width
-        await until(lambda: self._size("dec") >= bytes_wanted, seconds + SECONDS)
+        await until(lambda: self._size("dec") >= bytes_wanted, seconds + PATIENCE)
 
     def heard(self) -> Path:
         """Return the WAV file of what it heard in its latest call, at its codec's rate.
@@ -307,7 +306,7 @@ class Baresip:
         (self._directory / "accounts").write_text(";".join(parameters) + "\n")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while self._program.running:
                 try:
                     return await asyncio.open_connection(HOST, self._control_port)

@@ -14,12 +14,11 @@ from typing import Self
 from tests.support.certificates import Authority
 from tests.support.ports import free_sip_port, is_taken
 from tests.support.programs import Program
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 Address = tuple[str, int]
 HOST = "127.0.0.5"
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "kamailio" / "kamailio.cfg"
-SECONDS = 10.0
 
 TLS = """\
 [server:default]
@@ -94,7 +93,7 @@ class Kamailio:
         try:
             await until(
                 lambda: self._listens() or not self._program.running,
-                SECONDS,
+                PATIENCE,
             )
             assert self._program.running, self.said()[-3000:]
         except BaseException:

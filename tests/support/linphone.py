@@ -17,12 +17,12 @@ from typing import Literal, Self
 
 from tests.support.ports import free_rtp_port, free_sip_port, free_tcp_port
 from tests.support.programs import Program
+from tests.support.waiting import PATIENCE
 from tests.support.waveforms import write_tone
 
 Address = tuple[str, int]
 Transport = Literal["udp", "tcp", "tls"]
 HOST = "127.0.0.1"
-SECONDS = 10.0
 
 CONFIG = """\
 [sip]
@@ -150,7 +150,7 @@ class Linphone:
             TimeoutError: it was refused, or nobody answered.
         """
         # It says so only when it is asked.
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 await self.command("status register")
                 if "registered, identity" in await self.until(r"registered(,|=)"):
@@ -195,7 +195,7 @@ class Linphone:
         if expected is not None:
             await self.until(expected)
 
-    async def until(self, pattern: str, seconds: float = SECONDS) -> str:
+    async def until(self, pattern: str, seconds: float = PATIENCE) -> str:
         """Return the first line with a pattern after those that earlier waits have returned.
 
         Raises:

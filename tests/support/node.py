@@ -18,6 +18,7 @@ import httpx
 from hotline.database import migrate, open_engine
 from hotline.embedded import DataDirectory
 from tests.support.ports import free_sip_port, free_tcp_port
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "assets" / "models" / "vosk-model-tiny-cn-tel"
@@ -28,7 +29,7 @@ STOP_SECONDS = 20.0
 
 
 async def until(
-    condition: Callable[[], Awaitable[Any]], *, seconds: float = 10.0, every: float = 0.05
+    condition: Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE, every: float = 0.05
 ) -> Any:
     """Return the condition's first true value; fail naming what was seen last."""
     last: Any = None
@@ -50,7 +51,7 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.token = token
         self.client = httpx.AsyncClient(
-            base_url=f"{base}/api/v1", headers=headers, timeout=10, trust_env=False
+            base_url=f"{base}/api/v1", headers=headers, timeout=PATIENCE, trust_env=False
         )
 
     async def get(self, path: str, **params: Any) -> Any:

@@ -16,10 +16,10 @@ from typing import Any, Self
 
 from tests.support.ports import free_rtp_port, free_udp_port
 from tests.support.programs import Program
+from tests.support.waiting import PATIENCE
 from tests.support.waveforms import write_tone
 
 Address = tuple[str, int]
-SECONDS = 10.0
 RTP_PAIRS = 8
 
 
@@ -85,7 +85,7 @@ class PyVoipPhone:
         if self._reading is not None:
             await self._reading
 
-    async def register(self, seconds: float = SECONDS) -> None:
+    async def register(self, seconds: float = PATIENCE) -> None:
         """Return when the registrar has accepted it.
 
         Raises:
@@ -107,7 +107,7 @@ class PyVoipPhone:
         """End the call."""
         await self._command("hang_up")
 
-    async def wait_event(self, *names: str, seconds: float = SECONDS) -> dict[str, Any]:
+    async def wait_event(self, *names: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return the next event of these names; earlier ones of other names are dropped.
 
         Raises:

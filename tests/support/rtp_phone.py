@@ -9,6 +9,7 @@ import numpy as np
 from telephony.media import g711
 from telephony.media.rtp import RtpPacket, build, parse
 from tests.support.tones import Pcm
+from tests.support.waiting import PATIENCE
 
 Address = tuple[str, int]
 
@@ -70,7 +71,7 @@ class RtpPhone(asyncio.DatagramProtocol):
     def packets(self) -> list[RtpPacket]:
         return [parse(data) for data in self.datagrams]
 
-    async def heard(self, packets: int = 1, within: float = 2.0) -> None:
+    async def heard(self, packets: int = 1, within: float = PATIENCE) -> None:
         """Wait until so many packets have come; TimeoutError otherwise."""
         async with asyncio.timeout(within):
             while len(self.datagrams) < packets:

@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+PATIENCE = 30.0
+"""Seconds after which a test says that something never came. Only a failure takes so long: what is
+awaited is another process's doing, on a machine that several tests have together."""
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Return as soon as the condition holds.
 
     Raises:

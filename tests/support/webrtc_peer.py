@@ -12,6 +12,7 @@ from telephony.media.rtcp import is_rtcp
 from telephony.media.srtp import SrtpEdge
 from telephony.media.stun import StunMessage
 from tests.support.rtp_phone import Address, RtpPhone
+from tests.support.waiting import PATIENCE
 
 CHECK_SECONDS = 0.05
 
@@ -66,7 +67,7 @@ class WebRtcPeer(RtpPhone):
         self.transport.sendto(message, to)
 
     async def connect(
-        self, to: Address, ufrag: str, password: str, fingerprint: str, *, within: float = 10.0
+        self, to: Address, ufrag: str, password: str, fingerprint: str, *, within: float = PATIENCE
     ) -> None:
         """Check until answered, shake hands; TimeoutError when that comes to nothing."""
         self._to = to

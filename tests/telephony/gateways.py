@@ -21,6 +21,7 @@ from telephony.sip.registrar import Limits
 from telephony.sip.transaction import Timers
 from telephony.transport.listener import Listener
 from telephony.trunks.model import Trunk
+from tests.support.waiting import PATIENCE
 from tests.telephony.peers import Peer
 
 HOST = "127.0.0.1"
@@ -51,7 +52,7 @@ class Owner:
         self.events.append(event)
         self._do(event)
 
-    async def told(self, kind: type[E], seconds: float = 5.0) -> E:
+    async def told(self, kind: type[E], seconds: float = PATIENCE) -> E:
         """Return the first event of a kind, waiting for it."""
         async with asyncio.timeout(seconds):
             while True:
@@ -77,7 +78,7 @@ class Desk:
 
     async def call(self) -> tuple[Leg, Owner]:
         """Return the next call."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.calls.get()
 
 

@@ -10,6 +10,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.endpoint import IncomingRequest
 from telephony.sip.message import make_response, parse_message
 from telephony.sip.via import Address
+from tests.support.waiting import PATIENCE
 
 
 class Peer:
@@ -28,12 +29,12 @@ class Peer:
         """Send a datagram."""
         self._socket.sendto(bytes(data), destination)
 
-    async def datagram(self, seconds: float = 5.0) -> bytes:
+    async def datagram(self, seconds: float = PATIENCE) -> bytes:
         """Return the next datagram."""
         async with asyncio.timeout(seconds):
             return await asyncio.get_running_loop().sock_recv(self._socket, 65535)
 
-    async def receive(self, seconds: float = 5.0) -> SipRequest | SipResponse:
+    async def receive(self, seconds: float = PATIENCE) -> SipRequest | SipResponse:
         """Return the next message."""
         return parse_message(await self.datagram(seconds))
 

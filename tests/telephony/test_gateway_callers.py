@@ -109,7 +109,7 @@ async def test_one_address_has_so_many_calls_at_once(desk: Desk) -> None:
                 )
                 if number == 0:
                     leg, _ = await desk.call()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (refusal := await phone.response()).status_code < 400:
                     pass
             assert refusal.status_code == 503
@@ -126,7 +126,7 @@ async def test_an_agent_cannot_call_in_anothers_name(desk: Desk) -> None:
             as_another = await own_call(phone, node)
             as_another.headers.set_single("From", "<sip:1002@127.0.0.1>;tag=peer")
             phone.send(as_another, node.endpoint.local)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (await phone.response()).status_code != 403:
                     pass
         assert desk.calls.empty()

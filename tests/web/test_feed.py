@@ -21,7 +21,7 @@ Address = tuple[str, int]
 
 
 async def read(desktop: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         message: dict[str, Any] = json.loads(await desktop.recv())
     return message
 
@@ -29,7 +29,7 @@ async def read(desktop: ClientConnection) -> dict[str, Any]:
 async def closing_code(connection: ClientConnection) -> int | None:
     """Read until the server closes."""
     with suppress(ConnectionClosedError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for _ in connection:
                 pass
     return connection.close_code

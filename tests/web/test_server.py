@@ -17,7 +17,7 @@ async def test_it_serves_on_the_port_it_tells_and_leaves_signals_alone(house: Ho
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
     def ask() -> dict[str, object]:
-        with urllib.request.urlopen(f"http://{host}:{port}/api/v1/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{host}:{port}/api/v1/health", timeout=20) as answer:
             report: dict[str, object] = json.load(answer)
             return report
 

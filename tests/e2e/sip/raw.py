@@ -14,6 +14,8 @@ from typing import Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
+from tests.support.waiting import PATIENCE
+
 Address = tuple[str, int]
 Message = SipRequest | SipResponse
 Headers = tuple[tuple[str, str], ...]
@@ -133,13 +135,13 @@ class RawSip(asyncio.DatagramProtocol):
 
     async def insist(self, data: bytes, destination: Address, name: str) -> SipResponse:
         """Send again and again, as RFC 3261 §17.1 wants it, until a response of this name comes."""
-        for _ in range(16):
+        for _ in range(60):
             self.send(data, destination)
             with suppress(AssertionError):
                 return await self.response(name, seconds=0.5)
         raise AssertionError(f"no {name}, but {self._names}")
 
-    async def take(self, name: str, *, seconds: float = 8.0) -> Message:
+    async def take(self, name: str, *, seconds: float = PATIENCE) -> Message:
         """Return the first message not taken yet that a name (a pattern) fits; wait for it."""
         try:
             async with asyncio.timeout(seconds):
@@ -153,13 +155,13 @@ class RawSip(asyncio.DatagramProtocol):
         except TimeoutError:
             raise AssertionError(f"no {name} in {seconds:g} s, but {self._names}") from None
 
-    async def response(self, name: str, *, seconds: float = 8.0) -> SipResponse:
+    async def response(self, name: str, *, seconds: float = PATIENCE) -> SipResponse:
         """Take a response: ``"200 INVITE"``."""
         message = await self.take(name, seconds=seconds)
         assert isinstance(message, SipResponse)
         return message
 
-    async def request(self, name: str, *, seconds: float = 8.0) -> SipRequest:
+    async def request(self, name: str, *, seconds: float = PATIENCE) -> SipRequest:
         """Take a request: ``"BYE"``."""
         message = await self.take(name, seconds=seconds)
         assert isinstance(message, SipRequest)
@@ -179,7 +181,9 @@ class RawSip(asyncio.DatagramProtocol):
         """Return when messages of a name came, retransmissions included."""
         return [at for at, data in self.arrived if name_of(_parsed(data)) == name]
 
-    async def repeated(self, name: str, times: int = 2, *, seconds: float = 8.0) -> list[float]:
+    async def repeated(
+        self, name: str, times: int = 2, *, seconds: float = PATIENCE
+    ) -> list[float]:
         """Wait until messages of a name have come so often; return when."""
         try:
             async with asyncio.timeout(seconds):

@@ -458,7 +458,7 @@ async def test_malformed_lines_are_answered_and_the_rest_still_works(tmp_path: P
         assert await second_reader.read() == b""  # there is one client only
         second_writer.close()
         writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await process.wait() == 0
         assert not path.exists()
     finally:
@@ -479,7 +479,7 @@ async def test_sigterm_completes_the_recordings(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGINT)  # Ctrl-C is the node's business once it is connected
         await client.counts()
         process.terminate()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await process.wait() == 0
         await until(lambda: lost == ["a", "b"])
         read_stereo(tmp_path / "r.wav")

@@ -10,6 +10,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.sip.message import parse_message
 from telephony.sip.via import Address
 from telephony.transport.framing import Message, SipStream
+from tests.support.waiting import PATIENCE
 
 
 class StreamPeer:
@@ -26,7 +27,7 @@ class StreamPeer:
         """Write."""
         self.writer.write(bytes(data))
 
-    async def receive(self, seconds: float = 5.0) -> SipRequest | SipResponse:
+    async def receive(self, seconds: float = PATIENCE) -> SipRequest | SipResponse:
         """Return the next message."""
         async with asyncio.timeout(seconds):
             while not self._messages:
@@ -49,7 +50,7 @@ class StreamPeer:
         assert isinstance(message, SipRequest)
         return message
 
-    async def closed(self, seconds: float = 5.0) -> bytes:
+    async def closed(self, seconds: float = PATIENCE) -> bytes:
         """Wait until the other side closes; return what it said before."""
         async with asyncio.timeout(seconds):
             try:
@@ -98,7 +99,7 @@ class StreamServer:
 
     async def peer(self) -> StreamPeer:
         """Return the next connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self._peers.get()
 
     async def stop(self) -> None:

@@ -45,7 +45,7 @@ def url(ours: SipEndpoint, scheme: str) -> str:
 
 
 async def receive(browser: ClientConnection) -> SipRequest | SipResponse:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         data = await browser.recv()
     return parse_message(data.encode() if isinstance(data, str) else data)
 
@@ -94,7 +94,7 @@ async def test_who_speaks_no_http_is_cut_off(
     port = next(one for one in ours.listeners if one.transport == "WS").local[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(bytes(OPTIONS))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await reader.read()
     writer.close()
     await until(lambda: ours.connections == 0)
