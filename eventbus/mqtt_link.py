@@ -23,6 +23,11 @@ _LONGEST_DELAY = 4.0
 _ANSWER_SECONDS = 5.0
 _KEEPALIVE = 10
 _WAITING = 1000
+_REFUSED = 0x80
+
+
+class SubscriptionRefused(Exception):
+    """The broker does not let us listen to a topic; the message says which, and its code."""
 
 
 class MqttLink:
@@ -34,6 +39,8 @@ class MqttLink:
         topics: filters of what to listen to.
         on_message: told each message's topic and payload; must return at once.
         on_up: told when it has connected and subscribed.
+        on_refused: told at each attempt what the broker does not let us listen to; None: everything
+            is listened to (again).
         protocol: ``5`` or ``3.1.1``.
         username, password, tls: how to reach a broker that is not on this machine.
 
@@ -51,6 +58,7 @@ class MqttLink:
         topics: Sequence[str],
         on_message: Callable[[str, bytes], None],
         on_up: Callable[[], None] = lambda: None,
+        on_refused: Callable[[str | None], None] = lambda _why: None,
         protocol: Protocol = "5",
         username: str | None = None,
         password: str | None = None,
@@ -61,6 +69,8 @@ class MqttLink:
         self._topics = tuple(topics)
         self._on_message = on_message
         self._on_up = on_up
+        self._on_refused = on_refused
+        self._refusal: str | None = None
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._new_client = partial(
@@ -98,9 +108,12 @@ class MqttLink:
             try:
                 async with self._new_client() as client:
                     for topic in self._topics:
-                        await client.subscribe(topic, qos=1)
+                        await _subscribe(client, topic)
                     delay = _FIRST_DELAY
+                    self._note_refusal(None)
                     await self._serve(client)
+            except* SubscriptionRefused as group:
+                self._note_refusal(str(group.exceptions[0]))
             except* (aiomqtt.MqttError, OSError) as group:
                 log.info("exchange_link_down", error=repr(group.exceptions[0]))
             self.connected = False
@@ -108,6 +121,13 @@ class MqttLink:
                 self._outgoing.get_nowait()
             await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
             delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _note_refusal(self, why: str | None) -> None:
+        """Say what the broker refuses: an error, once, however often it is tried again."""
+        if why is not None and why != self._refusal:
+            log.error("mqtt_subscription_refused", why=why)
+        self._refusal = why
+        self._on_refused(why)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         self.connected = True
@@ -126,3 +146,15 @@ class MqttLink:
         while True:
             topic, payload = await self._outgoing.get()
             await client.publish(topic, payload, qos=1)
+
+
+async def _subscribe(client: aiomqtt.Client, topic: str) -> None:
+    """Listen to a topic, whose SUBACK may say no (MQTT 5 §3.9.3, 3.1.1 §3.9.3: 0x80 and above).
+
+    Raises:
+        SubscriptionRefused: it does.
+    """
+    for granted in await client.subscribe(topic, qos=1):
+        code = granted if isinstance(granted, int) else granted.value
+        if code >= _REFUSED:
+            raise SubscriptionRefused(f"{topic}: 0x{code:02x}")

@@ -36,6 +36,35 @@ class BrokerAddress:
     tls: ssl.SSLContext | None = None
 
 
+class ExchangeStatus:
+    """How the exchange is: not to hear is worse than not to be heard.
+
+    Args:
+        on_status: told ``ok``, or ``degraded`` and why.
+    """
+
+    def __init__(self, on_status: Callable[[str, str | None], None]) -> None:
+        self._on_status = on_status
+        self._refused: str | None = None
+        self._answers: tuple[str, str | None] = ("ok", None)
+
+    def answers(self, status: str, detail: str | None) -> None:
+        """Take how the partners answer."""
+        self._answers = status, detail
+        self._tell()
+
+    def refused(self, why: str | None) -> None:
+        """Take what the broker does not let us listen to; None: nothing."""
+        self._refused = why
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._refused is None:
+            self._on_status(*self._answers)
+        else:
+            self._on_status("degraded", f"the broker refuses {self._refused}")
+
+
 class TicketExchange:
     """The exchange of a node.
 
@@ -69,6 +98,7 @@ class TicketExchange:
         self._shares: dict[str, Sequence[str]] = {}
         self._know(settings.partners)
         self._started = self._listening = False
+        status = ExchangeStatus(on_status)
         self.service = ExchangeService(
             engine,
             link=self,
@@ -79,7 +109,7 @@ class TicketExchange:
             intake=_intake(settings),
             prefix=settings.mqtt.topic_prefix,
             alarm_seconds=settings.exchange.alarm_seconds,
-            on_status=on_status,
+            on_status=status.answers,
         )
         self._new_link = partial(
             MqttLink,
@@ -88,6 +118,7 @@ class TicketExchange:
             client_id=f"{settings.mqtt.topic_prefix}-{settings.node.id}-exchange",
             on_message=self.service.on_message,
             on_up=self.service.on_up,
+            on_refused=status.refused,
             protocol=broker.protocol,
             username=broker.username,
             password=broker.password,

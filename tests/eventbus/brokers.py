@@ -30,9 +30,14 @@ class Broker:
         protocol: the newest version of MQTT that it speaks.
         forwards_before_it_acknowledges: killed, it has lost nothing that the publisher was told is
             safe. amqtt acknowledges first and forwards afterwards, so it may.
+
+    Args:
+        kind: ``mosquitto`` or ``amqtt``.
+        folder: for its configuration and what it says.
+        plugins: further lines of amqtt's configuration.
     """
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, *, plugins: str = "") -> None:
         self.port = free_tcp_port()
         self.forwards_before_it_acknowledges = kind == "mosquitto"
         self.protocol: Protocol = "5" if kind == "mosquitto" else "3.1.1"
@@ -41,7 +46,7 @@ class Broker:
             config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
             argv = ["/usr/sbin/mosquitto", "-c", str(config)]
         else:
-            config.write_text(_AMQTT.format(port=self.port))
+            config.write_text(_AMQTT.format(port=self.port) + plugins)
             argv = [sys.executable, "-W", "ignore", "-m", "amqtt.scripts.broker_script"]
             argv += ["-c", str(config)]
         self.program = Program(kind, argv, directory=folder)
