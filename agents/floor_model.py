@@ -48,6 +48,7 @@ class FloorModel:
         agents: by id; also signed-out ones.
         calls: by id; waiting, offered and talking ones.
         nodes: when each living node will be taken for dead (Unix seconds).
+        claims: agent → the call in which he talks as well, says another node than his call's.
         token: the last fencing token given out.
         run: which life of Redis this is.
         held_until: until then nodes tell what they know, and nothing follows from it.
@@ -66,6 +67,7 @@ class FloorModel:
         self.agents: dict[str, Presence] = {}
         self.calls: dict[str, Call] = {}
         self.nodes: dict[str, float] = {}
+        self.claims: dict[str, str] = {}
         self.token = 0
         self._sequence = 0
         self._handlers: dict[str, Callable[..., Any]] = {
@@ -386,6 +388,14 @@ class FloorModel:
         self._free(turn, call, ending)
         self._put_call(turn, replace(call, state="waiting", agent_id=None, expires_at=None))
 
+    def _take_back(self, turn: _Turn, agent: Presence) -> None:
+        """Take back what is offered to an agent; nobody may have told of his call yet."""
+        call = self.calls.get(agent.call_id or "")
+        if call is not None and call.agent_id == agent.agent_id:
+            self._give_back(turn, call, Input.CANCELLED)
+        else:
+            self._let_go(turn, agent, Input.CANCELLED)
+
     def _drop(self, turn: _Turn, call: Call) -> None:
         """Forget a call, and let go of its agent."""
         ending = Input.HANG_UP if call.state == "talking" else Input.CANCELLED
@@ -395,7 +405,30 @@ class FloorModel:
     def _free(self, turn: _Turn, call: Call, ending: Input) -> None:
         agent = self.agents.get(call.agent_id or "")
         if agent is not None and agent.state in HELD and agent.call_id == call.call_id:
+            self._let_go(turn, agent, ending)
+
+    def _let_go(self, turn: _Turn, agent: Presence, ending: Input) -> None:
+        """Let go of a held agent: into the other conversation that a node says he is in, if any."""
+        call = self.calls.get(self.claims.pop(agent.agent_id, ""))
+        if call is not None and (call.state, call.agent_id) == ("talking", agent.agent_id):
+            self._join(turn, agent, call)
+        else:
             self._step(turn, agent.agent_id, ending)
+
+    def _join(self, turn: _Turn, agent: Presence, call: Call) -> None:
+        """Make an agent the one who talks in this call."""
+        talking = replace(
+            agent,
+            state=State.TALKING,
+            reason=None,
+            since=turn.now,
+            ready_since=None,
+            call_id=call.call_id,
+            call_node=call.node,
+            wrap_up_until=None,
+            not_before=None,
+        )
+        self._put_agent(turn, talking)
 
     # Nodes
 
@@ -466,7 +499,7 @@ class FloorModel:
             # Two calls claim him. Only a conversation is a fact; an offer can be taken back.
             if known.state is State.TALKING or not (held_here and told.state is State.TALKING):
                 return
-            self._give_back(turn, self.calls[known.call_id or ""], Input.CANCELLED)
+            self._take_back(turn, known)
         elif not held_here and (told.state in HELD or known.node != turn.node):
             return  # he has moved on, or another node's call had him: the floor knows better
         self._put_agent(turn, replace(told, desktop=known.desktop))
@@ -490,7 +523,24 @@ class FloorModel:
             agent is None or (agent.call_id, agent.call_node) != (call.call_id, turn.node)
         ):
             call = replace(call, state="waiting", agent_id=None, expires_at=None)
-        self._put_call(turn, replace(call, node=turn.node))
+        call = replace(call, node=turn.node)
+        self._put_call(turn, call)
+        if call.state == "talking":
+            self._claim(turn, call)
+
+    def _claim(self, turn: _Turn, call: Call) -> None:
+        """Believe a node that this agent talks in its call.
+
+        Unless a node that has not told yet had him in a conversation: then he does when that is
+        known to be over.
+        """
+        agent = self._agent(turn, call.agent_id or "")
+        if agent.state not in HELD:
+            self._join(turn, agent, call)
+        elif agent.call_id != call.call_id:
+            self.claims[agent.agent_id] = call.call_id
+            if agent.state is not State.TALKING:
+                self._take_back(turn, agent)
 
     def _free_if_lost(self, turn: _Turn, agent: Presence) -> None:
         if agent.state not in HELD:
@@ -498,7 +548,7 @@ class FloorModel:
         call = self.calls.get(agent.call_id or "")
         if call is None or call.agent_id != agent.agent_id:
             talking = agent.state is State.TALKING
-            self._step(turn, agent.agent_id, Input.HANG_UP if talking else Input.CANCELLED)
+            self._let_go(turn, agent, Input.HANG_UP if talking else Input.CANCELLED)
 
     # Records
 

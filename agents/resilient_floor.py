@@ -11,7 +11,7 @@ node that was away so long that the others buried it.
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -36,6 +36,8 @@ PATIENCE_SECONDS: Final = 1.0
 """No command waits longer for Redis, also when the node has to be restored on the way."""
 MOST_AT_ONCE: Final = 64
 """Commands in one round trip: Redis serves nobody else for as long as one takes, not all."""
+REMEMBERED_CALLS: Final = 1000
+"""Calls that are over: a wake-up that comes late must not bring one back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,9 @@ class ResilientEngine(Engine):
         # Which command the mirror's records come from: wake-ups travel on another connection and
         # may arrive after the reply to a later command.
         self._versions: dict[str, int] = {}
+        # Calls that are gone, the latest ones; and the command that told of everything.
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._learnt_at = 0
         # One round trip at a time: replies are told in the order of their execution.
         self._lock = asyncio.Lock()
         self._asked: deque[_Asked] = deque()
@@ -200,8 +205,12 @@ class ResilientEngine(Engine):
         for call in reply.calls:
             if call.state == "gone":
                 self._versions.pop(f"call {call.call_id}", None)
+                self._gone[call.call_id] = None
+                if len(self._gone) > REMEMBERED_CALLS:
+                    self._gone.popitem(last=False)
             else:
                 self._versions[f"call {call.call_id}"] = reply.sequence
+                self._gone.pop(call.call_id, None)  # he waits again
 
     # Losing Redis and getting it back
 
@@ -253,6 +262,8 @@ class ResilientEngine(Engine):
         self._mirror.token = token
         self._mirror.nodes[self._node] = float("inf")
         self._versions.clear()
+        self._gone.clear()
+        self._learnt_at = reply.sequence
         self._mirror.absorb(self._node, *reply.result)
         self._absorb(reply)
 
@@ -280,8 +291,10 @@ class ResilientEngine(Engine):
             reply = await self._remote.execute(Command("known"), self._now())
             if not reply.unknown:
                 self._learn(reply)
-                self.on_reply(reply)
+                self.on_reply(replace(reply, calls=(*reply.result[1], *reply.calls)))
             return
+        if news.sequence <= self._learnt_at:
+            return  # everything has been told since
         presences = [
             one
             for one in news.presences
@@ -291,6 +304,7 @@ class ResilientEngine(Engine):
             call
             for call in news.calls
             if self._versions.get(f"call {call.call_id}", 0) < news.sequence
+            and call.call_id not in self._gone
         ]
         # The node that made these changes publishes them; here only offers are acted upon.
         change = Reply(presences=tuple(presences), calls=tuple(calls), sequence=news.sequence)

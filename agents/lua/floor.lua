@@ -7,10 +7,32 @@ local function step_agent(id, what, details)
   return after and put_agent(after)
 end
 
+-- Make an agent the one who talks in this call.
+local function join(agent, call)
+  local after = copy(agent)
+  after.state, after.since = 'talking', stamp(NOW)
+  after.call_id, after.call_node = call.call_id, call.node
+  after.ready_since, after.not_before = nil, nil
+  after.wrap_up_until, after.reason = nil, nil
+  put_agent(after)
+end
+
+-- Let go of a held agent: into the other conversation that a node says he is in, if there is one.
+local function let_agent_go(agent, ending)
+  local id = redis.call('HGET', key('claims'), agent.agent_id)
+  local call = id and load('call', id)
+  redis.call('HDEL', key('claims'), agent.agent_id)
+  if call and call.state == 'talking' and call.agent_id == agent.agent_id then
+    join(agent, call)
+  else
+    step_agent(agent.agent_id, ending)
+  end
+end
+
 local function free_agent(call, ending)
   local agent = call.agent_id and load('agent', call.agent_id)
   if agent and HELD[agent.state] and agent.call_id == call.call_id then
-    step_agent(agent.agent_id, ending)
+    let_agent_go(agent, ending)
   end
 end
 
@@ -18,6 +40,16 @@ end
 local function give_back(call, ending)
   free_agent(call, ending)
   put_call(changed(call, { state = 'waiting', agent_id = false, expires_at = false }))
+end
+
+-- Take back what is offered to an agent; his call may be one of which nobody has told yet.
+local function take_back(agent)
+  local call = load('call', agent.call_id)
+  if call and call.agent_id == agent.agent_id then
+    give_back(call, 'cancelled')
+  else
+    let_agent_go(agent, 'cancelled')
+  end
 end
 
 -- Forget a call, and let go of its agent.
@@ -237,11 +269,25 @@ local function restore_agent(told)
     if known.state == 'talking' or not (held_here and told.state == 'talking') then
       return
     end
-    give_back(load('call', known.call_id), 'cancelled')
+    take_back(known)
   elseif not held_here and (HELD[told.state] or known.node ~= NODE) then
     return -- he has moved on, or another node's call had him: the floor knows better
   end
   put_agent(changed(told, { desktop = known.desktop or false }))
+end
+
+-- A node says that this agent talks in its call. He does, unless a node that has not told yet had him
+-- in a conversation: then he does when that is known to be over.
+local function claim(call)
+  local agent = find_agent(call.agent_id)
+  if not HELD[agent.state] then
+    join(agent, call)
+  elseif agent.call_id ~= call.call_id then
+    redis.call('HSET', key('claims'), agent.agent_id, call.call_id)
+    if agent.state ~= 'talking' then
+      take_back(agent)
+    end
+  end
 end
 
 local function restore_call(call)
@@ -251,7 +297,11 @@ local function restore_call(call)
       call = changed(call, { state = 'waiting', agent_id = false, expires_at = false })
     end
   end
-  put_call(changed(call, { node = NODE }))
+  call = changed(call, { node = NODE })
+  put_call(call)
+  if call.state == 'talking' then
+    claim(call)
+  end
 end
 
 local function free_if_lost(id)
@@ -261,7 +311,7 @@ local function free_if_lost(id)
   end
   local call = load('call', agent.call_id)
   if not call or call.agent_id ~= id then
-    step_agent(id, agent.state == 'talking' and 'hang_up' or 'cancelled')
+    let_agent_go(agent, agent.state == 'talking' and 'hang_up' or 'cancelled')
   end
 end
 

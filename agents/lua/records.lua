@@ -16,6 +16,7 @@
 --   <base>:desk:<name>     set     agents whose desktop is connected to a node
 --   <base>:offers          zset    offered calls, by the lease's expiry
 --   <base>:conversations   set     calls in which somebody talks
+--   <base>:claims          hash    agent -> the call in which he talks as well, says another node
 --   <base>:node:<name>     set     calls of a node
 --   <base>:nodes           zset    living nodes, by the time at which they will be taken for dead
 --   <base>:token, <base>:sequence  counters

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from agents.floor import FloorTimes
 from agents.node_floor import NodeFloor
 from agents.presence import PresenceError, State
-from agents.redis_floor import RedisEngine, connect
+from agents.redis_floor import News, RedisEngine, connect
 from agents.resilient_floor import ResilientEngine, open_floor
 from tests.support.floors import TIMES, Clock, Node
 from tests.support.redis_server import RedisServer
@@ -328,6 +328,40 @@ async def test_wake_ups_work_again_after_their_connection_was_lost(
     await other.ready_agent("1001")
 
     await until(lambda: owner.offers)
+
+
+async def test_a_wake_up_that_comes_late_brings_no_call_back(new_node: NewNode) -> None:
+    clock = Clock()
+    owner, other = await new_node("a", clock=clock), await new_node("b", clock=clock)
+    engine = owner.floor._engine
+    assert isinstance(engine, ResilientEngine)
+    await owner.floor.enqueue("c1", arrived_at=1)
+    await other.ready_agent("1001")
+    await until(lambda: owner.offers)
+    late = News((), (engine._mirror.calls["c1"],), engine._versions["call c1"])
+    await owner.floor.dequeue("c1")
+
+    await engine._hear(late)
+    assert engine._mirror.calls == {}
+
+    await owner.floor.enqueue("c1", arrived_at=2)  # the same call waits again
+    assert engine._mirror.calls["c1"].state == "offered"
+
+
+async def test_what_happened_before_a_node_listens_again_is_told(
+    new_node: NewNode, redis: Redis
+) -> None:
+    clock = Clock()
+    owner, other = await new_node("a", clock=clock), await new_node("b", clock=clock)
+    await owner.floor.enqueue("c1", arrived_at=1)
+    await redis.client_kill_filter(_type="pubsub")
+    await other.ready_agent("1001")
+
+    engine = owner.floor._engine
+    assert isinstance(engine, ResilientEngine)
+    await engine._hear(None)
+
+    assert [offer.agent_id for offer in owner.offers] == ["1001"]
 
 
 async def test_what_a_cancelled_caller_caused_is_told_nevertheless(new_node: NewNode) -> None:
