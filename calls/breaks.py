@@ -38,6 +38,19 @@ agent_breaks = sa.Table(
     sa.Column("ended_at", sa.Double, index=True),
 )
 
+_AGENT: Final = sa.bindparam("_agent_id", type_=sa.String)
+_AT: Final = sa.bindparam("_at", type_=sa.Double)
+# Of every change of an agent's state: built once, and many rows of one go to the database together.
+_END = agent_breaks.update().where(
+    agent_breaks.c.agent_id == _AGENT,
+    agent_breaks.c.ended_at.is_(None),
+    agent_breaks.c.began_at < _AT,
+)
+_DELETE = agent_breaks.delete().where(
+    agent_breaks.c.agent_id == _AGENT, agent_breaks.c.began_at == _AT
+)
+_INSERT = agent_breaks.insert()
+
 
 class BreakRefused(Exception):
     """An agent cannot be not ready for that reason; nothing was changed.
@@ -155,16 +168,15 @@ class SqlBreaks(BreakStore):
     def begin(self, agent_id: str, reason: str, at: float) -> None:
         """Write a row in the place of what was written of it before."""
         self.end(agent_id, at)
-        table, key = agent_breaks.c, {"agent_id": agent_id, "began_at": at}
-        same = [table[name] == value for name, value in key.items()]
-        self._writer.put(agent_breaks.delete().where(*same))
-        self._writer.put(agent_breaks.insert().values(**key, reason=reason[:32], node=self._node))
+        key = {"_agent_id": agent_id, "_at": at}
+        row = {"agent_id": agent_id, "began_at": at, "reason": reason[:32], "node": self._node}
+        self._writer.put(_DELETE, key, subject=_subject(agent_id))
+        self._writer.put(_INSERT, row, subject=_subject(agent_id))
 
     def end(self, agent_id: str, at: float) -> None:
         """End what began before."""
-        table = agent_breaks.c
-        lasting = (table.agent_id == agent_id, table.ended_at.is_(None), table.began_at < at)
-        self._writer.put(agent_breaks.update().where(*lasting).values(ended_at=at))
+        row = {"_agent_id": agent_id, "_at": at, "ended_at": at}
+        self._writer.put(_END, row, subject=_subject(agent_id))
 
     async def since(
         self, at: float, *, agent_id: str | None = None, own: bool = False
@@ -179,6 +191,11 @@ class SqlBreaks(BreakStore):
         )
         async with self._engine.connect() as connection:
             return [Break(*row) for row in await connection.execute(query)]
+
+
+def _subject(agent_id: str) -> str:
+    """Return what keeps an agent's changes in their order; no call is called so."""
+    return f"agent {agent_id}"
 
 
 class BreakDesk:
