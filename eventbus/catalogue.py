@@ -4,8 +4,9 @@ This is the one list: ``docs/events.md`` is generated from it; the WebSocket fee
 exactly these. Times are Unix seconds (float, UTC); phone numbers are as dialled; text is UTF-8.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, ClassVar
 
 
@@ -28,8 +29,22 @@ class Event:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict: the fields, plus ``event``, the name."""
         # asdict() would copy all that is in the fields, for each of the event's carriers.
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"event": self.name, **values}
+        names, values = _reader(self)
+        return {"event": self.name, **dict(zip(names, values(self), strict=True))}
+
+
+Reader = tuple[tuple[str, ...], Callable[[Event], tuple[Any, ...]]]
+
+_readers: dict[str, Reader] = {}
+
+
+def _reader(event: Event) -> Reader:
+    """Return the names of an event's fields, and what reads them all; found out once for a kind."""
+    reader = _readers.get(event.name)
+    if reader is None:
+        names = tuple(field.name for field in fields(event))
+        reader = _readers[event.name] = names, attrgetter(*names)
+    return reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,14 @@ class Outbox:
                 "DELETE FROM outbox WHERE seq = ?", [(letter.seq,) for letter in letters]
             )
 
+    def next(self, done: Sequence[Letter], count: int) -> tuple[list[Letter], int]:
+        """Forget acknowledged messages; return the oldest of the others, and how many there are."""
+        if done:
+            self.remove(done)
+        letters = self.oldest(count)
+        # Where fewer came than were asked for there are no more.
+        return letters, self.count() if len(letters) == count else len(letters)
+
     def count(self) -> int:
         """Return how many messages wait."""
         (count,) = self._db.execute("SELECT COUNT(*) FROM outbox").fetchone()
