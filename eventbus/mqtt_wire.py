@@ -10,11 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from paho.mqtt.client import convert_connack_rc_to_reason_code
-from paho.mqtt.enums import ConnackCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.reasoncodes import ReasonCode
-
 Level = Literal[4, 5]
 """The protocol's version in CONNECT: 4 is MQTT 3.1.1."""
 
@@ -159,16 +154,16 @@ class Incoming:
         if kind == _GOODBYE:
             code = body[0] if body else 0
             said = _properties(body, 1).get(_REASON_STRING) if len(body) > 1 else None
-            return Goodbye(str(said or _meaning(PacketTypes.DISCONNECT, code)))
+            return Goodbye(str(said or _meaning(code)))
         raise MqttError(f"a packet of type {kind}, which nobody has asked for")
 
     def _connack(self, body: bytes) -> Connack:
         code = body[1]
         if self.level == 4:  # noqa: PLR2004 - codes of its own, and no properties
-            known = convert_connack_rc_to_reason_code(ConnackCode(code))
-            return Connack(known.value, known.getName())
+            known = _OLD_CODES.get(code, 0x80)
+            return Connack(known, _meaning(known))
         said = _properties(body, 2) if len(body) > 2 else {}  # noqa: PLR2004 - flags and code
-        why = said.get(_REASON_STRING) or _meaning(PacketTypes.CONNACK, code)
+        why = said.get(_REASON_STRING) or _meaning(code)
         limit, wish = said.get(_RECEIVE_MAXIMUM, 65_535), said.get(_SERVER_KEEP_ALIVE)
         return Connack(
             code,
@@ -269,8 +264,42 @@ def _properties(body: bytes, at: int) -> dict[int, int | str]:
     return found
 
 
-def _meaning(packet: int, code: int) -> str:
-    try:
-        return ReasonCode(packet, identifier=code).getName()
-    except KeyError:
-        return f"reason code {code}"
+# -- reason codes (§2.4) ---------------------------------------------------------------------------
+
+# MQTT 3.1.1 §3.2.2.3, as 5.0 has them.
+_OLD_CODES: Final = {0: 0x00, 1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
+_MEANINGS: Final = {
+    0x00: "Success",
+    0x80: "Unspecified error",
+    0x81: "Malformed packet",
+    0x82: "Protocol error",
+    0x83: "Implementation specific error",
+    0x84: "Unsupported protocol version",
+    0x85: "Client identifier not valid",
+    0x86: "Bad user name or password",
+    0x87: "Not authorized",
+    0x88: "Server unavailable",
+    0x89: "Server busy",
+    0x8A: "Banned",
+    0x8B: "Server shutting down",
+    0x8C: "Bad authentication method",
+    0x8D: "Keep alive timeout",
+    0x8E: "Session taken over",
+    0x90: "Topic name invalid",
+    0x93: "Receive maximum exceeded",
+    0x95: "Packet too large",
+    0x96: "Message rate too high",
+    0x97: "Quota exceeded",
+    0x98: "Administrative action",
+    0x99: "Payload format invalid",
+    0x9A: "Retain not supported",
+    0x9B: "QoS not supported",
+    0x9C: "Use another server",
+    0x9D: "Server moved",
+    0x9F: "Connection rate exceeded",
+    0xA0: "Maximum connect time",
+}
+
+
+def _meaning(code: int) -> str:
+    return _MEANINGS.get(code, f"reason code {code}")

@@ -54,7 +54,7 @@ ANSWERS: list[tuple[Level, bytes, Packet]] = [
     (5, b"\x40\x03\x01\x02\x97", Puback(258, 0x97)),
     (5, b"\x40\x04\x01\x02\x10\x00", Puback(258, 0x10)),
     (5, b"\xd0\x00", Pong()),
-    (5, b"\xe0\x00", Goodbye("Normal disconnection")),
+    (5, b"\xe0\x00", Goodbye("Success")),
     (5, b"\xe0\x01\x8b", Goodbye("Server shutting down")),
     (5, b"\xe0\x01\xfe", Goodbye("reason code 254")),
 ]

@@ -10,7 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 OURS = ("hotline", "web", "calls", "telephony", "asr", "agents", "tickets", "eventbus", "config")
 NOT_IMPORTED = {
-    "aiosqlite": "SQLAlchemy's driver for SQLite",
     "amqtt": "started as a program",
     "asyncpg": "SQLAlchemy's driver for PostgreSQL",
     "hiredis": "makes redis-py faster",
