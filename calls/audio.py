@@ -31,7 +31,7 @@ from telephony.sip.offer_answer import (
     RemoteAudio,
     parse_audio,
 )
-from telephony.sip.sdes import KEY_OCTETS
+from telephony.sip.sdes import KEY_OCTETS, key_for
 from telephony.sip.via import HIGHEST_PORT
 from telephony.sip.webrtc import OwnWebRtc
 
@@ -302,8 +302,10 @@ class CallAudio:
             self._secured.discard(group)
             return None
         self._secured.add(group)
-        local, remote = (b64encode(entry).decode() for entry in (key, audio.crypto.key))
-        return Srtp.model_validate({"suite": audio.crypto.suite, "local": local, "remote": remote})
+        suite = audio.crypto.suite
+        keys = key_for(suite, key), audio.crypto.key
+        local, remote = (b64encode(entry).decode() for entry in keys)
+        return Srtp.model_validate({"suite": suite, "local": local, "remote": remote})
 
     async def hear(self, hearing: Hearing) -> None:
         """Let exactly these hear each other: relayed where that will do, mixed where it will not.

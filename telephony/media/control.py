@@ -98,6 +98,7 @@ from pydantic import (
 
 from telephony.media.bridges import MAX_PARTIES, parties_of
 from telephony.media.dtmf import KEYS
+from telephony.media.srtp import KEY_OCTETS
 from telephony.media.tones import Tone
 
 MAX_LINE = 65536
@@ -160,10 +161,7 @@ class Open(_Command):
 
 
 def _key(value: str) -> bytes:
-    key = b64decode(value, validate=True)
-    if len(key) != 30:  # noqa: PLR2004 - master key and salt (RFC 4568 §6.2)
-        raise ValueError("30 octets are expected")
-    return key
+    return b64decode(value, validate=True)
 
 
 Key = Annotated[bytes, BeforeValidator(_key), PlainSerializer(lambda key: b64encode(key).decode())]
@@ -175,9 +173,16 @@ class Srtp(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    suite: Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]
+    suite: Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"]
     local: Key = Field(repr=False)
     remote: Key = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _as_long_as_the_suite_has_them(self) -> "Srtp":
+        octets = sum(KEY_OCTETS[self.suite])
+        if not len(self.local) == len(self.remote) == octets:
+            raise ValueError(f"keys of {octets} octets are expected")
+        return self
 
 
 class Dtls(BaseModel):

@@ -8,7 +8,7 @@ OpenSSL keeps the time of its retransmissions itself, so ``wait`` says how long 
 else is a plain machine: datagrams in, datagrams out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from telephony.media.certificate import Certificate, fingerprint
-from telephony.media.srtp import Keys
+from telephony.media.srtp import KEY_OCTETS, Keys
 
 Role = Literal["server", "client"]
 
@@ -30,10 +30,13 @@ _CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
     b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305"
 )
-#: The one profile that all of WebRTC has (RFC 8827 §6.5), as OpenSSL and RFC 4568 call it.
-_PROFILE = b"SRTP_AES128_CM_SHA1_80"
-_SUITE = "AES_CM_128_HMAC_SHA1_80"
-_KEY, _SALT = 16, 14  # octets (RFC 5764 §4.1.2)
+#: As OpenSSL and RFC 4568 call them, our favourite first: RFC 7714's costs less; the other one all
+#: of WebRTC has (RFC 8827 §6.5).
+_PROFILES = {
+    b"SRTP_AEAD_AES_128_GCM": "AEAD_AES_128_GCM",
+    b"SRTP_AES128_CM_SHA1_80": "AES_CM_128_HMAC_SHA1_80",
+}
+PROFILES: Final = tuple(_PROFILES)
 _EXPORTER = b"EXTRACTOR-dtls_srtp"  # RFC 5764 §4.2
 _HEAD = 13  # octets of a record before its contents (RFC 6347 §4.1)
 _ROOM = 65536
@@ -51,6 +54,7 @@ class DtlsAssociation:
         role: ``client`` begins (``a=setup:active``), ``server`` waits.
         certificate: ours.
         fingerprints: of the peer's certificate, by hash; names in capitals or not.
+        profiles: how SRTP may be secured, the favourite first.
 
     Attributes:
         keys: how SRTP is secured; None until the handshake is through.
@@ -58,13 +62,18 @@ class DtlsAssociation:
     """
 
     def __init__(
-        self, role: Role, certificate: Certificate, fingerprints: Mapping[str, str]
+        self,
+        role: Role,
+        certificate: Certificate,
+        fingerprints: Mapping[str, str],
+        *,
+        profiles: Sequence[bytes] = PROFILES,
     ) -> None:
         self.keys: Keys | None = None
         self.failed: str | None = None
         self._role = role
         self._fingerprints = {name.lower(): value for name, value in fingerprints.items()}
-        self._connection = SSL.Connection(_context(certificate), None)
+        self._connection = SSL.Connection(_context(certificate, tuple(profiles)), None)
         self._connection.set_ciphertext_mtu(LARGEST_DATAGRAM)
         if role == "client":
             self._connection.set_connect_state()
@@ -128,10 +137,10 @@ class DtlsAssociation:
         shown = self._connection.get_peer_certificate(as_cryptography=True)
         if shown is None or not self._is_expected(shown):
             self.failed = "the certificate is not the one in the session description"
-        elif self._connection.get_selected_srtp_profile() != _PROFILE:
+        elif (suite := _PROFILES.get(self._connection.get_selected_srtp_profile())) is None:
             self.failed = "no SRTP profile in common"
         else:
-            self.keys = self._exported()
+            self.keys = self._exported(suite)
 
     def _is_expected(self, shown: x509.Certificate) -> bool:
         """RFC 8122 §5: of several fingerprints those by a hash we know must fit, one at least."""
@@ -143,13 +152,14 @@ class DtlsAssociation:
                 continue
         return bool(known) and all(known)
 
-    def _exported(self) -> Keys:
+    def _exported(self, suite: str) -> Keys:
         """RFC 5764 §4.2: client's key, server's key, client's salt, server's salt."""
-        material = self._connection.export_keying_material(_EXPORTER, 2 * (_KEY + _SALT))
-        client, server, rest = material[:_KEY], material[_KEY : 2 * _KEY], material[2 * _KEY :]
-        client, server = client + rest[:_SALT], server + rest[_SALT:]
+        key, salt = KEY_OCTETS[suite]
+        material = self._connection.export_keying_material(_EXPORTER, 2 * (key + salt))
+        client, server, rest = material[:key], material[key : 2 * key], material[2 * key :]
+        client, server = client + rest[:salt], server + rest[salt:]
         local, remote = (client, server) if self._role == "client" else (server, client)
-        return Keys(_SUITE, local, remote)
+        return Keys(suite, local, remote)
 
     def _written(self) -> Iterator[bytes]:
         """Cut what OpenSSL has written into datagrams: it is a stream, and may hold a flight."""
@@ -172,12 +182,12 @@ class DtlsAssociation:
 
 
 @lru_cache(maxsize=4)
-def _context(certificate: Certificate) -> SSL.Context:
+def _context(certificate: Certificate, profiles: tuple[bytes, ...]) -> SSL.Context:
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
     context.set_cipher_list(_CIPHERS)
-    context.set_tlsext_use_srtp(_PROFILE)
+    context.set_tlsext_use_srtp(b":".join(profiles))
     # Nobody signs such certificates: whoever it is, its fingerprint is compared afterwards.
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any)
     context.use_certificate(x509.load_pem_x509_certificate(certificate.certificate.encode()))

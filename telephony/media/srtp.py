@@ -16,7 +16,14 @@ from telephony.media.rtcp import is_rtcp
 PROFILES: Final[dict[str, int]] = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     "AES_CM_128_HMAC_SHA1_32": Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    "AEAD_AES_128_GCM": Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
 }
+KEY_OCTETS: Final[dict[str, tuple[int, int]]] = {
+    "AES_CM_128_HMAC_SHA1_80": (16, 14),
+    "AES_CM_128_HMAC_SHA1_32": (16, 14),
+    "AEAD_AES_128_GCM": (16, 12),
+}
+"""Of a master key and of its salt (RFC 3711 §8.2, RFC 7714 §12)."""
 _SHORTEST: Final = 12
 
 
@@ -26,7 +33,7 @@ class Keys:
 
     Attributes:
         suite: of both; a name in :data:`PROFILES`.
-        local: master key and salt of what we send, 30 octets.
+        local: master key and salt of what we send, as long as :data:`KEY_OCTETS` says.
         remote: of what the peer sends.
     """
 

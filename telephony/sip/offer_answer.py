@@ -25,7 +25,8 @@ from telephony.sip.audio_formats import (
     read_noise,
 )
 from telephony.sip.errors import SipError
-from telephony.sip.sdes import SUITES, Crypto, choose_crypto
+from telephony.sip.sdes import OFFERED as SUITES_OFFERED
+from telephony.sip.sdes import Crypto, choose_crypto, key_for
 from telephony.sip.via import HIGHEST_PORT
 from telephony.sip.webrtc import OFFERED, PROTOCOLS, OwnWebRtc, WebRtc, read_webrtc
 
@@ -244,7 +245,7 @@ def build_offer(
         secured = webrtc.stream_lines(None, host, port)
     elif key is not None:
         protocol = _SECURED
-        secured = [Crypto(tag, suite, key).to_line() for tag, suite in enumerate(SUITES, 1)]
+        secured = [Crypto(tag, suite, key).to_line() for tag, suite in enumerate(SUITES_OFFERED, 1)]
     events = events_offered(formats, telephone_event)
     audio = _audio(port, protocol, formats, events, direction=direction, secured=secured)
     return "\r\n".join([*head, *audio, ""])
@@ -327,7 +328,8 @@ def _secured_answer(
         if key is None:
             raise SdpError("RTP/SAVP, and we have no key")
         # RFC 4568 §5.1.2: tag and suite of the offer
-        return [], [replace(audio.crypto, key=key).to_line(), *muxed]
+        ours = replace(audio.crypto, key=key_for(audio.crypto.suite, key))
+        return [], [ours.to_line(), *muxed]
     return [], muxed
 
 

@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]
+Suite = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"]
 SUITES: Final[tuple[Suite, ...]] = get_args(Suite)
+OFFERED: Final = SUITES[:2]
+"""What every phone with SRTP knows; AES-GCM (RFC 7714) is taken from those who offer it."""
 KEY_OCTETS: Final = 30
-"""Of a master key and its salt, for either suite (§6.2)."""
+"""The most that a suite takes of a master key and its salt (§6.2)."""
+_SHORTER: Final[dict[Suite, int]] = {"AEAD_AES_128_GCM": 28}  # RFC 7714 §14.2: 16 and 12
 
 _METHOD = "inline:"
 _FIELDS = 3
@@ -26,7 +29,7 @@ class Crypto:
     Attributes:
         tag: by which an answer says which of the offered ones it takes.
         suite: the algorithms.
-        key: master key and salt of who wrote the line, 30 octets: of what he sends.
+        key: master key and salt of who wrote the line, for what he sends: as the suite has it.
     """
 
     tag: int
@@ -40,6 +43,11 @@ class Crypto:
     def to_line(self) -> str:
         """Write the attribute."""
         return f"a=crypto:{self.tag} {self.suite} {_METHOD}{base64.b64encode(self.key).decode()}"
+
+
+def key_for(suite: Suite, material: bytes) -> bytes:
+    """Cut a suite's master key and salt from :data:`KEY_OCTETS` random octets."""
+    return material[: _SHORTER.get(suite, KEY_OCTETS)]
 
 
 def read_crypto(value: str) -> Crypto | None:
@@ -64,7 +72,7 @@ def read_crypto(value: str) -> Crypto | None:
         key = base64.b64decode(written, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return Crypto(int(tag), suite, key) if len(key) == KEY_OCTETS else None
+    return Crypto(int(tag), suite, key) if len(key) == _SHORTER.get(suite, KEY_OCTETS) else None
 
 
 def choose_crypto(values: Iterable[str]) -> Crypto | None:

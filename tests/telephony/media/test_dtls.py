@@ -1,6 +1,7 @@
 """DTLS-SRTP between two of our own: keys, certificates, losses, rubbish."""
 
 import time
+from collections.abc import Sequence
 from itertools import chain
 
 import pytest
@@ -9,16 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.media.certificate import fingerprint, make_certificate
-from telephony.media.dtls import LARGEST_DATAGRAM, DtlsAssociation, is_dtls
+from telephony.media.dtls import LARGEST_DATAGRAM, PROFILES, DtlsAssociation, is_dtls
 
 OURS, THEIRS, STRANGERS = (make_certificate() for _ in range(3))
 
 
 def pair(
-    *, of_client: dict[str, str] | None = None, of_server: dict[str, str] | None = None
+    *,
+    of_client: dict[str, str] | None = None,
+    of_server: dict[str, str] | None = None,
+    profiles: Sequence[bytes] = PROFILES,
 ) -> tuple[DtlsAssociation, DtlsAssociation]:
     server = DtlsAssociation("server", OURS, of_client or {"sha-256": THEIRS.fingerprint})
-    client = DtlsAssociation("client", THEIRS, of_server or {"SHA-256": OURS.fingerprint})
+    client = DtlsAssociation(
+        "client", THEIRS, of_server or {"SHA-256": OURS.fingerprint}, profiles=profiles
+    )
     return server, client
 
 
@@ -30,17 +36,25 @@ def shake(server: DtlsAssociation, client: DtlsAssociation, flight: list[bytes])
         receiver, sender = sender, receiver
 
 
-def test_both_get_the_same_keys_the_other_way_round() -> None:
-    server, client = pair()
+@pytest.mark.parametrize("profile, octets", list(zip(PROFILES, (28, 30), strict=True)))
+def test_both_get_the_same_keys_the_other_way_round(profile: bytes, octets: int) -> None:
+    server, client = pair(profiles=(profile,))
     assert server.start() == []
     shake(server, client, client.start())
     assert server.keys is not None
     assert client.keys is not None
     assert (server.keys.local, server.keys.remote) == (client.keys.remote, client.keys.local)
-    assert len(server.keys.local) == 30
+    assert len(server.keys.local) == octets
     assert server.keys.local != server.keys.remote
     assert server.wait is None
     assert client.wait is None
+
+
+def test_the_cheapest_way_that_both_know_is_taken() -> None:
+    server, client = pair()
+    shake(server, client, client.start())
+    assert server.keys is not None
+    assert server.keys.suite == "AEAD_AES_128_GCM"
 
 
 @pytest.mark.parametrize("hash_name", ["sha-256", "sha-384", "SHA-512"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from telephony.media.rtcp import ReceiverReport, build
 from telephony.media.rtp import RtpPacket
 from telephony.media.rtp import build as build_rtp
-from telephony.media.srtp import PROFILES, Keys, SrtpEdge
+from telephony.media.srtp import KEY_OCTETS, PROFILES, Keys, SrtpEdge
 
 HERE = ("127.0.0.1", 4000)
 ONE, TWO, THREE = (bytes([number]) * 30 for number in (1, 2, 3))
@@ -17,8 +17,9 @@ ONE, TWO, THREE = (bytes([number]) * 30 for number in (1, 2, 3))
 
 def pair(suite: str = "AES_CM_128_HMAC_SHA1_80") -> tuple[SrtpEdge, SrtpEdge]:
     near, far = SrtpEdge(), SrtpEdge()
-    near.set_keys(Keys(suite, ONE, TWO))
-    far.set_keys(Keys(suite, TWO, ONE))
+    octets = sum(KEY_OCTETS[suite])
+    near.set_keys(Keys(suite, ONE[:octets], TWO[:octets]))
+    far.set_keys(Keys(suite, TWO[:octets], ONE[:octets]))
     return near, far
 
 
@@ -44,7 +45,7 @@ def opened(edge: SrtpEdge, datagram: bytes) -> Sequence[bytes]:
     return edge.incoming(datagram, HERE, 0.0)
 
 
-@pytest.mark.parametrize("suite,tag", list(zip(PROFILES, (10, 4), strict=True)))
+@pytest.mark.parametrize("suite,tag", list(zip(PROFILES, (10, 4, 16), strict=True)))
 def test_what_goes_in_comes_out_and_nobody_reads_it_on_the_way(suite: str, tag: int) -> None:
     near, far = pair(suite)
     datagram = sealed(near, audio(1))

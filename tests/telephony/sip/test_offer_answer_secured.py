@@ -4,7 +4,7 @@ import pytest
 
 from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.offer_answer import LocalDescription, SdpError, build_offer, parse_audio
-from telephony.sip.sdes import SUITES
+from telephony.sip.sdes import SUITES, Crypto
 
 HERS, OURS = bytes(30), bytes(range(30))
 PCMA = (AudioFormat("PCMA", 8),)
@@ -38,6 +38,15 @@ def test_the_first_way_that_we_know_is_taken() -> None:
     ours = parse_audio(answer(unknown, local()))
     assert ours.crypto is not None
     assert (ours.crypto.tag, ours.crypto.suite) == (2, SUITES[1])
+
+
+def test_aes_gcm_is_taken_with_its_shorter_key() -> None:
+    written = Crypto(3, "AEAD_AES_128_GCM", HERS[:28]).to_line()
+    lines = [line for line in offer().split("\r\n") if not line.startswith("a=crypto")]
+    gcm = "\r\n".join([*lines[:-1], written, ""])
+    ours = parse_audio(answer(gcm, local())).crypto
+    assert ours == Crypto(3, "AEAD_AES_128_GCM", OURS[:28])
+    assert "GCM" not in offer()
 
 
 def test_the_key_stays_over_re_invites() -> None:

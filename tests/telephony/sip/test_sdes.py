@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.sip.sdes import KEY_OCTETS, SUITES, Crypto, choose_crypto, read_crypto
+from telephony.sip.sdes import (
+    KEY_OCTETS,
+    SUITES,
+    Crypto,
+    Suite,
+    choose_crypto,
+    key_for,
+    read_crypto,
+)
 
 KEY = bytes(range(KEY_OCTETS))
 WRITTEN = base64.b64encode(KEY).decode()
@@ -17,8 +25,8 @@ WRITTEN = base64.b64encode(KEY).decode()
     st.sampled_from(SUITES),
     st.binary(min_size=KEY_OCTETS, max_size=KEY_OCTETS),
 )
-def test_what_is_written_is_read(tag: int, suite: str, key: bytes) -> None:
-    crypto = Crypto(tag, suite, key)  # type: ignore[arg-type]
+def test_what_is_written_is_read(tag: int, suite: Suite, key: bytes) -> None:
+    crypto = Crypto(tag, suite, key_for(suite, key))
     assert read_crypto(crypto.to_line().removeprefix("a=crypto:")) == crypto
 
 
@@ -44,6 +52,7 @@ def test_what_we_can_do_is_taken(value: str) -> None:
         f"1234567890 AES_CM_128_HMAC_SHA1_80 inline:{WRITTEN}",
         f"١ AES_CM_128_HMAC_SHA1_80 inline:{WRITTEN}",
         f"1 AES_CM_128_HMAC_SHA1_80 uri:{WRITTEN}",
+        f"1 AEAD_AES_128_GCM inline:{WRITTEN}",
         f"1 AES_CM_128_HMAC_SHA1_80 inline:{WRITTEN[:-4]}",
         "1 AES_CM_128_HMAC_SHA1_80 inline:not base 64!",
         f"1 AES_CM_128_HMAC_SHA1_80 inline:{WRITTEN}|1:4",
