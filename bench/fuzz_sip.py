@@ -1,16 +1,16 @@
-"""Coverage-guided fuzzing of everything pure that a stranger's datagram reaches.
+"""Coverage-guided fuzzing of everything pure that a stranger's datagram reaches, SIP and media.
 
 ``python -m bench.fuzz_sip [--seconds 600] [--json] [--findings FOLDER] [TARGET ...]``
 
-Each target of `bench.fuzz_targets` gets its share of the time in a process of its own, where
-atheris (libFuzzer) mutates bytes towards code not yet reached; two run at a time. It starts from
-RFC 4475's messages and one good example of each kind. A finding is an exception, a broken promise,
-a datagram that takes over five seconds or half a gigabyte: its traceback is printed, the bytes are
-left in the findings' folder, and the exit status is 1.
+Each target of `bench.fuzz_targets` and `bench.fuzz_media_targets` gets its share of the time in a
+process of its own, where atheris (libFuzzer) mutates bytes towards code not yet reached; two run at
+a time. It starts from RFC 4475's messages and one good example of each kind. A finding is an
+exception, a broken promise, a datagram that takes over five seconds or half a gigabyte: its
+traceback is printed, the bytes are left in the findings' folder, and the exit status is 1.
 
 atheris is in ``requirements/dev.in`` where it has wheels (Linux on x86-64). Elsewhere it needs
-clang to build; the same targets run under hypothesis in
-``tests/telephony/sip/test_fuzz_targets.py``.
+clang to build; the same targets run under hypothesis in ``tests/telephony``
+(``sip/test_fuzz_targets.py``, ``media/test_fuzz_targets.py``).
 """
 
 import argparse
@@ -53,19 +53,22 @@ def work(target: str, arguments: Sequence[str]) -> None:
     import atheris  # noqa: PLC0415 - optional, and the imports below are its to instrument
 
     with atheris.instrument_imports(include=["telephony", "aiosipua"]):
-        from bench.fuzz_targets import TARGETS  # noqa: PLC0415
+        from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415
 
     logging.disable()
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
+    targets = fuzz_targets.TARGETS | fuzz_media_targets.TARGETS
+    atheris.Setup([sys.argv[0], *arguments], targets[target])
     atheris.Fuzz()
 
 
 def fuzz(target: str, seconds: int, findings: Path) -> tuple[Row, str]:
     """Fuzz one target in a process of its own; return its figures and what it complained of."""
-    from bench.fuzz_targets import seeds  # noqa: PLC0415 - see above
+    from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415 - see above
 
+    of_media = target in fuzz_media_targets.TARGETS
+    module = fuzz_media_targets if of_media else fuzz_targets
     with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(seeds(target)):
+        for number, seed in enumerate(module.seeds(target)):
             (Path(corpus) / f"seed-{number:03}").write_bytes(seed)
         command = [
             *(sys.executable, "-m", "bench.fuzz_sip", _WORKER, target),
@@ -112,17 +115,18 @@ def main() -> int:
     if sys.argv[1:2] == [_WORKER]:
         work(sys.argv[2], sys.argv[3:])
         return 0
-    from bench.fuzz_targets import TARGETS  # noqa: PLC0415 - not before the worker has
+    from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415 - not before the worker has
 
-    parser = argparse.ArgumentParser(description="Fuzz the SIP stack's pure parts.")
-    parser.add_argument("targets", nargs="*", default=[], help=", ".join(TARGETS))
+    known = [*fuzz_targets.TARGETS, *fuzz_media_targets.TARGETS]
+    parser = argparse.ArgumentParser(description="Fuzz the pure parts of SIP and media.")
+    parser.add_argument("targets", nargs="*", default=[], help=", ".join(known))
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together")
     parser.add_argument("--findings", type=Path, default=Path("var/fuzz"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    targets = options.targets or list(TARGETS)
-    if unknown := [name for name in targets if name not in TARGETS]:
-        parser.error(f"no target {unknown[0]!r}; there are {', '.join(TARGETS)}")
+    targets = options.targets or known
+    if unknown := [name for name in targets if name not in known]:
+        parser.error(f"no target {unknown[0]!r}; there are {', '.join(known)}")
     options.findings.mkdir(parents=True, exist_ok=True)
     share = max(1, options.seconds * min(AT_A_TIME, len(targets)) // len(targets))
     run = partial(fuzz, seconds=share, findings=options.findings)
