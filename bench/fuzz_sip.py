@@ -9,8 +9,9 @@ exception, a broken promise, a datagram that takes over five seconds or half a g
 traceback is printed, the bytes are left in the findings' folder, and the exit status is 1.
 
 atheris is in ``requirements/dev.in`` where it has wheels (Linux on x86-64). Elsewhere it needs
-clang to build; the same targets run under hypothesis in ``tests/telephony``
-(``sip/test_fuzz_targets.py``, ``media/test_fuzz_targets.py``).
+clang to build. The same targets run for a short while in ``tests/telephony``: under hypothesis
+each by itself, and under atheris all together (``sip/test_fuzz_targets.py``,
+``media/test_fuzz_targets.py``).
 """
 
 import argparse
@@ -53,28 +54,37 @@ def work(target: str, arguments: Sequence[str]) -> None:
     import atheris  # noqa: PLC0415 - optional, and the imports below are its to instrument
 
     with atheris.instrument_imports(include=["telephony", "aiosipua"]):
-        from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415
+        from bench.fuzz_everything import ANYTHING, TARGETS, fuzz_anything  # noqa: PLC0415
 
     logging.disable()
-    targets = fuzz_targets.TARGETS | fuzz_media_targets.TARGETS
-    atheris.Setup([sys.argv[0], *arguments], targets[target])
+    chosen = fuzz_anything if target == ANYTHING else TARGETS[target]
+    atheris.Setup([sys.argv[0], *arguments], chosen)
     atheris.Fuzz()
 
 
-def fuzz(target: str, seconds: int, findings: Path) -> tuple[Row, str]:
-    """Fuzz one target in a process of its own; return its figures and what it complained of."""
-    from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415 - see above
+def fuzz(
+    target: str, seconds: int, findings: Path, *, runs: int = -1, slowest: int = SLOWEST_SECONDS
+) -> tuple[Row, str]:
+    """Fuzz one target in a process of its own; return its figures and what it complained of.
 
-    of_media = target in fuzz_media_targets.TARGETS
-    module = fuzz_media_targets if of_media else fuzz_targets
+    Args:
+        target: of `bench.fuzz_everything`.
+        seconds: at most.
+        findings: where bytes are left that something was found by.
+        runs: at most; -1: any number.
+        slowest: seconds that one input may take.
+    """
+    from bench.fuzz_everything import seeds  # noqa: PLC0415 - see above
+
     with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(module.seeds(target)):
+        for number, seed in enumerate(seeds(target)):
             (Path(corpus) / f"seed-{number:03}").write_bytes(seed)
         command = [
             *(sys.executable, "-m", "bench.fuzz_sip", _WORKER, target),
             f"-max_total_time={seconds}",
+            f"-runs={runs}",
             f"-max_len={LONGEST.get(target, 512)}",
-            f"-timeout={SLOWEST_SECONDS}",
+            f"-timeout={slowest}",
             f"-rss_limit_mb={MOST_MEGABYTES}",
             f"-artifact_prefix={findings}/{target.replace(' ', '-')}-",
             corpus,
@@ -115,9 +125,9 @@ def main() -> int:
     if sys.argv[1:2] == [_WORKER]:
         work(sys.argv[2], sys.argv[3:])
         return 0
-    from bench import fuzz_media_targets, fuzz_targets  # noqa: PLC0415 - not before the worker has
+    from bench.fuzz_everything import TARGETS  # noqa: PLC0415 - not before the worker has
 
-    known = [*fuzz_targets.TARGETS, *fuzz_media_targets.TARGETS]
+    known = list(TARGETS)
     parser = argparse.ArgumentParser(description="Fuzz the pure parts of SIP and media.")
     parser.add_argument("targets", nargs="*", default=[], help=", ".join(known))
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together")
