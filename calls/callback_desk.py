@@ -70,7 +70,7 @@ class Automatic:
     every_seconds: float
     allowed: Callable[[float], bool]
     ready: Callable[[], Awaitable[list[str]]]
-    waiting: Callable[[], int]
+    waiting: Callable[[], Awaitable[int]]
 
 
 class CallBackDesk:
@@ -226,6 +226,7 @@ class CallBackDesk:
             except (SQLAlchemyError, OSError, CallBackError) as error:
                 # (CallBackError: other nodes bury the same one, and were quicker each time)
                 log.warning("nodes_not_watched", error=str(error))
+                signs = VitalSigns(self._expiry)  # the others may not have been able to beat either
             except Exception:  # the task's outermost boundary: it watches on
                 log.exception("nodes_not_watched")
             await asyncio.sleep(self._expiry / 4)
@@ -310,7 +311,7 @@ class CallBackDesk:
         if not automatic.allowed(now):
             return None
         ready = await automatic.ready()
-        if not automatic.rule.is_quiet(ready=len(ready), waiting=automatic.waiting()):
+        if not automatic.rule.is_quiet(ready=len(ready), waiting=await automatic.waiting()):
             return None
         entry_id = await self._store.next_due(now=now)
         if entry_id is None:

@@ -17,14 +17,21 @@ class VitalSigns:
     def __init__(self, expiry_seconds: float) -> None:
         self._expiry = expiry_seconds
         self._seen: dict[str, tuple[float, float]] = {}  # node → beat, when it was first seen
+        self._looked = 0.0
 
     def look(self, beats: Mapping[str, float], now: float) -> list[str]:
         """Take the present beats; return the nodes that are dead, by name.
+
+        Who has not looked for so long himself (the machine slept) begins anew: the others may not
+        have been able to beat either.
 
         Args:
             beats: node → its latest beat.
             now: monotonic seconds.
         """
+        if now - self._looked >= self._expiry:
+            self._seen.clear()
+        self._looked = now
         self._seen = {
             node: seen
             if (seen := self._seen.get(node)) is not None and seen[0] == beat

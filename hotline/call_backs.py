@@ -8,7 +8,6 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.floor import Floor
-from calls.attending.line_up import LineUp
 from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, QuietRule
@@ -26,7 +25,6 @@ def call_backs(
     reader: AsyncEngine,
     bus: EventBus,
     floor: Callable[[], Floor],
-    who_waits: LineUp,
 ) -> CallBackDesk:
     """Make this node's hand on the list; ``floor`` is asked when it is needed."""
     wanted = settings.call_back
@@ -35,7 +33,7 @@ def call_backs(
         every_seconds=wanted.every_seconds,
         allowed=within(wanted.hours),
         ready=ready_agents(floor),
-        waiting=lambda: len(who_waits),
+        waiting=waiting_calls(floor),
     )
     return CallBackDesk(
         CallBackStore(
@@ -62,6 +60,15 @@ def within(hours: str) -> Callable[[float], bool]:
         return minute >= opens or minute < closes
 
     return allowed
+
+
+def waiting_calls(floor: Callable[[], Floor]) -> Callable[[], Awaitable[int]]:
+    """Return how many calls wait for an agent; those of a node that died do so no more."""
+
+    async def waiting() -> int:
+        return (await floor().counts())["waiting"]
+
+    return waiting
 
 
 def ready_agents(floor: Callable[[], Floor]) -> Callable[[], Awaitable[list[str]]]:

@@ -260,7 +260,6 @@ class Wiring:
             reader=self._reader,
             bus=self.bus,
             floor=lambda: self.floor,
-            who_waits=self.line_up,
         )
         self.attending = attending(
             self._settings,

@@ -14,6 +14,9 @@ from eventbus.catalogue import CallAnswered, CallArrived, CallEnded, Event
 KEPT_SECONDS: Final = 1800.0
 """Answers older than this say nothing about how long it takes now."""
 
+LONGEST_WAIT: Final = 4 * 3600.0
+"""Who has waited for so long is forgotten: his node died, and nobody told that his call is over."""
+
 KEPT_ANSWERS: Final = 20
 LEAST_ANSWERS: Final = 3
 
@@ -30,13 +33,11 @@ class LineUp:
         self._waiting: dict[str, tuple[str, float]] = {}  # call → skill, since
         self._answers: dict[str, deque[float]] = {}
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     def take(self, event: Event) -> None:
         """Take an event; those that are not about waiting change nothing."""
         match event:
             case CallArrived(call_id=str(call_id)):
+                self._forget(event.at - LONGEST_WAIT)
                 self._waiting[call_id] = self._skill_of(event.line), event.at
             case CallAnswered(call_id=str(call_id)):
                 waited = self._waiting.pop(call_id, None)
@@ -47,6 +48,14 @@ class LineUp:
                 self._waiting.pop(call_id, None)
             case _:
                 pass
+
+    def _forget(self, before: float) -> None:
+        """Forget who began to wait before a moment; the first have waited longest."""
+        while self._waiting:
+            call_id, (_, since) = next(iter(self._waiting.items()))
+            if since >= before:
+                return
+            del self._waiting[call_id]
 
     def ahead_of(self, call_id: str) -> int | None:
         """Return how many have waited longer for the same agents; None: this call does not wait."""

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DataError
 
+from agents.demand import Want
 from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, QuietRule
 from calls.errors import TransferError
-from eventbus.catalogue import CallBackChanged
-from hotline.call_backs import ready_agents, within
+from eventbus.catalogue import CallArrived, CallBackChanged
+from hotline.call_backs import ready_agents, waiting_calls, within
 from telephony.bindings import Binding
 from telephony.leg import LegRinging
 from tests.calls.house import House, open_house, sdp
@@ -274,17 +275,36 @@ async def test_the_system_hands_entries_out_in_quiet_times_alone(
     entry_id = await desk.missed()
     for number in range(ready):
         await desk.house.ready_agent(f"100{number + 1}")
-    rule = Automatic(
-        rule=QuietRule(ready=1),
-        every_seconds=1.0,
-        allowed=lambda _now: hour_allowed,
-        ready=ready_agents(lambda: desk.house.floor),
-        waiting=lambda: waiting,
-    )
+    for number in range(waiting):  # for somebody else
+        wants = [Want("agent:nobody")]
+        await desk.house.floor.enqueue(f"w{number}", arrived_at=1.0, wants=wants)
+    rule = quiet(desk.house, allowed=hour_allowed)
     assert await desk.desk.hand_out_one(rule) == (entry_id if handed_out else None)
     if handed_out:
         (await desk.house.phone()).end(status=486)
         await desk.status("open")
+
+
+async def test_a_caller_whose_node_died_holds_no_call_back_up(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        entry_id = await desk.missed()
+        await desk.house.ready_agent("1001")
+        bus, rule = desk.house.bus, quiet(desk.house)
+        # Another node told that he came, and died before it could tell that he had gone.
+        bus.publish(CallArrived(at=1.0, call_id="c9", line="12345", caller=None))
+        assert await desk.desk.hand_out_one(rule) == entry_id
+        (await desk.house.phone()).end(status=486)
+        await desk.status("open")
+
+
+def quiet(house: House, *, allowed: bool = True) -> Automatic:
+    return Automatic(
+        rule=QuietRule(ready=1),
+        every_seconds=1.0,
+        allowed=lambda _now: allowed,
+        ready=ready_agents(lambda: house.floor),
+        waiting=waiting_calls(lambda: house.floor),
+    )
 
 
 async def test_callers_of_a_dead_node_are_on_the_list(tmp_path: Path) -> None:

@@ -60,7 +60,6 @@ async def hotline(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hot
         stack.push_async_callback(broker.program.stop)
         shared: dict[str, object] = {
             "asr__enabled": "false",
-            "agents__node_expiry_seconds": 8,
             "agents__seed": "1001,1002,1003",
             "database__url": database.url,
             "mqtt__url": f"mqtt://{HOST}:{broker.port}",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.attending.line_up import KEPT_SECONDS, LineUp
+from calls.attending.line_up import KEPT_SECONDS, LONGEST_WAIT, LineUp
 from eventbus.catalogue import CallAnswered, CallArrived, CallEnded, CallWaiting
 
 SKILLS = {"12345": "general", "12333": "general", "96111": "english"}
@@ -53,6 +53,13 @@ def test_the_expected_wait_follows_the_latest_answers() -> None:
     assert waiting.expected_seconds("nobody", 100.0) is None
 
 
+def test_whose_end_nobody_told_is_forgotten_in_the_end() -> None:
+    waiting = line_up(arrived("of a dead node", 0.0), arrived("a", LONGEST_WAIT))
+    assert waiting.ahead_of("a") == 1
+    waiting.take(arrived("b", LONGEST_WAIT + 1.0))
+    assert [waiting.ahead_of(call) for call in ("of a dead node", "a", "b")] == [None, 0, 1]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("+!-")), max_size=50))
 def test_places_are_0_to_n_whatever_comes(steps: list[tuple[str, str]]) -> None:
     waiting = line_up()
@@ -61,4 +68,5 @@ def test_places_are_0_to_n_whatever_comes(steps: list[tuple[str, str]]) -> None:
         events = {"+": arrived(name, at_), "!": answered(name, at_), "-": ended(name, at_)}
         waiting.take(events[kind])
     places = [waiting.ahead_of(name) for name in "abcdef"]
-    assert sorted(place for place in places if place is not None) == list(range(len(waiting)))
+    known = [place for place in places if place is not None]
+    assert sorted(known) == list(range(len(known)))
