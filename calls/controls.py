@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calls.call import CallState
+from calls.click_to_answer import ClickToAnswer
 from calls.errors import TransferError, UnknownCall
 from calls.hearing import CALLER, Hearing
 from telephony.media_commands import MediaError
@@ -45,11 +46,13 @@ class CallControls:
 
     Attributes:
         pressed: what is in force.
+        by_click: which phones answer by a click.
     """
 
     def __init__(self, owner: "CallOwner") -> None:
         self._owner = owner
         self._wanted: Hearing = frozenset()
+        self.by_click = ClickToAnswer(owner)
         self.pressed = Pressed()
 
     def heard(self, wanted: Hearing) -> Hearing:
@@ -73,6 +76,14 @@ class CallControls:
         if self._owner.call.transferring:
             raise TransferError("transfer_under_way")
         self._press(Pressed(held=held, muted=self.pressed.muted))
+
+    def pick_up(self, agent_id: str) -> None:
+        """Have the agent's ringing phone answer.
+
+        Raises:
+            TransferError: ``not_by_click``: it does not ring, or cannot be told to.
+        """
+        self.by_click.pick_up(agent_id)
 
     def mute(self, *, muted: bool) -> None:
         """Let nobody hear the agent, or everybody again.

@@ -20,7 +20,8 @@ class TransferError(Exception):
         code: ``not_talking``, ``transfer_under_way``, ``no_transfer``, ``not_consulting``,
             ``unknown_target``, ``target_not_allowed``, ``target_not_ready``, ``target_closed``,
             ``media_away``, ``call_full``, ``unknown_party``; of supervisors: ``supervised``,
-            ``not_supervising``, ``own_call``, ``supervisor_busy``, ``no_phone``, ``not_waiting``.
+            ``not_supervising``, ``own_call``, ``supervisor_busy``, ``no_phone``, ``not_waiting``;
+            of phones that answer by a click: ``not_by_click``.
     """
 
     def __init__(self, code: str) -> None:

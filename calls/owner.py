@@ -301,6 +301,8 @@ class CallOwner:
         """Take what happened to another leg than the caller's."""
         match event:
             case LegRinging():
+                if event.picks_up:
+                    self.controls.by_click.note(name)
                 self.feed(PartyRang(name, early=self._is_early(name, event.sdp)))
             case LegAnswered():
                 self._on_answer(name, event.sdp)

@@ -36,6 +36,7 @@ class CallView:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    by_click: bool = False
     parties: tuple[dict[str, str], ...] = ()
     supervisor: str | None = None
     supervision: str | None = None
@@ -60,6 +61,7 @@ def view_of(owner: CallOwner) -> CallView:
         partner=owner.partner_id,
         reference=owner.reference,
         muted=owner.controls.pressed.muted,
+        by_click=owner.controls.by_click.possible(owner.call.agent_id),
         parties=tuple(_parties(owner.call)),
         supervisor=led.supervisor if led else None,
         supervision=led.mode if led else None,

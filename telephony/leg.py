@@ -32,6 +32,7 @@ from telephony.sip.invite_usage import (
     HangUp,
     LegEffect,
     LegInput,
+    PickUp,
     Refuse,
     Reoffer,
     Reply,
@@ -241,6 +242,10 @@ class Leg:
         Reason header (RFC 3326). Idempotent.
         """
         self.feed(HangUp(reason, cause))
+
+    def pick_up(self) -> None:
+        """Have the called phone answer, if it can be told to (``LegRinging.picks_up``)."""
+        self.feed(PickUp())
 
     def answer_refer(self, status: int, reason: str | None = None) -> None:
         """Answer the LegReferred that waits: 202, or a refusal of 300-699."""

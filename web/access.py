@@ -66,6 +66,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "POST /tickets/{ticket_id}/quote": EVERYBODY,
     "POST /calls/{call_id}/transfer/{step}": EVERYBODY,
     "GET /calls/{call_id}/withheld-number": ADMINS,
+    "POST /calls/{call_id}/answer": EVERYBODY,
     "PUT /calls/{call_id}/hold": EVERYBODY,
     "PUT /calls/{call_id}/mute": EVERYBODY,
     "POST /calls/{call_id}/keys": EVERYBODY,

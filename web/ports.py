@@ -168,6 +168,9 @@ class CallControls(Protocol):
     def hold(self, *, held: bool) -> None:
         """Put the citizen on hold or take him back; raise ``TransferError``."""
 
+    def pick_up(self, agent_id: str) -> None:
+        """Have his ringing phone answer; raise ``TransferError``."""
+
     def mute(self, *, muted: bool) -> None:
         """Let nobody hear the agent, or everybody again; raise ``TransferError``."""
 

@@ -39,6 +39,21 @@ def _own(served: Services, who: Viewer, call_id: str) -> CallControls:
     return served.calls.controls(call_id)
 
 
+@router.post(
+    "/calls/{call_id}/answer",
+    summary="Answer on the desk phone",
+    status_code=HTTPStatus.ACCEPTED,
+    tags=["calls"],
+    responses=_REFUSED,
+)
+async def answer(call_id: CallId, who: Asker, served: Served) -> None:
+    """Tell the asker's ringing phone to answer, where it can be told (`by_click` of the live call).
+
+    `call.answered` tells that it did. 409 when no phone of his rings that can be told.
+    """
+    _own(served, who, call_id).pick_up(who.id)
+
+
 @router.put(
     "/calls/{call_id}/hold",
     summary="Put the citizen on hold",

@@ -350,8 +350,9 @@ class LiveCallOut(BaseModel):
     ``direction`` is outbound for an agent's own call. While it is being transferred,
     ``transfer_to`` says to whom, and ``transfer_stage`` is started, ringing, joined or merged.
     ``held_by`` names who holds the call with his phone or at his desk: caller, agent, partner;
-    ``muted``: the agent has muted himself at his desk. ``partner`` is who called by his own trunk
-    (110: the green channel), ``reference`` his own number of the matter.
+    ``muted``: the agent has muted himself at his desk. ``by_click``: his phone rings, and can be
+    told to answer (`POST /calls/{id}/answer`). ``partner`` is who called by his own trunk (110: the
+    green channel), ``reference`` his own number of the matter.
     To supervisors ``supervisor`` says which of them is in the call, ``supervision`` in what mode.
     """
 
@@ -372,6 +373,7 @@ class LiveCallOut(BaseModel):
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    by_click: bool = False
     parties: list[CallPartyOut] = []
     supervisor: str | None = None
     supervision: str | None = None

@@ -71,6 +71,11 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PickUp:
+    """Have the phone that rings answer, as if its user had lifted the handset."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRefer:
     """Answer the LegReferred that waits: 202, or a refusal."""
 
@@ -145,6 +150,7 @@ LegInput = (
     | AnswerRefer
     | ReportRefer
     | Reoffer
+    | PickUp
     | GotRequest
     | GotCancel
     | GotResponse

@@ -16,11 +16,13 @@ class LegRinging:
         status: 180, 181, 182, 183 …
         sdp: the session description in it (early media), or None.
         fork: the peer's tag: which of several phones behind one address it is (§12.1.2).
+        picks_up: the phone can be told to answer (`Leg.pick_up`).
     """
 
     status: int = 180
     sdp: str | None = None
     fork: str = ""
+    picks_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from telephony.sip.invite_usage import (
     HangUp,
     LegEffect,
     LegInput,
+    PickUp,
     Refuse,
     Reoffer,
     Reply,
@@ -32,6 +33,7 @@ from telephony.sip.leg_events import LegEnded, LegRinging
 from telephony.sip.message import FAILED, FINAL, TRYING, retry_after
 from telephony.sip.redirection import Redirections, RedirectPolicy
 from telephony.sip.reliability import ReliableSequence, is_reliable
+from telephony.sip.remote_talk import notify, picks_up
 from telephony.sip.reoffering import Terms
 from telephony.sip.session_timer import SessionPolicy, SessionTimer
 from telephony.sip.transaction import Timers
@@ -163,6 +165,8 @@ class OutboundLeg:
                 return fork.usage.handle(event, now) if fork else []
             case Reoffer():
                 return self._reoffer(event, now)
+            case PickUp() if self._ending is None:
+                return self._pick_up()
             case GotRequest(request):
                 return self._got_request(request, now)
             case TimePassed():
@@ -202,6 +206,13 @@ class OutboundLeg:
             return []
         return self._everywhere(wish, now)
 
+    def _pick_up(self) -> list[LegEffect]:
+        """Tell the first phone that can be told; what it does is seen by its 200 to the INVITE."""
+        for fork in self._forks.values():
+            if fork.told is not None and fork.told.picks_up:
+                return [SendRequest(notify(fork.usage.dialog))]
+        return []
+
     # Responses to the INVITE
 
     def _got_response(self, response: SipResponse, now: float) -> list[LegEffect]:
@@ -234,7 +245,10 @@ class OutboundLeg:
         else:
             fork.usage.preview = sdp_of(response) or fork.usage.preview
         fork.usage.learn(response)
-        told = LegRinging(response.status_code, sdp_of(response), tag)
+        before = fork.told is not None and fork.told.picks_up  # said once, it holds
+        told = LegRinging(
+            response.status_code, sdp_of(response), tag, picks_up=before or picks_up(response)
+        )
         if told != fork.told:
             fork.told = told
             effects.insert(0, Tell(told))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from calls.errors import TransferError
 from eventbus.catalogue import CallEnded
 from telephony.leg import LegConfirmed, LegReoffered, LegRinging
 from tests.calls.house import PCMA, PCMU, House, open_house, sdp
@@ -40,6 +41,24 @@ async def test_the_whole_way(house: House) -> None:
     }
     assert record["media"]["caller"]["loss"] == 0.02
     await house.nothing_is_left()
+
+
+async def test_a_phone_that_can_be_told_answers_by_a_click(house: House) -> None:
+    await house.ready_agent("1001")
+    house.arrives()
+    phone = await house.phone()
+    (view,) = house.service.live()
+    controls = house.service.controls(view.call_id)
+    phone.on_event(LegRinging())
+    with pytest.raises(TransferError, match="not by click"):
+        controls.pick_up("1001")
+    phone.on_event(LegRinging(picks_up=True))
+    assert [view.by_click for view in house.service.live()] == [True]
+    with pytest.raises(TransferError, match="not by click"):
+        controls.pick_up("1002")  # it is not held out to him
+    controls.pick_up("1001")
+    await house.until_talking()
+    assert [view.by_click for view in house.service.live()] == [False]
 
 
 @pytest.mark.parametrize("command", ["open", "set_remote", "bridge", "record", "fork"])

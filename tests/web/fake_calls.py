@@ -55,10 +55,19 @@ class FakeCalls(FakeTickets):
 
     # -- what a test does ---------------------------------------------------------------------
 
-    def offer(self, call_id: str, agent_id: str, caller: str = "15250322668") -> None:
+    def offer(
+        self,
+        call_id: str,
+        agent_id: str,
+        caller: str = "15250322668",
+        *,
+        by_click: bool = False,
+    ) -> None:
         """The call arrives and rings at the agent's."""
         now = self._clock()
-        self._live[call_id] = FakeLiveCall(call_id, "12345", caller, "offered", agent_id, now)
+        self._live[call_id] = FakeLiveCall(
+            call_id, "12345", caller, "offered", agent_id, now, by_click=by_click
+        )
         self.publish(CallArrived(at=now, call_id=call_id, line="12345", caller=caller))
         held = Details(call_id=call_id, call_node="test")
         self._floor.put(agent_id, Input.RESERVE, held)

@@ -31,6 +31,7 @@ class FakeLiveCall:
     partner: str | None = None
     reference: str | None = None
     muted: bool = False
+    by_click: bool = False
     parties: tuple[dict[str, str], ...] = ()
     supervisor: str | None = None
     supervision: str | None = None
@@ -42,6 +43,12 @@ class FakeControls:
 
     calls: "FakeCalls"
     call_id: str
+
+    def pick_up(self, agent_id: str) -> None:
+        view = self.calls.view(self.call_id)
+        if not view.by_click or view.agent_id != agent_id:
+            raise TransferError("not_by_click")
+        self.calls.answer(self.call_id)
 
     def hold(self, *, held: bool) -> None:
         view = self.calls.view(self.call_id)

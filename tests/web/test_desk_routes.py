@@ -1,5 +1,6 @@
 """Hold, mute, keys, the directory and places, over the API."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,21 @@ async def test_hold_mute_and_keys_are_for_the_agent_who_talks(house: House) -> N
     assert house.calls.asked == [("c1", "keys", "1#")]
     with pytest.raises(UnknownCall):
         house.calls.view("c2")
+
+
+async def test_the_agents_own_phone_answers_by_a_click_where_it_can(house: House) -> None:
+    await house.floor.sign_in("1001")
+    await house.floor.set_ready("1001")
+    house.calls.offer("c1", "1001")
+    refused = await asked(house, "1001", "POST", "/calls/c1/answer")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_by_click")
+    house.calls.change(replace(house.calls.view("c1"), by_click=True))
+    (live,) = (await asked(house, "1001", "GET", "/calls/live")).json()
+    assert live["by_click"] is True
+    assert (await asked(house, "2001", "POST", "/calls/c1/answer")).status_code == 403
+    assert (await asked(house, "1002", "POST", "/calls/c1/answer")).status_code == 404
+    assert (await asked(house, "1001", "POST", "/calls/c1/answer")).status_code == 202
+    assert house.calls.view("c1").state == "talking"
 
 
 @pytest.mark.parametrize("keys", ["", "x", "1 2", "1" * 33, "一"])

@@ -160,6 +160,7 @@ export class Desk {
     if (event.event === "agent.presence" && event.state === "wrap_up") {
       this.attempt(async () => this.setPresence((await api.me()).presence)); // tells until when
     }
+    if (event.event === "agent.presence" && event.state === "ringing") this.fetches.ringing();
     if (event.event === "call.offered") this.fetches.history(event.call_id);
     if (event.event === "call.transfer") this.fetches.onTransfer(event);
     if (event.event === "call.answered") {

@@ -33,6 +33,20 @@ export class Fetches {
     clearInterval(this.following);
   }
 
+  /** His phone rings by now, and has said whether it can be told to answer. */
+  ringing() {
+    const { call } = this.desk.state;
+    if (call) this.desk.attempt(() => this.live(call.call_id));
+  }
+
+  /** @param {string} callId */
+  async live(callId) {
+    /** @type {{call_id: string}[]} */
+    const calls = await api.live();
+    const call = calls.find(({ call_id: id }) => id === callId);
+    if (call) this.desk.dispatch({ event: "live", call });
+  }
+
   /** @param {string} callId */
   history(callId) {
     this.desk.attempt(async () => {
@@ -128,12 +142,7 @@ export class Fetches {
   /** @param {any} event how a transfer goes: its end is told in words */
   onTransfer({ call_id: callId, stage, target, outcome }) {
     if (["merged", "joined", "left", "cancelled"].includes(stage)) {
-      this.desk.attempt(async () => {
-        /** @type {{call_id: string}[]} */
-        const calls = await api.live();
-        const call = calls.find(({ call_id: id }) => id === callId);
-        if (call) this.desk.dispatch({ event: "live", call });
-      });
+      this.desk.attempt(() => this.live(callId));
     }
     const to = this.desk.directory.nameOf(target);
     const why = outcome ? t(`outcome.${outcome}`) : "";

@@ -256,4 +256,5 @@ export const en = {
   submitted_next: "Submitted; choose how it goes on",
   call_none_no_phone: "No phone is connected: calls cannot reach you",
   "call.offered_click": "Ringing · answer",
+  "error.not_by_click": "Pick up the phone itself",
 };

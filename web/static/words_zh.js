@@ -253,4 +253,5 @@ export const zh = {
   submitted_next: "已提交，请选择怎样办理",
   call_none_no_phone: "话机还没有接通，来电到不了您这里",
   "call.offered_click": "振铃中 · 请接听",
+  "error.not_by_click": "请在话机上摘机接听",
 };

@@ -14,6 +14,7 @@ from telephony.sip.invite_usage import (
     HangUp,
     LegEffect,
     LegInput,
+    PickUp,
     Refuse,
     Reply,
     RequestFailed,
@@ -72,6 +73,40 @@ class Calling:
 
     def got(self, status: int, *, to: OutgoingRequest = INVITE, **parts: object) -> list[LegEffect]:
         return self.do(GotResponse(to, response(to, status, **parts)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "announced, able",
+    [
+        ("talk, hold, conference", True),
+        ("hold,Talk;id=1", True),
+        ("hold, talkative", False),
+        ("", False),
+        (" , ;talk, =", False),
+    ],
+)
+def test_a_phone_that_can_is_told_to_answer_within_its_early_dialog(
+    announced: str, *, able: bool
+) -> None:
+    calling = Calling()
+    assert calling.do(PickUp()) == []  # nobody rings
+    ringing = calling.got(180, headers=[("Allow-Events", announced)])
+    assert ringing == [Tell(LegRinging(180, fork=THEIRS, picks_up=able))]
+    assert calling.got(180) == []  # a repetition that does not say it again
+    headers = (("Event", "talk"), ("Subscription-State", "active"))
+    notify = replace(in_dialog("NOTIFY", 2), headers=headers)
+    assert calling.do(PickUp()) == ([SendRequest(notify)] if able else [])
+    for answer in (200, 481, 489):
+        assert calling.got(answer, to=notify) == []  # the call itself goes on ringing
+    assert calling.do(RequestFailed(notify, "timeout")) == []
+    assert told(calling.got(200, sdp=ANSWER)) == [LegAnswered(ANSWER)]
+    assert calling.do(PickUp()) == []  # it has answered
+
+
+def test_who_has_hung_up_tells_no_phone_to_answer() -> None:
+    calling = Calling()
+    calling.got(180, headers=[("Allow-Events", "talk")])
+    assert calling.do(HangUp(), PickUp()) == [SendCancel(INVITE)]
 
 
 def talking() -> Calling:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from agents.presence import Input
 from calls.errors import UnknownCall
 from eventbus.catalogue import TranscriptFinal
 from tests.support.browser import Window, window
@@ -58,7 +59,17 @@ async def test_hold_and_mute_show_what_is_in_force(house: House, opened: Window)
 
 async def test_one_key_to_the_police(house: House, opened: Window) -> None:
     page = opened.page
-    await talking(house, page)
+    await ready(page)
+    house.calls.offer("c0", "1001")  # a phone that only a hand answers
+    await expect(page.get_by_test_id("call-state")).to_have_text("振铃中 · 请摘机")
+    await expect(page.get_by_test_id("answer")).to_be_hidden()
+    house.calls.answer("c0")
+    house.calls.end("c0")
+    house.floor.put("1001", Input.END_WRAP_UP)
+    house.calls.offer("c1", "1001", by_click=True)
+    await expect(page.get_by_test_id("call-state")).to_have_text("振铃中 · 请接听")
+    await page.keyboard.press("Alt+a")
+    await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
     await page.get_by_test_id("police").click()
     await expect(page.get_by_test_id("transfer-to")).to_have_text("公安报警 110")
     assert house.calls.asked == [("c1", "partner:110", "blind", "1001")]
