@@ -5,9 +5,9 @@ from typing import Any
 
 from calls.documents import Book, MemoryVersions, Note
 from calls.routing_book import RoutingBook
-from calls.text_readers import GAZETTEER
+from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from eventbus.bus import EventBus
-from hotline.documents import EMPTY_GAZETTEER, partners_form
+from hotline.documents import EMPTY_GAZETTEER, SHIPPED, partners_form
 
 POLICE = {"name": "公安报警", "numbers": ["110"], "shares": ["name", "address"]}
 
@@ -15,7 +15,15 @@ POLICE = {"name": "公安报警", "numbers": ["110"], "shares": ["name", "addres
 def fake_documents(
     routing: RoutingBook, bus: EventBus, note: Note, clock: Callable[[], float]
 ) -> dict[str, Book[Any]]:
-    """Return the routing document, one of tables and one of text."""
+    """Return all documents."""
+
+    def text(form: Any, configured: Callable[[], dict[str, Any]]) -> Book[Any]:
+        return Book(form, MemoryVersions(), configured=configured, bus=bus, note=note, clock=clock)
+
+    def shipped(form: Any) -> Book[Any]:
+        path = SHIPPED / f"{form.name}.toml"
+        return text(form, lambda: {"text": path.read_text(encoding="utf-8"), "format": "toml"})
+
     partners: Book[Any] = Book(
         partners_form({"sbc": None}),
         MemoryVersions(),
@@ -24,12 +32,6 @@ def fake_documents(
         note=note,
         clock=clock,
     )
-    gazetteer: Book[Any] = Book(
-        GAZETTEER,
-        MemoryVersions(),
-        configured=lambda: {"text": EMPTY_GAZETTEER, "format": "csv"},
-        bus=bus,
-        note=note,
-        clock=clock,
-    )
-    return {book.name: book for book in (routing, partners, gazetteer)}
+    names = text(GAZETTEER, lambda: {"text": EMPTY_GAZETTEER, "format": "csv"})
+    texts = (shipped(URGENCY), shipped(TEMPLATES), shipped(CATEGORIES), names)
+    return {book.name: book for book in (routing, partners, *texts)}

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -200,11 +200,6 @@ HANDOVER = {
     "changed_at": 1.76e9,
     "alarmed": False,
 }
-ROUTING = {
-    "version": 4,
-    "document": {"holidays": ["2026-10-01"], "groups": {"市级": {"kind": "own"}}},
-}
-CHANGE = {"at": 1.76e9, "who": "9001", "subject": "groups.市级", "before": None, "after": {}}
 
 
 async def answers(page: Page, path: str, *bodies: object) -> list[tuple[str, str, object]]:
@@ -253,23 +248,95 @@ async def test_leaders_work_the_call_back_list_and_the_exchange(
         assert opened.errors == []
 
 
-async def test_administrators_change_lines_and_rules(browser: Browser, base: str) -> None:
+async def test_administrators_change_lines_and_rules_in_forms(
+    browser: Browser, base: str, house: House
+) -> None:
     async with window(browser, f"{base}/admin", size=DESK, seconds=20) as opened:
         page = opened.page
-        changed = await answers(page, "/routing", ROUTING)
-        await answers(page, "/routing/changes", {"items": [CHANGE]})
+        note, form = page.locator("#note"), page.get_by_test_id("entry-form")
         await sign_in(page, "9001")
+
+        # a line: what is wrong stands at its field, and the keyboard is there
         await page.get_by_test_id("tab-routing").click()
-        entry = page.get_by_label("groups 市级", exact=True)
-        await expect(entry).to_have_value(re.compile("own"))
-        await expect(page.get_by_test_id("routing")).to_contain_text("groups.市级")
-        await keep(page, "routing")
+        await page.get_by_test_id("new-lines").click()
+        line = page.get_by_test_id("section-lines").locator(form)
+        await expect(line.get_by_label("被叫号码")).to_be_focused()
+        await page.keyboard.type("12345")
+        hours = line.get_by_label("服务时间", exact=True)
+        await hours.fill("25:00-26:00")
+        await page.keyboard.press("Enter")
+        await expect(hours).to_be_focused()
+        await expect(hours).to_have_attribute("aria-invalid", "true")
+        await expect(line.get_by_role("alert").filter(has_text="pattern")).to_be_visible()
         assert await findings(page) == []
-        await entry.fill('{"kind": "outsourced"}')
-        await page.get_by_role("row", name="市级").get_by_role("button", name="保存").click()
-        await expect(page.locator("#note")).to_have_text("已保存")
-        group = ("PUT", f"/routing/groups/{quote('市级')}", {"kind": "outsourced"})
-        assert changed == [group]
+        await hours.fill("1-5 08:30-17:30、6 09:00-12:00")
+        await line.get_by_label("语言").fill("english")
+        await page.keyboard.press("Enter")
+        await expect(note).to_have_text("已保存")
+        kept = house.routing.settings.lines["12345"]
+        assert (kept.hours, kept.language) == (("1-5 08:30-17:30", "6 09:00-12:00"), "english")
+        changes = page.get_by_test_id("changes")
+        await expect(changes).to_contain_text("lines.12345")
+        general = page.get_by_test_id("section-general")
+        await general.get_by_role("textbox", name="节假日").fill("2027-01-01\n2027-02-06")
+        await general.get_by_role("button", name="保存").click()
+        await expect(changes).to_contain_text("2027-02-06")
+        assert len(house.routing.settings.holidays) == 2
+        await keep(page, "routing")
+
+        # a rule's steps, and Escape that goes back to where one was
+        await page.get_by_test_id("edit-rules-usual").click()
+        await form.get_by_role("button", name="添加一步").click()
+        await page.keyboard.type("90")
+        await form.get_by_role("button", name="保存").last.click()
+        await expect(changes).to_contain_text("rules.usual")
+        assert house.routing.settings.rules["usual"].steps[-1].after == 90
+        await page.get_by_test_id("edit-rules-usual").click()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_test_id("edit-rules-usual")).to_be_focused()
+        assert await findings(page) == []
+        assert opened.errors == []
+
+
+async def test_administrators_change_partners_and_texts(
+    browser: Browser, base: str, house: House, tmp_path: Path
+) -> None:
+    async with window(browser, f"{base}/admin", size=DESK, seconds=20) as opened:
+        page = opened.page
+        form = page.get_by_test_id("entry-form")
+        await sign_in(page, "9001")
+
+        # a partner: numbers in order, and what may go to him
+        await page.get_by_test_id("tab-partners").click()
+        await page.get_by_test_id("edit-partners-110").click()
+        await form.get_by_label("号码（按呼叫顺序）").fill("110、051253530110")
+        await form.get_by_label("诉求内容").check()
+        await form.get_by_role("button", name="保存").click()
+        await expect(page.get_by_test_id("changes")).to_contain_text("partners.110")
+        police = house.documents["partners"].value.partners["110"]
+        assert police.numbers == ("110", "051253530110")
+        assert police.shares == ("name", "address", "content")
+        await keep(page, "partners")
+        assert await findings(page) == []
+
+        # a list of names as a spreadsheet writes it, with a fault
+        await page.get_by_test_id("tab-texts").click()
+        await page.get_by_test_id("text-gazetteer").click()
+        await expect(page.get_by_role("textbox", name="地名词表")).to_have_value("name,kind,also\n")
+        wrong = tmp_path / "names.csv"
+        wrong.write_bytes("名称,类别\n锦都花园,小区\nx,道路\n".encode("gb18030"))
+        await page.get_by_test_id("text-file").set_input_files(wrong)
+        await expect(page.get_by_test_id("text-error")).to_contain_text("第 3 行")
+        text = page.get_by_test_id("text")
+        await expect(text).to_be_focused()
+        assert await findings(page) == []
+        await text.fill("名称,类别\n锦都花园,小区\n临顿路,道路\n")
+        await page.get_by_test_id("text-check").click()
+        await expect(page.get_by_test_id("text-counts")).to_contain_text("2 个名称 · 2 类")
+        await page.get_by_test_id("text-save").click()
+        await expect(page.get_by_test_id("changes")).to_contain_text("临顿路,道路")
+        assert "临顿路" in house.documents["gazetteer"].value.says.gazetteer.names
+        await keep(page, "texts")
         assert opened.errors == []
 
 

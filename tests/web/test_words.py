@@ -13,7 +13,7 @@ _ASKED = re.compile(r'\bt\("([\w.-]+)"[,)]')
 
 
 def words(language: str) -> set[str]:
-    files = (STATIC / f"words_{language}.js", STATIC / f"words_board_{language}.js")
+    files = [path for path in STATIC.glob("words_*.js") if path.stem.endswith(language)]
     return {key for file in files for key in _KEY.findall(file.read_text())}
 
 

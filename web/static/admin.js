@@ -5,8 +5,10 @@ import { api } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
 import { t, translatePage } from "./i18n.js";
+import { partners } from "./partners.js";
 import { routing } from "./routing.js";
 import { ask, attempt, enter, tabs, mark } from "./staff.js";
+import { texts } from "./texts.js";
 
 const ROLES = ["agent", "supervisor", "inspector", "admin"];
 const HEALTH_MS = 3000;
@@ -179,6 +181,8 @@ await enter("board.admin", ["admin"], (_account, main) => {
   tabs(main, [
     { name: "accounts", word: "board.accounts", show: accounts },
     { name: "routing", word: "board.routing", show: routing },
+    { name: "partners", word: "partners.partners", show: partners },
+    { name: "texts", word: "texts.tab", show: texts },
     { name: "knowledge", word: "help_knowledge", show: knowledge },
     { name: "health", word: "board.health", show: health },
     { name: "ladders", word: "ladder", show: ladders },

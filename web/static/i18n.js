@@ -5,13 +5,15 @@
  * Static elements carry `data-i18n="key"`; everything else asks `t(key)`.
  */
 
+import { adminEn } from "./words_admin_en.js";
+import { adminZh } from "./words_admin_zh.js";
 import { boardEn } from "./words_board_en.js";
 import { boardZh } from "./words_board_zh.js";
 import { en } from "./words_en.js";
 import { zh } from "./words_zh.js";
 
 /** @type {Record<string, Record<string, string>>} */
-const WORDS = { zh: { ...zh, ...boardZh }, en: { ...en, ...boardEn } };
+const WORDS = { zh: { ...zh, ...boardZh, ...adminZh }, en: { ...en, ...boardEn, ...adminEn } };
 
 /** Words that are not an element's text. */
 const ATTRIBUTES = [

@@ -1,98 +1,105 @@
 // @ts-check
-/** Groups, lines, rules, reasons and the rest of the routing document: changed while calls go on. */
+/** Lines, rules, groups, skills, reasons and holidays: forms over the routing document. */
 
-import { fill, h, table } from "./dom.js";
-import { moment } from "./figures.js";
-import { t } from "./i18n.js";
-import { ask, attempt } from "./staff.js";
+import { documentPage } from "./document.js";
 
-const SECTIONS = ["lines", "rules", "groups", "agents", "callers", "reasons"];
+/** @typedef {import("./document.js").Section} Section */
 
-/** @param {string} section @param {string} name @param {number} version */
-const path = (section, name, version) =>
-  `/routing/${encodeURIComponent(section)}/${encodeURIComponent(name)}?version=${version}`;
+/** @type {Section[]} */
+const SECTIONS = [
+  {
+    name: "lines",
+    word: "routing.lines",
+    keyWord: "form.dialled",
+    columns: ["skills", "language", "rule", "hours", "on_holidays", "closed"],
+    fields: [
+      { name: "skills", kind: "list" },
+      { name: "language", kind: "text", nullable: true },
+      { name: "rule", kind: "text" },
+      { name: "priority", kind: "number" },
+      { name: "hours", kind: "list" },
+      { name: "on_holidays", kind: "check", initial: true },
+      { name: "closed", kind: "choice", options: ["refuse", "queue", "announce", "call_back"], prefix: "closed" },
+    ],
+  },
+  {
+    name: "rules",
+    word: "routing.rules",
+    keyWord: "form.key",
+    columns: ["priority", "steps"],
+    fields: [
+      { name: "priority", kind: "number" },
+      {
+        name: "steps",
+        kind: "rows",
+        fields: [
+          { name: "after", kind: "number" },
+          { name: "skills", kind: "list", word: "form.other_skills" },
+          { name: "level", kind: "number" },
+          { name: "groups", kind: "list" },
+          { name: "lent", kind: "check" },
+          { name: "to", kind: "text", nullable: true },
+          { name: "call_back", kind: "check" },
+        ],
+      },
+    ],
+  },
+  {
+    name: "groups",
+    word: "routing.groups",
+    keyWord: "form.key",
+    columns: ["name", "kind", "keep"],
+    fields: [
+      { name: "name", kind: "text" },
+      { name: "kind", kind: "choice", options: ["own", "outsourced", "linkage"], prefix: "group_kind" },
+      { name: "keep", kind: "number" },
+    ],
+  },
+  {
+    name: "agents",
+    word: "routing.agents",
+    keyWord: "agent_id",
+    columns: ["skills", "group"],
+    fields: [
+      { name: "skills", kind: "levels", word: "form.skill_levels" },
+      { name: "group", kind: "text", nullable: true },
+    ],
+  },
+  {
+    name: "callers",
+    word: "routing.callers",
+    keyWord: "form.key",
+    columns: ["number", "skills", "priority"],
+    fields: [
+      { name: "number", kind: "text", word: "form.number_pattern" },
+      { name: "skills", kind: "list" },
+      { name: "priority", kind: "number" },
+    ],
+  },
+  {
+    name: "reasons",
+    word: "routing.reasons",
+    keyWord: "form.key",
+    columns: ["name", "minutes", "strict"],
+    fields: [
+      { name: "name", kind: "text" },
+      { name: "minutes", kind: "number" },
+      { name: "strict", kind: "check" },
+    ],
+  },
+];
+
+const GENERAL = {
+  word: "routing.general",
+  fields: /** @type {import("./entry_form.js").Field[]} */ ([
+    { name: "holidays", kind: "lines" },
+    { name: "default_skills", kind: "levels" },
+    { name: "default_group", kind: "text" },
+    { name: "partner_rule", kind: "text" },
+    { name: "preferred_days", kind: "number" },
+    { name: "preferred_seconds", kind: "number" },
+  ]),
+};
 
 /** @param {HTMLElement} panel */
-export function routing(panel) {
-  const body = h("div.stacked", { "data-testid": "routing" });
-  fill(panel, body);
-  const load = () =>
-    attempt(async () => {
-      const [{ version, document: rules }, changes] = await Promise.all([
-        ask("GET", "/routing"),
-        ask("GET", "/routing/changes?limit=30"),
-      ]);
-      const again = () => void load();
-      const cards = SECTIONS.map((section) => card(section, rules[section] ?? {}, version, again));
-      fill(body, general(rules, version, again), ...cards, trail(changes.items));
-    });
-  void load();
-}
-
-/**
- * What is not a list of entries: holidays, what everybody has.
- * @param {Record<string, any>} rules the whole document
- * @param {number} version
- * @param {() => void} onChanged
- */
-function general(rules, version, onChanged) {
-  const rest = Object.fromEntries(Object.entries(rules).filter(([name]) => !SECTIONS.includes(name)));
-  const text = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 9, "aria-label": t("routing.general") }, JSON.stringify(rest, null, 1)));
-  const save = async () => {
-    const changed = parsed(text.value);
-    const whole = typeof changed === "object" ? { ...rules, ...changed } : changed;
-    if (await attempt(() => ask("PUT", `/routing?version=${version}`, whole), t("saved"))) onChanged();
-  };
-  return h("section.card.stacked", {}, h("h2", {}, t("routing.general")), text, h("span.actions", {}, h("button", { type: "button", onClick: save }, t("board.save"))));
-}
-
-/**
- * @param {string} section
- * @param {Record<string, any>} entries
- * @param {number} version
- * @param {() => void} onChanged
- */
-function card(section, entries, version, onChanged) {
-  /** @param {string} name @param {any} value */
-  const editor = (name, value) => {
-    const text = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 3, "aria-label": `${section} ${name}` }, JSON.stringify(value, null, 1)));
-    return [name, text, buttons(() => name, text, name)];
-  };
-  /** @param {() => string} named @param {HTMLTextAreaElement} text @param {string} [removable] */
-  const buttons = (named, text, removable) => {
-    const save = async () => {
-      const put = () => ask("PUT", path(section, named(), version), parsed(text.value));
-      if (await attempt(put, t("saved"))) onChanged();
-    };
-    const remove = async () => {
-      if (await attempt(() => ask("DELETE", path(section, named(), version)), t("board.done"))) onChanged();
-    };
-    return h(
-      "span.actions",
-      {},
-      h("button", { type: "button", onClick: save }, t("board.save")),
-      removable === undefined ? null : h("button", { type: "button", onClick: remove }, t("board.remove")),
-    );
-  };
-  const name = /** @type {HTMLInputElement} */ (h("input", { maxlength: 64, placeholder: t("board.new_entry"), "aria-label": `${section} ${t("board.new_entry")}` }));
-  const fresh = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 3, "aria-label": `${section} ${t("board.value")}` }, "{}"));
-  const rows = [...Object.entries(entries).map(([key, value]) => editor(key, value)), [name, fresh, buttons(() => name.value, fresh)]];
-  return h("section.card", {}, h("h2", {}, t(`routing.${section}`)), table(section, [t("board.entry"), t("board.value"), t("board.actions")], rows));
-}
-
-/** @param {string} text @returns {unknown} what it says; the server names what is wrong with a text */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-/** @param {any[]} changes */
-function trail(changes) {
-  const code = (/** @type {unknown} */ value) => h("code", {}, JSON.stringify(value ?? null));
-  const rows = changes.map((one) => [moment(one.at), one.who, one.subject, code(one.before), code(one.after)]);
-  const heads = ["board.when", "board.who", "board.subject", "board.before_change", "board.after_change"].map((word) => t(word));
-  return h("section.card", {}, h("h2", {}, t("board.changes")), table(t("board.changes"), heads, rows, t("board.none")));
-}
+export const routing = (panel) => documentPage(panel, "routing", SECTIONS, GENERAL);
