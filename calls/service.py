@@ -21,6 +21,7 @@ from calls.after_call import AfterCall
 from calls.agent_calls import AgentCalls, live
 from calls.archive import CallArchive
 from calls.attending.attendant import Attending
+from calls.audio import CallAudio
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.call import CallState
 from calls.call_events import DropAsked, HangUpAsked, TransferMode
@@ -30,6 +31,7 @@ from calls.controls import CallControls, controls_of
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.dead_legs import hang_up_dead_leg
 from calls.directory import Directory
+from calls.echo import EchoCalls
 from calls.errors import RecordingError, UnknownCall
 from calls.facilities import SEAT_MARK, Facilities
 from calls.gaps import GapStore
@@ -98,6 +100,7 @@ class CallService(CallTickets, CallArchive):
         attending: how the system speaks to callers; None: it does not.
         after_call: ratings and dispositions.
         on_rejected: told (call, number, line) of a citizen whom we could not serve.
+        echo: the number that an agent's phone calls to hear itself; "": none.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class CallService(CallTickets, CallArchive):
         attending: Attending | None = None,
         after_call: AfterCall | None = None,
         on_rejected: Callable[[str, str | None, str], None] = lambda _call, _number, _line: None,
+        echo: str = "",
     ) -> None:
         CallTickets.__init__(
             self,
@@ -221,6 +225,17 @@ class CallService(CallTickets, CallArchive):
             new_id=self._new_id,
         )
 
+        self.echo = EchoCalls(
+            number=echo,
+            agents=self.agents,
+            is_talking=lambda agent_id: self._owner_of(agent_id) is not None,
+            media=media,
+            audio=lambda name: CallAudio(
+                name, media=media, host=media_host, recordings=None, policy=audio
+            ),
+            new_id=self._new_id,
+        )
+
     # -- what happens to us ------------------------------------------------------------------------
 
     def on_call(self, leg: Leg) -> None:
@@ -231,6 +246,8 @@ class CallService(CallTickets, CallArchive):
             leg.refuse(status)
         elif status is not None:
             self._reject(leg, status)
+        elif self.echo.takes(leg):
+            self.echo.on_call(leg)
         elif leg.account is not None:
             self.agents.on_call(leg)
         else:
@@ -354,11 +371,13 @@ class CallService(CallTickets, CallArchive):
         for call_id in dict.fromkeys(session.split(".")[0] for session in sessions):
             if owner := self._owners.get(call_id):
                 owner.media_lost()
+        self.echo.hang_up(sessions)
 
     def on_rtp_timeout(self, session: str, seconds: float) -> None:
         """Nothing comes from this session's party any more: end its leg."""
         if owner := self._owners.get(session.split(".", maxsplit=1)[0]):
             hang_up_dead_leg(owner, session, seconds)
+        self.echo.hang_up([session])
 
     def _on_outgoing_answered(self, call_id: str) -> None:
         self.clicks.on_answered(call_id)
@@ -417,6 +436,7 @@ class CallService(CallTickets, CallArchive):
         """End all calls and wait until their records are complete."""
         self._draining = True
         await self.clicks.close()
+        await self.echo.close()
         for owner in list(self._owners.values()):
             owner.feed(HangUpAsked("system"))
             if owner.reception.detained:

@@ -386,6 +386,8 @@ class DialingSettings(Section):
     """The numbers that administrators may call."""
     ring_seconds: Seconds
     """How long each number outside rings."""
+    echo: Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,16}$")]
+    """The number by which a phone hears itself; empty: there is none."""
 
 
 class MediaSettings(Section):

@@ -607,6 +607,7 @@ class Wiring:
             carry=self.exchange.carry,
             role_of=self._role_of,
             partner_seconds=self._settings.dialing.ring_seconds,
+            echo=self._settings.dialing.echo,
             no_answer_seconds=settings.no_answer_seconds,
             secure_phones=media.secure_phones,
             max_calls=ports // PORTS_PER_CALL,

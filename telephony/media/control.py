@@ -254,7 +254,10 @@ class Remote(_Command):
 
 
 class Matrix(_Command):
-    """Say who hears whom in a bridge, at which gain; an empty matrix ends the bridge."""
+    """Say who hears whom in a bridge, at which gain; an empty matrix ends the bridge.
+
+    Who is alone in it may hear itself: an echo test.
+    """
 
     command: Literal["matrix"] = "matrix"
     bridge: Name
@@ -264,8 +267,9 @@ class Matrix(_Command):
     def _possible(self) -> "Matrix":
         if len(parties_of(self.hears)) > MAX_PARTIES:
             raise ValueError(f"a bridge has at most {MAX_PARTIES} parties")
-        if any(listener in row for listener, row in self.hears.items()):
-            raise ValueError("a session cannot hear itself")
+        hears_itself = any(listener in row for listener, row in self.hears.items())
+        if hears_itself and len(parties_of(self.hears)) > 1:
+            raise ValueError("a session hears itself alone, or not")
         return self
 
 

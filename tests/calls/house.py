@@ -496,6 +496,7 @@ async def open_house(
         wall_clock=time.time,
         attending=attending(bus) if attending is not None else None,
         route=route,
+        echo="*43",
     )
     floor.on_offer = service.on_offer
     await floor.start()

@@ -43,6 +43,21 @@ def all_rows(others: list[Phone], gains: tuple[float, ...]) -> list[dict[Phone, 
     ]
 
 
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_who_is_alone_may_hear_himself(lab: Lab, gain: float) -> None:
+    """Relayed, at another gain mixed; and no more once the matrix says so."""
+    phone = lab.phone(TONES[0], phase=0.004)
+    lab.run(0.2)
+    lab.hear({phone: {phone: gain}})
+    begin = lab.run(1.0)
+    heard = phone.audio(begin + 0.3, lab.now)
+    assert_levels(heard, {phone: gain}, [phone])
+    assert_smooth(heard, {phone: gain})
+    lab.hear({})
+    silent = lab.run(0.5)
+    assert not phone.audio(silent + 0.1, lab.now).packets
+
+
 @pytest.mark.parametrize("parties", [2, 3, 4, 5])
 def test_every_row_of_every_matrix(lab: Lab, parties: int) -> None:
     """Rows don't depend on each other: every row at every listener is every matrix.

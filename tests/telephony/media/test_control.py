@@ -115,7 +115,10 @@ def remote(**changes: Any) -> dict[str, Any]:
              "right": "b"},
             "path: .*absolute",
         ),
-        ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"a": 1}}}, "hear itself"),
+        (
+            {"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"a": 1, "b": 1}}},
+            "hears itself",
+        ),
         ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"b": -1}}}, "hears.a.b: "),
         ({"id": 7, "command": "matrix", "bridge": "x", "hears": {"a": {"b": 5}}}, "hears.a.b: "),
         (
