@@ -1,7 +1,8 @@
 """What went over the wire, kept for a while: so that a call's SIP ladder can be looked at.
 
-The ring holds the newest messages of all dialogs, up to a number of octets; older dialogs go first,
-each as a whole. Counting by method, status and peer goes on beside it and is never forgotten.
+The ring holds the newest messages of all dialogs, up to a number of octets of memory; older dialogs
+go first, each as a whole. Counting by method, status and peer goes on beside it and is never
+forgotten.
 """
 
 import re
@@ -15,7 +16,10 @@ from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.hop import Hop
 
-RING_OCTETS: Final = 32 * 2**20
+RING_OCTETS: Final = 24 * 2**20
+"""Of memory: what went over the wire, and what it costs to keep it."""
+OVERHEAD: Final = 400
+"""Octets of memory for each message kept, beside its own."""
 LONGEST_DIALOG: Final = 400
 """Messages kept of one dialog; of a longer one the first and the last half."""
 _SECRET: Final = re.compile(rb"(?im)^((?:Proxy-)?Authorization\s*:)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*")
@@ -161,8 +165,9 @@ class Wire:
         if dialog is None:
             dialog = self._dialogs[call_id] = _Dialog()
         dialog.messages.append(seen)
-        dialog.octets += len(seen.data)
-        self._octets += len(seen.data)
+        size = len(seen.data) + OVERHEAD
+        dialog.octets += size
+        self._octets += size
         if len(dialog.messages) > LONGEST_DIALOG:
             self._forget_one(dialog, LONGEST_DIALOG // 2)
         while self._octets > self._limit and self._dialogs:
@@ -170,9 +175,9 @@ class Wire:
             self._octets -= oldest.octets
 
     def _forget_one(self, dialog: _Dialog, place: int) -> None:
-        gone = dialog.messages.pop(place)
-        dialog.octets -= len(gone.data)
-        self._octets -= len(gone.data)
+        size = len(dialog.messages.pop(place).data) + OVERHEAD
+        dialog.octets -= size
+        self._octets -= size
 
     def of(self, call_ids: Iterable[str]) -> Sequence[Seen]:
         """Return the messages of these dialogs (SIP Call-IDs) in the order of time."""
