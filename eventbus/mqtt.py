@@ -17,21 +17,22 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import random
 import sqlite3
 import ssl
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import aiomqtt
 import structlog
 
 from eventbus.catalogue import Event, TranscriptPartial
-from eventbus.mqtt_sender import BrokerAway, MqttSender, connect_to
-from eventbus.mqtt_wire import Level, Will
 from eventbus.outbox import Letter, Outbox
 
 log = structlog.get_logger(__name__)
@@ -39,13 +40,15 @@ log = structlog.get_logger(__name__)
 Protocol = Literal["5", "3.1.1"]
 T = TypeVar("T")
 
-_LEVELS: dict[Protocol, Level] = {"5": 5, "3.1.1": 4}
+VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 # json.dumps would make an encoder for each event.
 _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COMMIT_SECONDS = 0.05
-_BATCH = 200
+# aiomqtt looks through all pending ones for each new one: more would cost more each.
+_BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
+_ANSWER_SECONDS = 5.0
 
 
 class MqttPublisher:
@@ -97,17 +100,18 @@ class MqttPublisher:
         self._prefix = prefix
         self._on_status = on_status
         self._status_topic = f"{prefix}/node/{node}/status"
-        self._connect = partial(
-            connect_to,
+        self._new_client = partial(
+            aiomqtt.Client,
             host,
             port,
-            level=_LEVELS[protocol],
-            client_id=f"{prefix}-{node}",
-            keep_alive=keepalive,
-            will=Will(self._status_topic, b"offline"),
             username=username,
             password=password,
-            tls=tls,
+            tls_context=tls,
+            identifier=f"{prefix}-{node}",
+            protocol=VERSIONS[protocol],
+            keepalive=keepalive,
+            timeout=_ANSWER_SECONDS,
+            will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
         )
         # Identifiers: unique over restarts by the first half, cheap by the second.
         self._run = uuid.uuid4().hex[:16]
@@ -120,7 +124,8 @@ class MqttPublisher:
         self._committed = asyncio.Event()
         self._drained = asyncio.Event()
         self._waiting = 0
-        self._sender: MqttSender | None = None
+        self._partials: deque[tuple[str, bytes]] = deque()
+        self._partial_taken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -185,10 +190,11 @@ class MqttPublisher:
 
     def _take_partial(self, topic: str, payload: bytes) -> None:
         # Behind a backlog a partial would overtake the final of the words before it.
-        if self._sender is None or self._waiting > _BATCH or self._sender.congested:
+        if not self.connected or self._waiting > _BATCH or len(self._partials) >= _BATCH:
             self.dropped_partials += 1
             return
-        self._sender.send(topic, payload)
+        self._partials.append((topic, payload))
+        self._partial_taken.set()
 
     async def _commit_for_ever(self, outbox: Outbox) -> None:
         """Write what was published to the outbox, a transaction each 50 ms at most."""
@@ -226,14 +232,10 @@ class MqttPublisher:
         delay = _FIRST_DELAY
         while True:
             try:
-                sender = await self._connect()
-                try:
-                    await sender.deliver([(self._status_topic, b"online")], retain=True)
+                async with self._new_client() as client:
                     delay = _FIRST_DELAY
-                    await self._serve(sender, outbox)
-                finally:
-                    sender.abort()
-            except* OSError as group:
+                    await self._serve(client, outbox)
+            except* (aiomqtt.MqttError, OSError) as group:
                 self._set_connected(connected=False, detail=_first(group))
             except* sqlite3.Error as group:
                 log.error("outbox cannot be read", error=_first(group))  # noqa: TRY400 - as above
@@ -242,24 +244,23 @@ class MqttPublisher:
             await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def _serve(self, sender: MqttSender, outbox: Outbox) -> None:
+    async def _serve(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         """Send until the connection breaks (raises an ExceptionGroup) or we are cancelled."""
-        self._sender = sender
+        client.pending_calls_threshold = _BATCH
+        await client.publish(self._status_topic, "online", qos=1, retain=True)
         self._set_connected(connected=True, detail=None)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(sender.wait_lost())
-                tasks.create_task(self._send_outbox(sender, outbox))
+                tasks.create_task(_until_disconnected(client))
+                tasks.create_task(self._send_partials(client))
+                tasks.create_task(self._send_outbox(client, outbox))
         except asyncio.CancelledError:
             # A clean DISCONNECT discards the will, so what it would say is said here.
-            with contextlib.suppress(BrokerAway):
-                await sender.deliver([(self._status_topic, b"offline")], retain=True)
-                await sender.close()
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.publish(self._status_topic, "offline", qos=1, retain=True)
             raise
-        finally:
-            self._sender = None
 
-    async def _send_outbox(self, sender: MqttSender, outbox: Outbox) -> None:
+    async def _send_outbox(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         sent: list[Letter] = []
         while True:
             # One visit to the thread for both: forget these, fetch the next.
@@ -271,8 +272,17 @@ class MqttPublisher:
                 await self._committed.wait()
                 self._committed.clear()
                 continue
-            await sender.deliver([(letter.topic, letter.payload) for letter in letters])
+            await _deliver(client, letters)
             sent = letters
+
+    async def _send_partials(self, client: aiomqtt.Client) -> None:
+        self._partials.clear()
+        while True:
+            await self._partial_taken.wait()
+            self._partial_taken.clear()
+            while self._partials:
+                topic, payload = self._partials.popleft()
+                await client.publish(topic, payload, qos=0)
 
     def _set_connected(self, *, connected: bool, detail: str | None) -> None:
         self.reason = detail
@@ -293,3 +303,24 @@ def _first(group: BaseExceptionGroup) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error)
+
+
+async def _deliver(client: aiomqtt.Client, letters: list[Letter]) -> None:
+    """Hand the letters over in order, and wait until the broker has acknowledged every one."""
+    # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
+    # paho's queue: the order holds while the acknowledgements are awaited together. One time-out
+    # for all of them: a timer for each costs as much as its message.
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
+            for letter in letters:
+                tasks.create_task(
+                    client.publish(letter.topic, letter.payload, qos=1, timeout=math.inf)
+                )
+    except TimeoutError:
+        raise aiomqtt.MqttError("no acknowledgement in time") from None
+
+
+async def _until_disconnected(client: aiomqtt.Client) -> None:
+    # Iterating is how aiomqtt tells of a broken connection: a pending publish() only times out.
+    async for _ in client.messages:
+        pass

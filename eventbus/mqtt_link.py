@@ -13,12 +13,11 @@ from functools import partial
 import aiomqtt
 import structlog
 
-from eventbus.mqtt import Protocol
+from eventbus.mqtt import VERSIONS, Protocol
 from eventbus.tasks import end
 
 log = structlog.get_logger(__name__)
 
-_VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
 _ANSWER_SECONDS = 5.0
@@ -82,7 +81,7 @@ class MqttLink:
             password=password,
             tls_context=tls,
             identifier=client_id,
-            protocol=_VERSIONS[protocol],
+            protocol=VERSIONS[protocol],
             keepalive=_KEEPALIVE,
             timeout=_ANSWER_SECONDS,
         )
