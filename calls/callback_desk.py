@@ -7,7 +7,7 @@ database is away.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -25,6 +25,7 @@ from calls.callbacks import (
     Outcome,
     QuietRule,
     Reason,
+    Scheduled,
     Taken,
 )
 from calls.errors import TransferError
@@ -83,6 +84,7 @@ class CallBackDesk:
         expiry_seconds: a node that has not been heard of for so long is dead.
         wall_clock: Unix seconds.
         automatic: None: entries are worked only when an agent wants it.
+        hours: when citizens should be called ("08:30-20:00"); said to agents who promise a call.
 
     Attributes:
         click: rings an agent's phone and then calls somebody; set before the first call.
@@ -99,7 +101,9 @@ class CallBackDesk:
         expiry_seconds: float,
         wall_clock: Callable[[], float],
         automatic: Automatic | None = None,
+        hours: str = "",
     ) -> None:
+        self.hours = hours
         self._store = store
         self._bus = bus
         self._node = node
@@ -258,6 +262,16 @@ class CallBackDesk:
         """Return an entry, or None."""
         return await self._store.get(entry_id)
 
+    async def schedule(self, promise: Scheduled) -> dict[str, Any]:
+        """Put a promised call on the list; an open entry of the number becomes it.
+
+        Raises:
+            CallBackError: ``taken``: he is being called now.
+        """
+        changed = await self._store.schedule(promise, now=self._wall_clock())
+        self._tell(changed)
+        return {"id": changed[0], **asdict(changed[1])}
+
     async def call(self, entry_id: int, *, agent_id: str) -> None:
         """Let an agent call somebody back: his own phone rings first.
 
@@ -305,6 +319,8 @@ class CallBackDesk:
     async def hand_out_one(self, automatic: Automatic) -> int | None:
         """Hand the next entry to the agent who has been ready longest, if it is quiet.
 
+        A promised call goes to the agent who promised it, if he is ready.
+
         Return the entry, or None.
         """
         now = self._wall_clock()
@@ -313,11 +329,13 @@ class CallBackDesk:
         ready = await automatic.ready()
         if not automatic.rule.is_quiet(ready=len(ready), waiting=await automatic.waiting()):
             return None
-        entry_id = await self._store.next_due(now=now)
-        if entry_id is None:
+        found = await self._store.next_due(now=now)
+        if found is None:
             return None
+        entry_id, promised_by = found
         try:
-            await self.call(entry_id, agent_id=ready[0])
+            agent_id = promised_by if promised_by in ready else ready[0]
+            await self.call(entry_id, agent_id=agent_id)
         except (CallBackError, TransferError) as error:  # another node was quicker
             log.info("call_back_not_handed_out", reason=error.code)
             return None

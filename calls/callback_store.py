@@ -15,6 +15,7 @@ from calls.callbacks import (
     CallBackRules,
     CalledAgain,
     Missed,
+    Scheduled,
     handle,
 )
 from calls.records import calls, metadata
@@ -78,6 +79,17 @@ class CallBackStore:
 
     async def missed(self, event: Missed, *, now: float) -> tuple[int, CallBack]:
         """Add a missed call; return its entry with its id."""
+        changed = await self._change(callbacks.c.open_number == event.number, event, now)
+        if changed is None:
+            raise CallBackError("unknown")
+        return changed
+
+    async def schedule(self, event: Scheduled, *, now: float) -> tuple[int, CallBack]:
+        """Put a promised call on the list; return its entry with its id.
+
+        Raises:
+            CallBackError: ``taken``: he is being called now.
+        """
         changed = await self._change(callbacks.c.open_number == event.number, event, now)
         if changed is None:
             raise CallBackError("unknown")
@@ -169,17 +181,22 @@ class CallBackStore:
         async with self._engine.connect() as connection:
             return [_public(row) for row in (await connection.execute(statement)).mappings()]
 
-    async def next_due(self, *, now: float) -> int | None:
-        """Return the entry to be worked next: who asked first, then who has waited longest."""
-        asked = sa.case((callbacks.c.reason == "asked", 0), else_=1)
+    async def next_due(self, *, now: float) -> tuple[int, str | None] | None:
+        """Return the entry to be worked next, and the agent who has promised it.
+
+        Promised calls come first, then who asked, then who has waited longest.
+        """
+        order = sa.case({"scheduled": 0, "asked": 1}, value=callbacks.c.reason, else_=2)
+        promised = sa.case((callbacks.c.reason == "scheduled", callbacks.c.agent_id))
         statement = (
-            sa.select(callbacks.c.id)
+            sa.select(callbacks.c.id, promised)
             .where(callbacks.c.status == "open", callbacks.c.due_at <= now)
-            .order_by(asked, callbacks.c.first_at)
+            .order_by(order, callbacks.c.first_at)
             .limit(1)
         )
         async with self._engine.connect() as connection:
-            return (await connection.execute(statement)).scalar_one_or_none()
+            row = (await connection.execute(statement)).one_or_none()
+            return None if row is None else (row[0], row[1])
 
     async def counts(self) -> dict[str, int]:
         """Return how many entries are open, and being called."""

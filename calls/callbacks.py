@@ -13,13 +13,14 @@ There is one entry for each number that is not closed: further calls are counted
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-Reason = Literal["asked", "failed", "missed", "abandoned"]
-"""Why, strongest first: he asked; our fault cut him off; he was refused; he gave up waiting."""
+Reason = Literal["scheduled", "asked", "failed", "missed", "abandoned"]
+"""Why, strongest first: an agent has promised to call at a time; he asked; our fault cut him off;
+he was refused; he gave up waiting."""
 
 Status = Literal["open", "calling", "closed"]
 Outcome = Literal["reached", "called_again", "unreachable", "wrong_number", "not_needed"]
 
-REASONS: Final[tuple[Reason, ...]] = ("asked", "failed", "missed", "abandoned")
+REASONS: Final[tuple[Reason, ...]] = ("scheduled", "asked", "failed", "missed", "abandoned")
 
 
 class CallBackError(Exception):
@@ -62,9 +63,9 @@ class CallBack:
         calls: how many of his calls it stands for.
         attempts: how often he was called back in vain.
         due_at: when he should be called next.
-        agent_id: who calls or called him.
+        agent_id: who calls or called him, or has promised to.
         taken_at: since when.
-        note: what the agent wrote on closing it.
+        note: what the agent wrote on promising or on closing it.
     """
 
     number: str
@@ -98,6 +99,18 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """An agent has promised him a call at a time (Unix seconds)."""
+
+    number: str
+    line: str
+    call_id: str
+    at: float
+    agent_id: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An agent wants to call him now."""
 
@@ -125,10 +138,10 @@ class Closed:
     note: str | None = None
 
 
-CallBackInput = Missed | Taken | Attempted | CalledAgain | Closed
+CallBackInput = Missed | Scheduled | Taken | Attempted | CalledAgain | Closed
 
 
-def handle(
+def handle(  # noqa: PLR0911 - a table: one line for each input
     entry: CallBack | None, event: CallBackInput, now: float, rules: CallBackRules
 ) -> CallBack | None:
     """Return the entry after an input; None: there is none, and none is needed.
@@ -144,22 +157,46 @@ def handle(
     """
     if isinstance(event, Missed):
         return _missed(entry, event, now)
+    if isinstance(event, Scheduled):
+        return _scheduled(entry, event, now, rules)
     if entry is None or entry.status == "closed":
         if isinstance(event, Taken | Closed):
             raise CallBackError("closed" if entry is not None else "unknown")
         return entry
     match event:
         case Taken(agent_id):
-            if entry.status == "calling" and now < (entry.taken_at or 0.0) + rules.lease_seconds:
-                raise CallBackError("taken")
+            _unless_taken(entry, now, rules)
             return replace(entry, status="calling", agent_id=agent_id, taken_at=now)
         case Attempted(reached):
             return _attempted(entry, now, rules, reached=reached)
         case CalledAgain():
-            return _close(entry, "called_again", now)
+            promised = entry.reason == "scheduled" and now < entry.due_at
+            return entry if promised else _close(entry, "called_again", now)
         case Closed(outcome, agent_id, note):
             return replace(_close(entry, outcome, now), agent_id=agent_id, note=note)
     assert_never(event)
+
+
+def _unless_taken(entry: CallBack, now: float, rules: CallBackRules) -> None:
+    if entry.status == "calling" and now < (entry.taken_at or 0.0) + rules.lease_seconds:
+        raise CallBackError("taken")
+
+
+def _scheduled(
+    entry: CallBack | None, event: Scheduled, now: float, rules: CallBackRules
+) -> CallBack:
+    promised = {
+        "line": event.line,
+        "reason": "scheduled",
+        "call_id": event.call_id,
+        "due_at": event.at,
+        "agent_id": event.agent_id,
+        "note": event.note,
+    }
+    if entry is None or entry.status == "closed":
+        return CallBack(number=event.number, first_at=now, last_at=now, **promised)  # type: ignore[arg-type] # as named above
+    _unless_taken(entry, now, rules)
+    return replace(entry, status="open", taken_at=None, **promised)  # type: ignore[arg-type] # the same
 
 
 def _missed(entry: CallBack | None, event: Missed, now: float) -> CallBack:

@@ -46,6 +46,7 @@ def call_backs(
         expiry_seconds=settings.agents.node_expiry_seconds,
         wall_clock=time.time,
         automatic=automatic if wanted.automatic else None,
+        hours=wanted.hours,
     )
 
 

@@ -72,6 +72,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "POST /calls/{call_id}/keys": EVERYBODY,
     "GET /partners": EVERYBODY,
     "GET /callbacks": CALLERS,
+    "GET /callbacks/hours": CALLERS,
+    "POST /tickets/{ticket_id}/call-back": CALLERS,
     "POST /callbacks/{entry_id}/call": CALLERS,
     "POST /callbacks/{entry_id}/close": CALLERS,
     "GET /dispositions": EVERYBODY,

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from agents.accounts import NewAccount, Role
 from calls.breaks import Allowance
-from calls.callbacks import Outcome
+from calls.callbacks import Outcome, Scheduled
 from calls.documents import Book
 from calls.finder import Sought
 from calls.ladders import Ladder
@@ -415,6 +415,13 @@ class Breaks(Protocol):
 
 class CallBacks(Protocol):
     """The call-back list (``calls/callback_desk.py``)."""
+
+    @property
+    def hours(self) -> str:
+        """When citizens should be called."""
+
+    async def schedule(self, promise: Scheduled) -> dict[str, Any]:
+        """Put a promised call on the list; raise ``CallBackError``."""
 
     async def list_(
         self, *, status: str | None = None, limit: int = 50, offset: int = 0

@@ -6,14 +6,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from calls.callbacks import Scheduled
 from tickets.masking import mask_number
 from web.auth import Asker, Caller
-from web.errors import ApiError, documented
+from web.errors import ApiError, documented, not_found
 from web.routes_calls import CallId, Paging, find_call, owner_of
+from web.routes_tickets import TicketId
 from web.schemas import Page
 from web.schemas_callbacks import (
     CallBackCloseIn,
+    CallBackHoursOut,
     CallBackOut,
+    CallBackPromiseIn,
     CallBackStatus,
     DispositionIn,
     DispositionOut,
@@ -23,6 +27,7 @@ from web.services import Served
 router = APIRouter(tags=["call-backs"], responses=documented(HTTPStatus.UNAUTHORIZED))
 
 EntryId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+_LONGEST_PROMISE = 30 * 86400.0
 _REFUSED = documented(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.FORBIDDEN,
@@ -85,6 +90,58 @@ async def close(entry_id: EntryId, body: CallBackCloseIn, who: Caller, served: S
     """Close an entry by hand; who did it is kept."""
     await served.call_backs.finish(entry_id, agent_id=who.id, outcome=body.outcome, note=body.note)
     served.audit.note(who.id, "callback.close", str(entry_id), {"outcome": body.outcome})
+
+
+@router.get("/callbacks/hours", summary="When citizens should be called")
+async def hours(_who: Caller, served: Served) -> CallBackHoursOut:
+    """Return the city's hours for calling back (`call_back.hours`); a promise may lie outside."""
+    return CallBackHoursOut(hours=served.call_backs.hours)
+
+
+@router.post(
+    "/tickets/{ticket_id}/call-back",
+    summary="Promise the citizen a call at a time",
+    status_code=HTTPStatus.CREATED,
+    responses=_REFUSED,
+)
+async def promise(
+    ticket_id: TicketId, body: CallBackPromiseIn, who: Caller, served: Served
+) -> CallBackOut:
+    """Put the ticket's citizen on the call-back list, due then: its agent may, and a leader.
+
+    His number is the ticket's, or the one that he called from. An open entry of that number becomes
+    this one. When it is due it stands first on the list, and its agent's desktop reminds him.
+    """
+    ticket = await served.calls.ticket(ticket_id)
+    if ticket is None or not (who.leads or ticket.get("agent_id") == who.id):
+        raise not_found("ticket")
+    now = served.clock()
+    if not now < body.due_at <= now + _LONGEST_PROMISE:
+        raise _unprocessable("bad_time", "in the future, at most 30 days from now", "due_at")
+    call = await served.calls.call(ticket["call_id"]) if ticket.get("call_id") else None
+    number = _said(ticket, "phone") or (call or {}).get("caller")
+    if not number:
+        raise _unprocessable("no_number", "nobody has told a number to call", "ticket_id")
+    wanted = Scheduled(
+        number=number,
+        line=(call or {}).get("line") or "",
+        call_id=ticket.get("call_id") or "",
+        at=body.due_at,
+        agent_id=who.id,
+        note=body.note,
+    )
+    entry = await served.call_backs.schedule(wanted)
+    served.audit.note(who.id, "callback.schedule", str(entry["id"]), {"ticket": ticket_id})
+    return _shown(entry)
+
+
+def _said(ticket: Mapping[str, Any], name: str) -> str | None:
+    field = ticket["fields"].get(name)
+    return (field["value"] or None) if field else None
+
+
+def _unprocessable(code: str, message: str, field: str) -> ApiError:
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, code, message, field=field)
 
 
 @router.get("/dispositions", summary="What a call can come to")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from web.schemas_base import Request
 
 CallBackStatus = Literal["open", "calling", "closed"]
-CallBackReason = Literal["asked", "failed", "missed", "abandoned"]
+CallBackReason = Literal["scheduled", "asked", "failed", "missed", "abandoned"]
 
 
 class CallBackOut(BaseModel):
@@ -29,6 +29,23 @@ class CallBackOut(BaseModel):
     outcome: str | None = None
     closed_at: float | None = None
     note: str | None = None
+
+
+class CallBackHoursOut(BaseModel):
+    """When citizens should be called, China time; empty: at any hour."""
+
+    hours: str = Field(examples=["08:30-20:00"])
+
+
+class CallBackPromiseIn(Request):
+    """When the citizen of a ticket is to be called."""
+
+    due_at: float = Field(
+        description="Unix seconds; in the future, and at most 30 days from now.",
+        examples=[1763789000.0],
+        allow_inf_nan=False,
+    )
+    note: str | None = Field(default=None, max_length=200, description="What it is about.")
 
 
 class CallBackCloseIn(Request):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 from agents.demand import Want
 from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
-from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, QuietRule
+from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, QuietRule, Scheduled
 from calls.errors import TransferError
 from eventbus.catalogue import CallArrived, CallBackChanged
 from hotline.call_backs import ready_agents, waiting_calls, within
@@ -305,6 +305,17 @@ def quiet(house: House, *, allowed: bool = True) -> Automatic:
         ready=ready_agents(lambda: house.floor),
         waiting=waiting_calls(lambda: house.floor),
     )
+
+
+async def test_a_promised_call_is_handed_to_who_promised_it(desk: Desk) -> None:
+    for agent in ("1001", "1002"):
+        await desk.house.ready_agent(agent)
+    promise = Scheduled(NUMBER, "12345", "c1", 1.0, "1002")
+    assert (await desk.desk.schedule(promise))["status"] == "open"
+    assert await desk.desk.hand_out_one(quiet(desk.house)) is not None
+    assert (await desk.status("calling"))["agent_id"] == "1002"
+    (await desk.house.phone()).end(status=486)
+    await desk.status("open")
 
 
 async def test_callers_of_a_dead_node_are_on_the_list(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from calls.callbacks import (
     Closed,
     Missed,
     Reason,
+    Scheduled,
     Taken,
 )
 from calls.records import CallRecords, RecordWriter
@@ -86,16 +88,28 @@ async def test_no_such_entry(store: CallBackStore) -> None:
     assert await store.get(17) is None
 
 
+async def test_a_promised_call_stands_first_once_it_is_due(store: CallBackStore) -> None:
+    waiting, _ = await store.missed(missed("c1"), now=1.0)
+    promise = Scheduled("13900000000", "12345", "c2", 50.0, "1001", "补材料")
+    promised, entry = await store.schedule(promise, now=2.0)
+    assert (entry.status, entry.due_at, entry.note) == ("open", 50.0, "补材料")
+    assert await store.next_due(now=49.0) == (waiting, None)
+    assert await store.next_due(now=50.0) == (promised, "1001")
+    again, _ = await store.schedule(replace(promise, at=70.0), now=3.0)
+    assert again == promised
+    assert await store.next_due(now=60.0) == (waiting, None)
+
+
 async def test_who_asked_goes_first_and_nobody_before_he_is_due(store: CallBackStore) -> None:
     gave_up, _ = await store.missed(missed("c1", "13862311001"), now=1.0)
     asked, _ = await store.missed(missed("c2", "13862311002", "asked"), now=2.0)
-    assert await store.next_due(now=2.0) == asked
+    assert await store.next_due(now=2.0) == (asked, None)
     await store.change(asked, Taken("1001"), now=3.0)
-    assert await store.next_due(now=3.0) == gave_up
+    assert await store.next_due(now=3.0) == (gave_up, None)
     await store.change(gave_up, Taken("1002"), now=3.0)
     await store.change(gave_up, Attempted(reached=False), now=4.0)
     assert await store.next_due(now=600.0) is None
-    assert await store.next_due(now=604.0) == gave_up
+    assert await store.next_due(now=604.0) == (gave_up, None)
 
 
 async def test_the_calls_of_a_dead_node(store: CallBackStore, engine: AsyncEngine) -> None:

@@ -16,6 +16,7 @@ from calls.callbacks import (
     Closed,
     Missed,
     QuietRule,
+    Scheduled,
     Taken,
     handle,
 )
@@ -72,6 +73,37 @@ def test_who_does_not_answer_is_called_later_and_at_last_let_be() -> None:
     assert (last.status, last.outcome) == ("closed", "unreachable")
 
 
+PROMISE = Scheduled(NUMBER, "12345", "c9", 5000.0, "1001", "补材料")
+
+
+def test_a_promised_call_is_due_at_its_time_and_lasts_till_then() -> None:
+    promised = handle(None, PROMISE, 100.0, RULES)
+    assert promised is not None
+    assert (promised.reason, promised.status, promised.calls) == ("scheduled", "open", 1)
+    assert (promised.due_at, promised.agent_id, promised.note) == (5000.0, "1001", "补材料")
+    # he calls of another matter meanwhile: the promise stands; after its time he has been talked to
+    assert handle(promised, CalledAgain(), 200.0, RULES) == promised
+    assert handle(promised, CalledAgain(), 5000.0, RULES).outcome == "called_again"  # type: ignore[union-attr]
+    lost = handle(promised, missed("c10"), 300.0, RULES)  # he has tried to reach us
+    assert lost is not None
+    assert (lost.reason, lost.due_at) == ("scheduled", 300.0)
+
+
+def test_an_entry_becomes_the_promise_unless_he_is_being_called() -> None:
+    waiting = entry()
+    promised = handle(waiting, PROMISE, 200.0, RULES)
+    assert promised is not None
+    assert (promised.reason, promised.due_at, promised.first_at) == ("scheduled", 5000.0, 100.0)
+    taken = entry(Taken("1002"))
+    with pytest.raises(CallBackError, match="taken"):
+        handle(taken, PROMISE, 200.0, RULES)
+    freed = handle(taken, PROMISE, 280.0, RULES)  # by a node that died
+    assert freed is not None
+    assert (freed.status, freed.agent_id, freed.taken_at) == ("open", "1001", None)
+    closed = entry(Closed("reached", "1002"))
+    assert handle(closed, PROMISE, 300.0, RULES).status == "open"  # type: ignore[union-attr]
+
+
 def test_an_agent_who_does_not_pick_up_costs_no_attempt() -> None:
     tried = entry(Taken("1001"), Attempted(reached=None))
     assert (tried.status, tried.attempts, tried.due_at) == ("open", 0, 100.0)
@@ -112,6 +144,14 @@ INPUTS: st.SearchStrategy[CallBackInput] = st.one_of(
         st.sampled_from(["asked", "failed", "missed", "abandoned"]),
         st.sampled_from(["c1", "c2", "c3"]),
     ),
+    st.builds(
+        Scheduled,
+        st.just(NUMBER),
+        st.just("12345"),
+        st.just("c4"),
+        st.floats(0, 5000),
+        st.just("1001"),
+    ),
     st.builds(Taken, st.sampled_from(["1001", "1002"])),
     st.builds(Attempted, st.sampled_from([True, False, None])),
     st.just(CalledAgain()),
@@ -129,9 +169,9 @@ def test_in_any_order_of_events(steps: list[tuple[CallBackInput, float]]) -> Non
         try:
             found = handle(found, event, now, RULES)
         except CallBackError:
-            assert isinstance(event, Taken | Closed)
+            assert isinstance(event, Taken | Closed | Scheduled)
             continue
-        if isinstance(event, Missed):
+        if isinstance(event, Missed | Scheduled):
             assert found is not None
             assert found.status != "closed"  # nobody who was missed is off the list
         if found is not None:
@@ -139,4 +179,4 @@ def test_in_any_order_of_events(steps: list[tuple[CallBackInput, float]]) -> Non
             assert (found.status == "calling") == (found.taken_at is not None)
             assert found.attempts <= RULES.attempts
         if before is not None and before.status == "closed":
-            assert found == before or isinstance(event, Missed)
+            assert found == before or isinstance(event, Missed | Scheduled)

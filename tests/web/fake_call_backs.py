@@ -1,9 +1,10 @@
 """A call-back list of a few entries, and dispositions, for tests of the API."""
 
+from dataclasses import asdict
 from typing import Any
 
 from calls.after_call import UnknownDisposition
-from calls.callbacks import CallBackError, Outcome
+from calls.callbacks import CallBack, CallBackError, Outcome, Scheduled
 from calls.errors import TransferError
 
 
@@ -13,12 +14,15 @@ class FakeCallBacks:
     Attributes:
         called: (entry, agent).
         closed: (entry, agent, outcome, note).
+        promised: calls at a time; they are entries 4, 5, …, and open.
     """
 
     def __init__(self) -> None:
         self.called: list[tuple[int, str]] = []
         self.closed: list[tuple[int, str, str, str | None]] = []
         self.agent_ready = True
+        self.hours = "08:30-20:00"
+        self.promised: list[Scheduled] = []
 
     async def list_(
         self, *, status: str | None = None, limit: int = 50, offset: int = 0
@@ -41,10 +45,33 @@ class FakeCallBacks:
             for number, state in states.items()
             if status in {None, state}
         ]
+        if status in {None, "open"}:
+            entries += [self._of(number) for number in range(4, 4 + len(self.promised))]
         return entries[offset : offset + limit]
 
+    def _of(self, entry_id: int) -> dict[str, Any]:
+        promise = self.promised[entry_id - 4]
+        entry = CallBack(
+            number=promise.number,
+            line=promise.line,
+            reason="scheduled",
+            call_id=promise.call_id,
+            first_at=promise.at - 60,
+            last_at=promise.at - 60,
+            due_at=promise.at,
+            agent_id=promise.agent_id,
+            note=promise.note,
+        )
+        return {"id": entry_id, **asdict(entry)}
+
+    async def schedule(self, promise: Scheduled) -> dict[str, Any]:
+        if promise.number == "13800000000":
+            raise CallBackError("taken")
+        self.promised.append(promise)
+        return self._of(3 + len(self.promised))
+
     def _find(self, entry_id: int) -> None:
-        if entry_id not in {1, 2, 3}:
+        if entry_id not in range(1, 4 + len(self.promised)):
             raise CallBackError("unknown")
         if entry_id == 3:
             raise CallBackError("closed")

@@ -46,6 +46,28 @@ async def test_an_agent_without_a_phone_is_told_so(house: House) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "target_not_ready")
 
 
+async def test_an_agent_promises_his_citizen_a_call(house: House) -> None:
+    ticket = await house.finished_call("c1", "1001")
+    path, due = f"/tickets/{ticket}/call-back", house.clock.now + 3600
+    made = await asked(house, "1001", "POST", path, {"due_at": due, "note": "补材料"})
+    assert made.status_code == 201
+    entry = made.json()
+    assert (entry["number"], entry["reason"], entry["due_at"]) == ("152****2668", "scheduled", due)
+    (promise,) = house.call_backs.promised
+    assert (promise.number, promise.line, promise.call_id) == ("15250322668", "12345", "c1")
+    assert (promise.agent_id, promise.note) == ("1001", "补材料")
+    noted = await house.audit.list_(action="callback.schedule")
+    assert [(one["who"], one["subject"]) for one in noted] == [("1001", "4")]
+    for late in (house.clock.now, house.clock.now - 1, house.clock.now + 31 * 86400, "soon"):
+        refused = await asked(house, "1001", "POST", path, {"due_at": late})
+        assert refused.status_code == 422, late
+        assert refused.json()["error"]["field"] == "due_at"
+    assert (await asked(house, "1002", "POST", path, {"due_at": due})).status_code == 404
+    assert (await asked(house, "2001", "POST", path, {"due_at": due})).status_code == 201
+    hours = await asked(house, "1001", "GET", "/callbacks/hours")
+    assert hours.json() == {"hours": "08:30-20:00"}
+
+
 async def test_an_entry_is_closed_with_an_outcome(house: House) -> None:
     body = {"outcome": "wrong_number", "note": "空号"}
     answer = await asked(house, "1001", "POST", "/callbacks/1/close", body)

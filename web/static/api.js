@@ -123,6 +123,10 @@ export const api = {
   reasons: () => request("GET", "/routing/reasons"),
   /** @param {"open" | "calling"} status */
   callBacks: (status) => request("GET", `/callbacks?limit=100&status=${status}`),
+  callBackHours: () => request("GET", "/callbacks/hours"),
+  /** @param {string} ticketId @param {number} dueAt Unix seconds @param {string} note */
+  promise: (ticketId, dueAt, note) =>
+    request("POST", `/tickets/${segment(ticketId)}/call-back`, { due_at: dueAt, note: note || null }),
   /** @param {number} entry */
   callBack: (entry) => request("POST", `/callbacks/${entry}/call`),
   /** @param {number} entry @param {string} outcome */

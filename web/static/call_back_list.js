@@ -3,11 +3,12 @@
 
 import { has, t } from "./i18n.js";
 import { make } from "./page.js";
+import { moment } from "./promise.js";
 
 /**
  * @typedef {{id: number, number: string, line: string, reason: string, status: string,
  *   calls: number, attempts: number, last_at: number, due_at: number,
- *   agent_id: string | null}} Entry
+ *   agent_id: string | null, note?: string | null}} Entry
  */
 
 const OUTCOMES = ["reached", "unreachable", "wrong_number", "not_needed"];
@@ -27,7 +28,9 @@ const minute = (at) => new Date(at * 1000).toTimeString().slice(0, 5);
 export function callBackRow(entry, { free, nameOf, call, close }) {
   const row = make("li", "call-back", "", "call-back");
   row.dataset.entry = String(entry.id);
-  const why = has(`callback.${entry.reason}`) ? t(`callback.${entry.reason}`) : entry.reason;
+  const named = has(`callback.${entry.reason}`) ? t(`callback.${entry.reason}`) : entry.reason;
+  const promised = entry.reason === "scheduled";
+  const why = promised ? `${named} ${moment(entry.due_at)}` : named;
   const top = make("span", "listed-top", "");
   top.append(
     make("span", "clock", minute(entry.last_at)),
@@ -40,6 +43,7 @@ export function callBackRow(entry, { free, nameOf, call, close }) {
     bottom.append(make("span", "chip", `${t("callback.calling")} ${entry.agent_id ?? ""}`));
   } else bottom.append(callButton(entry, free, call), endChoice(entry, close));
   row.append(top, bottom);
+  if (promised && entry.note) row.append(make("span", "muted", entry.note));
   return row;
 }
 

@@ -13,6 +13,7 @@ import { HelpPanel } from "./help.js";
 import { has, t } from "./i18n.js";
 import { byId, make } from "./page.js";
 import { PartnerDraft } from "./partner_draft.js";
+import { CallPromise } from "./promise.js";
 import * as reasons from "./reasons.js";
 import { Shortcuts } from "./shortcuts.js";
 import { Steps } from "./steps.js";
@@ -70,13 +71,7 @@ export class Desk {
     this.today = new Today({
       open: (ticketId) => this.attempt(() => this.fetches.open(ticketId)),
       nameOf: (target) => this.directory.nameOf(target),
-      callBack: (entry) =>
-        this.attempt(async () => {
-          await api.callBack(entry.id);
-          this.note("good", t("called_back"), "called-back");
-          await this.fetches.callBacks();
-          this.fetches.followOutbound();
-        }),
+      callBack: (entry) => this.attempt(() => this.buttons.callBack(entry.id)),
       closeCallBack: (entry, outcome) =>
         this.attempt(async () => {
           await api.closeCallBack(entry.id, outcome);
@@ -86,6 +81,10 @@ export class Desk {
     });
     this.after = new AfterCall({
       choose: (callId, code) => this.attempt(() => api.dispose(callId, code)),
+    });
+    this.promise = new CallPromise({
+      make: async (ticketId, dueAt, note) =>
+        Boolean(await this.attempt(() => this.buttons.promise(ticketId, dueAt, note))),
     });
     this.draft = new PartnerDraft({ take: (fields) => this.form.fillEmpty(fields) });
     this.shortcuts = new Shortcuts();

@@ -2,7 +2,9 @@
 /** What the desk's buttons do: each asks the server, which tells by the feed what became of it. */
 
 import { api } from "./api.js";
+import { t } from "./i18n.js";
 import { byId, setText } from "./page.js";
+import { moment } from "./promise.js";
 import { shownTicket } from "./state.js";
 
 /** @typedef {import("./desk.js").Desk} Desk */
@@ -42,6 +44,7 @@ export class Buttons {
       setText(byId("ladder-text"), await api.ladder(call));
       /** @type {HTMLDialogElement} */ (byId("ladder-dialog")).showModal();
     });
+    on("promise-due-call", () => this.callBack(Number(byId("promise-due").dataset.entry)));
     on("submit", () => this.submit());
     on("back", async () => this.desk.dispatch({ event: "back" }));
     on("sign-out", async () => {
@@ -106,6 +109,24 @@ export class Buttons {
     if (!ticket || !(await this.desk.form.flush())) return;
     const changed = await api.quote(ticket.id, { entry_id: entry.id, version: entry.version });
     this.desk.dispatch({ event: "corrected", ticket: changed });
+  }
+
+  /** @param {number} entry of the call-back list */
+  async callBack(entry) {
+    await api.callBack(entry);
+    this.desk.note("good", t("called_back"), "called-back");
+    await this.desk.fetches.callBacks();
+    this.desk.fetches.followOutbound();
+  }
+
+  /** @param {string} ticketId @param {number} dueAt Unix seconds @param {string} note */
+  async promise(ticketId, dueAt, note) {
+    await this.desk.form.send(); // the number that he has just corrected
+    const entry = await api.promise(ticketId, dueAt, note);
+    const what = { number: entry.number, at: moment(entry.due_at) };
+    this.desk.note("good", t("promised", what), "promised");
+    await this.desk.fetches.callBacks();
+    return true;
   }
 
   /** @param {string} ticketId @param {{action: string, note: string, unit: string | null}} step */

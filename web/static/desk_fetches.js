@@ -70,8 +70,14 @@ export class Fetches {
     reasons.learn(known);
     this.desk.drawReasons();
     this.desk.after.learn(dispositions);
+    await this.callBackHours();
     await this.callBacks();
     this.desk.view.draw();
+  }
+
+  async callBackHours() {
+    if (!CALLERS.includes(this.desk.state.agent?.role ?? "")) return;
+    this.desk.promise.learn((await api.callBackHours()).hours);
   }
 
   async callBacks() {

@@ -8,7 +8,9 @@ import { showFirstSteps } from "./first_steps.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
 import { t } from "./i18n.js";
 import { byId, setText } from "./page.js";
+import { duePromise, moment } from "./promise.js";
 import { shownTicket, urgencyOf } from "./state.js";
+import { mayCall } from "./today.js";
 import { clock } from "./transcript.js";
 
 /** @typedef {import("./desk.js").Desk} Desk */
@@ -26,8 +28,21 @@ export class View {
     showStateClock(this.desk.state, now);
     this.desk.calls.tick(this.desk.state, now);
     const ends = presence?.state === "wrap_up" ? presence.wrap_up_until : null;
+    this.remind(now);
     byId("wrap-up").hidden = ends === null;
     setText(byId("wrap-up-clock"), ends === null ? "" : clock(Math.ceil(ends - now)));
+  }
+
+  /** @param {number} now Unix seconds of the server */
+  remind(now) {
+    const { agent, callBacks, connected } = this.desk.state;
+    const due = connected ? duePromise(callBacks, agent?.id ?? "", now) : undefined;
+    byId("promise-due").hidden = !due;
+    byId("promise-due").dataset.entry = String(due?.id ?? "");
+    if (!due) return;
+    const what = { number: due.number, at: moment(due.due_at), note: due.note ?? "" };
+    setText(byId("promise-due-text"), t("promise_due", what));
+    /** @type {HTMLButtonElement} */ (byId("promise-due-call")).disabled = !mayCall(this.desk.state);
   }
 
   draw() {
@@ -89,6 +104,7 @@ export class View {
     this.desk.steps.show(ticket, mine && connected);
     const callId = live ? "" : (ticket?.call_id ?? "");
     this.desk.after.show(callId, agent?.id ?? "", mine && connected, opened?.dispositions ?? []);
+    this.desk.promise.show(mine && connected ? (ticket?.id ?? "") : "");
     this.showRatings(ticket?.call_id ?? "");
     const next = mine ? "submitted_next" : "submitted";
     const done = ticket?.status === "submitted" ? t(next) : "";

@@ -131,7 +131,7 @@ export class Today {
 }
 
 /** @param {State} state @returns {boolean} whether the agent's phone can be rung for a call-back */
-function mayCall({ connected, presence }) {
+export function mayCall({ connected, presence }) {
   return connected && !["reserved", "ringing", "talking"].includes(presence?.state ?? "");
 }
 

@@ -187,6 +187,7 @@ export const boardEn = {
   "board.after_change": "After",
   "callback.open": "open",
   "callback.calling": "calling",
+  "callback.scheduled": "promised for",
   "callback.asked": "asked for it",
   "callback.failed": "our side broke",
   "callback.missed": "missed",

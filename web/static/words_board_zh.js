@@ -183,6 +183,7 @@ export const boardZh = {
   "board.after_change": "变更后",
   "callback.open": "待回拨",
   "callback.calling": "回拨中",
+  "callback.scheduled": "约定",
   "callback.asked": "市民要求",
   "callback.failed": "系统故障",
   "callback.missed": "未接",

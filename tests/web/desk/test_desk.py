@@ -3,13 +3,20 @@
 import asyncio
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import Route, expect
 
 from agents.presence import Input
 from calls.ladders import Ladder
-from eventbus.catalogue import CallHelp, ServiceStatus, TranscriptFinal, TranscriptGap
+from eventbus.catalogue import (
+    CallBackChanged,
+    CallHelp,
+    ServiceStatus,
+    TranscriptFinal,
+    TranscriptGap,
+)
 from telephony.sip.ladder import Rung
 from tests.support.browser import Window
 from tests.support.waiting import until
@@ -79,6 +86,44 @@ async def test_a_call_from_sign_in_to_submitted_ticket(house: House, opened: Win
     assert stored["secret"] == (True, "agent")
     assert stored["content"] == ("门口路灯不亮", "agent")
     assert stored["address"] == ("人民路 8 号", "heard")
+
+
+async def test_a_promised_call_is_made_when_it_is_due(house: House, opened: Window) -> None:
+    page = opened.page
+    await house.finished_call("c1", "1001")
+    await sign_in(page)
+    await page.get_by_test_id("today-ticket").click()
+    await page.keyboard.press("Alt+e")
+    await page.get_by_test_id("promise-at").fill("2020-01-01T09:00")
+    await expect(page.get_by_test_id("promise-hint")).to_contain_text("请选择以后的时间")
+    tomorrow = time.localtime(time.time() + 86400)
+    await page.get_by_test_id("promise-at").fill(time.strftime("%Y-%m-%dT23:30", tomorrow))
+    await expect(page.get_by_test_id("promise-hint")).to_contain_text("08:30-20:00")
+    await page.get_by_test_id("promise-tomorrow").click()
+    await expect(page.get_by_test_id("promise-hint")).to_be_empty()
+    await page.get_by_test_id("promise-note").fill("补材料")
+    await page.get_by_test_id("promise-send").click()
+    await expect(page.get_by_test_id("promised")).to_contain_text("09:00 回拨 152****2668")
+    await expect(page.get_by_test_id("promise-due")).to_be_hidden()
+    (promise,) = house.call_backs.promised
+    house.call_backs.promised[0] = replace(promise, at=1.0)
+    house.bus.publish(
+        CallBackChanged(
+            at=time.time(),
+            agent_id="1001",
+            callback=4,
+            number=promise.number,
+            line="12345",
+            reason="scheduled",
+            status="open",
+            calls=1,
+            attempts=0,
+        )
+    )
+    await expect(page.get_by_test_id("promise-due")).to_contain_text("补材料")
+    await page.get_by_test_id("promise-due-call").click()
+    await expect(page.get_by_test_id("called-back")).to_be_visible()
+    assert house.call_backs.called == [(4, "1001")]
 
 
 async def test_a_new_ticket_is_listed_and_nothing_counts_as_heard(
