@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from agents.commands import Engine
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from asr.group import RecognizerGroup
@@ -445,11 +446,15 @@ async def open_house(
     audio: AudioPolicy = G711_ONLY,
     attending: Callable[[EventBus], Attending] | None = None,
     route: Route = anybody,
+    media: StandInMedia | None = None,
+    music: Path | None = None,
+    floor_engine: Engine | None = None,
+    partner_seconds: float = 5.0,
 ) -> AsyncIterator[House]:
     """Build it; end every call at the end.
 
     Without ``attending`` the system says nothing to callers; without ``route`` everybody waits for
-    anybody.
+    anybody; without ``music`` who is on hold hears the ringing tone.
     """
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'hotline.db'}", pool_size=1)
     async with engine.begin() as connection:
@@ -457,10 +462,11 @@ async def open_house(
         await connection.run_sync(tickets_metadata.create_all)
     writer = RecordWriter(engine, on_status=lambda _status, _detail: None)
     writer.start()
-    floor = NodeFloor(ModelEngine(FloorModel(TIMES), Clock(), "n1", []), node="n1", times=TIMES)
+    floor_engine = floor_engine or ModelEngine(FloorModel(TIMES), Clock(), "n1", [])
+    floor = NodeFloor(floor_engine, node="n1", times=TIMES)
     bus, events = EventBus(), list[Event]()
     bus.subscribe(events.append)
-    gateway, media, recognizer = StandInGateway(), StandInMedia(), StandInRecognizer()
+    gateway, media, recognizer = StandInGateway(), media or StandInMedia(), StandInRecognizer()
     records, tickets = CallRecords(engine, writer, node="n1"), TicketStore(engine)
     bindings = MemoryBindings()
     service = CallService(
@@ -486,7 +492,8 @@ async def open_house(
         ),
         place_call=gateway.dial,
         role_of=role_of,
-        partner_seconds=5.0,
+        partner_seconds=partner_seconds,
+        music=music,
         no_answer_seconds=5.0,
         max_calls=10,
         secure_phones=False,

@@ -17,6 +17,6 @@ def test_a_test_that_is_named_exists(path: str, name: str) -> None:
 
 
 def test_every_row_names_one() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ")][1:]
+    rows = [line for line in PAGE.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 23
     assert [row for row in rows if "::test_" not in row] == []
