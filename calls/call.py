@@ -53,7 +53,7 @@ from calls.call_events import (
 from calls.call_facts import CallOutcome, CallState
 from calls.call_leading import CallLeading
 from calls.party import Summons
-from calls.search import STATUSES, AgentSearch, Search, SearchState, outcome_of_status
+from calls.search import AgentSearch, Search, SearchState, outcome_of_status
 from calls.supervision_events import SuperviseAsked, SupervisionEndAsked, SupervisorCalled
 from calls.targets import NumberTarget
 
@@ -186,7 +186,7 @@ class Call(CallLeading):
             self._search = AgentSearch(self.segments, no_answer_seconds=self._no_answer)
             return self._search.start(now)
         if search.state is SearchState.FAILED:
-            return self._end(now, "system", status=STATUSES[search.failure])
+            return self._end(now, "system", status=search.status)
         if search.rang and self._calling_agent is not None and not self._told_ringing:
             self._told_ringing = True
             return [RingCaller()]

@@ -9,8 +9,9 @@ from typing import Literal
 
 from calls.call_events import EndedBy, TransferMode, TransferStage
 from calls.hearing import CALLER, NOBODY, Hearing, circle
+from calls.number_search import NumberSearch
 from calls.party import Party, Segment
-from calls.search import AgentSearch, NumberSearch, Search, SearchState
+from calls.search import AgentSearch, Search, SearchState
 from calls.supervision import Place, Supervision
 from calls.targets import Target, name_of
 

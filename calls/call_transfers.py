@@ -17,8 +17,9 @@ from calls.call_events import (
 )
 from calls.call_facts import CallState, Transfer
 from calls.errors import TransferError
+from calls.number_search import NumberSearch
 from calls.party import Summons
-from calls.search import STATUSES, AgentSearch, NumberSearch, Search, SearchState
+from calls.search import AgentSearch, Search, SearchState
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
 
 #: Who has talked with us already goes before those who have not been answered yet.
@@ -135,8 +136,8 @@ class CallTransfers(CallConference):
         return [*effects, *self._drop_via(transfer)]
 
     def _transfer_failed(self, transfer: Transfer, now: float) -> list[CallEffect]:
-        outcome = transfer.search.failure
-        failed = self._step("failed", transfer, outcome=outcome, status=STATUSES[outcome])
+        search = transfer.search
+        failed = self._step("failed", transfer, outcome=search.failure, status=search.status)
         return [failed, *self._over(transfer, None, now)]
 
     def _over(
@@ -145,7 +146,7 @@ class CallTransfers(CallConference):
         """End a transfer that has not changed who holds the call."""
         self._transfer = None
         told: list[CallEffect] = [self._step(stage, transfer, status=487)] if stage else []
-        effects = [*told, *self._drop_via(transfer, STATUSES[transfer.search.failure])]
+        effects = [*told, *self._drop_via(transfer, transfer.search.status)]
         if self.holder is not None:
             return effects
         # The one who transferred has gone: the citizen waits for anybody, before all others.

@@ -163,3 +163,16 @@ async def test_a_caller_who_goes_while_he_is_let_hear_leaves_nothing(house: Hous
     await house.record()
     assert "ring 183" not in own.done
     await house.nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    "said, told",
+    [(404, 404), (480, 480), (486, 486), (600, 600), (401, 503), (302, 503), (500, 503)],
+)
+async def test_what_the_exchange_says_of_the_number_is_told_to_the_phone(
+    house: House, said: int, told: int
+) -> None:
+    own, outside = await own_call(house, "13800000000")
+    outside.end(status=said)
+    await house.record()
+    assert own.done == [f"refuse {told}"]

@@ -6,7 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.e2e.sip.conftest import OnDuty
-from tests.e2e.sip.raw import HOST, Address, Called, Caller, RawSip, description, media_of
+from tests.e2e.sip.raw import (
+    HOST,
+    Address,
+    Called,
+    Caller,
+    RawSip,
+    challenges,
+    description,
+    media_of,
+    proof,
+)
+from tests.support.node import PASSWORD
 from tests.support.rtp_phone import RtpPhone
 from tests.support.tones import sine, tone_level
 
@@ -86,3 +97,17 @@ async def talking(
             citizens_port=media_of(answer)[0],
             agents_port=media_of(offered)[0],
         )
+
+
+async def an_own_call(agent: OnDuty, sip: Address, *, line: str, port: int) -> Caller:
+    """Let an agent's phone call, and prove who calls."""
+    caller = Caller(agent.phone, sip, number=agent.agent_id, line=line)
+    caller.invite(description(port))
+    refusal = await caller.refused(407)
+    challenge = challenges(refusal, "Proxy-Authenticate")["SHA-256"]
+    caller.branch += "-again"
+    proven = proof(
+        challenge, method="INVITE", uri=caller.target, user=agent.agent_id, password=PASSWORD
+    )
+    caller.invite(description(port), headers=(("Proxy-Authorization", proven),))
+    return caller

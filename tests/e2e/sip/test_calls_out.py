@@ -2,40 +2,23 @@
 
 import pytest
 
-from tests.e2e.sip.conftest import EXCHANGE, Duty, OnDuty
+from tests.e2e.sip.conftest import EXCHANGE, Duty
 from tests.e2e.sip.raw import (
     HOST,
     Address,
     Called,
-    Caller,
     RawSip,
-    challenges,
     description,
     media_of,
-    proof,
     reply,
 )
-from tests.support.node import PASSWORD
+from tests.e2e.sip.talk import an_own_call
 from tests.support.rtp_phone import RtpPhone
 from tests.support.tones import sine, tone_level
 
 pytestmark = pytest.mark.e2e
 
 ANNOUNCEMENT = 1000
-
-
-async def an_own_call(agent: OnDuty, sip: Address, *, line: str, port: int) -> Caller:
-    """Let an agent's phone call, and prove who calls."""
-    caller = Caller(agent.phone, sip, number=agent.agent_id, line=line)
-    caller.invite(description(port))
-    refusal = await caller.refused(407)
-    challenge = challenges(refusal, "Proxy-Authenticate")["SHA-256"]
-    caller.branch += "-again"
-    proven = proof(
-        challenge, method="INVITE", uri=caller.target, user=agent.agent_id, password=PASSWORD
-    )
-    caller.invite(description(port), headers=(("Proxy-Authorization", proven),))
-    return caller
 
 
 async def sent_on(exchange: RawSip, sip: Address, number: str) -> None:
