@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
+from config.directory import PartnerSettings
 from config.experts import ExpertSettings
 from config.section import Section
-from config.settings import PartnerSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 

@@ -5,24 +5,17 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from config.section import Section
+from config.values import Seconds, split
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Language = Literal["zh", "en"]
 Hours = Annotated[
     str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")
 ]
 
 
-def _split(value: object) -> object:
-    """Variables hold lists as ``a,b,c``."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
 def _named(value: object) -> object:
     """Read ``["consult=咨询"]`` as ``{"consult": "咨询"}``."""
-    parts = _split(value)
+    parts = split(value)
     if not isinstance(parts, list | tuple):
         return parts
     pairs = [str(part).partition("=") for part in parts]
@@ -46,7 +39,7 @@ class WaitingSettings(Section):
     """Whether it is said how long it will probably take."""
     call_back_key: Annotated[str, StringConstraints(pattern=r"^[0-9*#]?$")]
     """The key by which a caller asks to be called back; empty: it is not offered."""
-    languages: Annotated[tuple[Language, ...], BeforeValidator(_split), Field(min_length=1)]
+    languages: Annotated[tuple[Language, ...], BeforeValidator(split), Field(min_length=1)]
     """In which all is said, one after the other."""
     prompts: str
     """The folder of recordings; empty: ``config/prompts``."""

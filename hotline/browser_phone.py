@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable
 
-from config.settings import SipSettings
+from config.sip import SipSettings
 from hotline.trunks import nonce_secret
 from telephony.authentication import CredentialStore
 from telephony.gateway import SipGateway

@@ -6,8 +6,9 @@ from datetime import time
 from calls.directory import Directory, Partner
 from calls.duty import Duty
 from calls.experts import Expert
+from config.directory import PartnerSettings
 from config.experts import ExpertSettings
-from config.settings import PartnerSettings, Settings
+from config.settings import Settings
 
 
 def directory(settings: Settings, *, skills: Callable[[], Collection[str]] = tuple) -> Directory:

@@ -10,8 +10,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from config.directory import PartnerSettings
 from config.errors import ConfigError, Problem
-from config.settings import PartnerSettings, Settings
+from config.settings import Settings
 from eventbus.bus import EventBus
 from eventbus.mqtt import Protocol
 from eventbus.mqtt_link import MqttLink

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from config.settings import MediaSettings
+from config.media import MediaSettings
 from hotline.children import ChildState
 
 _CALL_PAIRS: Final = 2

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from asr.control import LoadChanged
 from asr.group import USUAL
-from config.settings import AsrSettings, LineSettings, RecogniserSettings
+from config.asr import AsrSettings, RecogniserSettings
+from config.directory import LineSettings
 from tickets.help.knowledge import Entry
 
 LONGEST_HINT = 16

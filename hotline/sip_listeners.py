@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from config.settings import ListenerSettings, Settings
+from config.settings import Settings
+from config.sip import ListenerSettings
 from hotline.embedded import advertised_host
 from telephony.sip.via import Address
 from telephony.transport.listener import Listener

@@ -1,6 +1,8 @@
 """The trunks and the limits of the configuration, as telephony wants them."""
 
-from config.settings import AbuseSettings, Settings, SipSettings, TrunkSettings
+from config.settings import Settings
+from config.sip import AbuseSettings, SipSettings
+from config.trunks import TrunkSettings
 from telephony.abuse.bans import BanPolicy
 from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.sip.hop import Transport, default_port

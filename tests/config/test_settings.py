@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from config.settings import DEFAULTS, ConfigError, Settings, TrunkSettings, load
+from config.settings import DEFAULTS, ConfigError, Settings, load
+from config.trunks import TrunkSettings
 from hotline.directory import directory
 from hotline.trunks import trunks
 from telephony.trunks.model import Account

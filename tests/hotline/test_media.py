@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import MediaSettings, load
+from config.media import MediaSettings
+from config.settings import load
 from hotline.media import MediaHealth, commands, port_ranges, process_count
 from tests.support.media_process import end, start_media
 from tests.support.waiting import until
