@@ -66,7 +66,7 @@ class Bridges:
         return changed | parties
 
     def leave(self, session: str) -> set[str]:
-        """Take a session out of its bridge; a bridge of one is none."""
+        """Take a session out of its bridge; one that is left over there is in none."""
         bridge = self._bridge_of.pop(session, None)
         matrix = self._matrices.get(bridge) if bridge is not None else None
         if bridge is None or matrix is None:
@@ -75,9 +75,10 @@ class Bridges:
         for row in matrix.values():
             row.pop(session, None)
         changed = {session, *matrix}
-        if len(matrix) == 1:
-            (last,) = matrix
-            del self._bridge_of[last], self._matrices[bridge]
+        if len(matrix) <= 1:
+            for last in matrix:
+                del self._bridge_of[last]
+            del self._matrices[bridge]
         return changed
 
     def play(self, name: str, playing: Playing) -> None:

@@ -72,6 +72,10 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 """
+DTLS = """\
+module dtls_srtp.so
+rtcp_mux yes
+"""
 
 # Debian 12 has them in the first place, later ones in a folder named after the architecture.
 MODULES = next(
@@ -100,6 +104,7 @@ class Baresip:
         local_port: where it is reached; None: any.
         transport: by which it registers.
         secured: offers and accepts SRTP alone, with keys in the session description (RFC 4568).
+        dtls: offers and accepts SRTP alone, with keys by DTLS (RFC 5763), without ICE.
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class Baresip:
         local_port: int | None = None,
         transport: Literal["udp", "tcp", "tls"] = "udp",
         secured: bool = False,
+        dtls: bool = False,
     ) -> None:
         self.user = user
         self.address: Address = (HOST, local_port or free_sip_port())
@@ -135,7 +141,7 @@ class Baresip:
         directory.mkdir(parents=True, exist_ok=True)
         if isinstance(source, int):  # baresip's own generator (ausine) works at 48 kHz only
             source = write_tone(directory / f"tone-{source}.wav", source, seconds=60)
-        self._write_config(source)
+        self._write_config(source, DTLS if dtls else "")
         at = registrar or (HOST, self.address[1])
         where = f"{at[0]}:{at[1]}" + ("" if transport == "udp" else f";transport={transport}")
         self._write_account(
@@ -144,7 +150,7 @@ class Baresip:
             codec,
             expires if registrar else 0,
             auto_answer=auto_answer,
-            secured=secured,
+            encryption="dtls_srtp" if dtls else "srtp-mand" if secured else None,
         )
 
     @property
@@ -235,11 +241,21 @@ class Baresip:
             seen = [event["type"] for event in self.events]
             raise TimeoutError(f"{self.user}: no {key}, only {seen}\n{self.said()}") from None
 
-    async def wait_heard(self, seconds: float) -> None:
-        """Return once it has heard so many seconds in its latest call."""
+    def recordings(self) -> int:
+        """Return of how many calls it has heard anything."""
+        return len(self._recordings("dec"))
+
+    async def wait_heard(self, seconds: float, *, after: int = 0) -> None:
+        """Return once it has heard so many seconds in its latest call.
+
+        ``after``: not in one of so many that it had before.
+        """
         # The file is written in blocks, as it comes: what is on disk is what has been heard.
         bytes_wanted = 44 + seconds * RATE * 2 * self._width
-        await until(lambda: self._size("dec") >= bytes_wanted, seconds + PATIENCE)
+        await until(
+            lambda: self.recordings() > after and self._size("dec") >= bytes_wanted,
+            seconds + PATIENCE,
+        )
 
     def heard(self) -> Path:
         """Return the WAV file of what it heard in its latest call, at its codec's rate.
@@ -266,7 +282,7 @@ class Baresip:
     def _recording(self, direction: str) -> Path:
         return self._recordings(direction)[-1]
 
-    def _write_config(self, source: Path) -> None:
+    def _write_config(self, source: Path, further: str) -> None:
         rtp_port = free_rtp_port(RTP_PAIRS)
         config = CONFIG.format(
             host=HOST,
@@ -278,7 +294,7 @@ class Baresip:
             modules=MODULES,
             source=source,
         )
-        (self._directory / "config").write_text(config)
+        (self._directory / "config").write_text(config + further)
 
     def _write_account(
         self,
@@ -288,7 +304,7 @@ class Baresip:
         expires: int,
         *,
         auto_answer: bool,
-        secured: bool,
+        encryption: str | None,
     ) -> None:
         parameters = [
             f"<sip:{self.user}@{where}>",
@@ -299,8 +315,8 @@ class Baresip:
             f"audio_codecs={NAMES[codec]}",
             "ptime=20",
         ]
-        if secured:
-            parameters.append("mediaenc=srtp-mand")
+        if encryption is not None:
+            parameters.append(f"mediaenc={encryption}")
         if expires:
             parameters.append(f'outbound="sip:{where}"')
         (self._directory / "accounts").write_text(";".join(parameters) + "\n")

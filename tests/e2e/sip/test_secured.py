@@ -1,4 +1,8 @@
-"""Calls whose audio is secured by SRTP, on one side or on both; baresip hears and is heard."""
+"""Calls whose audio is secured by SRTP, on one side or on both; baresip hears and is heard.
+
+By keys in the session description, and by DTLS without ICE; a phone that dials the echo test hears
+itself, as secured as it is.
+"""
 
 import contextlib
 from pathlib import Path
@@ -37,15 +41,16 @@ async def test_who_is_secured_and_who_is_not_hear_each_other(tmp_path: Path) -> 
                 secured=True,
             )
         )
-        for secured in (True, False):
+        for secured, dtls in ((True, False), (False, False), (False, True)):
             async with (
                 at_desk(node, phone),
                 Baresip(
-                    tmp_path / f"citizen-{secured}",
+                    tmp_path / f"citizen-{secured}-{dtls}",
                     user="13862311002",
                     transport="tls",
                     source=CITIZEN,
                     secured=secured,
+                    dtls=dtls,
                 ) as citizen,
             ):
                 await citizen.dial(f"sip:12345@{HOST}:{secure};transport=tls")
@@ -59,4 +64,11 @@ async def test_who_is_secured_and_who_is_not_hear_each_other(tmp_path: Path) -> 
                 assert tone_level(read_mono(citizen.heard()), AGENT) > -30
                 assert tone_level(read_mono(phone.heard()), CITIZEN) > -30
                 assert tone_level(read_mono(citizen.heard()), CITIZEN) < -40
+        calls = phone.recordings()
+        await phone.dial(f"sip:*43@{HOST}:{secure};transport=tls")
+        await phone.wait_event("CALL_ESTABLISHED")
+        await phone.wait_heard(1.0, after=calls)
+        await phone.hang_up()
+        await phone.wait_event("CALL_CLOSED")
+        assert tone_level(read_mono(phone.heard()), AGENT) > -30
         await until_nothing_is_left(node)

@@ -39,6 +39,14 @@ def test_who_is_not_named_any_more_has_left() -> None:
     assert len(bridges) == 0
 
 
+def test_who_hears_himself_leaves_no_bridge_behind() -> None:
+    bridges = Bridges()
+    assert bridges.set_matrix("x", {"a": {"a": 1.0}}) == {"a"}
+    assert bridges.row("a", HANDLES) == {1: 1.0}
+    assert bridges.leave("a") == {"a"}
+    assert (len(bridges), bridges.bridge_of("a"), bridges.row("a", HANDLES)) == (0, None, {})
+
+
 def test_what_is_played_takes_the_place_of_the_bridge_unless_it_is_mixed() -> None:
     bridges = Bridges()
     bridges.set_matrix("x", pair("a", "b"))
