@@ -20,12 +20,20 @@ async def until_state(api: Api, state: str, *, seconds: float = PATIENCE) -> Non
     await until(reached, seconds=seconds)
 
 
-async def ended_call(api: Api, *, seconds: float = PATIENCE) -> dict[str, Any]:
-    """Return the newest call of the agent once its record is complete."""
+async def ended_call(api: Api, *, since: float = 0.0, seconds: float = PATIENCE) -> dict[str, Any]:
+    """Return the newest call of the agent once its record is complete.
+
+    Args:
+        api: the agent's, or a supervisor's for everybody's calls.
+        since: Unix seconds; wait for one that arrived after that.
+        seconds: how long to wait.
+    """
 
     async def ended() -> dict[str, Any] | None:
         calls = (await api.get("/calls"))["items"]
-        if calls and calls[0]["ended_at"] is not None:
+        if not calls or calls[0]["arrived_at"] < since:
+            return None
+        if calls[0]["ended_at"] is not None:
             record: dict[str, Any] = await api.get(f"/calls/{calls[0]['call_id']}")
             return record
         return None
@@ -61,11 +69,18 @@ async def until_nothing_is_left(
     """
     names = (*EMPTY, "sip_transactions") if transactions else EMPTY
 
-    async def empty() -> dict[str, int] | None:
-        counts: dict[str, int] = (await node.health()).get("counts", {})
+    counts: dict[str, int] = {}
+
+    async def empty() -> bool:
+        nonlocal counts
+        counts = (await node.health()).get("counts", {})
         missing = [name for name in names if name not in counts]
         assert not missing, f"health does not count {missing}: {sorted(counts)}"
-        return None if any(counts[name] for name in names) else counts
+        return not any(counts[name] for name in names)
 
-    left: dict[str, int] = await until(empty, seconds=seconds, every=0.2)
-    return left
+    try:
+        await until(empty, seconds=seconds, every=0.2)
+    except AssertionError as error:
+        left = {name: counts[name] for name in names if counts.get(name)}
+        raise AssertionError(f"left after {seconds:g} s: {left}") from error
+    return counts

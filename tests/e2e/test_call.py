@@ -15,10 +15,15 @@ from tests.support.pyvoip import PyVoipPhone
 from tests.support.tones import read_stereo, tone_level
 from tests.support.waveforms import read_mono
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 CITIZENS_TONE, AGENTS_TONE = 700, 440
 Codec = Literal["PCMA", "PCMU"]
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, object]:
+    return {"asr__enabled": "false"}
 
 
 def assert_hears(samples: np.ndarray, tone: int, other: int, *, spoken: np.ndarray) -> None:
@@ -88,7 +93,7 @@ async def test_pyvoip_is_an_agents_phone(node: RunningNode, desk: Desk, tmp_path
     async with (
         PyVoipPhone(
             tmp_path / "agent",
-            user="1002",
+            user="1003",  # nobody else's: it leaves without taking its registration back
             password=PASSWORD,
             registrar=hotline,
             source=AGENTS_TONE,
@@ -96,7 +101,7 @@ async def test_pyvoip_is_an_agents_phone(node: RunningNode, desk: Desk, tmp_path
         Baresip(tmp_path / "citizen", user="13862311002", source=CITIZENS_TONE) as citizen,
     ):
         await agent.register()
-        async with desk("1002") as api:
+        async with desk("1003") as api:
             await citizen.dial(f"sip:12345@127.0.0.1:{node.sip_port}")
             await agent.wait_event("incoming")
             await agent.answer()

@@ -72,6 +72,13 @@ async def talking(
             yield talk
 
 
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[RunningNode]:
+    """A node for one test, which breaks something of it."""
+    async with running_node(tmp_path / "node") as node:
+        yield node
+
+
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 

@@ -25,7 +25,7 @@ MODEL = ROOT / "tests" / "assets" / "models" / "vosk-model-tiny-cn-tel"
 PASSWORD = "for-tests-only"
 
 START_SECONDS = 90.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 async def until(
