@@ -7,9 +7,21 @@ from tickets.numerals import Figured
 from tickets.places import Place, find_places
 
 _ASKED = re.compile(
-    r"地址|哪里|哪儿|在哪|位置|地点|什么地方|哪个(?:小区|村|路|镇|街道|社区|区|位置|地方|站)|哪条路|哪一?段|哪一?块|什么路|哪个桥|哪座桥|哪栋|哪一栋|哪里人|哪一?家医院|哪个学校|哪个广场|哪边|几号|几幢|几栋|多少号|门牌|小区名|(?:小区|村)叫什么|住哪"
+    r"(?:什么|哪[个家条座所处片幢栋]?|哪一[个家条座所处片])"
+    r"(?:小区|村|路|街|巷|弄|镇|乡|街道|社区|区|位置|地方|站|楼盘|商场|公园|广场|学校|中学|小学|大学|幼儿园|医院"
+    r"|菜场|市场|工地|路口|桥|天桥|河|湖|高架|高速|服务区|停车场|车站|园区|工业园|超市|饭店|酒店|景区|大厦|写字楼"
+    r"|地铁站|公交站|加油站|单元|组|队|方向|地段|位子)"
+    r"|地址|哪里|哪儿|在哪|位置|地点|什么地方|哪个(?:小区|村|路|镇|街道|社区|区|位置|地方|站)|哪条路|哪一?段|哪一?块|什么路|哪个桥|哪座桥|哪栋|哪一栋|哪里人|哪一?家医院|哪个学校|哪个广场|哪边|几号|几幢|几栋|多少号|门牌|小区名|(?:小区|村)叫什么|住哪"
 )
 _CORRECTED = re.compile(r"不是|不对|说错|错了|应该是|更正|口误")
+_ROOM = re.compile(r"(?<!\d)\d{3,4}(?=室?$)")
+_ROOM_CORRECTED = re.compile(
+    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我说错了?|了|啊|哦|应该)*是?(?P<room>\d{3,4})(?!\d)(?=室|$|，|我|的|不)"
+)
+_HOUSE_CORRECTED = re.compile(
+    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我?(?:说|记|搞)错了?|了|啊|哦|应该|这个|\d+(?:号|幢|栋|单元|弄))*是?"
+    r"(?P<right>\d+)(?P<unit>号楼(?![下上道梯])|号|幢|栋|单元|弄)"
+)
 _MOST_PARTS = 8
 _BUILDING_OR_ROOM = re.compile(r"幢|栋|号楼|单元|座|室|\d{3,4}$")
 
@@ -31,9 +43,9 @@ class AddressEar:
         asked, self._asked = self._asked, False
         places = find_places(said.text, asked=asked)
         changed = self.take(places, corrected=bool(_CORRECTED.search(said.text)))
-        if changed:
+        if changed and places:
             self._words.append(said.words(places[0].start, max(place.end for place in places)))
-        return changed
+        return self.correct_house(said) or self.correct_room(said) or changed
 
     @property
     def evidence(self) -> str | None:
@@ -50,6 +62,35 @@ class AddressEar:
         if self.take(places):
             self._words.append(said.words(places[0].start, max(place.end for place in places)))
         return bool(places)
+
+    def correct_room(self, said: Figured) -> bool:
+        """Take 不对是1901 after 17幢1801 for the right room; tell whether the address changed."""
+        match = _ROOM_CORRECTED.search(said.text)
+        if match is None:
+            return False
+        for index in range(len(self.parts) - 1, -1, -1):
+            number = self.parts[index].number
+            if _ROOM.search(number):
+                right = _ROOM.sub(match["room"], number)
+                self.parts[index] = replace(self.parts[index], number=right)
+                self._words.append(said.words(match.start("room"), match.end("room")))
+                return right != number
+        return False
+
+    def correct_house(self, said: Figured) -> bool:
+        """Take 19号不是19号是91号 for the right house; tell whether the address changed."""
+        changed = False
+        for match in _HOUSE_CORRECTED.finditer(said.text):
+            wrong = re.compile(rf"(?<!\d)\d+{match['unit']}")
+            for index in range(len(self.parts) - 1, -1, -1):
+                part = self.parts[index]
+                if not wrong.search(part.number):
+                    continue
+                right = wrong.sub(match["right"] + match["unit"], part.number, count=1)
+                changed = changed or right != part.number
+                self.parts[index] = replace(part, number=right)
+                break
+        return changed
 
     def take(self, places: list[Place], *, corrected: bool = False) -> bool:
         """Add parts to the address; tell whether it changed."""

@@ -1,5 +1,8 @@
 """What a matter is about: weighted words per category, or a model trained on a city's tickets.
 
+Where no word weighs much, the category whose examples the text resembles (``tickets.examples``)
+decides.
+
 An entry such as ``停水=4`` weighs 4 (3 where nothing is said); ``欠&工资`` needs both words, near
 one another, in either order.
 """
@@ -11,6 +14,8 @@ from functools import cache
 from itertools import permutations
 from typing import Protocol
 
+from tickets.examples import Examples
+from tickets.examples import shipped as shipped_examples
 from tickets.tree import OTHER, SHIPPED, CategoryTree
 
 _OTHER_HITS = 0.4
@@ -23,6 +28,13 @@ _HINT = 6.0
 _DOUBT = 1.0
 """What the evidence is measured against where no other category is in question."""
 _UNSURE = 0.2
+_WEAK = 4.0
+"""A best score below this leaves the choice to the examples."""
+_LIKENESS_OF_WEAK = 80.0
+_LIKENESS = 15.0
+"""What full likeness (a cosine of 1) is worth, for weak scores and for the rest."""
+_ALIKE = 0.07
+"""Below this likeness a text without any known word is about nothing that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +73,16 @@ class _Keyword:
 
 
 class RuleClassifier:
-    """Ranks the categories of a tree by the words that are in a text."""
+    """Ranks the categories of a tree by the words in a text, and by examples of how people talk.
 
-    def __init__(self, tree: CategoryTree = SHIPPED) -> None:
+    Args:
+        tree: the categories and their words.
+        examples: what people say of categories; those that the tree lacks count for nothing.
+    """
+
+    def __init__(self, tree: CategoryTree = SHIPPED, examples: Examples | None = None) -> None:
         self._keywords = _compiled(tree)
+        self._examples = examples or shipped_examples()
 
     def __call__(self, text: str, hint: str | None = None) -> list[Ranked]:
         """Rank the categories whose words are in the text, best first; 其他 when none is.
@@ -83,6 +101,7 @@ class RuleClassifier:
             known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
             ranked = [r for r in ranked if r.category != hint]
             ranked.append(replace(known, score=known.score + _HINT))
+        ranked = self._with_examples(text, ranked)
         # sort() is stable: between equals the file's order decides.
         ranked.sort(key=lambda candidate: -candidate.score)
         if not ranked or ranked[0].score < _LEAST:
@@ -91,6 +110,24 @@ class RuleClassifier:
         share = ranked[0].score / (ranked[0].score + second + _DOUBT)
         ranked[0] = replace(ranked[0], confidence=round(share, 2))
         return ranked
+
+    def _with_examples(self, text: str, ranked: list[Ranked]) -> list[Ranked]:
+        """Add what the likeness to each category's examples is worth beyond the average one."""
+        likeness = {
+            name: alike
+            for name, alike in self._examples.likeness(text).items()
+            if name in self._keywords
+        }
+        if not likeness or (not ranked and max(likeness.values()) < _ALIKE):
+            return ranked
+        strongest = max((candidate.score for candidate in ranked), default=0.0)
+        worth = _LIKENESS if strongest >= _WEAK else _LIKENESS_OF_WEAK
+        average = sum(likeness.values()) / len(likeness)
+        known = {candidate.category: candidate for candidate in ranked}
+        for name, alike in likeness.items():
+            candidate = known.get(name, Ranked(name, "", 0.0, ()))
+            known[name] = replace(candidate, score=candidate.score + worth * (alike - average))
+        return [known[name] for name in self._keywords if name in known]
 
 
 _Keywords = Mapping[str, Mapping[str, tuple["_Keyword", ...]]]

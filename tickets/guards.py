@@ -29,7 +29,8 @@ class Guards:
 
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
     ends; ``supposed`` may also stand inside it (广告牌万一砸到人); ``yesterday`` is past unless
-    ``still`` says that it goes on; ``asked`` makes a question of the whole utterance.
+    ``still`` says that it goes on; ``settled`` and ``still_going`` say the same of the whole
+    utterance; ``asked`` makes a question of the whole utterance.
     """
 
     expressions: Mapping[str, re.Pattern[str]]
@@ -44,6 +45,7 @@ class Guards:
         near = before[-_PAST_WINDOW:]
         if (
             self._has("denied", before)
+            or self._is_settled(utterance)
             or self._has("past", near)
             or self.expressions["past_after"].match(after)
             or self._is_supposed(utterance, start, end)
@@ -55,6 +57,10 @@ class Guards:
         if self._has("hearsay", before[-_HEARSAY_WINDOW:]) and not goes_on:
             return Reading.HEARSAY
         return Reading.HAPPENING
+
+    def _is_settled(self, utterance: str) -> bool:
+        """Tell whether the citizen says that it is over (已经报过警了), and not that it goes on."""
+        return self._has("settled", utterance) and not self._has("still_going", utterance)
 
     def _is_supposed(self, utterance: str, start: int, end: int) -> bool:
         """Tell whether a word such as 万一 rules over the dangerous one.

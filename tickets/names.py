@@ -34,7 +34,10 @@ _OTHERS = re.compile(
     r"|个人|同事|朋友|儿子|女儿|孩子|小孩|老公|老婆|爸爸?|妈妈?|父亲|母亲|户主|业主|租客|卖家|师傅|老师|同学)"
     r"(?:的)?(?:名字)?(?:好像)?(?:也)?(?:是|叫)?$"
 )
-_MYSELF = re.compile(r"我(?:就)?是[^他她]{0,10}$")  # 我是工地的保安姓…
+_MYSELF = re.compile(
+    r"我(?:就)?是(?:[^他她]{0,10}|(?:他|她|孩子|小孩|学生|老人|病人|患者)的?"
+    r"(?:爸爸?|妈妈?|父亲|母亲|儿子|女儿|老公|老婆|爱人|家长|家属|爷爷|奶奶|外公|外婆|哥哥?|姐姐?|弟弟|妹妹|邻居|同事|朋友|老师|媳妇|女婿))$"
+)  # 我是工地的保安姓…, 我是他女儿姓…
 _ASKED = re.compile(
     r"贵姓|怎么称呼|如何称呼|称呼您|(?:叫|您|你|尊姓大|的|留|说|报|个|一下|下)(?:什么)?(?:名字|姓名)"
     r"|姓什么|叫什么(?!位置|地方|小区|店|路|公司|单位|厂|村)|您是哪位|哪位"
@@ -101,13 +104,18 @@ class NameEar:
             self._asked = True
         heard = _addressed(text) or self._known(text)
         if heard is None or heard.name is None:
-            return None
+            return self._titled_only(text)
         if self.name is None:
             self.name = heard.name
             return heard
         if self.name.startswith(heard.name) or heard.name.startswith(self.name):
             return NameHeard(None, heard.title, heard.start, heard.end)
         return None
+
+    def _titled_only(self, text: str) -> NameHeard | None:
+        """Find the title alone in 先生您贵姓: the agent hears whom he talks to."""
+        match = _TITLED_QUESTION.search(text)
+        return NameHeard(None, match[1], match.start(1), match.end(1)) if match else None
 
     def _known(self, text: str) -> NameHeard | None:
         """Find a rare name, known already, with a title: 由先生请核对一下."""
@@ -143,6 +151,7 @@ class NameEar:
         return NameHeard(name, title, 0, len(text))
 
 
+_TITLED_QUESTION = re.compile(r"(?:^|您好|你好|请问|好的|那)(先生|女士)(?:您|你|请|贵|怎么|如何|，)")
 _SHORT_ANSWER = 14
 _TWO = 2  # characters of an ordinary given name
 
@@ -199,7 +208,8 @@ def _introduced(text: str) -> NameHeard | None:
 def _is_others(text: str, match: re.Match[str]) -> bool:
     """Tell whether 姓 is said of somebody else, or denied."""
     before = text[: match.start()]
-    others = _OTHERS.search(before) and not _MYSELF.search(before)
+    himself = re.match(r"我|本人|鄙|敝|免贵", match[0])  # 他是我老公我姓秦
+    others = _OTHERS.search(before) and not himself and not _MYSELF.search(before)
     return bool(match["no"] or _NOT_FAMILY.search(before) or others)
 
 
@@ -228,7 +238,25 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     given = re.match(rf"(?:我)?名(?:叫|字是|字叫)?([{_HAN}]{{1,2}})", text[end:])
     if given:
         return NameHeard(family + given[1], None, match.start(), end + given.end())
-    return NameHeard(family, None, match.start(), end)
+    return _in_full_after(text, match.start(), end, family) or NameHeard(
+        family, None, match.start(), end
+    )
+
+
+def _in_full_after(text: str, start: int, end: int, family: str) -> NameHeard | None:
+    """Find the full name said after the family name and how it is written: 姓方方圆的方叫方圆圆."""
+    spelling, parts = _parts()
+    spelled = spelling.match(text, end)
+    explained = _EXPLAINED.match(text, end)
+    if spelled and _sounds_like(parts[spelled[1]], spelled[2]):
+        end = spelled.end()
+    elif explained and _explanation(text[end:]) == family:
+        end = explained.end()
+    said = re.match(rf"(?:我|名字|全名|就|的)*(?:是)?叫?(?:做)?(?={family})", text[end:])
+    name = _full_name(text[end + said.end() :]) if said else None
+    if name is None or name == family * 2:
+        return None
+    return NameHeard(name, None, start, end + (said.end() if said else 0) + len(name))
 
 
 def _spelled_family(text: str, match: re.Match[str]) -> NameHeard | None:
@@ -237,12 +265,20 @@ def _spelled_family(text: str, match: re.Match[str]) -> NameHeard | None:
     spelled = spelling.match(text, match.end())
     if spelled is None or not _sounds_like(parts[spelled[1]], spelled[2]):
         return None
-    return NameHeard(parts[spelled[1]], None, match.start(), spelled.end())
+    family = parts[spelled[1]]
+    in_full = _in_full_after(text, match.start(), spelled.end(), family)
+    return in_full or NameHeard(family, None, match.start(), spelled.end())
 
 
 def _nicknamed(text: str) -> NameHeard | None:
     for match in _CALL_ME.finditer(text):
         if match[1] in _single() and ("叫" in match[0] or "喊" in match[0] or "我是" in text):
+            full = re.match(rf"(?:就|吧|好|行|呀|啊|的|我|叫|是)*(?={match[1]})", text[match.end() :])
+            rest = text[match.end() + full.end() :] if full else ""
+            name = None if _explanation(rest) == match[1] else _full_name(rest)  # 游泳的游
+            if name and full:
+                end = match.end() + full.end() + len(name)
+                return NameHeard(name, None, match.start(), end)
             return NameHeard(match[1], None, match.start(), match.end())
     return None
 
@@ -296,8 +332,8 @@ def _answered(text: str) -> NameHeard | None:
 
 def _is_over(text: str, length: int) -> bool:
     rest = text[length:]
-    if not rest or rest[0] in _OVER:
-        return True
+    if not rest or rest[0] in _OVER or rest[0] in text[:length]:
+        return True  # 俞可平 + 俞是俞敏洪的俞
     spelling, _ = _parts()
     return bool(spelling.match(rest) or _explanation(rest) or re.match(rf"{_TITLE}", rest))
 
@@ -305,7 +341,7 @@ def _is_over(text: str, length: int) -> bool:
 def _explanation(text: str) -> str | None:
     """Return the character that 桂花的桂 explains, if the text begins so."""
     match = _EXPLAINED.match(text)
-    return match[2] if match and match[2] in match[1] else None
+    return match[2] if match and match[2] in match[1] and len(match[1]) > 1 else None
 
 
 def _full_name(text: str) -> str | None:

@@ -28,7 +28,7 @@ def _any_of(key: str) -> str:
 
 _PHASE = r"(?:第?[\d一二三四五六七八九十]+期)?(?:[东南西北]区|[A-Za-z一二三四五六七八九十\d]+区)?"
 _BUILDING = (
-    rf"{_PHASE}(?:\d+(?:-\d+)?(?:幢|栋|号楼|座)|[A-Za-z]座|\d+号(?!线|窗口))?"
+    rf"{_PHASE}(?:\d+(?:-\d+)?(?:幢|栋|号楼(?![下上道梯])|座)|[A-Za-z]座|\d+号(?!线|窗口))?"
     r"(?:\d+单元|[甲乙丙丁]单元)?(?:\d+(?:楼|层)(?!下|上|道))?"
     r"(?:\d{3,4}(?!\d|元|块|年|万|多|个|人|路|次|天))?(?:室(?!内|外))?"
 )
@@ -46,18 +46,22 @@ _TAILS: dict[Kind, re.Pattern[str]] = {
     "district": re.compile(""),
 }
 _NUMBERED = re.compile(
-    rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
+    rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼(?![下上道梯])|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
 )
 _AT = re.compile(rf"(?<![现正存实])(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
 NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
 _LOOSE = re.compile(
     rf"(?:位于|(?<![现正存实])在|家?住在?|地址是?|地点是?|位置是?|(?:{_any_of('has_a_name')})(?:名字|名称)?(?:就?叫|就是)|^叫)"
-    r"(?:那个|这个|我们|咱们)?(?P<name>[\u4e00-\u9fffA-Za-z]{2,12}?)"
+    r"(?:那个|这个|我们|咱们|(?:你们|我们|咱们)?(?:这边|那边|这里|那里)的?)?(?P<name>[\u4e00-\u9fffA-Za-z]{2,12}?)"
     rf"(?P<near>{NEAR.pattern}|里$|上$|这$|那$|$|我姓|我叫|免贵|姓)"
 )
 _RESIDENT = re.compile(
     rf"(?:我|我们)是(?P<name>[\u4e00-\u9fffA-Za-z]{{2,10}}?)的(?:{_any_of('resident')})"
 )
+_HERE = re.compile(
+    r"在(?:你们|我们|咱们)?(?:这边|那边|这里|那里)的?(?P<name>[\u4e00-\u9fff]{2,8}?)"
+    rf"(?=里面?|上面?|{_any_of('done_there')})"
+)  # 在你们这边万象汇办了张卡
 _BUILDING_NAME = re.compile(rf"[\u4e00-\u9fff]{{2,8}}?(?=的?(?:{_any_of('near')}))")  # 8号 + 万象城
 _FROM_TO = re.compile(
     r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
@@ -65,6 +69,8 @@ _FROM_TO = re.compile(
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _NATURE = frozenset("湖河江山港塘桥浜")
+_STANDS_ALONE = _NATURE | {"寺", "庙", "站", "碑"}
+_LONG_VILLAGE = 4
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
 _DATES = frozenset({"五一", "五四", "七一", "八一"})
 _BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
@@ -77,6 +83,7 @@ _PLAIN = "大小老新旧好全本该此每各某整上下里外前后左右马�
 _AFTER_THIS = ("里", "边", "个", "儿", "些", "条", "家", "座", "位", "块", "片")
 _MEASURES = ("个", "家", "条", "座", "位")
 _LONGEST_NAME = 10
+_LONGEST_AFTER = 6
 _SHORT_NAME = 3
 _CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
 
@@ -122,6 +129,8 @@ def find_places(text: str, *, asked: bool = False) -> list[Place]:
     named = _merge(_travel(text), list(_named(text, asked=asked)))
     places = _merge(named, list(_numbered(text, named)))
     strong = [place for place in places if place.kind != "unit"]
+    if asked and strong:
+        places = _merge(places, _after(text, strong[-1].end))
     if not strong:
         places = [*_loose(text, asked=asked and not places), *places]
     return [replace(place, link=_link(text, places, place)) for place in places]
@@ -137,14 +146,18 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
     """
     cuts = rules.load("places")["not_in_a_name"]["cuts"]
     start = max(floor, end - _LONGEST_NAME - 4)
+    bound = floor
     for position in range(end - 1, start - 1, -1):
         if text[position] in cuts:
-            start = position + 1
+            start = bound = position + 1
             break
     if start and text[start - 1] in "这那哪" and text[start : start + 1] in _AFTER_THIS:
         start += 1
     begin = end
     for word in reversed(cut(text[start:end])):
+        if _joins_nothing(text, begin - len(word.text), bound, floor):
+            begin -= len(word.text)
+            continue
         if not _may_belong(word.text, word.kind, adjacent=not text[begin:end].strip(_DIRECTION)):
             break
         if end - begin + len(word.text) > _LONGEST_NAME:
@@ -158,9 +171,24 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
     return end if text[begin:end] in _stop_words() else begin
 
 
+def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:
+    """Tell whether 和 at ``position`` is part of a name, having nothing to join.
+
+    在 + 和园18幢, 嘉和园9幢; but 长江路 + 和太湖路 join two places.
+    """
+    if text[position] not in "和同与" or bound == floor != 0:
+        return False
+    return position - bound == 1 or (position == bound and 0 < bound)
+
+
 @cache
 def _stop_words() -> frozenset[str]:
     return frozenset(rules.load("places")["not_in_a_name"]["words"].split())
+
+
+@cache
+def _village_cuts() -> frozenset[str]:
+    return frozenset(rules.load("places")["not_in_a_name"]["cuts"]) | frozenset("有是里上下过到去")
 
 
 @cache
@@ -199,7 +227,7 @@ def _may_belong(word: str, kind: str, *, adjacent: bool) -> bool:
         return False
     if (
         kind[0] in _CLOSED_KINDS
-        and not (adjacent and kind == "d")
+        and not (adjacent and kind in {"d", "t"})  # 青年, says jieba, is a time
         and kind not in {"ns", "nt", "tg"}
     ):
         return False
@@ -210,18 +238,30 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
     """Find the parts whose names have an ending of their own."""
     pattern, kinds = _endings()
     floor = position = 0
+    before: Kind | None = None
     while match := pattern.search(text, position):
         ending, end = match[0], match.end()
         ending, end = _longest(text, ending, match.start(), end)
         kind = kinds[ending]
         position = match.end()
         begin = name_start(text, match.start(), floor)
+        last = end - len(ending)
+        if begin == match.start() < last:
+            begin = name_start(text, last, floor)  # 太湖 + 路: 太 alone begins no name
+        if (
+            kind == "village"
+            and before == "town"
+            and 0 < match.start() - floor <= _LONG_VILLAGE
+            and not NEAR.search(text[floor : match.start()])
+            and not any(letter in _village_cuts() for letter in text[floor : match.start()])
+        ):
+            begin = floor  # 五接镇 + 开沙村: after a town all of it is the name
         if 0 < floor < match.start() and kind == "town" and match.start() - floor <= _SHORT_NAME:
             begin = floor  # 金州区 + 向应街道: after a district all of it is the name
         if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
         name = text[begin:end]
-        if not _is_name(text, name, ending, begin, end):
+        if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
         if kind == "weak" or (ending in _needs_context() and not _is_on_the_map(name)):
             if not _is_there(text, begin, end, asked=asked or 0 < floor == begin) or _GOES_ON.match(
@@ -232,6 +272,7 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         number = _number(text, kind, end)
         yield Place(kind, name, number, begin, end + len(number))
         floor = position = end + len(number)
+        before = kind
         building = _BUILDING_NAME.match(text, floor) if number.endswith("号") else None
         if building and (place := _plain(text, floor, building.end())):
             yield place
@@ -266,6 +307,8 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
                 following = None
         if following is None or _is_followed_badly(text, following[0], following.end()):
             return ending, end
+        if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
+            return ending, end  # 平东镇 + 桥北村
         natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
         if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
             return ending, end
@@ -279,16 +322,21 @@ def _is_followed_badly(text: str, ending: str, end: int) -> bool:
     return text.startswith(tuple(tails), end) if tails else False
 
 
-def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
+def _is_name(  # noqa: PLR0911 -- one reason after the other
+    text: str, name: str, ending: str, begin: int, end: int, *, asked: bool = False
+) -> bool:
     """Tell whether a candidate names a place: 长庆街, not 逛街, 这条街 or 两层楼高 + 路."""
     stem = name.removesuffix(ending)
     if not stem:
         return re.match(r"第?[\d一二三四五六]期", text[end:]) is not None  # 软件园三期
     tails = rules.load("places")["not_a_place"]["tails"]
+    if stem in _DIRECTION and (ending == "大街" or (asked and begin == 0)):
+        return True
     if (
+        re.search(r"[不没]", stem) or
         name in _never()
         or _is_followed_badly(text, ending, end)
-        or stem.endswith(tuple(tails))
+        or (stem.endswith(tuple(tails)) and not _is_family_seat(stem))
         or text[max(0, begin - 1) : begin] + stem in tails
     ):
         return False
@@ -306,6 +354,11 @@ def _is_name(text: str, name: str, ending: str, begin: int, end: int) -> bool:
         placed = at or re.match(r"\d", text[end:]) or NEAR.match(text, end)
         return bool(placed) and ending not in _needs_context()
     return True
+
+
+def _is_family_seat(stem: str) -> bool:
+    """Tell whether a stem is a family's: 张家浜, not 这家店."""
+    return stem[-1:] == "家" and stem[-2:-1] in rules.word_set("surnames", "single")
 
 
 def _is_common_word(name: str, ending: str) -> bool:
@@ -326,7 +379,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or on_it
         or _AT.search(text[:begin])
         or NEAR.match(text, end)
-        or re.match(r"\d", text[end:])
+        or re.match(r"\d|就在|[东南西北]门", text[end:])
     )
 
 
@@ -362,9 +415,20 @@ def _merge(first: list[Place], second: list[Place]) -> list[Place]:
     return sorted(first + free, key=lambda place: place.start)
 
 
+def _after(text: str, start: int) -> list[Place]:
+    """Find what an answer to 在哪里 goes on with: 娄江路 + 御景湾, 园区那个叫 + 圆梦谷."""
+    lead = re.match(r"(?:的|这边|那边|那里|里面|那个|这个|叫|什么|就是|有个|上)*", text[start:])
+    start += lead.end() if lead else 0
+    stop = re.search(r"\d|，|,| |我姓|姓", text[start:])
+    end = start + stop.start() if stop else len(text)
+    near = NEAR.search(text, start + 2, end)
+    place = _plain(text, start, near.start() if near else end)
+    return [place] if place and len(place.name) <= _LONGEST_AFTER else []
+
+
 def _loose(text: str, *, asked: bool) -> Iterator[Place]:
     """Find places without an ending: 在沙溪, 就停在大润发门口, 小区叫玖珑府."""
-    for match in (*_LOOSE.finditer(text), *_RESIDENT.finditer(text)):
+    for match in (*_LOOSE.finditer(text), *_RESIDENT.finditer(text), *_HERE.finditer(text)):
         place = _plain(text, match.start("name"), match.end("name"))
         if place:
             yield place
@@ -377,8 +441,8 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
     if asked:
         lead = re.match(r"(?:嗯|啊|哦|就|是|在|那个|叫|我们|我|家|住|地址|位置)*", text)
         start = lead.end() if lead else 0
-        near = NEAR.search(text, start + 2)
-        place = _plain(text, start, near.start() if near else len(text))
+        stop = re.search(rf"{NEAR.pattern}|负?\d|，|我姓|姓", text[start + 2 :])
+        place = _plain(text, start, start + 2 + stop.start() if stop else len(text))
         if place:
             yield place
 
