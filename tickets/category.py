@@ -33,6 +33,8 @@ _WEAK = 4.0
 _LIKENESS_OF_WEAK = 80.0
 _LIKENESS = 15.0
 """What full likeness (a cosine of 1) is worth, for weak scores and for the rest."""
+_TALK = 6
+"""Characters that it takes to sound like a matter."""
 _ALIKE = 0.07
 """Below this likeness a text without any known word is about nothing that we know."""
 
@@ -118,7 +120,8 @@ class RuleClassifier:
             for name, alike in self._examples.likeness(text).items()
             if name in self._keywords
         }
-        if not likeness or (not ranked and max(likeness.values()) < _ALIKE):
+        alike = max(likeness.values(), default=0.0)
+        if not likeness or (not ranked and (alike < _ALIKE or len(text) < _TALK)):
             return ranked
         strongest = max((candidate.score for candidate in ranked), default=0.0)
         worth = _LIKENESS if strongest >= _WEAK else _LIKENESS_OF_WEAK

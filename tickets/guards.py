@@ -28,9 +28,9 @@ class Guards:
     """The compiled expressions, by name.
 
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
-    ends; ``supposed`` may also stand inside it (广告牌万一砸到人); ``yesterday`` is past unless
-    ``still`` says that it goes on; ``settled`` and ``still_going`` say the same of the whole
-    utterance; ``asked`` makes a question of the whole utterance.
+    ends, ``denied_within`` stands inside it; ``supposed`` may do so too (广告牌万一砸到人);
+    ``yesterday`` is past unless ``still`` says that it goes on; ``settled`` and ``still_going`` say
+    the same of the whole utterance; ``asked`` makes a question of the whole utterance.
     """
 
     expressions: Mapping[str, re.Pattern[str]]
@@ -46,6 +46,7 @@ class Guards:
         if (
             self._has("denied", before)
             or self._is_settled(utterance)
+            or self._has("denied_within", utterance[start:end])
             or self._has("past", near)
             or self.expressions["past_after"].match(after)
             or self._is_supposed(utterance, start, end)

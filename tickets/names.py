@@ -49,6 +49,10 @@ _ASKED_OTHERS = re.compile(
 _FAMILY = re.compile(
     r"(?P<no>不)?(?:我|本人)?(?:免贵|鄙|敝|复|双|贵|小|就|是)?姓(?!名)(?:是|的是)?"
 )
+_NAME_ALONE = re.compile(
+    rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
+    r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
+)
 _NOT_FAMILY = re.compile(r"[百同老他她大]$")
 _FULL = re.compile(
     r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
@@ -151,7 +155,9 @@ class NameEar:
         return NameHeard(name, title, 0, len(text))
 
 
-_TITLED_QUESTION = re.compile(r"(?:^|您好|你好|请问|好的|那)(先生|女士)(?:您|你|请|贵|怎么|如何|，)")
+_TITLED_QUESTION = re.compile(
+    r"(?:^|您好|你好|请问|好的|那)(先生|女士)(?:您|你|请|贵|怎么|如何|在|，)"
+)
 _SHORT_ANSWER = 14
 _TWO = 2  # characters of an ordinary given name
 
@@ -220,9 +226,7 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
         # A rare name, or one the recogniser misheard, is believed of himself (我姓…) or when
         # nothing else follows it.
         himself = re.match(r"我|本人|免贵|我免贵", match[0])
-        if not re.fullmatch(rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的.)?", after) and not (
-            himself and re.match(rf"[{_HAN}]", after)
-        ):
+        if not _NAME_ALONE.fullmatch(after) and not (himself and re.match(rf"[{_HAN}]", after)):
             return None
         if after[0] in "什啥氏不":
             return None
@@ -273,7 +277,9 @@ def _spelled_family(text: str, match: re.Match[str]) -> NameHeard | None:
 def _nicknamed(text: str) -> NameHeard | None:
     for match in _CALL_ME.finditer(text):
         if match[1] in _single() and ("叫" in match[0] or "喊" in match[0] or "我是" in text):
-            full = re.match(rf"(?:就|吧|好|行|呀|啊|的|我|叫|是)*(?={match[1]})", text[match.end() :])
+            full = re.match(
+                rf"(?:就|吧|好|行|呀|啊|的|我|叫|是)*(?={match[1]})", text[match.end() :]
+            )
             rest = text[match.end() + full.end() :] if full else ""
             name = None if _explanation(rest) == match[1] else _full_name(rest)  # 游泳的游
             if name and full:

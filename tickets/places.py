@@ -178,7 +178,7 @@ def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:
     """
     if text[position] not in "和同与" or bound == floor != 0:
         return False
-    return position - bound == 1 or (position == bound and 0 < bound)
+    return position - bound == 1 or (position == bound and bound > 0)
 
 
 @cache
@@ -333,8 +333,8 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
     if stem in _DIRECTION and (ending == "大街" or (asked and begin == 0)):
         return True
     if (
-        re.search(r"[不没]", stem) or
-        name in _never()
+        re.search(r"[不没]", stem)
+        or name in _never()
         or _is_followed_badly(text, ending, end)
         or (stem.endswith(tuple(tails)) and not _is_family_seat(stem))
         or text[max(0, begin - 1) : begin] + stem in tails

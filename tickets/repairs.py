@@ -1,4 +1,7 @@
-"""Slips of the tongue that a speaker mends himself: 37号不对是73号 means 73号."""
+"""Slips of the tongue that a speaker mends himself: 37号不对是73号 means 73号.
+
+So does 37号不是37号是73号.
+"""
 
 import re
 
@@ -8,7 +11,7 @@ _UNIT = r"号楼|单元|号|幢|栋|座|室|楼|层|弄|组|点半?|月|日|块|
 _SLIP = re.compile(
     rf"(?P<wrong>\d+(?P<unit>{_UNIT})[\u4e00-\u9fff]{{0,3}}?)"
     r"(?:，|哦|啊|呃|嗯|哎|诶)*(?:(?:不对|不是|说错了|错了|讲错了|我说错了|口误)(?:，|啊|哦|了)*)+"
-    r"(?:应该)?(?:是|应该是|，)*(?=\d+(?P=unit))"
+    r"(?:(?P=wrong))?(?:应该)?(?:是|应该是|，)*(?=\d+(?P=unit))"
 )
 
 

@@ -33,12 +33,17 @@ HELD_OUT = Path(__file__).with_name("heldout_cases.jsonl")
 """Other cities' dialogues, looked at once. Don't tune rules to these."""
 STREET = Path(__file__).with_name("street_cases.jsonl")
 """Written before the rules were tried on them, and never tuned to."""
+TOWN = Path(__file__).with_name("town_cases.jsonl")
+"""Three sets, each written before the rules were tried on it (docs/decisions.md has those figures);
+what they showed was then mended where it was general."""
 FRESH_LEAST = {"name": 95.0, "phone": 100.0, "address": 90.0, "type": 90.0, "category": 90.0}
 FRESH_LEAST |= {"urgent": 95.0, "secret": 100.0, "transfer": 90.0}
 HELD_OUT_LEAST = {"name": 95.0, "phone": 100.0, "address": 80.0, "type": 90.0, "category": 80.0}
 HELD_OUT_LEAST |= {"urgent": 95.0, "secret": 100.0}
 STREET_LEAST = {"name": 95.0, "address": 90.0, "type": 90.0, "category": 90.0, "urgent": 95.0}
 STREET_LEAST |= {"secret": 100.0, "transfer": 90.0}
+TOWN_LEAST = {"name": 98.0, "phone": 100.0, "address": 97.0, "type": 96.0, "category": 93.0}
+TOWN_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +78,7 @@ def test_the_dialogues_come_out_right() -> None:
 
 @pytest.mark.parametrize(
     "path,least",
-    [(FRESH, FRESH_LEAST), (HELD_OUT, HELD_OUT_LEAST), (STREET, STREET_LEAST)],
+    [(FRESH, FRESH_LEAST), (HELD_OUT, HELD_OUT_LEAST), (STREET, STREET_LEAST), (TOWN, TOWN_LEAST)],
 )
 def test_other_dialogues_come_out_right_too(path: Path, least: dict[str, float]) -> None:
     tally, misses = score(read_cases(path))
