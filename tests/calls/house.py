@@ -86,6 +86,7 @@ class StandInLeg:
     reference: str | None = None
     hops_left: int = 69
     hops: int | None = None
+    display: str | None = None
     elsewhere: Callable[[str], bool] = lambda _number: False
 
     def ring(self, status: int = 180, *, sdp: str | None = None) -> None:
@@ -137,9 +138,10 @@ class StandInGateway:
         sdp: str,
         on_event: Callable[[LegEvent], None],
         hops: int = 70,
+        display: str | None = None,
         **_rest: object,
     ) -> Leg:
-        leg = StandInLeg(offer=sdp, on_event=on_event, hops=hops)
+        leg = StandInLeg(offer=sdp, on_event=on_event, hops=hops, display=display)
         self.phones.append(leg)
         return cast("Leg", leg)
 
@@ -480,7 +482,7 @@ async def open_house(
         tickets=tickets,
         desk=TicketDesk(engine, calendar=Calendar(), deadlines=Deadlines()),
         bus=bus,
-        lines={"12345": "便民服务热线"},
+        lines={"12345": "便民服务热线", "12315": "消费者投诉举报"},
         directory=Directory(
             partners=[
                 Partner("110", "公安报警", ("110", "1101"), asserts=True, calls_from=("police",)),

@@ -65,3 +65,14 @@ async def test_a_withheld_number_is_shown_nowhere_and_kept_apart(house: House) -
     assert "13862311001" not in repr(record)
     assert await house.service.withheld_number(talk.call_id) == "13862311001"
     assert await house.service.withheld_number("another") is None
+
+
+async def test_a_merged_line_keeps_its_number_and_its_name(house: House) -> None:
+    talk = await scene(house, called="12315")
+    told = {event.name: event.to_dict() for event in house.events}
+    assert (told["call.arrived"]["line"], told["call.offered"]["line"]) == ("12315", "12315")
+    assert talk.phone.display == "消费者投诉举报"  # on the agent's phone
+    talk.citizen.end()
+    assert (await house.record())["line"] == "12315"
+    nobodys = house.arrives(called="12399", sip_call_id="sip-2")
+    assert nobodys.done == ["refuse 404"]

@@ -94,6 +94,7 @@ def answer_to(leg: Leg) -> str:
 async def a_gateway(
     on_call: Callable[[Leg], None],
     *,
+    host: str = HOST,
     trunks: Sequence[Trunk] = (Trunk.allowing("127.0.0.0/8"),),
     bindings: BindingStore | None = None,
     on_registered: Callable[[str, int], None] | None = None,
@@ -118,7 +119,7 @@ async def a_gateway(
         drop=drop,
         **more,
     )
-    await gateway.open(HOST, 0, further=further)
+    await gateway.open(host, 0, further=further)
     try:
         yield gateway
     finally:

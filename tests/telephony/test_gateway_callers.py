@@ -1,6 +1,7 @@
 """Who calls: citizens by their trunk, agents from their phones, strangers."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from aiosipua import SipRequest
 
 from telephony.abuse.gatekeeper import AbusePolicy
+from telephony.bindings import Binding
 from telephony.gateway import SipGateway
+from telephony.sip.message import make_response
 from telephony.trunks.model import Trunk
 from tests.telephony.gateways import (
     OFFER,
     Desk,
+    Owner,
     a_gateway,
     answer_to,
     credentials,
@@ -59,6 +63,36 @@ async def test_the_callers_number(
         peer.send(asked, gateway.endpoint.local)
         leg, _ = await desk.call()
         assert leg.caller == caller
+        leg.refuse(486)
+
+
+@pytest.mark.parametrize(
+    "user, privacy", [("Anonymous", ()), ("13862311001", (("Privacy", "id"),))]
+)
+async def test_a_number_that_is_withheld_is_kept_for_the_record_and_shown_to_nobody(
+    gateway: SipGateway, desk: Desk, user: str, privacy: tuple[tuple[str, str], ...]
+) -> None:
+    """RFC 3323, 3325: what the law asks for is told apart from what may be shown."""
+    asserted = ("P-Asserted-Identity", "<tel:13862311001>")
+    with a_peer() as peer, a_peer() as phone:
+        asked = message(
+            peer, gateway, "INVITE", user=user, headers=(asserted, *privacy), body=OFFER
+        )
+        peer.send(asked, gateway.endpoint.local)
+        leg, _ = await desk.call()
+        assert leg.caller is None
+        assert (leg.identity.number, leg.identity.withheld) == ("13862311001", True)
+        assert "13862311001" not in repr(leg)
+        # and so the agent's phone is called
+        binding = Binding("1001", "sip:1001@x", phone.address, "c", 1, time.time() + 60)
+        gateway.invite(
+            binding, sdp=OFFER, caller=leg.caller, display=None, called="1001", on_event=Owner()
+        )
+        invite = await phone.request()
+        assert invite.headers.get("From")[0].startswith('"Anonymous" <sip:anonymous@')
+        assert invite.headers.get("Privacy") == ["id"]
+        assert b"13862311001" not in bytes(invite)
+        phone.send(make_response(invite, 486, to_tag="p"), gateway.endpoint.local)
         leg.refuse(486)
 
 

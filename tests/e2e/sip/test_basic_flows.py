@@ -1,7 +1,7 @@
 """RFC 3665: the basic call flows, message by message, at a live node.
 
 A node is registrar and B2BUA, so of each flow both its ends are looked at: what the caller sees of
-it, and what the phone or the partner's exchange does. The flows over proxies (§3.2 to §3.5) are in
+it, and what the phone or the partner's exchange does. The flows over proxies (§3.2, §3.4) are in
 `test_kamailio`, that by a redirect server (§3.6) in `test_calls_out` and `test_scenarios`.
 """
 

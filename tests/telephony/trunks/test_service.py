@@ -238,6 +238,27 @@ async def test_a_full_trunk_is_told_when_to_come_again() -> None:
             again.refuse(486)
 
 
+async def test_a_trunk_that_brings_too_many_calls_a_second_is_told_when_to_come_again() -> None:
+    desk = Desk()
+    trunk = replace(Trunk.allowing("127.0.0.0/8"), calls_per_second=0.01)
+    async with a_node(trunk, desk=desk) as gateway:
+        with a_peer() as carrier:
+            first = message(carrier, gateway, "INVITE", call_id="first", body=OFFER)
+            carrier.send(first, gateway.endpoint.local)
+            leg, owner = await desk.call()
+            leg.refuse(486)
+            await owner.ended()  # how many there are at once does not matter
+            second = message(carrier, gateway, "INVITE", call_id="second", body=OFFER)
+            carrier.send(second, gateway.endpoint.local)
+            while (refused := await carrier.response()).headers.get_first("Call-ID") != "second":
+                pass
+            while refused.status_code == 100:
+                refused = await carrier.response()
+            assert refused.status_code == 503
+            assert 1 < int(refused.headers.get("Retry-After")[0]) <= 100
+            assert desk.calls.empty()
+
+
 async def test_numbers_are_ours_when_the_owner_sees_them() -> None:
     desk = Desk()
     rules = NumberRules([(r"\+86(1\d{10})", r"\1"), (r"0512(12345)", r"\1")])
