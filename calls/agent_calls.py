@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from agents.floor import Floor
-from agents.presence import PresenceError, State
+from agents.presence import HELD, PresenceError, State
 from calls.call import CallState
 from calls.call_events import (
     CallInput,
@@ -158,8 +158,14 @@ class AgentCalls:
         if isinstance(target, QueueTarget):
             raise TransferError("target_not_allowed")  # a line is for citizens, and for transfers
         paused = await self.pause(agent_id)
-        if leg.over:  # he has hung up meanwhile
+        presence = await self._floor.presence(agent_id)
+        held = presence is not None and presence.state in HELD
+        if held or leg.over:
             await self.resume(agent_id, paused=paused)
+        if leg.over:
+            return  # he has hung up meanwhile
+        if held:
+            leg.refuse(486)  # another call was held out to him in this moment, or has him
         else:
             self._begin(leg, target, agent_id)
 
@@ -172,11 +178,17 @@ class AgentCalls:
         owner.replace_phone(leg, name)
 
     async def pause(self, agent_id: str) -> bool:
-        """Keep calls away from an agent who makes one himself; tell whether he was ready."""
+        """Keep calls away from an agent who makes one himself; tell whether he was ready.
+
+        One that is held out to him in this moment is not: False, and nothing is changed.
+        """
         presence = await self._floor.presence(agent_id)
         if presence is None or presence.state is not State.READY:
             return False
-        await self._floor.set_not_ready(agent_id, OUTGOING)
+        presence = await self._floor.set_not_ready(agent_id, OUTGOING)
+        if presence.state in HELD:
+            await self._floor.set_ready(agent_id)  # the wish for later is taken back
+            return False
         return True
 
     async def resume(self, agent_id: str, *, paused: bool = True) -> None:

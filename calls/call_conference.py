@@ -11,6 +11,7 @@ from calls.call_events import (
 from calls.call_facts import CallFacts, Guest, Transfer
 from calls.errors import TransferError
 from calls.party import Party
+from calls.supervision_events import TakerLeft
 
 #: So many hear each other in one bridge (``telephony.media``).
 MOST_PARTIES = 8
@@ -81,4 +82,6 @@ class CallConference(CallFacts):
         effects: list[CallEffect] = [] if gone else [HangUpLeg(party.leg, why)]
         if party.agent_id is not None and party.token is not None:
             effects.append(FinishAgent(party.agent_id, party.token))
+        elif party.agent_id is not None and party.segment.summons.how == "take_over":
+            effects.append(TakerLeft(party.agent_id))
         return effects

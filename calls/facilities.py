@@ -13,7 +13,7 @@ from calls.partner_health import PartnerHealth
 from calls.ports import Carry, PlaceCall
 from calls.records import CallRecords
 from calls.routing import Route, anybody
-from calls.supervision_events import SupervisionStep
+from calls.supervision_events import SupervisionStep, TakerLeft
 from calls.targets import NumberTarget, Target
 from eventbus.bus import EventBus
 from telephony.bindings import BindingStore
@@ -50,7 +50,7 @@ class Facilities:
     place_call: PlaceCall
     resolve: Callable[[str, str], Awaitable[Target]]
     tie: Callable[[str, str], None]
-    on_supervision: Callable[[SupervisionStep], None]
+    on_supervision: Callable[[SupervisionStep | TakerLeft], None]
     wall_clock: Callable[[], float]
     no_answer_seconds: float
     partner_seconds: float

@@ -60,7 +60,7 @@ from calls.keeping import Keeping
 from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
 from calls.reception import Reception
-from calls.supervision_events import CallSupervisor, SupervisionStep
+from calls.supervision_events import CallSupervisor, SupervisionStep, TakerLeft
 from calls.targets import Target
 from telephony.leg import (
     Leg,
@@ -385,15 +385,19 @@ class CallOwner:
             case HangUpLeg(name, why, status):
                 if leg := self.legs.get(name):
                     self._hang_up(name, leg, why, status)
-            case SupervisionStep():
-                self.ledger.supervision(self.facilities.wall_clock(), effect)
-                self.facilities.on_supervision(effect)
+            case SupervisionStep() | TakerLeft():
+                self._tell_of_supervision(effect)
             case TransferStep():
                 self.ledger.transfer(self.facilities.wall_clock(), effect)
                 self.phone.step(effect)
                 self.facilities.health.follow(self.call.segments)
             case _:
                 self.do(partial(self._perform_in_order, effect))
+
+    def _tell_of_supervision(self, effect: SupervisionStep | TakerLeft) -> None:
+        if isinstance(effect, SupervisionStep):
+            self.ledger.supervision(self.facilities.wall_clock(), effect)
+        self.facilities.on_supervision(effect)
 
     def _hang_up(self, name: str, leg: Leg, why: str | None, status: int | None) -> None:
         if name in self.unanswered and status is not None:

@@ -1,7 +1,8 @@
 """Where a call's owner and what the system says in it (`calls.attending`) meet."""
 
+import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from calls.owner import CallOwner
 
 log = structlog.get_logger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+"""After the media process has refused a waiting caller, or is away: until it is asked again."""
 
 
 class Reception:
@@ -230,9 +234,13 @@ class Reception:
             await owner.audio.open(CALLER)
             owner.audio.signalled_from(CALLER, leg.source[0], leg.trunk)
             answer = await owner.audio.admit(CALLER, leg.remote_sdp, CALLER)
-        except (MediaError, SdpError) as error:
+        except SdpError as error:
             log.warning("not_attended", call_id=self.call_id, error=str(error))
             return  # he goes on hearing ringing
+        except MediaError as error:
+            log.warning("not_attended", call_id=self.call_id, error=str(error))
+            self._attend_later(early=early)  # and hears ringing until then
+            return
         if leg.over or owner.call.ended_at is not None:
             return
         if early:
@@ -242,6 +250,19 @@ class Reception:
             leg.answer(answer)
         if self._attendant is not None:
             self._attendant.attended()
+
+    def _attend_later(self, *, early: bool) -> None:
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._attend_again, early)
+
+    def _attend_again(self, early: bool) -> None:  # noqa: FBT001 -- a timer passes it by position
+        """Try again, unless somebody has answered him or he has gone."""
+        call = self._owner.call
+        if call.ended_at is not None or call.answered_at is not None or self._owner.leg.over:
+            return
+        if self.is_waiting:
+            self.attend(early=early)
+        else:  # somebody is being called for him, and may not answer
+            self._attend_later(early=early)
 
     async def _leave(self) -> None:
         """Give back what the detained caller had."""

@@ -10,7 +10,7 @@ from agents.presence import HELD, PresenceError, State
 from calls.call_events import AssignAsked
 from calls.errors import TransferError
 from calls.owner import CallOwner
-from calls.supervision_events import SuperviseAsked, SupervisionMode, SupervisionStep
+from calls.supervision_events import SuperviseAsked, SupervisionMode, SupervisionStep, TakerLeft
 from telephony.bindings import BindingStore
 
 log = structlog.get_logger(__name__)
@@ -68,8 +68,11 @@ class Supervising:
                 await self._resume(supervisor)
             raise
 
-    def on_step(self, step: SupervisionStep) -> None:
+    def on_step(self, step: SupervisionStep | TakerLeft) -> None:
         """Follow who is in a call, and let him have calls again when he is not."""
+        if isinstance(step, TakerLeft):
+            self._later(step.supervisor)
+            return
         if step.stage == "started":
             self._in_calls.add(step.supervisor)
         elif step.stage in {"ended", "failed", "taken_over"}:
@@ -116,6 +119,8 @@ class Supervising:
             raise TransferError("supervisor_busy")
 
     async def _resume(self, supervisor: str) -> None:
+        if supervisor in self._in_calls or self._owner_of(supervisor) is not None:
+            return  # he is in the next call by now
         presence = await self._floor.presence(supervisor)
         if presence is not None and presence.reason == SUPERVISING:
             try:

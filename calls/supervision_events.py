@@ -75,4 +75,11 @@ class SupervisionStep:
     outcome: str | None = None
 
 
-SupervisionEffect = CallSupervisor | SupervisionStep
+@dataclass(frozen=True, slots=True)
+class TakerLeft:
+    """Who took the call over has passed it on, or has gone: he may have others again."""
+
+    supervisor: str
+
+
+SupervisionEffect = CallSupervisor | SupervisionStep | TakerLeft

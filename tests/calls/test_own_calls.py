@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from agents.presence import Presence
 from telephony.leg import Leg, LegRinging
 from tests.calls.house import House, StandInLeg, open_house, sdp
 from tests.support.node import until
@@ -176,3 +177,48 @@ async def test_what_the_exchange_says_of_the_number_is_told_to_the_phone(
     outside.end(status=said)
     await house.record()
     assert own.done == [f"refuse {told}"]
+
+
+async def test_who_is_being_called_himself_hears_busy(house: House) -> None:
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    phone = await house.phone()
+    own = StandInLeg(remote_sdp=sdp(), account="1001", called="110", caller="1001")
+    house.service.on_call(cast("Leg", own))
+    await _refused(own)
+    assert own.done == ["refuse 486"]
+    phone.pick_up()
+    await house.until_talking()
+    citizen.end()
+    await house.record()
+    await house.until_state("1001", "wrap_up")  # and no wish to be not ready is left
+    await house.floor.end_wrap_up("1001")
+    await house.until_state("1001", "ready")
+
+
+async def test_a_call_that_comes_while_he_dials_is_his(house: House) -> None:
+    """The floor holds one out to him between two questions."""
+    await house.ready_agent("1001")
+    asked = house.floor.set_not_ready
+
+    async def quicker(agent_id: str, reason: str, *, now: float | None = None) -> Presence:
+        house.arrives()
+        await house.phone()
+        return await asked(agent_id, reason, now=now)
+
+    house.floor.set_not_ready = quicker  # type: ignore[method-assign]
+    own = StandInLeg(remote_sdp=sdp(), account="1001", called="110", caller="1001")
+    house.service.on_call(cast("Leg", own))
+    await _refused(own)
+    assert own.done == ["refuse 486"]
+    presence = await house.floor.presence("1001")
+    assert presence is not None
+    assert presence.pending is None
+    await house.service.drain(5.0)
+
+
+async def _refused(leg: StandInLeg) -> None:
+    async def over() -> bool:
+        return leg.over
+
+    await until(over, seconds=10, every=0.001)

@@ -122,6 +122,28 @@ async def test_a_caller_hears_greeting_place_offer_and_music_until_the_agent_is_
     await floor.house.nothing_is_left()
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_who_could_not_be_answered_is_asked_again(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, *, away: bool
+) -> None:
+    monkeypatch.setattr("calls.reception.RETRY_SECONDS", 0.01)
+    media = floor.house.media
+    media.away, media.refuses = away, {} if away else {"open": "no_ports"}
+    citizen = floor.house.arrives()
+
+    async def asked_again() -> bool:
+        return media.asked.count("open") > 2
+
+    await until(asked_again, seconds=10, every=0.001)
+    assert citizen.done == ["ring"]
+    media.away, media.refuses = False, {}
+    await floor.said(GREETING)
+    assert citizen.done == ["ring", "answer"]
+    citizen.end()
+    await floor.house.record()
+    await floor.house.nothing_is_left()
+
+
 async def test_the_second_in_line_is_told_so(floor: Floor) -> None:
     first = floor.house.arrives()
     await floor.said(GREETING)

@@ -275,6 +275,29 @@ async def test_a_leader_listens_takes_over_and_is_ready_again(house: House) -> N
     await house.nothing_is_left()
 
 
+async def test_a_leader_who_passes_on_what_he_took_over_is_ready_again(house: House) -> None:
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    (await house.phone()).pick_up()
+    await house.until_talking()
+    await house.ready_agent("1002")
+    (view,) = house.service.live()
+    await house.service.supervise(view.call_id, "take_over", supervisor="1002")
+    (await house.phone(1)).pick_up()
+    await supervised(house, "taken_over")
+    assert (await house.floor.presence("1002")).reason == "supervising"  # type: ignore[union-attr]
+    await house.service.transfer(
+        view.call_id, "partner:110", "blind", agent_id="1002", reason="斗殴"
+    )
+    (await house.phone(2)).pick_up()
+    await house.until_state("1002", "ready")
+    assert not citizen.over
+    citizen.end()
+    await house.record()
+    await house.until_state("1002", "ready")
+    await house.nothing_is_left()
+
+
 async def test_a_leader_pulls_a_waiting_call(house: House) -> None:
     citizen = house.arrives()
 
