@@ -1,4 +1,4 @@
-"""Calls in G.722 and Opus: baresip's own codecs, relayed where both have them, coded anew else."""
+"""Calls in G.722 and Opus: the codecs of baresip and linphone, relayed where both have them."""
 
 import contextlib
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from tests.e2e.ask import ended_call, until_nothing_is_left
 from tests.e2e.sip.test_transports import HOST, at_desk
 from tests.support.baresip import Baresip, Codec
-from tests.support.node import PASSWORD, running_node
+from tests.support.linphone import Linphone
+from tests.support.node import PASSWORD, RunningNode, running_node
 from tests.support.tones import read_stereo, tone_level
 from tests.support.waveforms import read_any
 
@@ -75,4 +76,31 @@ async def test_phones_of_wide_codecs_hear_each_other(tmp_path: Path) -> None:
             left, right = read_stereo(recording)
             assert tone_level(left[-16000:-8000], CITIZEN) > -15, pair
             assert tone_level(right[-16000:-8000], AGENT) > -15, pair
+        await linphone_speaks_opus(node, tmp_path)
         await until_nothing_is_left(node)
+
+
+async def linphone_speaks_opus(node: RunningNode, folder: Path) -> None:
+    """Let a linphone that has nothing else be an agent's phone, for a baresip that has all."""
+    async with (
+        Linphone(
+            folder / "linphone",
+            user="1003",
+            password=PASSWORD,
+            registrar=(HOST, node.sip_port),
+            tone=AGENT,
+        ) as phone,
+        Baresip(folder / "caller", user="13862311003", source=CITIZEN, codec="opus") as citizen,
+    ):
+        for number in await phone.codecs(but="opus"):
+            await phone.command(f"codec disable {number}")
+        async with at_desk(node, phone):
+            await citizen.dial(f"sip:12345@{HOST}:{node.sip_port}")
+            await phone.rings()
+            await phone.answer()
+            await phone.stands()
+            await citizen.wait_heard(3.0)
+            await citizen.hang_up()
+            await phone.ended()
+        echo, voice = levels(citizen.heard(), "opus")
+        assert voice > max(-15, echo + 25)

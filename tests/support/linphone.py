@@ -169,6 +169,13 @@ class Linphone:
         """Return when its call is over."""
         await self.until(r"Call \d+ with .* (ended|error)")
 
+    async def codecs(self, *, but: str) -> list[int]:
+        """Return the numbers of all its codecs that are enabled, but one."""
+        await self.command("codec list")
+        await self.command("status register", r"registered(,|=)")  # what comes after the list
+        enabled = [re.match(r" *(\d+): (\S+) .*enabled", line) for line in self.lines]
+        return [int(found[1]) for found in enabled if found and found[2] != but]
+
     async def dial(self, uri: str) -> None:
         """Place a call."""
         await self.command(f"call {uri}")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.ask import ended_call, until_nothing_is_left, until_state
 from tests.support.baresip import Baresip
+from tests.support.linphone import Linphone
 from tests.support.node import PASSWORD, Api, RunningNode, running_node, until
 from tests.support.ports import free_tcp_port
 from tests.support.sipp import SippRun
@@ -23,7 +24,7 @@ Transport = Literal["udp", "tcp", "tls"]
 
 
 @asynccontextmanager
-async def at_desk(node: RunningNode, phone: Baresip) -> AsyncIterator[Api]:
+async def at_desk(node: RunningNode, phone: Baresip | Linphone) -> AsyncIterator[Api]:
     """Sign the phone's agent in, and make him ready for the length of the block."""
     await phone.register()
     async with node.signed_in(phone.user) as api:
