@@ -339,9 +339,18 @@ class Exchange(Protocol):
         """Hand a ticket over; raise ``UnknownHandover``, ``ExchangeError``, ``LifeError``."""
 
     async def decide(
-        self, handover_id: int, *, accepted: bool, reason: str = "", who: str
+        self,
+        handover_id: int,
+        *,
+        accepted: bool,
+        reason: str = "",
+        who: str,
+        agent_id: str | None = None,
     ) -> dict[str, Any]:
-        """Take a ticket in or give it back; raise ``UnknownHandover``, ``ExchangeError``."""
+        """Take a ticket in, for an agent, or give it back.
+
+        Raise ``UnknownHandover``, ``ExchangeError``.
+        """
 
     async def reopen(self, handover_id: int, *, reason: str, who: str) -> dict[str, Any]:
         """Have a finished matter taken up again; raise ``UnknownHandover``, ``ExchangeError``."""

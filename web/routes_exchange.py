@@ -34,7 +34,8 @@ class _Wanted:
     number: Annotated[Number | None, Query(description="The sender's number.")] = None
 
 
-def _shown(handover: dict[str, Any]) -> HandoverOut:
+def shown(handover: dict[str, Any]) -> HandoverOut:
+    """Return a handover as it is shown: what was said in it masked."""
     # Numbers of tickets look like telephone numbers, and are none: only what was said is masked.
     said = {
         name: masked(handover.get(name) or empty)
@@ -56,14 +57,14 @@ async def handovers(
 ) -> Page[HandoverOut]:
     """Return the inbox and the outbox, what changed last first."""
     found = await served.exchange.list_(**asdict(wanted), limit=page.limit, offset=page.offset)
-    return Page(items=[_shown(one) for one in found], limit=page.limit, offset=page.offset)
+    return Page(items=[shown(one) for one in found], limit=page.limit, offset=page.offset)
 
 
 @router.get("/exchange/{handover_id}", summary="One handover", responses=_ONE)
 async def handover(handover_id: HandoverId, who: Supervisor, served: Served) -> HandoverOut:
     """Return what was handed over, and where it stands."""
     served.audit.note(who.id, "exchange.view", str(handover_id))
-    return _shown(await served.exchange.get(handover_id))
+    return shown(await served.exchange.get(handover_id))
 
 
 @router.post(
@@ -79,7 +80,7 @@ async def decide(
         handover_id, accepted=body.accepted, reason=body.reason, who=who.id
     )
     served.audit.note(who.id, "exchange.decide", str(handover_id), {"accepted": body.accepted})
-    return _shown(done)
+    return shown(done)
 
 
 @router.post(
@@ -93,7 +94,7 @@ async def reopen(
     """Reopen our ticket and hand the new one over, which links the old one (再处置)."""
     done = await served.exchange.reopen(handover_id, reason=body.reason, who=who.id)
     served.audit.note(who.id, "exchange.reopen", str(handover_id), {"new": done["id"]})
-    return _shown(done)
+    return shown(done)
 
 
 @router.post(
@@ -113,7 +114,7 @@ async def hand_over(
         raise not_found("ticket")
     done = await served.exchange.hand_over(ticket_id, body.partner, who=who.id, reason=body.reason)
     served.audit.note(who.id, "exchange.hand_over", ticket_id, {"partner": body.partner})
-    return _shown(done)
+    return shown(done)
 
 
 @router.get(
@@ -133,4 +134,4 @@ async def partner_draft(call_id: CallId, who: Asker, served: Served) -> Handover
         raise not_found("draft")
     served.audit.note(who.id, "exchange.view", str(found[0]["id"]), {"call": call_id})
     own = view.agent_id == who.id
-    return HandoverOut.model_validate(found[0]) if own else _shown(found[0])
+    return HandoverOut.model_validate(found[0]) if own else shown(found[0])

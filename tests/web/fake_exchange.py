@@ -55,13 +55,21 @@ class FakeExchange:
         return await self.get(self.arrives(ticket_id, direction="out", state="sent"))
 
     async def decide(
-        self, handover_id: int, *, accepted: bool, reason: str = "", who: str
+        self,
+        handover_id: int,
+        *,
+        accepted: bool,
+        reason: str = "",
+        who: str,
+        agent_id: str | None = None,
     ) -> dict[str, Any]:
         found = await self.get(handover_id)
+        assert agent_id in {None, who}
         if not accepted and not reason:
             raise ExchangeError("required", "a reason")
         self.asked.append(("decide", handover_id, accepted, reason, who))
-        return found | {"state": "accepted" if accepted else "returned"}
+        found["state"] = "accepted" if accepted else "returned"
+        return found
 
     async def reopen(self, handover_id: int, *, reason: str, who: str) -> dict[str, Any]:
         found = await self.get(handover_id)

@@ -45,6 +45,48 @@ async def test_an_agent_hands_his_own_ticket_over_once(house: House) -> None:
     assert house.exchange.asked == [("hand_over", ticket_id, "110", "1001", "治安")]
 
 
+async def test_an_agent_decides_what_has_arrived_once_and_masked(house: House) -> None:
+    first = house.exchange.arrives("JQ1", matter=MATTER)
+    second = house.exchange.arrives("JQ2")
+    taken = house.exchange.arrives("JQ3", state="accepted")
+    draft = house.exchange.arrives("JQ4", kind="draft")
+    path = "/api/v1/me/inbox"
+    async with await house.signed_in("1001") as agent:
+        shown = (await agent.get(path)).json()
+        assert [one["number"] for one in shown] == ["JQ1", "JQ2"]
+        assert shown[0]["matter"]["phone"] == "152****2668"
+        done = await agent.post(f"{path}/{first}/decision", json={"accepted": True})
+        assert done.json()["state"] == "accepted"
+        body = {"accepted": False, "reason": "需要出警"}
+        assert (await agent.post(f"{path}/{second}/decision", json=body)).status_code == 200
+        assert (await agent.get(path)).json() == []
+        for handover, status in ((first, 409), (taken, 409), (draft, 404), (99, 404)):
+            refused = await agent.post(f"{path}/{handover}/decision", json=body)
+            assert refused.status_code == status, handover
+    async with await house.signed_in("3001") as inspector:
+        assert (await inspector.get(path)).status_code == 403
+    assert house.exchange.asked == [
+        ("decide", first, True, "", "1001"),
+        ("decide", second, False, "需要出警", "1001"),
+    ]
+
+
+async def test_an_agent_has_his_own_matter_taken_up_again(house: House) -> None:
+    own, others = [await house.finished_call(f"c{n}", f"100{n}") for n in (1, 2)]
+    mine = house.exchange.arrives(own, direction="out", state="finished", ticket_id=own)
+    theirs = house.exchange.arrives(others, direction="out", state="finished", ticket_id=others)
+    async with await house.signed_in("1001") as agent:
+        (shown,) = (await agent.get("/api/v1/me/inbox")).json()
+        assert shown["id"] == mine
+        body = {"reason": "没有解决"}
+        assert (await agent.post(f"/api/v1/me/inbox/{mine}/reopen", json=body)).status_code == 200
+        refused = await agent.post(f"/api/v1/me/inbox/{theirs}/reopen", json=body)
+        assert refused.status_code == 404
+        empty = await agent.post(f"/api/v1/me/inbox/{mine}/reopen", json={"reason": " "})
+        assert empty.status_code == 422
+    assert house.exchange.asked == [("reopen", mine, "没有解决", "1001")]
+
+
 async def test_the_agent_on_a_partners_call_reads_his_draft(house: House) -> None:
     house.exchange.arrives("JQ7", kind="draft", matter=MATTER)
     await house.floor.sign_in("1001")

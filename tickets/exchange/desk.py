@@ -32,9 +32,16 @@ class ExchangeDesk:
         self._names = names
 
     async def perform(
-        self, connection: AsyncConnection, effects: Sequence[Effect], *, who: str
+        self,
+        connection: AsyncConnection,
+        effects: Sequence[Effect],
+        *,
+        who: str,
+        agent_id: str | None = None,
     ) -> list[tuple[dict[str, Any], Step]]:
         """Perform what concerns our tickets; return each ticket with the step that was taken.
+
+        What is taken in is the ticket of ``agent_id``, or nobody's.
 
         Raises:
             tickets.life.LifeError, tickets.store.UnknownTicket: our ticket cannot be handed over.
@@ -43,7 +50,7 @@ class ExchangeDesk:
         for effect in effects:
             match effect:
                 case TakeIn():
-                    done += await self._take_in(connection, effect)
+                    done += await self._take_in(connection, effect, agent_id)
                 case PassOn(ticket_id, partner):
                     step = Step("pass_on", unit=self._names[partner])
                     ticket = await self._desk.step_within(connection, ticket_id, step, who=who)
@@ -73,12 +80,12 @@ class ExchangeDesk:
         return [(ticket, step)]
 
     async def _take_in(
-        self, connection: AsyncConnection, effect: TakeIn
+        self, connection: AsyncConnection, effect: TakeIn, agent_id: str | None
     ) -> list[tuple[dict[str, Any], Step]]:
         values = {
             "id": effect.ticket_id,
             "call_id": "",
-            "agent_id": None,
+            "agent_id": agent_id,
             "channel": CHANNEL,
             "reopens": effect.reopens,
             **columns(_fields(effect)),

@@ -253,9 +253,17 @@ class ExchangeService:
         return await self._of(key)
 
     async def decide(
-        self, handover_id: int, *, accepted: bool, reason: str = "", who: str
+        self,
+        handover_id: int,
+        *,
+        accepted: bool,
+        reason: str = "",
+        who: str,
+        agent_id: str | None = None,
     ) -> dict[str, Any]:
         """Take a partner's ticket in, or give it back with the reason; return the handover.
+
+        What is taken in is the ticket of ``agent_id``, or nobody's.
 
         Raises:
             UnknownHandover: there is none.
@@ -266,7 +274,8 @@ class ExchangeService:
         if key.direction != "in":
             raise ExchangeError("not_now", "the partner decides about what was handed to him")
         event = Decide(key, accepted, reason, self._new_id())
-        await self._handle(event, key, *_older(key.partner, found["reopens"]), who=who)
+        older = _older(key.partner, found["reopens"])
+        await self._handle(event, key, *older, who=who, agent_id=agent_id)
         return await self.get(handover_id)
 
     async def reopen(self, handover_id: int, *, reason: str, who: str) -> dict[str, Any]:
@@ -389,7 +398,9 @@ class ExchangeService:
         for last in (False, True):
             try:
                 async with self._engine.begin() as connection:
-                    effects, taken = await self._within(connection, event, keys, letters, who)
+                    effects, taken = await self._within(
+                        connection, event, keys, letters, who=who, agent_id=agent_id
+                    )
                 break
             except IntegrityError:
                 # Another node has handled the same in this moment; now it is known.
@@ -409,12 +420,14 @@ class ExchangeService:
         event: Input,
         keys: Sequence[Key],
         letters: Sequence[tuple[str, str]],
+        *,
         who: str,
+        agent_id: str | None,
     ) -> tuple[list[Effect], list[tuple[dict[str, Any], Step]]]:
         book: Book = await store.load(connection, keys, letters, alarm_seconds=self._alarm_seconds)
         exchange = Exchange(book, judge=self._intake.judge, alarm_seconds=self._alarm_seconds)
         effects = exchange.handle(event, self._clock())
-        taken = await self._desk.perform(connection, effects, who=who)
+        taken = await self._desk.perform(connection, effects, who=who, agent_id=agent_id)
         await store.save(connection, book)
         return effects, taken
 

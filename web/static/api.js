@@ -123,6 +123,13 @@ export const api = {
   reasons: () => request("GET", "/routing/reasons"),
   /** @param {"open" | "calling"} status */
   callBacks: (status) => request("GET", `/callbacks?limit=100&status=${status}`),
+  inbox: () => request("GET", "/me/inbox"),
+  /** @param {number} handover @param {boolean} accepted @param {string} reason */
+  decide: (handover, accepted, reason) =>
+    request("POST", `/me/inbox/${handover}/decision`, { accepted, reason }),
+  /** @param {number} handover @param {string} reason */
+  takeUpAgain: (handover, reason) => request("POST", `/me/inbox/${handover}/reopen`, { reason }),
+  breaks: () => request("GET", "/me/breaks"),
   callBackHours: () => request("GET", "/callbacks/hours"),
   /** @param {string} ticketId @param {number} dueAt Unix seconds @param {string} note */
   promise: (ticketId, dueAt, note) =>

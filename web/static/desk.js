@@ -10,6 +10,7 @@ import { View } from "./desk_view.js";
 import { Directory } from "./directory.js";
 import { Feed } from "./feed.js";
 import { HelpPanel } from "./help.js";
+import { Inbox } from "./inbox.js";
 import { has, t } from "./i18n.js";
 import { byId, make } from "./page.js";
 import { PartnerDraft } from "./partner_draft.js";
@@ -37,6 +38,8 @@ const LIST_CHANGED_BY = ["snapshot", "call.answered", "call.ended", "ticket.subm
 
 const NOTE_MS = 6000;
 const CALL_BACKS_MS = 10_000;
+/** Every so many of these times the partners' tickets are asked for as well. */
+const INBOX_TURNS = 6;
 
 const unixNow = () => Date.now() / 1000;
 
@@ -49,6 +52,7 @@ export class Desk {
     this.drawing = false;
     this.ticking = 0;
     this.asking = 0;
+    this.asked = 0;
     this.fetches = new Fetches(this);
     this.view = new View(this);
     this.buttons = new Buttons(this);
@@ -68,7 +72,15 @@ export class Desk {
       call: (target, mode) => this.buttons.transfer(target, mode),
     });
     this.calls = new CallPanel(this.buttons.callActs());
+    this.inbox = new Inbox({
+      act: async (one, way, reason) =>
+        Boolean(await this.attempt(() => this.buttons.exchange(one, way, reason))),
+      open: (ticketId) => this.attempt(() => this.fetches.open(ticketId)),
+      nameOf: (target) => this.directory.nameOf(target),
+    });
     this.today = new Today({
+      inbox: this.inbox,
+      opened: (tab) => tab === "inbox" && this.attempt(() => this.fetches.inbox()),
       open: (ticketId) => this.attempt(() => this.fetches.open(ticketId)),
       nameOf: (target) => this.directory.nameOf(target),
       callBack: (entry) => this.attempt(() => this.buttons.callBack(entry.id)),
@@ -108,7 +120,7 @@ export class Desk {
     byId("desk").hidden = false;
     this.feed.open();
     this.ticking = setInterval(() => this.view.tick(), 500);
-    this.asking = setInterval(() => this.callBacksAgain(), CALL_BACKS_MS);
+    this.asking = setInterval(() => this.askAgain(), CALL_BACKS_MS);
     this.view.draw();
   }
 
@@ -154,6 +166,7 @@ export class Desk {
         );
       }
     }
+    if (event.event === "exchange.ticket") this.attempt(() => this.fetches.inbox());
     if (event.event === "callback.changed") this.attempt(() => this.fetches.callBacks());
     if (event.agent_id !== this.state.agent?.id) return;
     if (event.event === "agent.presence" && event.state === "wrap_up") {
@@ -217,8 +230,12 @@ export class Desk {
     reasons.drawMenu(byId("reasons"), (reason) => this.buttons.beNotReady(reason));
   }
 
-  callBacksAgain() {
-    if (this.state.connected) this.attempt(() => this.fetches.callBacks());
+  /** What no event tells an agent of: entries and tickets that are nobody's yet. */
+  askAgain() {
+    if (!this.state.connected) return;
+    this.asked += 1;
+    this.attempt(() => this.fetches.callBacks());
+    if (this.asked % INBOX_TURNS === 0) this.attempt(() => this.fetches.inbox());
   }
 
   async stillSignedIn() {

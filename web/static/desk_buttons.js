@@ -24,6 +24,9 @@ export class Buttons {
       const { reason = "other" } = /** @type {HTMLElement} */ (item).dataset;
       item.addEventListener("click", () => this.beNotReady(reason));
     }
+    byId("busy").addEventListener("toggle", () => {
+      if (byId("busy").hasAttribute("open")) this.desk.attempt(() => this.desk.fetches.breaks());
+    });
     document.addEventListener("click", ({ target }) => {
       const menu = byId("busy");
       if (target instanceof Node && !menu.contains(target)) menu.removeAttribute("open");
@@ -109,6 +112,19 @@ export class Buttons {
     if (!ticket || !(await this.desk.form.flush())) return;
     const changed = await api.quote(ticket.id, { entry_id: entry.id, version: entry.version });
     this.desk.dispatch({ event: "corrected", ticket: changed });
+  }
+
+  /**
+   * @param {import("./inbox.js").Handover} one
+   * @param {import("./inbox.js").Way} way
+   * @param {string} reason
+   */
+  async exchange(one, way, reason) {
+    if (way === "reopen") await api.takeUpAgain(one.id, reason);
+    else await api.decide(one.id, way === "accept", reason);
+    this.desk.note("good", t(`inbox_done_${way}`), "inbox-done");
+    await Promise.all([this.desk.fetches.inbox(), this.desk.fetches.list()]);
+    return true;
   }
 
   /** @param {number} entry of the call-back list */

@@ -14,6 +14,9 @@ const OUTBOUND_LOOKS = 60;
 /** Whose matter the call-back list is. */
 const CALLERS = ["agent", "supervisor", "admin"];
 
+/** Of a ticket that came from a partner: its transcript and its record. @type {[any[], any]} */
+const NO_CALL = [[], { gaps: [], recording: false, ratings: [], dispositions: [] }];
+
 /** @param {unknown} error of asking for something that may be over, or never have been */
 function gone(error) {
   if (error instanceof ApiError && error.status === 404) return null;
@@ -72,7 +75,19 @@ export class Fetches {
     this.desk.after.learn(dispositions);
     await this.callBackHours();
     await this.callBacks();
+    await this.inbox();
     this.desk.view.draw();
+  }
+
+  /** What is left of the day's breaks; asked for when the menu is opened. */
+  async breaks() {
+    reasons.learnUsed(await api.breaks());
+    this.desk.drawReasons();
+  }
+
+  async inbox() {
+    if (!CALLERS.includes(this.desk.state.agent?.role ?? "")) return;
+    this.desk.dispatch({ event: "inbox", handovers: await api.inbox() });
   }
 
   async callBackHours() {
@@ -128,10 +143,8 @@ export class Fetches {
       return;
     }
     const ticket = await api.ticket(ticketId);
-    const [finals, call] = await Promise.all([
-      api.transcript(ticket.call_id),
-      api.call(ticket.call_id),
-    ]);
+    const { call_id: callId } = ticket;
+    const [finals, call] = callId ? await Promise.all([api.transcript(callId), api.call(callId)]) : NO_CALL;
     const { gaps, recording, ratings, dispositions } = call;
     const opened = { ticket, finals, gaps, recording, ratings, dispositions };
     this.desk.dispatch({ event: "open", opened });

@@ -39,7 +39,8 @@ function showServices({ services }) {
   const troubled = Object.entries(services).filter(([, part]) => BAD.includes(part.status));
   const text = troubled.map(([part, { status }]) => `${t(`part.${part}`)}${t(`status.${status}`)}`);
   const element = byId("services");
-  setText(element, text.length ? text.join(" · ") : t("services_ok"));
+  const off = services.recogniser?.status === "off" ? t("recogniser_off") : t("services_ok");
+  setText(element, text.length ? text.join(" · ") : off);
   element.dataset.level = text.length ? "bad" : "ok";
   element.title = troubled.map(([part, { detail }]) => (detail ? `${part}: ${detail}` : part)).join("\n");
 }

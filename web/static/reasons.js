@@ -9,6 +9,22 @@ import { make } from "./page.js";
 /** @type {Map<string, Reason>} */
 let known = new Map();
 
+/** @type {Map<string, {minutes: number, strict: boolean, used_seconds: number}>} */
+let used = new Map();
+
+/** @param {{reason: string, minutes: number, strict: boolean, used_seconds: number}[]} breaks today's, the agent's own */
+export function learnUsed(breaks) {
+  used = new Map(breaks.map((one) => [one.reason, one]));
+}
+
+/** @param {string} reason @param {number} minutes a day @returns {string} how much of them is left, as far as it is known */
+function allowance(reason, minutes) {
+  const spent = used.get(reason);
+  if (!spent) return t("reason_minutes", { minutes });
+  const left = Math.ceil(minutes - spent.used_seconds / 60);
+  return left > 0 ? t("reason_left", { left, minutes }) : t("reason_used_up", { minutes });
+}
+
 /** @param {Reason[]} reasons the list in force */
 export function learn(reasons) {
   known = new Map(reasons.map((one) => [one.reason, one]));
@@ -42,7 +58,9 @@ export function drawMenu(menu, choose) {
     const item = make("button", "", nameOf(reason), `reason-${reason}`);
     item.setAttribute("role", "menuitem");
     item.dataset.reason = reason;
-    if (minutes) item.append(make("span", "allowance", t("reason_minutes", { minutes })));
+    if (minutes) item.append(make("span", "allowance", allowance(reason, minutes)));
+    const { strict = false, used_seconds: spent = 0 } = used.get(reason) ?? {};
+    /** @type {HTMLButtonElement} */ (item).disabled = strict && minutes > 0 && spent >= 60 * minutes;
     item.addEventListener("click", () => choose(reason));
     return item;
   });

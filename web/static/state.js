@@ -43,6 +43,7 @@
  * @property {{call_id: string, tickets: Earlier[]} | null} history of whoever calls
  * @property {import("./today.js").CallRecord[]} calls the day's
  * @property {import("./call_back_list.js").Entry[]} callBacks whom to call back
+ * @property {import("./inbox.js").Handover[]} inbox partners' tickets that wait, own ones that came back
  */
 
 /** @returns {State} */
@@ -64,6 +65,7 @@ export function initialState() {
     history: null,
     calls: [],
     callBacks: [],
+    inbox: [],
   };
 }
 
@@ -343,7 +345,7 @@ function byAgent(ticket) {
 /**
  * @param {State} state
  * @param {any} event from the feed, or one of our own: lost, presence, tickets, corrected,
- *   submitted, help, filled, open, back, history, calls, call-backs, paused,
+ *   submitted, help, filled, open, back, history, calls, call-backs, inbox, paused,
  *   live, outbound, outbound-over
  * @param {number} now Unix seconds, our clock
  * @returns {State}
@@ -384,6 +386,8 @@ export function reduce(state, event, now) {
       return { ...state, calls: event.calls };
     case "call-backs":
       return { ...state, callBacks: event.entries };
+    case "inbox":
+      return { ...state, inbox: event.handovers };
     case "paused": // the answer to our own request
       return onCall(state, event, (call) => ({ ...call, paused: event.paused }));
     case "open":

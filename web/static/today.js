@@ -20,9 +20,15 @@ import { clock } from "./transcript.js";
 
 /** @typedef {import("./call_back_list.js").Entry} CallBack */
 
-/** @type {("tickets" | "calls" | "callbacks")[]} */
-const TABS = ["tickets", "calls", "callbacks"];
-const NONE = { tickets: "today_none", calls: "today_no_calls", callbacks: "today_no_callbacks" };
+/** @typedef {"tickets" | "calls" | "callbacks" | "inbox"} Tab */
+/** @type {Tab[]} */
+const TABS = ["tickets", "calls", "callbacks", "inbox"];
+const NONE = {
+  tickets: "today_none",
+  calls: "today_no_calls",
+  callbacks: "today_no_callbacks",
+  inbox: "today_no_inbox",
+};
 
 /** @param {number | null} at Unix seconds */
 const minute = (at) => (at ? new Date(at * 1000).toTimeString().slice(0, 5) : "");
@@ -34,20 +40,24 @@ export class Today {
    * @param {(target: string) => string} hooks.nameOf
    * @param {(entry: CallBack) => void} hooks.callBack
    * @param {(entry: CallBack, outcome: string) => void} hooks.closeCallBack
+   * @param {import("./inbox.js").Inbox} hooks.inbox
+   * @param {(tab: Tab) => void} hooks.opened
    */
-  constructor({ open, nameOf, callBack, closeCallBack }) {
+  constructor({ open, nameOf, callBack, closeCallBack, inbox, opened }) {
+    this.inbox = inbox;
     this.open = open;
     this.nameOf = nameOf;
     this.callBack = callBack;
     this.closeCallBack = closeCallBack;
     this.drawn = "";
-    /** @type {"tickets" | "calls" | "callbacks"} */
+    /** @type {Tab} */
     this.tab = "tickets";
     /** @type {State | null} */
     this.state = null;
     for (const tab of TABS) {
       byId(`today-${tab}`).addEventListener("click", () => {
         this.tab = tab;
+        opened(tab);
         if (this.state) this.show(this.state);
       });
     }
@@ -62,6 +72,7 @@ export class Today {
       byId(`today-${tab}`).setAttribute("aria-selected", String(this.tab === tab));
     }
     setText(byId("today-callbacks-count"), String(state.callBacks.length));
+    setText(byId("today-inbox-count"), String(state.inbox.length));
     setText(byId("today-tickets-count"), String(tickets.length));
     setText(byId("today-calls-count"), String(state.calls.length));
     const total = talked.reduce((sum, time) => sum + time, 0);
@@ -71,8 +82,9 @@ export class Today {
     const list = byId("today");
     const choosing = document.activeElement instanceof HTMLSelectElement;
     if (choosing && list.contains(document.activeElement)) return;
-    if (this.tab === "callbacks") {
-      const now = JSON.stringify([state.callBacks, mayCall(state), t("today_callbacks")]);
+    if (this.tab === "callbacks" || this.tab === "inbox") {
+      const shown = this.tab === "inbox" ? state.inbox : [state.callBacks, mayCall(state)];
+      const now = JSON.stringify([this.tab, shown, t("today_callbacks")]);
       if (now === this.drawn) return; // a button that is being pressed stays
       this.drawn = now;
     } else this.drawn = "";
@@ -83,6 +95,7 @@ export class Today {
   /** @param {State} state @param {Ticket[]} tickets @returns {HTMLElement[]} of the open tab */
   rows(state, tickets) {
     if (this.tab === "calls") return state.calls.map((call) => this.call(call));
+    if (this.tab === "inbox") return state.inbox.map((one) => this.inbox.row(one));
     if (this.tab === "callbacks") {
       const free = mayCall(state);
       const hooks = { free, nameOf: this.nameOf, call: this.callBack, close: this.closeCallBack };

@@ -112,6 +112,17 @@ async def office(database_url: str) -> AsyncIterator[Office]:
     await engine.dispose()
 
 
+async def test_what_an_agent_takes_in_is_his_ticket(office: Office) -> None:
+    await office.service.hear("110", office.sends("JQ1", Matter(content="路灯坏了")))
+    (kept,) = await office.service.list_(state="arrived")
+    done = await office.service.decide(kept["id"], accepted=True, who="1001", agent_id="1001")
+    assert done["state"] == "accepted"
+    (ticket,) = await office.tickets()
+    assert (ticket["id"], ticket["agent_id"]) == (done["ticket_id"], "1001")
+    last = [event for event in office.events if isinstance(event, ExchangeTicket)][-1]
+    assert (last.agent_id, last.state) == ("1001", "accepted")
+
+
 async def test_a_ticket_goes_to_the_police_and_comes_back_done(office: Office) -> None:
     await office.submitted("T1", address="人民路1号", secret=False)
     sent = await office.service.hand_over("T1", "110", who="1001", reason="治安")

@@ -126,6 +126,29 @@ async def test_a_promised_call_is_made_when_it_is_due(house: House, opened: Wind
     assert house.call_backs.called == [(4, "1001")]
 
 
+async def test_a_partners_ticket_is_taken_in_or_given_back_at_the_desk(
+    house: House, opened: Window
+) -> None:
+    page = opened.page
+    first = house.exchange.arrives("JQ1", matter={"content": "预付卡不退钱"})
+    second = house.exchange.arrives("JQ2", matter={"content": "有人打架"})
+    await sign_in(page)
+    await expect(page.get_by_test_id("today-inbox-count")).to_have_text("2")
+    await page.get_by_test_id("today-inbox").click()
+    row = page.locator(f"[data-handover='{first}']")
+    await expect(row).to_contain_text("预付卡不退钱")
+    await row.get_by_test_id("handover-accept").click()
+    await expect(page.get_by_test_id("handover")).to_have_count(1)
+    await page.get_by_test_id("handover-give-back").click()
+    await page.get_by_test_id("inbox-reason").fill("需要出警")
+    await page.get_by_test_id("inbox-send").click()
+    await expect(page.get_by_test_id("today-inbox-count")).to_have_text("0")
+    assert house.exchange.asked == [
+        ("decide", first, True, "", "1001"),
+        ("decide", second, False, "需要出警", "1001"),
+    ]
+
+
 async def test_a_new_ticket_is_listed_and_nothing_counts_as_heard(
     house: House, opened: Window
 ) -> None:
@@ -227,6 +250,9 @@ async def test_the_desk_says_what_is_wrong(house: House, opened: Window) -> None
     await expect(page.get_by_test_id("banner-recogniser")).to_contain_text("语音识别中断")
     house.bus.publish(ServiceStatus(at=time.time(), part="recogniser", status="ok"))
     await expect(page.get_by_test_id("banner-recogniser")).to_have_count(0)
+    house.bus.publish(ServiceStatus(at=time.time(), part="recogniser", status="off"))
+    await expect(page.get_by_test_id("services")).to_have_text("识别未启用")
+    await expect(page.get_by_test_id("banner-recogniser")).to_have_count(0)
     house.floor.set_phones("1001", 0)
     await expect(page.get_by_test_id("phone")).to_have_text("话机未注册")
     await expect(page.get_by_test_id("call-none")).to_contain_text("话机还没有接通")
@@ -245,6 +271,7 @@ async def test_breaks_reload_language_and_sign_out(house: House, opened: Window)
     await sign_in(page)
     await expect(page.get_by_test_id("agent-name")).to_have_text("王芳")
     await page.get_by_test_id("not-ready").click()
+    await expect(page.get_by_test_id("reason-meal")).to_contain_text("今天还剩")
     await page.get_by_test_id("reason-meal").click()
     await expect(page.get_by_test_id("state-name")).to_have_text("示忙 · 用餐")
     await page.reload()
