@@ -1,5 +1,6 @@
 """All recognisers of a node: the usual one, and those of certain lines or seats, by name."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,6 +65,11 @@ class RecognizerGroup:
                 before = totals.get(name, 0)
                 totals[name] = max(before, value) if name == "lag_ms" else before + value
         return totals
+
+    async def each_counts(self) -> dict[str, dict[str, int]]:
+        """Return the figures of each, by name."""
+        found = await asyncio.gather(*(client.counts() for client in self._clients.values()))
+        return dict(zip(self._clients, found, strict=True))
 
     async def start(self) -> None:
         """Begin to connect to each; returns at once."""

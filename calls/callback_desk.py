@@ -108,6 +108,7 @@ class CallBackDesk:
         self._bus = bus
         self._node = node
         self._expiry = expiry_seconds
+        self._signs = VitalSigns(expiry_seconds)
         self._wall_clock = wall_clock
         self._automatic = automatic
         self._calls: dict[str, tuple[str | None, str]] = {}  # of this node: number, line
@@ -219,18 +220,23 @@ class CallBackDesk:
 
     # -- nodes that died ---------------------------------------------------------------------------
 
+    def nodes(self) -> dict[str, float]:
+        """Return every node, and how many seconds ago it has last shown that it lives."""
+        return self._signs.silent(asyncio.get_running_loop().time())
+
     async def _watch(self) -> None:
-        signs, loop = VitalSigns(self._expiry), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 beats = await self._store.beat(self._node, now=self._wall_clock())
-                for node in signs.look(beats, loop.time()):
+                for node in self._signs.look(beats, loop.time()):
                     if node != self._node:
                         await self._bury(node)
             except (SQLAlchemyError, OSError, CallBackError) as error:
                 # (CallBackError: other nodes bury the same one, and were quicker each time)
                 log.warning("nodes_not_watched", error=str(error))
-                signs = VitalSigns(self._expiry)  # the others may not have been able to beat either
+                # the others may not have been able to beat either
+                self._signs = VitalSigns(self._expiry)
             except Exception:  # the task's outermost boundary: it watches on
                 log.exception("nodes_not_watched")
             await asyncio.sleep(self._expiry / 4)

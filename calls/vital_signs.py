@@ -19,6 +19,10 @@ class VitalSigns:
         self._seen: dict[str, tuple[float, float]] = {}  # node → beat, when it was first seen
         self._looked = 0.0
 
+    def silent(self, now: float) -> dict[str, float]:
+        """Return for how long each node has shown no new beat, seconds; as of the latest look."""
+        return {node: now - since for node, (_, since) in self._seen.items()}
+
     def look(self, beats: Mapping[str, float], now: float) -> list[str]:
         """Take the present beats; return the nodes that are dead, by name.
 

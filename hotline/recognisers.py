@@ -127,6 +127,13 @@ class RecogniserHealth:
         self._load[name] = load
         self._tell()
 
+    def each(self) -> dict[str, tuple[str, str | None]]:
+        """Return each recogniser's state, and why or what it gives up."""
+        return {
+            name: (status, reason or _given_up(self._load.get(name, LoadChanged())))
+            for name, (status, reason) in self._status.items()
+        }
+
     def _tell(self) -> None:
         usual, reason = self._status.get(USUAL, ("away", "not started"))
         if usual != "ok":

@@ -74,6 +74,7 @@ from hotline.metrics import NodeMetrics
 from hotline.node import Node, Part, nothing
 from hotline.other_nodes import other_nodes
 from hotline.oversight import oversight
+from hotline.overview import Overview
 from hotline.recognisers import (
     RecogniserHealth,
     by_line,
@@ -423,7 +424,7 @@ class Wiring:
 
     def _recogniser(self) -> None:
         settings = self._settings.asr
-        health = RecogniserHealth(partial(self.health.set, "recogniser"))
+        health = self.recogniser_health = RecogniserHealth(partial(self.health.set, "recogniser"))
         clients: dict[str, RecognizerClient] = {}
         for name, recogniser in recognisers(settings).items():
             path = self._directory.socket(f"asr-{len(clients)}.sock")
@@ -734,6 +735,17 @@ class Wiring:
             phones=BrowserPhones(self.passes, self.gateway),
             bus=self.bus,
             health=self.health.report,
+            system=Overview(
+                node=self._settings.node.id,
+                health=self.health.report,
+                nodes=self.call_backs.nodes,
+                expiry_seconds=self._settings.agents.node_expiry_seconds,
+                trunks=self.gateway.trunks.statuses,
+                bindings=self.bindings,
+                children=self.running.children,
+                recognisers=self.recogniser_health.each,
+                loads=self.recognizer.each_counts,
+            ),
             version=VERSION,
             sessions=self.sessions,
         )

@@ -130,6 +130,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /documents/{name}/versions/{number}": ADMINS,
     "PUT /documents/{name}/entries/{section}/{key}": ADMINS,
     "DELETE /documents/{name}/entries/{section}/{key}": ADMINS,
+    "GET /system": LEADERS,
     "GET /audit": ADMINS,
     "GET /reports/{period}": LEADERS,
 }

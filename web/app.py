@@ -32,6 +32,7 @@ from web import (
     routes_session,
     routes_statistics,
     routes_supervisor,
+    routes_system,
     routes_tickets,
     routes_transfer,
 )
@@ -56,6 +57,7 @@ from web.ports import (
     Oversight,
     Phones,
     Reports,
+    System,
 )
 from web.routes_metrics import Network
 from web.services import Services
@@ -111,6 +113,7 @@ def create_app(
     bus: Bus,
     exchange: Exchange,
     health: Health,
+    system: System,
     oversight: Oversight,
     phones: Phones,
     version: str,
@@ -141,6 +144,7 @@ def create_app(
         bus: where the feed's events come from; subscribed to while the app runs.
         exchange: tickets handed over to and by partners.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        system: awaited by ``GET /api/v1/system``.
         phones: passes and lines of the phones in pages.
         oversight: live figures, call search, quality inspection.
         version: shown by health and in the API's description.
@@ -188,6 +192,7 @@ def create_app(
         breaks=breaks,
         after_call=after_call,
         health=health,
+        system=system,
         oversight=oversight,
         phones=phones,
         sessions=sessions or MemorySessions(),
@@ -221,6 +226,7 @@ def create_app(
         routes_exchange,
         routes_inbox,
         routes_health,
+        routes_system,
         feed_route,
         routes_phone,
     ):

@@ -523,6 +523,9 @@ class Bus(Protocol):
 Health = Callable[[], Awaitable[Mapping[str, Any]]]
 """Returns {"status": ok | degraded | down, "parts": {part: {"status", "detail"}}, "counts": {}}."""
 
+System = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Returns how the whole is (``hotline/overview.py``)."""
+
 OnDesktop = Callable[[str, bool], None]
 """Told (agent_id, True) when an agent's first desktop connects, False when the last one goes."""
 

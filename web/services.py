@@ -27,6 +27,7 @@ from web.ports import (
     Oversight,
     Phones,
     Reports,
+    System,
 )
 from web.sessions import SessionStore
 
@@ -49,6 +50,7 @@ class Services:
     breaks: Breaks
     after_call: AfterCall
     health: Health
+    system: System
     oversight: Oversight
     phones: Phones
     sessions: SessionStore

@@ -52,6 +52,7 @@ class TrunkStatus:
         registered: whether the carrier has our Contact; None where we do not register.
         calls: live ones.
         refused: how many found it full since the start.
+        max_calls: at once; None: any number.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TrunkStatus:
     registered: bool | None
     calls: int
     refused: int
+    max_calls: int | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -390,4 +392,5 @@ def _status(line: _Line) -> TrunkStatus:
         registered=None if line.register is None else line.registered,
         calls=len(line.limit.live),
         refused=line.limit.refused,
+        max_calls=line.limit.max_calls,
     )

@@ -161,6 +161,7 @@ async def test_a_whole_shift(tmp_path: Path) -> None:
         await the_other_agent_is_rated(shift)
         await who_gave_up_is_called_back(shift)
         await the_leader_reads_the_report(shift)
+        await the_administrator_adds_a_partner(shift)
         await until_nothing_is_left(shift.node, seconds=SECONDS)
 
 
@@ -296,3 +297,29 @@ async def the_leader_reads_the_report(shift: Shift) -> None:
     report = shift.team.get_by_test_id("report")
     await expect(report).to_contain_text("来电")
     await picture(shift.team, "7-report")
+
+
+async def the_administrator_adds_a_partner(shift: Shift) -> None:
+    """He sees how the node is; what he adds counts at once; the wall tells what is wrong."""
+    page = shift.team
+    await page.get_by_role("button", name="签出").click()
+    await expect(page.get_by_test_id("sign-in")).to_be_visible()
+    await page.goto(f"{shift.node.web}/admin#health")
+    await page.get_by_test_id("agent-id").fill("9001")
+    await page.get_by_test_id("password").fill(PASSWORD)
+    await page.get_by_test_id("sign-in").click()
+    await expect(page.get_by_test_id("alarms")).to_contain_text("asr.enabled is false")
+    await expect(page.get_by_test_id("health")).to_contain_text("police")
+    await picture(page, "8-health")
+    await page.get_by_test_id("tab-partners").click()
+    await page.get_by_test_id("new-partners").click()
+    form = page.get_by_test_id("entry-form")
+    await form.get_by_label("代号").fill("wuxi")
+    await form.get_by_label("名称").fill("无锡12345")
+    await form.get_by_label("号码（按呼叫顺序）").fill("051012345")
+    await form.get_by_role("button", name="保存").click()
+    await expect(page.get_by_test_id("changes")).to_contain_text("partners.wuxi")
+    assert "wuxi" in {partner["id"] for partner in await shift.leads.get("/partners")}
+    await picture(page, "9-partners")
+    await page.goto(f"{shift.node.web}/wall")
+    await expect(page.get_by_test_id("alarm")).to_contain_text("识别中断")

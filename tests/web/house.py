@@ -27,6 +27,7 @@ from tests.web.fake_records import (
     FakeLadders,
     FakeReports,
 )
+from tests.web.fake_system import fake_system
 from web.app import create_app
 from web.other_nodes import OtherNodes
 from web.ports import Oversight
@@ -98,6 +99,7 @@ class House:
             after_call=self.after_call,
             bus=self.bus,
             health=self.health,
+            system=fake_system,
             oversight=self.oversight,
             phones=self.phones,
             version="0.1.0",

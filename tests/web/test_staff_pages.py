@@ -167,9 +167,14 @@ async def test_an_administrator_changes_an_account(
         await expect(page.locator("#note")).to_have_text("已保存")
         assert house.accounts.people["1002"].role == "inspector"
         await keep(page, "admin")
-        for tab in ("knowledge", "health", "ladders", "trail", "accounts"):
+        for tab in ("knowledge", "ladders", "trail", "accounts", "health"):
             await page.get_by_test_id(f"tab-{tab}").click()
             await expect(page.locator("#panel")).not_to_be_empty()
+            if tab == "health":
+                alarms = page.get_by_test_id("alarms")
+                await expect(alarms).to_contain_text("sbc-2: no answer to OPTIONS")
+                await expect(page.get_by_test_id("health")).to_contain_text("node-2")
+                await keep(page, "health")
             assert await findings(page) == [], tab
         await page.get_by_test_id("tab-trail").click()
         await expect(page.get_by_test_id("trail")).to_contain_text("account.change")

@@ -4,6 +4,7 @@
 import { api } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
+import { health } from "./health.js";
 import { t, translatePage } from "./i18n.js";
 import { partners } from "./partners.js";
 import { routing } from "./routing.js";
@@ -11,7 +12,6 @@ import { ask, attempt, enter, tabs, mark } from "./staff.js";
 import { texts } from "./texts.js";
 
 const ROLES = ["agent", "supervisor", "inspector", "admin"];
-const HEALTH_MS = 3000;
 const segment = encodeURIComponent;
 
 /** @param {string} selected @param {Record<string, string>} [props] */
@@ -135,28 +135,6 @@ function trail(panel) {
   );
   fill(panel, h("section.card", {}, form, found));
   void show();
-}
-
-/** @param {HTMLElement} panel */
-function health(panel) {
-  const body = h("div.stacked", { "data-testid": "health" });
-  fill(panel, body);
-  const show = () =>
-    attempt(async () => {
-      const [node, agents] = await Promise.all([ask("GET", "/health"), ask("GET", "/agents")]);
-      const parts = Object.entries(node.parts).map(([part, how]) => [t(`part.${part}`), h("span.chip", { "data-status": how.status }, t(`status.${how.status}`)), how.detail ?? "—"]);
-      const counts = Object.entries(node.counts).map(([name, count]) => [h("code", {}, name), count]);
-      const phones = agents.filter((/** @type {any} */ one) => one.presence).map((/** @type {any} */ one) => [one.agent.id, one.agent.name, one.presence.phones, t(`state.${one.presence.state}`)]);
-      const heads = (/** @type {string[]} */ words) => words.map((word) => t(word));
-      fill(
-        body,
-        h("section.card", {}, h("h2", {}, `${t("board.parts")} · ${node.version}`), table(t("board.parts"), heads(["board.part", "board.state", "board.detail"]), parts)),
-        h("div.halves", {}, h("section.card", {}, h("h2", {}, t("board.registrations")), table(t("board.registrations"), heads(["agent_id", "field.name", "board.phone", "board.state"]), phones)), h("section.card", {}, h("h2", {}, t("board.counts")), table(t("board.counts"), heads(["board.figure", "board.now"]), counts))),
-      );
-    });
-  void show();
-  const timer = window.setInterval(show, HEALTH_MS);
-  return () => clearInterval(timer);
 }
 
 /** @param {HTMLElement} panel */

@@ -37,7 +37,7 @@ function brief(field, value) {
 /** @param {Field[]} fields @param {any} one @returns {string} a small form's values, without what is usual */
 function step(fields, one) {
   const [first, ...rest] = fields;
-  const named = rest.filter((field) => one[field.name] && String(one[field.name]) !== "0").map((field) => (one[field.name] === true ? label(field) : `${label(field)} ${brief(field, one[field.name])}`));
+  const named = rest.filter((field) => one[field.name] && one[field.name].length !== 0).map((field) => (one[field.name] === true ? label(field) : `${label(field)} ${brief(field, one[field.name])}`));
   return [`${label(first)} ${brief(first, one[first.name])}`, ...named].join(" ");
 }
 

@@ -7,6 +7,7 @@ import { fraction, percent, span } from "./figures.js";
 import { inspection } from "./inspection.js";
 import { callBacks, exchange } from "./lists.js";
 import { reports } from "./reports.js";
+import { health } from "./health.js";
 import { t, translatePage } from "./i18n.js";
 import { ask, attempt, enter, tabs } from "./staff.js";
 
@@ -125,6 +126,11 @@ await enter("board.team", ["supervisor", "inspector", "admin"], (account, main) 
           { name: "exchange", word: "board.exchange", show: exchange },
         ]
       : []),
-    ...(leads ? [{ name: "reports", word: "board.reports", show: reports }] : []),
+    ...(leads
+      ? [
+          { name: "reports", word: "board.reports", show: reports },
+          { name: "health", word: "board.health", show: health },
+        ]
+      : []),
   ]);
 });

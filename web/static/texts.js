@@ -50,7 +50,7 @@ export function texts(panel) {
  */
 function editor(name, shown, onChanged) {
   let format = shown.document.format;
-  const area = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 22, spellcheck: "false", wrap: "off", "aria-label": t(`texts.${name}`), "data-testid": "text" }));
+  const area = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 16, spellcheck: "false", wrap: "off", "aria-label": t(`texts.${name}`), "data-testid": "text" }));
   area.value = shown.document.text;
   const error = h("p.error.lines", { role: "alert", id: "text-error", "data-testid": "text-error" });
   area.setAttribute("aria-describedby", "text-error");
