@@ -11,4 +11,7 @@ from hotline.cli import app  # noqa: E402 - that is what the collector has to ke
 gc.freeze()
 gc.enable()
 
-app()
+try:
+    app()
+finally:
+    gc.freeze()  # else Python would go through it all again on the way out, for a second
