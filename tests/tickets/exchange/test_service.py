@@ -13,7 +13,7 @@ from eventbus.catalogue import Event, ExchangeAlarm, ExchangeTicket
 from tests.tickets.exchange.network import Side
 from tickets.draft import TicketDraft
 from tickets.exchange.delivery import ALARM_SECONDS
-from tickets.exchange.intake import Verdict, shipped_intake
+from tickets.exchange.intake import Intake, Verdict, shipped_intake
 from tickets.exchange.machine import ExchangeError, Key, Send
 from tickets.exchange.messages import Matter
 from tickets.exchange.service import ExchangeService, UnknownHandover
@@ -112,7 +112,10 @@ async def office(database_url: str) -> AsyncIterator[Office]:
     await engine.dispose()
 
 
-async def test_what_an_agent_takes_in_is_his_ticket(office: Office) -> None:
+async def test_what_an_agent_takes_in_is_his_ticket(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Intake, "judge", lambda _self, _message: Verdict("ask"))
     await office.service.hear("110", office.sends("JQ1", Matter(content="路灯坏了")))
     (kept,) = await office.service.list_(state="arrived")
     done = await office.service.decide(kept["id"], accepted=True, who="1001", agent_id="1001")
