@@ -10,7 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import (
@@ -140,6 +140,9 @@ _RETRY_SECONDS = 1.0
 # What is written waits so long for more, unless somebody wants to read: each transaction costs as
 # much as ten of its rows.
 _GATHER_SECONDS = 0.1
+
+# Nobody asks what a statement came to: SQLite's driver takes them all along with the commit.
+_DEFERRED: Final = {"deferred": True}
 
 _INSERT_CALL = calls.insert()
 _INSERT_SEGMENT = segments.insert()
@@ -314,7 +317,7 @@ class RecordWriter:
         try:
             async with self._engine.begin() as connection:
                 for statement, rows in grouped(batch):
-                    await connection.execute(statement, rows or None)
+                    await connection.execute(statement, rows or None, execution_options=_DEFERRED)
         except (SQLAlchemyError, OSError) as error:
             if not is_refused(error):
                 log.warning("records_not_written", error=str(error), waiting=len(batch))

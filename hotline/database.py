@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hotline.sqlite_driver import dbapi
+from hotline.sqlite_driver import sqlite_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
@@ -21,7 +21,7 @@ def open_engine(url: str) -> AsyncEngine:
             url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
         )
     # One connection: SQLite has one writer anyway, and a second one would only wait for its lock.
-    engine = _sqlite(url, connections=1)
+    engine = sqlite_engine(url, connections=1)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 
@@ -34,15 +34,9 @@ def open_reader(engine: AsyncEngine) -> AsyncEngine:
     """
     if engine.dialect.name != "sqlite":
         return engine
-    reader = _sqlite(engine.url, connections=2)
+    reader = sqlite_engine(engine.url, connections=2)
     event.listen(reader.sync_engine, "connect", _prepare_reading)
     return reader
-
-
-def _sqlite(url: str | URL, *, connections: int) -> AsyncEngine:
-    return create_async_engine(
-        url, module=dbapi(), pool_size=connections, max_overflow=0, hide_parameters=True
-    )
 
 
 def _prepare_reading(connection: Any, _record: object) -> None:

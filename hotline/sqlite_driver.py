@@ -5,22 +5,30 @@ back what was never begun when the connection goes back to the pool: each is han
 connection's thread and awaited, and two threads then wrestle for the interpreter. Here the thread
 executes, fetches and closes in one go, and is not asked to end a transaction that there is not.
 
-Given to SQLAlchemy as ``create_async_engine(..., module=dbapi())``; cursors that stream
-(``AsyncConnection.stream``) stay as they are.
+A statement executed with ``execution_options={"deferred": True}`` waits until the next one that is
+not, or until the commit, and goes to the thread with that. So a transaction of ten such statements
+is one visit. What it came to (rows, their number, a new key) is not known, and its error is that of
+whatever takes it along. Other databases execute it at once.
+
+Engines are made by `sqlite_engine`; cursors that stream (``AsyncConnection.stream``) stay as they
+are in SQLAlchemy.
 """
 
 import collections
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiosqlite
+from sqlalchemy import URL, event
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
 )
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import await_
 from typing_extensions import override
 
@@ -38,25 +46,40 @@ class _Outcome:
 _NOTHING: Final = _Outcome(None, -1, None, ())
 
 
-def _execute(connection: sqlite3.Connection, operation: str, parameters: Any) -> _Outcome:
-    return _outcome(connection.execute(operation, parameters))
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A statement: with ``many``, executed for each of its rows."""
+
+    sql: str
+    parameters: Any
+    many: bool = False
+
+    def execute(self, connection: sqlite3.Connection) -> _Outcome:
+        """Execute it, in the thread."""
+        run = connection.executemany if self.many else connection.execute
+        cursor = run(self.sql, self.parameters)
+        rows = cursor.fetchall() if cursor.description else ()
+        outcome = _Outcome(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+        cursor.close()
+        return outcome
 
 
-def _execute_many(connection: sqlite3.Connection, operation: str, parameters: Any) -> _Outcome:
-    return _outcome(connection.executemany(operation, parameters))
-
-
-def _outcome(cursor: sqlite3.Cursor) -> _Outcome:
-    rows = cursor.fetchall() if cursor.description else ()
-    outcome = _Outcome(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
-    cursor.close()
+def _visit(
+    connection: sqlite3.Connection, works: Sequence[_Work], *, commit: bool = False
+) -> _Outcome:
+    """Do what is to be done in the thread; return what the last came to."""
+    outcome = _NOTHING
+    for work in works:
+        outcome = work.execute(connection)
+    if commit:
+        connection.commit()
     return outcome
 
 
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
     """A cursor that exists in the thread only while it executes."""
 
-    __slots__ = ("_outcome",)
+    __slots__ = ("_outcome", "deferred")
 
     # Nothing is left to be closed.
     _awaitable_cursor_close = False
@@ -68,6 +91,7 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         self._adapt_connection = adapt_connection
         self._rows = collections.deque()
         self._outcome = _NOTHING
+        self.deferred = False
 
     @property
     @override
@@ -90,42 +114,52 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
     @override
     async def _execute_async(self, operation: Any, parameters: Any) -> None:
-        await self._run(_execute, operation, parameters or ())
+        await self._run(_Work(operation, parameters or ()))
 
     @override
     async def _executemany_async(self, operation: Any, seq_of_parameters: Any) -> None:
-        await self._run(_execute_many, operation, seq_of_parameters)
+        await self._run(_Work(operation, seq_of_parameters, many=True))
 
-    async def _run(
-        self, work: Callable[[sqlite3.Connection, str, Any], _Outcome], sql: str, parameters: Any
-    ) -> None:
-        self._outcome = await self._adapt_connection.run(work, sql, parameters)
-        self._rows = collections.deque(self._outcome.rows)
+    async def _run(self, work: _Work) -> None:
+        if self.deferred:
+            self._adapt_connection.defer(work)
+        else:
+            self._outcome = await self._adapt_connection.visit(work)
+            self._rows = collections.deque(self._outcome.rows)
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
     """A connection that knows whether a transaction is open."""
 
-    __slots__ = ("_uncertain",)
+    __slots__ = ("_deferred", "_uncertain")
 
     _cursor_cls: type[_Cursor] = _Cursor
 
     @override
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)
+        self._deferred: list[_Work] = []
         self._uncertain = False
 
-    async def run(
-        self, work: Callable[[sqlite3.Connection, str, Any], _Outcome], sql: str, parameters: Any
-    ) -> _Outcome:
-        """Let the connection's thread do something; what is under way is finished first."""
+    def defer(self, work: _Work) -> None:
+        """Let something wait for the next visit."""
+        self._deferred.append(work)
+
+    async def visit(self, *works: _Work, commit: bool = False) -> _Outcome:
+        """Let the connection's thread do what waits, and this."""
         async with self._execute_mutex:
             # aiosqlite's, whose one way into its thread is private.
             driver: Any = self._connection
+            waiting, self._deferred = self._deferred, []
             # One who is cancelled does not learn what becomes of his statement.
             self._uncertain = True
             try:
-                found = await driver._execute(work, driver._conn, sql, parameters)  # noqa: SLF001
+                found = await driver._execute(  # noqa: SLF001
+                    _visit,
+                    driver._conn,  # noqa: SLF001
+                    (*waiting, *works),
+                    commit=commit,
+                )
                 outcome: _Outcome = found
             except Exception:
                 self._uncertain = False
@@ -135,15 +169,19 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
 
     @override
     def rollback(self) -> None:
+        self._deferred.clear()
         if self._in_transaction():
             super().rollback()
             self._uncertain = False
 
     @override
     def commit(self) -> None:
-        if self._in_transaction():
-            super().commit()
-            self._uncertain = False
+        if not self._deferred and not self._in_transaction():
+            return
+        try:
+            await_(self.visit(commit=True))
+        except Exception as error:  # noqa: BLE001 - as SQLAlchemy's own
+            self._handle_exception(error)
 
     def _in_transaction(self) -> bool:
         connection: Any = self._connection._connection  # noqa: SLF001 - None once it is closed
@@ -161,6 +199,27 @@ class _Dbapi(AsyncAdapt_aiosqlite_dbapi):
         return _Connection(self, await_(connection))
 
 
-def dbapi() -> AsyncAdapt_aiosqlite_dbapi:
-    """Return the module for ``create_async_engine(..., module=...)``."""
-    return _Dbapi(aiosqlite, sqlite3)
+def sqlite_engine(url: str | URL, *, connections: int) -> AsyncEngine:
+    """Return an engine with at most so many connections."""
+    # hide_parameters: as in hotline/database.py
+    engine = create_async_engine(
+        url,
+        module=_Dbapi(aiosqlite, sqlite3),
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "before_cursor_execute", _mark)
+    return engine
+
+
+def _mark(
+    _connection: object,
+    cursor: AsyncAdapt_aiosqlite_cursor,
+    _statement: str,
+    _parameters: object,
+    context: ExecutionContext,
+    _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
+) -> None:
+    if isinstance(cursor, _Cursor):  # one that streams is not
+        cursor.deferred = context.execution_options.get("deferred", False)

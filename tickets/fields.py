@@ -115,7 +115,15 @@ class FieldValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"value", "source", "evidence", "confidence", "passage"}``."""
-        return asdict(self)
+        # asdict() would copy each value: a draft has two dozen fields, and is stored in every call.
+        passage = self.passage
+        return {
+            "value": self.value,
+            "source": self.source,
+            "evidence": self.evidence,
+            "confidence": self.confidence,
+            "passage": None if passage is None else asdict(passage),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -184,7 +184,8 @@ class TicketStore:
             **columns(_as_json(draft.fields)),
         }
         async with self._engine.begin() as connection:
-            await connection.execute(_INSERT, row)
+            # (with the commit, where the driver knows how)
+            await connection.execute(_INSERT, row, execution_options={"deferred": True})
 
     async def save(self, draft: TicketDraft, *, agent_id: str | None = None) -> int:
         """Store the draft's fields; return how many values differ from what was stored.

@@ -92,9 +92,9 @@ async def test_what_was_cancelled_in_the_middle_is_rolled_back(engine: AsyncEngi
     assert await names(engine) == ["two"]
 
 
-async def test_the_thread_is_visited_once_for_a_statement_and_once_to_commit(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was asked of a connection's thread."""
     visits: list[str] = []
     execute: Any = aiosqlite.Connection._execute
 
@@ -102,11 +102,67 @@ async def test_the_thread_is_visited_once_for_a_statement_and_once_to_commit(
         visits.append(fn.__name__)
         return await execute(self, fn, *args, **kwargs)
 
-    await names(engine)
     monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    return visits
+
+
+async def test_the_thread_is_visited_once_for_a_statement_and_once_to_commit(
+    engine: AsyncEngine, visits: list[str]
+) -> None:
+    visits.clear()
     await names(engine)
-    assert visits == ["_execute"]
+    assert len(visits) == 1
     visits.clear()
     async with engine.begin() as connection:
         await connection.execute(NUMBERS.insert(), [{"name": "one"}, {"name": "two"}])
-    assert visits == ["_execute_many", "commit"]
+    assert len(visits) == 2
+
+
+async def test_deferred_statements_go_with_the_commit_in_their_order(
+    engine: AsyncEngine, visits: list[str]
+) -> None:
+    visits.clear()
+    later = {"deferred": True}
+    async with engine.begin() as connection:
+        many = [{"name": "one"}, {"name": "two"}]
+        await connection.execute(NUMBERS.insert(), many, execution_options=later)
+        await connection.execute(NUMBERS.insert(), {"name": "three"}, execution_options=later)
+        change = NUMBERS.update().values(name=NUMBERS.c.name + "!").where(NUMBERS.c.id > 1)
+        await connection.execute(change, execution_options=later)
+        assert visits == []
+    assert len(visits) == 1
+    assert await names(engine) == ["one", "two!", "three!"]
+
+
+async def test_deferred_statements_go_before_one_that_is_not(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        row = {"name": "one"}
+        await connection.execute(NUMBERS.insert(), row, execution_options={"deferred": True})
+        changed = await connection.execute(NUMBERS.update().values(name="two"))
+        assert changed.rowcount == 1
+    assert await names(engine) == ["two"]
+
+
+async def test_what_is_deferred_and_refused_is_rolled_back_whole(engine: AsyncEngine) -> None:
+    async def write(*numbers: int) -> None:
+        async with engine.begin() as connection:
+            for number in numbers:
+                row = {"id": number, "name": str(number)}
+                await connection.execute(
+                    NUMBERS.insert(), row, execution_options={"deferred": True}
+                )
+
+    with pytest.raises(IntegrityError):
+        await write(1, 2, 1)
+    assert await names(engine) == []
+    await write(3)
+    assert await names(engine) == ["3"]
+
+
+async def test_what_was_deferred_before_an_error_is_not_written(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        row = {"name": "one"}
+        await connection.execute(NUMBERS.insert(), row, execution_options={"deferred": True})
+    async with engine.begin() as connection:
+        await connection.execute(NUMBERS.insert(), {"name": "two"})
+    assert await names(engine) == ["two"]
