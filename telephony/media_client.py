@@ -98,6 +98,7 @@ class MediaClient(MediaCommands):
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sessions: dict[str, None] = {}  # in the order of opening
         self._writer: asyncio.StreamWriter | None = None
+        self._outgoing: list[bytes] = []
         self._runner: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
 
@@ -158,22 +159,28 @@ class MediaClient(MediaCommands):
             raise MediaRefused("bad_command", str(error)) from error
         if self._writer is None:
             raise MediaUnavailable("the media process is away")
-        self._writer.write(control.encode_command(command))
+        if not self._outgoing:
+            # What is asked in the same moment leaves in one write, and wakes the process once.
+            self._loop.call_soon(self._send)
+        self._outgoing.append(control.encode_command(command))
         return command.id
+
+    def _send(self) -> None:
+        lines, self._outgoing = self._outgoing, []
+        if lines and self._writer is not None:  # else who has asked knows that it is away
+            self._writer.write(b"".join(lines))
 
     async def ask(self, kind: type[Command], **fields: object) -> dict[str, Any]:
         """Send a command and return its result; raises as the public methods say."""
         command_id = self._tell(kind, **fields)
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._answers[command_id] = answer
+        # (asyncio.timeout costs as much as all else here)
+        patience = self._loop.call_later(self._command_timeout, _late, answer, kind)
         try:
-            async with asyncio.timeout(self._command_timeout):
-                return await answer
-        except TimeoutError as error:
-            raise MediaUnavailable(
-                f"the media process did not answer {kind.__name__} in time"
-            ) from error
+            return await answer
         finally:
+            patience.cancel()
             self._answers.pop(command_id, None)
 
     async def _run(self) -> None:
@@ -255,6 +262,7 @@ class MediaClient(MediaCommands):
 
     def _disconnected(self, writer: asyncio.StreamWriter, *, lost: bool) -> None:
         self._writer = None
+        self._outgoing.clear()
         self._up.clear()
         writer.close()
         for answer in self._answers.values():
@@ -266,3 +274,11 @@ class MediaClient(MediaCommands):
             log.warning("media process lost", sessions=len(sessions))
             if sessions:
                 self._loop.call_soon(self._on_lost, sessions)
+
+
+def _late(answer: asyncio.Future[dict[str, Any]], kind: type[Command]) -> None:
+    """Let who waits for an answer wait no longer."""
+    if not answer.done():
+        answer.set_exception(
+            MediaUnavailable(f"the media process did not answer {kind.__name__} in time")
+        )
