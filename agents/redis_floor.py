@@ -9,17 +9,18 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from agents.commands import Call, Command, Reply, call_from, presence_from, to_record
 from agents.floor import FloorTimes, Stalled
 from agents.presence import Input, Presence, PresenceError, State
 from agents.scripts import floor_script
+from eventbus.redis_line import RedisLine
 
 SOCKET_TIMEOUT: Final = 0.5
 """Seconds for connecting, and for one answer."""
@@ -68,6 +69,7 @@ class RedisEngine:
         self, redis: Redis, *, node: str, times: FloorTimes, prefix: str = "hotline"
     ) -> None:
         self._redis = redis
+        self._line = RedisLine(redis, answer_seconds=SOCKET_TIMEOUT)
         self._node = node
         # One hash tag: all keys of the script are in one slot of a Redis Cluster.
         self._base = f"{prefix}:{{floor}}"
@@ -103,14 +105,17 @@ class RedisEngine:
             for command, now in commands
         ]
         try:
-            async with asyncio.timeout(_OPERATION_TIMEOUT):
-                answers = await self._run(arguments)
+            answers = await self._run(arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise FloorUnreachable(str(error)) from error
         return [
             _reply(command, json.loads(answer))
             for (command, _), answer in zip(commands, answers, strict=True)
         ]
+
+    async def close(self) -> None:
+        """Close the connection that commands go over; the client stays its owner's."""
+        await self._line.close()
 
     async def life(self) -> str:
         """Return what is different each time a Redis server has been started.
@@ -137,17 +142,16 @@ class RedisEngine:
         try:
             return await self._run_known(arguments)
         except NoScriptError:  # a new Redis, which has executed none of them
-            await self._redis.script_load(self._script)
+            await self._line.ask("SCRIPT", "LOAD", self._script)
             return await self._run_known(arguments)
 
     async def _run_known(self, arguments: Sequence[Sequence[str]]) -> list[str | bytes]:
-        if len(arguments) == 1:
-            answer = await self._redis.evalsha(self._sha, 1, self._base, *arguments[0])
-            return [cast("str | bytes", answer)]
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for each in arguments:
-                pipeline.evalsha(self._sha, 1, self._base, *each)
-            return cast("list[str | bytes]", await pipeline.execute())
+        begin = ("EVALSHA", self._sha, "1", self._base)
+        answers = await self._line.ask_all([(*begin, *each) for each in arguments])
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise answer
+        return answers
 
     async def news(self) -> AsyncGenerator[News | None, None]:
         """Yield None once subscribed, then what other nodes' commands change here.

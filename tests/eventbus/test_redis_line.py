@@ -1,0 +1,106 @@
+"""Many who ask over one connection, with a real Redis that is killed and made to hang."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from eventbus.redis_line import RedisLine
+from tests.support.redis_server import RedisServer, running_redis
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RedisServer]:
+    async with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(server.url, decode_responses=True)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+async def line(redis: Redis) -> AsyncIterator[RedisLine]:
+    line = RedisLine(redis, answer_seconds=10.0)
+    yield line
+    await line.close()
+
+
+async def test_each_hears_his_own_answer(line: RedisLine, redis: Redis) -> None:
+    async def ask(number: int) -> None:
+        assert await line.ask("SET", f"key {number}", number) == "OK"
+        assert await line.ask("GET", f"key {number}") == str(number)
+
+    await asyncio.gather(*map(ask, range(50)))
+    assert await redis.get("key 49") == "49"
+    assert len(await redis.client_list()) == 2  # the client's own, and the line's
+
+
+async def test_a_refusal_is_its_own_commands_alone(line: RedisLine) -> None:
+    answers = await line.ask_all([("SET", "a", "1"), ("LPUSH", "a", "x"), ("GET", "a")])
+    assert (answers[0], answers[2]) == ("OK", "1")
+    assert isinstance(answers[1], ResponseError)
+    with pytest.raises(NoScriptError):
+        await line.ask("EVALSHA", "0" * 40, 0)
+    assert await line.ask("GET", "a") == "1"
+
+
+async def test_who_does_not_wait_any_more_disturbs_nobody(line: RedisLine) -> None:
+    await line.ask("PING")
+    impatient = asyncio.create_task(line.ask("GET", "a"))
+    await asyncio.sleep(0)  # it has asked
+    other = asyncio.create_task(line.ask("ECHO", "other"))
+    impatient.cancel()
+    assert await other == "other"
+    assert await line.ask("ECHO", "next") == "next"
+
+
+async def test_after_a_loss_who_asks_connects_again(line: RedisLine, server: RedisServer) -> None:
+    await line.ask("PING")
+    blocked = asyncio.create_task(line.ask("BLPOP", "nothing", 0))
+    await asyncio.sleep(0)
+    await server.kill()
+    with pytest.raises(RedisConnectionError):
+        await blocked
+    with pytest.raises((RedisError, OSError)):
+        await line.ask("PING")
+    await server.restart(wipe=True)
+    assert await line.ask("ECHO", "again") == "again"
+
+
+async def test_a_redis_that_hangs_is_away(redis: Redis, server: RedisServer) -> None:
+    line = RedisLine(redis, answer_seconds=0.2)
+    await line.ask("PING")
+    server.freeze()
+    try:
+        asked = [asyncio.create_task(line.ask("ECHO", str(number))) for number in range(3)]
+        for each in asked:
+            with pytest.raises(RedisTimeoutError):
+                await each
+    finally:
+        server.thaw()
+    patient = RedisLine(redis, answer_seconds=10.0)
+    assert await patient.ask("ECHO", "again") == "again"
+    await patient.close()
+    await line.close()
+
+
+async def test_nothing_is_left_when_it_is_closed(redis: Redis) -> None:
+    before = asyncio.all_tasks()
+    line = RedisLine(redis, answer_seconds=10.0)
+    await line.close()
+    await line.ask("PING")
+    waiting = asyncio.create_task(line.ask("BLPOP", "nothing", 0))
+    await asyncio.sleep(0)
+    await line.close()
+    with pytest.raises(RedisConnectionError):
+        await waiting
+    await line.close()
+    assert asyncio.all_tasks() == before
