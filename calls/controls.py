@@ -4,8 +4,12 @@ His phone is told nothing: here only who hears whom changes, so it works with ev
 and a mute last until he ends them, passes the call on, or leaves it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+import structlog
 
 from calls.call import CallState
 from calls.click_to_answer import ClickToAnswer
@@ -15,6 +19,8 @@ from telephony.media_commands import MediaError
 
 if TYPE_CHECKING:
     from calls.owner import CallOwner
+
+log = structlog.get_logger(__name__)
 
 DESK = "desk"
 """Who holds the call in ``CallOwner.on_hold`` when it is no phone."""
@@ -104,6 +110,24 @@ class CallControls:
         for speaker, listener in sorted(self._wanted):
             if speaker == leg:
                 await self._press_towards(listener, keys)
+
+    def key_told(self, leg: str, key: str) -> None:
+        """Take a key that a party's phone has told in INFO, instead of in its audio.
+
+        Whoever hears him has it pressed anew; the caller's is told to who speaks to him, too.
+        """
+        if leg == CALLER:
+            self._owner.reception.key(key)
+        heard = heard_with(self._wanted, self._agents_leg, self.pressed)
+        listeners = sorted(listener for speaker, listener in heard if speaker == leg)
+        self._owner.do(partial(self._pass_on, listeners, key))
+
+    async def _pass_on(self, listeners: Sequence[str], key: str) -> None:
+        for listener in listeners:
+            try:
+                await self._owner.audio.press(listener, key)
+            except MediaError as error:
+                log.debug("key_not_passed_on", call_id=self._owner.call_id, error=str(error))
 
     async def _press_towards(self, leg: str, keys: str) -> None:
         try:

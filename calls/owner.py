@@ -326,8 +326,8 @@ class CallOwner:
                 self.note_hold(name, held=True)
             case LegResumed():
                 self.note_hold(name, held=False)
-            case LegDigit(key) if name == CALLER:
-                self.reception.key(key)
+            case LegDigit(key):
+                self.controls.key_told(name, key)
             case _:
                 pass
 

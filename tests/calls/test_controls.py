@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -9,7 +10,8 @@ from calls.controls import Pressed, heard_with
 from calls.errors import TransferError, UnknownCall
 from calls.hearing import CALLER, Hearing, circle
 from eventbus.catalogue import CallHeld, CallMuted, CallResumed
-from tests.calls.house import House, open_house
+from telephony.leg import LegDigit
+from tests.calls.house import House, StandInLeg, open_house
 from tests.support.node import until
 
 TWO, THREE = circle(CALLER, "agent.1.0"), circle(CALLER, "agent.1.0", "p1-1")
@@ -127,3 +129,32 @@ async def test_only_somebody_who_talks_can_do_any_of_it(house: House) -> None:
         controls.mute(muted=True)
     with pytest.raises(TransferError, match="not talking"):
         await controls.press("1")
+
+
+async def test_keys_that_phones_tell_in_info_are_pressed_for_whoever_hears_them(
+    house: House,
+) -> None:
+    call_id = await talking(house)
+    await bridged(house, 1)
+    owner, agents_phone = house.service._owners[call_id], house.gateway.phones[0]
+    citizens_phone = cast("StandInLeg", owner.leg)
+    agents, citizens = f"{call_id}.agent.1", f"{call_id}.caller"
+
+    async def told_to(session: str, key: str) -> bool:
+        return house.media.pressed[-1:] == [(session, key)]
+
+    agents_phone.on_event(LegDigit("5", 100))
+    await until(lambda: told_to(citizens, "5"), seconds=10, every=0.001)
+    citizens_phone.on_event(LegDigit("#", 100))
+    await until(lambda: told_to(agents, "#"), seconds=10, every=0.001)
+    house.service.controls(call_id).hold(held=True)
+    await bridged(house, 0)
+    agents_phone.on_event(LegDigit("6", 100))
+    house.service.controls(call_id).hold(held=False)
+    await bridged(house, 1)  # what was asked for before has been done
+    house.media.refuses["press"] = "unknown_session"
+    agents_phone.on_event(LegDigit("7", 100))
+    await house.until_asked("press")
+    assert house.media.pressed == [(citizens, "5"), (agents, "#")]
+    citizens_phone.end()
+    await house.record()
