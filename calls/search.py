@@ -53,7 +53,7 @@ CONNECT_SECONDS = 10.0
 
 #: An agent whom a waiting call is assigned to has to be offered it within this time, or it is
 #: anybody's again: he has been given another, or has taken a break.
-ASSIGNED_SECONDS = 5.0
+ASSIGNED_SECONDS = 2.0
 
 ELSEWHERE = "answered elsewhere"
 

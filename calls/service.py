@@ -343,6 +343,7 @@ class CallService(CallTickets, CallArchive):
         elif self.agents.calls_out(offer.agent_id):
             self._give_back(offer, "busy")  # he makes a call of his own, and said he was ready
         else:
+            self.supervising.on_offer(owner, offer.agent_id)
             owner.offer(offer)
 
     def _give_back(self, offer: Offer, outcome: Outcome) -> None:
@@ -531,7 +532,7 @@ class CallService(CallTickets, CallArchive):
 
         Raises:
             UnknownCall: there is none with this id.
-            TransferError: it does not wait, or he cannot take it; nothing was changed.
+            TransferError: it does not wait, or he cannot take it: it waits in its old place.
         """
         owner = live(self._owners.get(call_id), call_id)
         await self.supervising.assign(owner, agent_id, now=self._wall_clock())

@@ -10,6 +10,7 @@ from agents.presence import HELD, PresenceError, State
 from calls.call_events import AssignAsked
 from calls.errors import TransferError
 from calls.owner import CallOwner
+from calls.search import ASSIGNED_SECONDS
 from calls.supervision_events import SuperviseAsked, SupervisionMode, SupervisionStep, TakerLeft
 from telephony.bindings import BindingStore
 
@@ -17,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 SUPERVISING = "supervising"
 """Why somebody who takes calls himself is not ready while he is in another's."""
+
+_MARGIN = 0.5
+"""Seconds for what is between the machine's time and an answer to whoever asked."""
 
 _OVER = {"ended", "failed"}
 
@@ -44,6 +48,8 @@ class Supervising:
         self._owner_of = owner_of
         self._role_of = role_of
         self._in_calls: set[str] = set()
+        # Calls that are assigned just now → whom they are held out to; None: they are over.
+        self._assigned: dict[str, asyncio.Future[str | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def supervise(self, owner: CallOwner, mode: SupervisionMode, *, supervisor: str) -> None:
@@ -82,6 +88,7 @@ class Supervising:
 
     def on_finished(self, owner: CallOwner) -> None:
         """Let whoever took a call over have calls again when it is over."""
+        self._decide(owner.call_id, None)
         for segment in owner.call.segments:
             if segment.summons.how == "take_over" and segment.agent_id is not None:
                 self._later(segment.agent_id)
@@ -92,10 +99,11 @@ class Supervising:
         task.add_done_callback(self._tasks.discard)
 
     async def assign(self, owner: CallOwner, agent_id: str, *, now: float) -> None:
-        """Hold a waiting call out to this agent first.
+        """Hold a waiting call out to this agent first; return when it is.
 
         Raises:
-            TransferError: ``unknown_target``, ``target_not_ready`` or ``not_waiting``.
+            TransferError: ``unknown_target``, ``target_not_ready`` (he has another call by now, or
+                takes none) or ``not_waiting``.
         """
         if await self._role_of(agent_id) is None:
             raise TransferError("unknown_target")
@@ -103,6 +111,29 @@ class Supervising:
         if presence is None or not presence.can_take_a_call(now):
             raise TransferError("target_not_ready")
         owner.feed(AssignAsked(agent_id))
+        # Two may assign it at once: whoever it is held out to is the answer to both.
+        loop, call_id = asyncio.get_running_loop(), owner.call_id
+        held_out = self._assigned.setdefault(call_id, loop.create_future())
+        try:
+            async with asyncio.timeout(ASSIGNED_SECONDS + _MARGIN):
+                offered_to = await asyncio.shield(held_out)
+        except TimeoutError:
+            raise TransferError("target_not_ready") from None
+        finally:
+            self._assigned.pop(call_id, None)
+        if offered_to is None:
+            raise TransferError("not_waiting")
+        if offered_to != agent_id:
+            raise TransferError("target_not_ready")
+
+    def on_offer(self, owner: CallOwner, agent_id: str) -> None:
+        """Note to whom a call is held out."""
+        self._decide(owner.call_id, agent_id)
+
+    def _decide(self, call_id: str, agent_id: str | None) -> None:
+        held_out = self._assigned.get(call_id)
+        if held_out is not None and not held_out.done():
+            held_out.set_result(agent_id)
 
     async def _pause(self, supervisor: str) -> None:
         """Keep calls away from somebody who takes some himself.

@@ -60,6 +60,7 @@ async def end_supervision(call_id: CallId, who: Supervisor, served: Served) -> N
 async def assign(call_id: CallId, body: AssignIn, who: Supervisor, served: Served) -> None:
     """Hold a waiting call out to an agent who is ready, before all others.
 
+    The answer comes when it is held out to him (202), or when it is not to be (409).
     If he does not take it, it waits in its old place for whoever is next.
     """
     await served.calls.assign(call_id, body.agent_id)

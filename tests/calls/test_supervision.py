@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.demand import Want
+from agents.routing import Plan
 from calls.call import Call, CallState
 from calls.call_events import (
     AgentOffered,
@@ -317,6 +319,68 @@ async def test_a_leader_pulls_a_waiting_call(house: House) -> None:
     citizen.end()
     await asyncio.wait_for(house.record(), 10)
     await house.nothing_is_left()
+
+
+async def for_nobody(*_call: object, **_more: object) -> Plan:
+    return Plan((Want("agent:nobody"),))
+
+
+async def test_whoever_assigns_a_call_is_told_what_came_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path, route=for_nobody) as house:
+        await house.ready_agent("1001")
+        citizen = house.arrives()
+
+        async def waits() -> bool:
+            return (await house.floor.counts())["waiting"] == 1
+
+        await until(waits, seconds=10, every=0.001)
+        (view,) = house.service.live()
+        # The floor does not hold it out to him: another call was quicker, say.
+        dequeue = house.floor.dequeue
+        monkeypatch.setattr("calls.supervising.ASSIGNED_SECONDS", 0.0)
+        monkeypatch.setattr("calls.supervising._MARGIN", 0.01)
+        gate = asyncio.Event()
+
+        async def late(call_id: str, *, now: float | None = None) -> None:
+            await gate.wait()
+            await dequeue(call_id, now=now)
+
+        house.floor.dequeue = late  # type: ignore[method-assign]
+        with pytest.raises(TransferError, match="target not ready"):
+            await house.service.assign(view.call_id, "1001")
+        monkeypatch.setattr("calls.supervising._MARGIN", 10.0)
+        gate.set()
+        await house.service.assign(view.call_id, "1001")  # returns when it is held out to him
+        assert (await house.phone()).over is False
+        citizen.end()
+        await house.record()
+        await house.nothing_is_left()
+
+
+async def test_who_goes_while_he_is_assigned_waits_no_more(tmp_path: Path) -> None:
+    async with open_house(tmp_path, route=for_nobody) as house:
+        await house.ready_agent("1001")
+        citizen = house.arrives()
+
+        async def waits() -> bool:
+            return (await house.floor.counts())["waiting"] == 1
+
+        await until(waits, seconds=10, every=0.001)
+        (view,) = house.service.live()
+        asked = asyncio.Event()
+
+        async def never(_call_id: str, **_more: object) -> None:
+            asked.set()
+
+        house.floor.enqueue = never  # type: ignore[method-assign,assignment]
+        assigning = asyncio.create_task(house.service.assign(view.call_id, "1001"))
+        await asked.wait()
+        citizen.end()
+        with pytest.raises(TransferError, match="not waiting"):
+            await assigning
+        await house.record()
 
 
 async def test_a_leader_is_in_one_call_at_a_time(house: House) -> None:
