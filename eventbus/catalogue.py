@@ -375,7 +375,7 @@ class ServiceStatus(Event):
     """A part of the node changed its state.
 
     part: media, recogniser, redis, mqtt, database, trunks, exchange, dispatch; status: ok,
-    degraded, away, no_model.
+    degraded, away, no_model, off (by configuration, so nothing is broken).
     """
 
     name: ClassVar[str] = "service.status"

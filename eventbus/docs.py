@@ -77,7 +77,7 @@ _FIELDS: Mapping[str, str] = {
     "transcript.gap:reason": "`load`, `engine` (it failed) or `away` (there was none)",
     "transcript.gap:state": "`missing` or `recognised`",
     "state": ("`signed_out`, `ready`, `reserved`, `ringing`, `talking`, `wrap_up` or `not_ready`"),
-    "status": "`ok`, `degraded`, `away` or `no_model`",
+    "status": "`ok`, `degraded`, `away`, `no_model` or `off` (by configuration)",
     "summary": "up to three of the citizen's sentences, word for word",
     "talked": "seconds that agent and citizen heard each other",
     "text": "what was said, without blanks between Chinese characters",

@@ -14,12 +14,15 @@ log = structlog.get_logger(__name__)
 
 PARTS = ("media", "recogniser", "redis", "mqtt", "database", "trunks", "routing")
 
+WELL = frozenset({"ok", "off"})
+"""States in which nothing is wrong with a part."""
+
 Counter = Callable[[], Awaitable[Mapping[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """One part's state: ok, degraded, away or no_model, and why."""
+    """One part's state: ok, degraded, away, no_model or off, and why."""
 
     status: str
     detail: str | None = None
@@ -60,9 +63,10 @@ class HealthBoard:
     async def report(self) -> dict[str, Any]:
         """Return ``status`` (ok, degraded, down), ``parts`` and ``counts``.
 
-        The node is down when it takes no calls, degraded while any part is not ok.
+        The node is down when it takes no calls, degraded while any part is not well. A part that
+        is switched off is as it should be.
         """
-        well = all(part.status == "ok" for part in self._parts.values())
+        well = all(part.status in WELL for part in self._parts.values())
         status = ("ok" if well else "degraded") if self.accepting else "down"
         groups = await asyncio.gather(
             *(self._ask(group, counter) for group, counter in self._counters.items())

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hotline.health import WELL
 from telephony.witness import Tally
 
 _STATUSES = ("down", "degraded", "ok")
@@ -69,7 +70,7 @@ class _Snapshot(Collector):
             "hotline_part_ok", "Whether a part of the node is well.", labels=["part"]
         )
         for name, part in self._report["parts"].items():
-            parts.add_metric([name], part["status"] == "ok")
+            parts.add_metric([name], part["status"] in WELL)
         yield parts
         yield GaugeMetricFamily(
             "hotline_status",

@@ -88,6 +88,7 @@ from hotline.recording_keys import seal_keys
 from hotline.routing import Routing
 from hotline.seed import Credentials, seed
 from hotline.sip_listeners import further_listeners, tls
+from hotline.spoken_names import learn_phrases
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
@@ -290,6 +291,7 @@ class Wiring:
                 # Another node that starts with us may be importing the same.
                 with contextlib.suppress(IntegrityError):
                     await self.knowledge.import_(entries, experts=experts, who="system")
+            await learn_phrases(self.writer, self.knowledge)
             await self.helper.start()
 
         self._parts.append(Part("knowledge base", start, self.helper.close))
@@ -466,7 +468,7 @@ class Wiring:
         )
         self.health.count("recogniser", self.recognizer.counts)
         if not settings.enabled:
-            self.health.set("recogniser", "away", "switched off: asr.enabled is false")
+            self.health.set("recogniser", "off", "asr.enabled is false")
             return
         self._parts.append(
             Part("recogniser connection", self.recognizer.start, self.recognizer.close)

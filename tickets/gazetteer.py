@@ -20,7 +20,7 @@ from tickets.table import BadTable, decoded
 _SHORTEST = 2
 _SURE_LENGTH = 3
 """Shorter names need a word such as 在 before them: two syllables are soon alike."""
-_LONGEST = 16
+LONGEST = 16
 _ODD_ONE_FROM = 4
 """Names from so many syllables on are known with one that sounds otherwise."""
 _FARTHEST_ODD = 0.6
@@ -181,13 +181,14 @@ def _entries(cells: dict[str, str]) -> tuple[list[Entry], str | None]:
     names = [cells.get("name", ""), *filter(None, cells.get("also", "").split("|"))]
     names = [name.strip() for name in names]
     for name in names:
-        if not _SHORTEST <= len(name) <= _LONGEST or not _is_han(name):
-            wanted = f"a name has {_SHORTEST} to {_LONGEST} Chinese characters"
+        if not _SHORTEST <= len(name) <= LONGEST or not is_han(name):
+            wanted = f"a name has {_SHORTEST} to {LONGEST} Chinese characters"
             return [], f"{wanted}, not {name!r}"
     return [Entry(name, cells.get("kind", "")) for name in names], None
 
 
-def _is_han(text: str) -> bool:
+def is_han(text: str) -> bool:
+    """Tell whether a text is Chinese characters only."""
     return all(_HAN[0] <= character <= _HAN[1] for character in text)
 
 

@@ -38,14 +38,18 @@ class Writer:
 
     Args:
         gazetteer: the city's names; without it none is put right. May be replaced at any time.
+
+    Attributes:
+        phrases: what else is likely to be said; where both would write, the city's names stand.
     """
 
     def __init__(self, gazetteer: Gazetteer | None = None) -> None:
         self.gazetteer = gazetteer
+        self.phrases: Gazetteer | None = None
 
     def write(self, spoken: str, times: Times = ()) -> Written:
         """Write one utterance down; never raises."""
-        repairs = tuple(self.gazetteer.repairs(spoken)) if self.gazetteer else ()
+        repairs = self._repairs(spoken)
         heard = repaired(spoken, repairs)
         figured = figures(heard)
         before = _pauses(spoken, times)
@@ -55,6 +59,12 @@ class Writer:
             if figured.origin[at] == figured.origin[at - 1]:
                 pauses[at] = 0.0
         return Written(spoken, heard, punctuated(figured.text, pauses), repairs)
+
+    def _repairs(self, spoken: str) -> tuple[Repair, ...]:
+        names = self.gazetteer.repairs(spoken) if self.gazetteer else []
+        phrases = self.phrases.repairs(spoken) if self.phrases else []
+        free = [p for p in phrases if all(p.end <= n.start or p.start >= n.end for n in names)]
+        return tuple(sorted((*names, *free), key=lambda repair: repair.start))
 
 
 def _pauses(spoken: str, times: Times) -> list[float]:

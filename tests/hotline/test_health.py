@@ -23,6 +23,8 @@ async def test_down_until_it_takes_calls_degraded_until_every_part_is_well() -> 
     report = await health.report()
     assert report["status"] == "degraded"
     assert report["parts"]["recogniser"] == {"status": "no_model", "detail": "none found"}
+    health.set("recogniser", "off", "asr.enabled is false")
+    assert (await health.report())["status"] == "ok"
 
 
 def test_only_changes_are_published() -> None:
