@@ -92,7 +92,11 @@ async def close(entry_id: EntryId, body: CallBackCloseIn, who: Caller, served: S
     served.audit.note(who.id, "callback.close", str(entry_id), {"outcome": body.outcome})
 
 
-@router.get("/callbacks/hours", summary="When citizens should be called")
+@router.get(
+    "/callbacks/hours",
+    summary="When citizens should be called",
+    responses=documented(HTTPStatus.FORBIDDEN),
+)
 async def hours(_who: Caller, served: Served) -> CallBackHoursOut:
     """Return the city's hours for calling back (`call_back.hours`); a promise may lie outside."""
     return CallBackHoursOut(hours=served.call_backs.hours)
