@@ -5,52 +5,42 @@ constructors, what depends on what in the order of ``parts``.
 """
 
 import asyncio
-import contextlib
-import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
-from sqlalchemy.exc import IntegrityError
 
 import asr.model
 import tickets
 from agents.accounts import Accounts
-from agents.floor import FloorTimes
 from agents.presence import Presence
-from agents.resilient_floor import open_floor
 from asr.client import RecognizerClient
 from asr.group import USUAL, RecognizerGroup
 from calls.after_call import AfterCall
 from calls.audit import AuditTrail
 from calls.catch_up import CatchUp
-from calls.facilities import SEAT_MARK
 from calls.gaps import GapStore
 from calls.help import CallHelper
 from calls.ladders import Ladders
 from calls.late_words import LateWords
-from calls.place_search import PlaceNames
 from calls.recording_files import RecordingFiles
 from calls.records import CallRecords, RecordWriter
 from calls.reporting.figures import Reporter
-from calls.retention import Periods, RetentionJob
 from calls.service import CallService
-from config.errors import ConfigError, Problem
 from config.settings import Settings
 from eventbus.bus import EventBus
-from eventbus.catalogue import AgentPresence, TrunkChanged
+from eventbus.catalogue import TrunkChanged
 from eventbus.fanout import RedisFanout
-from eventbus.mqtt import MqttPublisher, Protocol
 from hotline.attending import attending, line_up, prompts
+from hotline.background import import_knowledge, retention_job, ticket_dispatcher
 from hotline.browser_phone import BrowserPhones, phone_passes
 from hotline.call_audio import audio_policy
 from hotline.call_backs import call_backs
@@ -66,7 +56,10 @@ from hotline.embedded import (
     free_port,
     redis_url,
 )
-from hotline.exchange import BrokerAddress, TicketExchange
+from hotline.event_carriers import broker_address, mqtt_publisher, own_broker
+from hotline.exchange import TicketExchange
+from hotline.floor import floor_of, presence_event
+from hotline.gateway import sip_gateway
 from hotline.health import HealthBoard
 from hotline.media import MediaHealth, commands, process_count, usable_cores
 from hotline.media import title as media_title
@@ -79,40 +72,25 @@ from hotline.recognisers import (
     RecogniserHealth,
     by_line,
     command,
-    hints,
     recognisers,
     takes_hints,
     title,
 )
+from hotline.recognition import usual_model, write_hints
 from hotline.recording_keys import seal_keys
 from hotline.routing import Routing
 from hotline.seed import Credentials, seed
-from hotline.sip_listeners import further_listeners, tls
+from hotline.sip_listeners import further_listeners
 from hotline.spoken_names import learn_phrases
-from hotline.trunks import abuse_policy, nonce_secret, trunks
+from hotline.ticket_rules import ticket_desk, ticket_rules
 from telephony.bindings import RedisBindings
-from telephony.gateway import SipGateway
 from telephony.media_commands import MediaEvent, RecordingFailed, RtpTimedOut
 from telephony.media_pool import MediaPool
-from telephony.sip.session_timer import SessionPolicy
-from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus
 from tickets.burst import BurstRule
-from tickets.dispatch import WebhookDispatcher, secret_key
-from tickets.gazetteer import read_gazetteer
-from tickets.handling import TicketDesk
-from tickets.help.knowledge import read_folder
 from tickets.help.knowledge_base import KnowledgeBase
 from tickets.help.similar import SimilarTickets
-from tickets.life import Deadlines
-from tickets.model import BadModel
-from tickets.sorting import SortingSource
 from tickets.store import TicketStore
-from tickets.table import BadTable
-from tickets.tree import BadTree, read_tree
-from tickets.urgency import BadRules, read_rules
-from tickets.working_days import Calendar
-from tickets.written import Writer
 from web.app import create_app
 from web.server import WebServer
 from web.sessions import RedisSessions
@@ -120,12 +98,6 @@ from web.sessions import RedisSessions
 log = structlog.get_logger(__name__)
 
 VERSION = "0.1.0"
-
-#: Entries that a new system begins with.
-EXAMPLES = Path(__file__).parents[1] / "config" / "knowledge"
-
-#: A lease outlives the ringing by this much: what signalling may take on a bad day.
-LEASE_MARGIN = 8.0
 
 #: More calls than one media process's ports can carry are answered 503 at once.
 PORTS_PER_CALL = 4
@@ -217,30 +189,10 @@ class Wiring:
         self.after_call = AfterCall(
             self.engine, self._writer, dispositions=self._settings.rating.dispositions
         )
-        handling = self._settings.handling
-        self.desk = TicketDesk(
-            self.engine,
-            calendar=Calendar(holidays=handling.holidays, workdays=handling.workdays),
-            deadlines=Deadlines(
-                handling.working_days,
-                handling.working_days_by_type,
-                handling.working_days_by_urgency,
-            ),
-            dispatch=handling.webhook_url is not None,
-        )
-        wanted = self._settings.tickets
-        try:
-            self.sorting = SortingSource(
-                tree=read_tree(wanted.categories) if wanted.categories else None,
-                model=wanted.category_model,
-                on_error=lambda reason: log.warning("category_model_unusable", reason=reason),
-            )
-            self.gazetteer = read_gazetteer(wanted.gazetteer) if wanted.gazetteer else None
-            self.writer = Writer(self.gazetteer)
-            self.places = PlaceNames(self.gazetteer.entries if self.gazetteer else ())
-            self.urgency = read_rules(wanted.urgency_rules) if wanted.urgency_rules else None
-        except (BadTree, BadModel, BadTable, BadRules, OSError) as error:
-            raise ConfigError([Problem("tickets", "", str(error), "")]) from error
+        self.desk = ticket_desk(self._settings.handling, self.engine)
+        rules = ticket_rules(self._settings.tickets)
+        self.sorting, self.gazetteer, self.writer = rules.sorting, rules.gazetteer, rules.writer
+        self.places, self.urgency = rules.places, rules.urgency
         self.tickets = TicketStore(self.engine, reader=self._reader, sorting=self.sorting)
         self._callers_who_wait()
         self.accounts = Accounts(self.engine, realm=self._settings.sip.realm)
@@ -282,15 +234,9 @@ class Wiring:
             similar=SimilarTickets(self.engine),
             wall_clock=time.time,
         )
-        wanted = self._settings.tickets.knowledge
 
         async def start() -> None:
-            folder = wanted or (EXAMPLES if await self.knowledge.is_new() else None)
-            if folder is not None:
-                entries, experts = await asyncio.to_thread(read_folder, folder)
-                # Another node that starts with us may be importing the same.
-                with contextlib.suppress(IntegrityError):
-                    await self.knowledge.import_(entries, experts=experts, who="system")
+            await import_knowledge(self.knowledge, self._settings.tickets.knowledge)
             await learn_phrases(self.writer, self.knowledge)
             await self.helper.start()
 
@@ -298,27 +244,15 @@ class Wiring:
 
     def _after_the_call(self) -> None:
         """What goes on with records and tickets in the background."""
-        kept = self._settings.retention
-        retention = RetentionJob(
-            self.engine,
-            periods=Periods(
-                recordings=kept.recordings_days,
-                transcripts=kept.transcripts_days,
-                personal=kept.personal_days,
-                audit=kept.audit_days,
-            ),
-            audit=self.audit,
-        )
+        retention = retention_job(self._settings.retention, engine=self.engine, audit=self.audit)
         self._parts.append(Part("retention", retention.start, retention.close))
-        handling = self._settings.handling
-        if handling.webhook_url is None or handling.webhook_secret is None:
-            return
-        dispatcher = WebhookDispatcher(
-            self.engine,
-            url=handling.webhook_url,
-            key=secret_key(handling.webhook_secret.get_secret_value()),
+        dispatcher = ticket_dispatcher(
+            self._settings.handling,
+            engine=self.engine,
             on_status=partial(self.health.set, "dispatch"),
         )
+        if dispatcher is None:
+            return
         self.health.count("dispatch", dispatcher.counts)
         self._parts.append(Part("ticket dispatch", dispatcher.start, dispatcher.close))
 
@@ -357,34 +291,17 @@ class Wiring:
     def _event_carriers(self) -> None:
         settings = self._settings.mqtt
         if settings.url is None:
-            host, port = "127.0.0.1", free_port(settings.port)
-            self._child(
-                embedded_broker(self._directory, port=port, on_state=self._child_state),
-            )
-            user = password = tls = None
-            protocol: Protocol = "3.1.1"
+            port = free_port(settings.port)
+            self._child(embedded_broker(self._directory, port=port, on_state=self._child_state))
+            self._broker = own_broker(port)
         else:
-            url = urlsplit(settings.url)
-            secure = url.scheme == "mqtts"
-            host, port = url.hostname or "127.0.0.1", url.port or (8883 if secure else 1883)
-            user = unquote(url.username) if url.username else None
-            password = unquote(url.password) if url.password else None
-            tls = ssl.create_default_context() if secure else None
-            protocol = settings.protocol
-        self.running.mqtt = (host, port)
-        self._broker = BrokerAddress(
-            host=host, port=port, protocol=protocol, username=user, password=password, tls=tls
-        )
-        publisher = MqttPublisher(
-            host=host,
-            port=port,
+            self._broker = broker_address(settings.url, settings)
+        self.running.mqtt = (self._broker.host, self._broker.port)
+        publisher = mqtt_publisher(
+            self._broker,
             node=self._settings.node.id,
-            outbox=self._directory.root / "outbox.db",
-            protocol=protocol,
             prefix=settings.topic_prefix,
-            username=user,
-            password=password,
-            tls=tls,
+            outbox=self._directory.root / "outbox.db",
             on_status=partial(self.health.set, "mqtt"),
         )
         fanout = RedisFanout(
@@ -438,12 +355,22 @@ class Wiring:
             )
             if not settings.enabled:
                 continue
-            model = self._model(recogniser.model_path) if name == USUAL else recogniser.model_path
+            model = recogniser.model_path
+            if name == USUAL:
+                self.running.model, model = usual_model(
+                    settings, model, demonstration=self._demonstration_model
+                )
             named = (
                 self._directory.run / f"{title(name)}.phrases" if takes_hints(recogniser) else None
             )
             if named is not None:
-                write = partial(self._write_hints, named, recogniser.phrases_path)
+                write = partial(
+                    write_hints,
+                    named,
+                    recogniser.phrases_path,
+                    names=self.gazetteer.names if self.gazetteer is not None else (),
+                    knowledge=self.knowledge,
+                )
                 self._parts.append(Part(f"phrase hints of {title(name)}", write, nothing))
             argv = command(settings, recogniser, socket=path, model=model, hints=named)
             self._child(ChildProcess(title(name), argv, on_state=self._child_state))
@@ -476,47 +403,8 @@ class Wiring:
         self.health.count("missed", self.catch_up.counts)
         self._parts.append(Part("catching up", self.catch_up.start, self.catch_up.close))
 
-    async def _write_hints(self, path: Path, own: Path | None) -> None:
-        """Write down the names that are likely to be said: the city's, the knowledge base's."""
-        names = self.gazetteer.names if self.gazetteer is not None else ()
-        entries = [entry for entry, _version in await self.knowledge.list_()]
-        try:
-            phrases = await asyncio.to_thread(hints, names, entries, own)
-        except (OSError, UnicodeDecodeError) as error:
-            log.warning("no_own_phrases", path=str(own), error=str(error))
-            phrases = hints(names, entries, None)
-        await asyncio.to_thread(path.write_text, "\n".join(phrases), encoding="utf-8")
-
-    def _model(self, configured: Path | None) -> Path | None:
-        """Return the model's folder; without a whole one the recogniser looks for it again."""
-        if self._settings.asr.engine != "vosk":
-            return configured
-        try:
-            model = asr.model.find(configured)
-        except asr.model.ModelError as error:
-            if configured is not None or not self._demonstration_model:
-                log.error("no_recognition_model", reason=str(error))  # noqa: TRY400 - no trace
-                return configured
-            model = asr.model.SYNTHETIC
-        self.running.model = model.name
-        return model
-
     def _agents(self) -> None:
-        settings = self._settings.agents
-        self.floor = open_floor(
-            redis=self.redis,
-            node=self._settings.node.id,
-            prefix=self._settings.redis.prefix,
-            times=FloorTimes(
-                offer=self._settings.sip.no_answer_seconds + LEASE_MARGIN,
-                reoffer=settings.reoffer_seconds,
-                wrap_up=settings.wrap_up_seconds,
-                node=settings.node_expiry_seconds,
-                alone=settings.alone_seconds,
-                extension=settings.wrap_up_extension_seconds,
-                ageing=settings.ageing_seconds,
-            ),
-        )
+        self.floor = floor_of(self._settings, self.redis)
         self.floor.on_presence = self._on_presence
         self.floor.on_status = partial(self.health.set, "redis")
 
@@ -549,26 +437,15 @@ class Wiring:
             idle_seconds=self._settings.web.session_idle_seconds,
         )
         self.passes = phone_passes(self.accounts, settings, self.sessions.lasts)
-        self.gateway = SipGateway(
-            trunks=trunks(self._settings),
-            on_trunk=self._on_trunk,
-            abuse=abuse_policy(self._settings.abuse),
-            nonce_secret=nonce_secret(settings),
-            realm=settings.realm,
+        self.gateway = sip_gateway(
+            self._settings,
+            advertised=reached,
+            certificates=self._directory.root / "tls",
             credentials=self.passes,
             bindings=self.bindings,
             on_call=self._on_call,
             on_registered=self._on_registered,
-            advertised=reached,
-            session=SessionPolicy(settings.session_seconds, settings.min_session_seconds),
-            connections=ConnectionLimits(
-                per_source=settings.max_connections_per_source,
-                idle_seconds=settings.connection_idle_seconds,
-            ),
-            tls=tls(self._settings, self._directory.root / "tls"),
-            certified_trunks=self._settings.tls.trunks_need_certificate,
-            overload_seconds=settings.overload_seconds,
-            qualify_seconds=settings.qualify_seconds or None,
+            on_trunk=self._on_trunk,
         )
         media = self._settings.media
         ports = media.port_last - media.port_first + 1
@@ -800,20 +677,7 @@ class Wiring:
         health.status(name, status, detail)
 
     def _on_presence(self, presence: Presence) -> None:
-        self.bus.publish(
-            AgentPresence(
-                at=time.time(),
-                agent_id=presence.agent_id,
-                # of a transferred call the floor knows each place by a name of its own
-                call_id=presence.call_id.partition(SEAT_MARK)[0] if presence.call_id else None,
-                state=presence.state.value,
-                reason=presence.reason,
-                since=presence.since,
-                phones=presence.phones,
-                wrap_up_until=presence.wrap_up_until,
-                pending=presence.pending.value if presence.pending else None,
-            )
-        )
+        self.bus.publish(presence_event(presence, at=time.time()))
 
     def _on_trunk(self, trunk: TrunkStatus) -> None:
         self.bus.publish(

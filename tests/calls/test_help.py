@@ -14,8 +14,8 @@ from eventbus.catalogue import (
     TicketField,
     TranscriptFinal,
 )
+from hotline.background import EXAMPLES
 from hotline.database import migrate, open_engine
-from hotline.wiring import EXAMPLES
 from tests.support.waiting import until
 from tickets.help.knowledge import read_folder
 from tickets.help.knowledge_base import KnowledgeBase

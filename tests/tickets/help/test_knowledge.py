@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotline.wiring import EXAMPLES
+from hotline.background import EXAMPLES
 from tickets.help.knowledge import (
     BadKnowledge,
     Expert,

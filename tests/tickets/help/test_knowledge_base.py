@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotline.background import EXAMPLES
 from hotline.database import migrate, open_engine
-from hotline.wiring import EXAMPLES
 from tickets.help.knowledge import read_folder
 from tickets.help.knowledge_base import KnowledgeBase, quotation, snippet
 
