@@ -371,7 +371,7 @@ class House:
 
     async def phone(self, number: int = 0) -> StandInLeg:
         """Return the n-th phone that was called, once it rings."""
-        await until(self._rang(number), seconds=10, every=0.001)
+        await until(self._rang(number), seconds=30, every=0.001)
         return self.gateway.phones[number]
 
     def _rang(self, number: int) -> Callable[[], Any]:
@@ -386,7 +386,7 @@ class House:
         async def asked() -> bool:
             return command in self.media.asked
 
-        await until(asked, seconds=10, every=0.001)
+        await until(asked, seconds=30, every=0.001)
 
     async def until_forked(self, times: int) -> None:
         """Wait until the media process was told so many times where to fork."""
@@ -394,14 +394,14 @@ class House:
         async def told() -> bool:
             return self.media.asked.count("fork") >= times
 
-        await until(told, seconds=10, every=0.001)
+        await until(told, seconds=30, every=0.001)
 
     async def until_state(self, agent_id: str, state: str) -> None:
         async def reached() -> bool:
             presence = await self.floor.presence(agent_id)
             return presence is not None and presence.state.value == state
 
-        await until(reached, seconds=10, every=0.001)
+        await until(reached, seconds=30, every=0.001)
 
     async def until_talking(self) -> str:
         """Wait until the one call talks and its ticket is open; return the ticket's number."""
@@ -411,7 +411,7 @@ class House:
             talking = bool(views) and views[0].state == "talking"
             return views[0].ticket_id if talking and len(self.media.forks) == 2 else None
 
-        return str(await until(talks, seconds=10, every=0.001))
+        return str(await until(talks, seconds=30, every=0.001))
 
     async def record(self) -> Mapping[str, Any]:
         """Wait until no call is left; return the newest record."""
@@ -419,7 +419,7 @@ class House:
         async def none_left() -> bool:
             return self.service.counts()["calls"] == 0
 
-        await until(none_left, seconds=10, every=0.001)
+        await until(none_left, seconds=30, every=0.001)
         found = await self.service.calls(limit=1)
         record = await self.service.call(found[0]["call_id"])
         assert record is not None

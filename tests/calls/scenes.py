@@ -36,7 +36,7 @@ class Scene:
             ]
             return found == ([set(parties)] if parties else [])
 
-        await until(bridged, seconds=10, every=0.001)
+        await until(bridged, seconds=30, every=0.001)
 
     async def told(self, stage: str) -> CallTransfer:
         """Wait for a transfer's event."""
@@ -45,7 +45,7 @@ class Scene:
             steps = (event for event in self.house.events if isinstance(event, CallTransfer))
             return next((event for event in steps if event.stage == stage), None)
 
-        return cast("CallTransfer", await until(published, seconds=10, every=0.001))
+        return cast("CallTransfer", await until(published, seconds=30, every=0.001))
 
 
 async def scene(house: House, **citizen: Any) -> Scene:

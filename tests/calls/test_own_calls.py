@@ -31,7 +31,7 @@ async def test_an_agent_calls_a_partner(house: House) -> None:
     async def talking() -> bool:
         return house.service.live()[0].state == "talking" and bool(house.media.recordings)
 
-    await until(talking, seconds=10, every=0.001)
+    await until(talking, seconds=30, every=0.001)
     assert own.done == ["ring", "answer"]
     (view,) = house.service.live()
     assert (view.direction, view.agent_id, view.ticket_id) == ("outbound", "1001", None)
@@ -63,7 +63,7 @@ async def test_an_agent_does_not_call_whom_he_may_not(house: House, called: str,
     async def refused() -> bool:
         return own.done == [done]
 
-    await until(refused, seconds=10, every=0.001)
+    await until(refused, seconds=30, every=0.001)
     assert not house.gateway.phones
     assert house.service.counts()["calls"] == 0
 
@@ -94,7 +94,7 @@ async def comes_true(condition: Callable[[], object]) -> None:
     async def met() -> bool:
         return bool(condition())
 
-    await until(met, seconds=10, every=0.001)
+    await until(met, seconds=30, every=0.001)
 
 
 async def test_an_agent_hears_what_the_other_exchange_says_before_the_answer(
@@ -221,4 +221,4 @@ async def _refused(leg: StandInLeg) -> None:
     async def over() -> bool:
         return leg.over
 
-    await until(over, seconds=10, every=0.001)
+    await until(over, seconds=30, every=0.001)
