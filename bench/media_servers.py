@@ -180,13 +180,20 @@ async def rtpengine(core: int, *, realtime: bool) -> AsyncIterator[Rtpengine]:
         control.connect(address)
         async with process(core, *command, realtime=realtime) as running:
             server = Rtpengine(running.pid, control)
-            await _until_answering(server)
+            await _until_answering(server, running)
             yield server
 
 
-async def _until_answering(server: Rtpengine) -> None:
-    async with asyncio.timeout(10):
+async def _until_answering(server: Rtpengine, running: asyncio.subprocess.Process) -> None:
+    """Wait until it answers.
+
+    Raises:
+        SystemExit: it ended.
+    """
+    async with asyncio.timeout(30):
         while True:
+            if running.returncode is not None:
+                raise SystemExit("rtpengine ended at once; what it says stands above")
             try:
                 await server.ask(command="ping")
             except ConnectionRefusedError:
