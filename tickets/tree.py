@@ -1,6 +1,7 @@
-"""The category tree: what matters are sorted into, two levels deep.
+"""The category tree: what matters are sorted into; a category, and below it topics of any depth.
 
-The tree that ships is the one of ``tickets/data/categories.toml``, rules included. A city loads its
+A topic below a topic is written as its way there: 供水/停水 below 公用事业. The tree that ships,
+two levels, is the one of ``tickets/data/categories.toml``, rules included. A city loads its
 own: a TOML file of that form (with rules), or a CSV file with a row for each lowest category and
 its higher levels to the left, as ``python -m tickets train --taxonomy`` takes it.
 """
@@ -8,7 +9,7 @@ its higher levels to the left, as ``python -m tickets train --taxonomy`` takes i
 import csv
 import io
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,9 @@ from tickets.table import BadTable, decoded
 
 LONGEST_NAME = 100
 """Characters that the database holds of a category."""
+_BELOW = "/"
+_OF_PARENT = 2
+"""What the name of a level above says of a topic; its own says more (``tickets.category``)."""
 OTHER = "其他"
 """Where a matter goes that fits nowhere; every tree has it."""
 
@@ -101,14 +105,24 @@ def _from_toml(path: str, text: str) -> Topics:
         _check_name(path, name)
         if not isinstance(topics, dict):
             raise BadTree(f"{path}: {name} must be a table of topics, as [{name}]")
-        for topic, words in topics.items():
-            _check_name(path, topic)
-            if not isinstance(words, list) or not all(map(_is_entry, words)):
-                raise BadTree(
-                    f'{path}: {name}.{topic} must be a list of words such as "路灯=6", "修&路=3"'
-                )
-        tree[name] = {topic: tuple(words) for topic, words in topics.items()}
+        tree[name] = dict(_topics(path, name, topics, ()))
     return tree
+
+
+def _topics(
+    path: str, name: str, topics: Mapping[str, Any], above: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each topic with its words, those of deeper tables too."""
+    for topic, words in topics.items():
+        way = (*above, topic)
+        _check_name(path, _BELOW.join(way))
+        if isinstance(words, dict):
+            yield from _topics(path, name, words, way)
+        elif isinstance(words, list) and all(map(_is_entry, words)):
+            yield _BELOW.join(way), tuple(words)
+        else:
+            where = ".".join((name, *way))
+            raise BadTree(f'{path}: {where} must be a list of words such as "路灯=6", "修&路=3"')
 
 
 def _is_entry(word: object) -> bool:
@@ -135,10 +149,20 @@ def _from_csv(path: str, text: str) -> Topics:
         for cell in cells:
             _check_name(f"{path}:{number}", cell or cells[0])
         topics = tree.setdefault(cells[0], dict(shipped.get(cells[0], {})))
-        if len(cells) > 1 and cells[1]:
-            below = [cell for cell in cells[1:] if len(cell) > 1 and not {"=", "&"} & set(cell)]
-            topics[cells[1]] = tuple(dict.fromkeys([*topics.get(cells[1], ()), *below]))
+        below = [*filter(None, cells[1:])]
+        if below:
+            way = _BELOW.join(below)
+            _check_name(f"{path}:{number}", way)
+            words = [*topics.get(way, ()), *_own_words(below)]
+            topics[way] = tuple(dict.fromkeys(words))
     return tree
+
+
+def _own_words(below: list[str]) -> Iterator[str]:
+    """Yield the words that the names of a topic and of the levels above it are."""
+    for name in below:
+        if len(name) > 1 and not {"=", "&"} & set(name):
+            yield name if name == below[-1] else f"{name}={_OF_PARENT}"
 
 
 def _is_header(cells: list[str]) -> bool:

@@ -39,7 +39,19 @@ def test_a_tree_from_a_table_sorts_by_its_own_names(tmp_path: Path, encoding: st
     tree = read_tree(path)
     assert tree.names == ("城乡建设", "民生", "其他")
     best = RuleClassifier(tree)("我们村停水了")[0]
-    assert (best.category, best.topic) == ("民生", "供水")
+    assert (best.category, best.topic) == ("民生", "供水/停水")
+    assert tree.to_list()[0] == {"name": "城乡建设", "topics": ["市政/路灯", "市政/井盖"]}
+    assert RuleClassifier(tree)("市政的井盖坏了")[0].topic == "市政/井盖"
+    assert RuleClassifier(tree)("供水的问题")[0].topic == "供水/停水"
+
+
+def test_tables_below_tables_are_deeper_levels(tmp_path: Path) -> None:
+    path = tmp_path / "tree.toml"
+    path.write_text('["民生"."供水"]\n"停水"=["没水"]\n["民生"."供水"."水质"]\n"发黄"=["水黄"]\n')
+    tree = read_tree(path)
+    assert tree.topics["民生"] == {"供水/停水": ("没水",), "供水/水质/发黄": ("水黄",)}
+    best = RuleClassifier(tree)("家里的水黄得很")[0]
+    assert (best.category, tree.topic_of(best.topic)) == ("民生", "供水/水质/发黄")
 
 
 def test_a_tree_with_rules_sorts_by_them(tmp_path: Path) -> None:
