@@ -257,6 +257,19 @@ class BreakDesk:
     def _allowance(reason: str, wanted: ReasonRouting, used: float) -> Allowance:
         return Allowance(reason, wanted.name, wanted.minutes, wanted.strict, round(used, 1))
 
+    async def left(self, agent_id: str, reason: str | None) -> float | None:
+        """Return the seconds left today of a reason; None: any number, or it is not known."""
+        wanted = self._reasons().get(reason or "")
+        if wanted is None or not wanted.minutes:
+            return None
+        try:
+            allowances = await self.allowances(agent_id)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("breaks_unknown", error=str(error))
+            return None
+        used = next(one.used_seconds for one in allowances if one.reason == reason)
+        return max(0.0, wanted.minutes * _MINUTE - used)
+
     async def check(self, agent_id: str, reason: str, *, forced: bool = False) -> None:
         """Find out whether an agent can be not ready for a reason now.
 

@@ -6,7 +6,7 @@ database is away.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -65,6 +65,7 @@ class Automatic:
         allowed: whether it may be done at this hour.
         ready: the agents who are ready, the longest idle first.
         waiting: how many calls wait.
+        note: writes to the audit trail: who, what, of which thing, and what belongs to it.
     """
 
     rule: QuietRule
@@ -72,6 +73,7 @@ class Automatic:
     allowed: Callable[[float], bool]
     ready: Callable[[], Awaitable[list[str]]]
     waiting: Callable[[], Awaitable[int]]
+    note: Callable[[str, str, str, Mapping[str, Any]], None]
 
 
 class CallBackDesk:
@@ -345,4 +347,5 @@ class CallBackDesk:
         except (CallBackError, TransferError) as error:  # another node was quicker
             log.info("call_back_not_handed_out", reason=error.code)
             return None
+        automatic.note("system", "callback.offer", str(entry_id), {"agent_id": agent_id})
         return entry_id

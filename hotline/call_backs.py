@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.floor import Floor
+from calls.audit import AuditTrail
 from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, QuietRule
@@ -25,6 +26,7 @@ def call_backs(
     reader: AsyncEngine,
     bus: EventBus,
     floor: Callable[[], Floor],
+    audit: AuditTrail,
 ) -> CallBackDesk:
     """Make this node's hand on the list; ``floor`` is asked when it is needed."""
     wanted = settings.call_back
@@ -34,6 +36,7 @@ def call_backs(
         allowed=within(wanted.hours),
         ready=ready_agents(floor),
         waiting=waiting_calls(floor),
+        note=audit.note,
     )
     return CallBackDesk(
         CallBackStore(

@@ -214,6 +214,7 @@ class Wiring:
             reader=self._reader,
             bus=self.bus,
             floor=lambda: self.floor,
+            audit=self.audit,
         )
         self.attending = attending(
             self._settings,

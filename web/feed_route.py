@@ -21,9 +21,10 @@ from web.access import EVERYBODY
 from web.auth import COOKIE, Viewer, identify, own_origin
 from web.errors import ApiError, error_response
 from web.feed import FeedClient, encode
+from web.own_presence import own_presence
 from web.routes_calls import live_calls
 from web.routes_tickets import shown_ticket
-from web.schemas import AgentOut, PresenceOut
+from web.schemas import AgentOut
 from web.services import Services, services_of
 from web.sessions import session_digest
 
@@ -94,7 +95,7 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
         "event": "snapshot",
         "at": served.clock(),
         "agent": AgentOut.model_validate(who.account).model_dump(),
-        "presence": PresenceOut.model_validate(presence).model_dump() if presence else None,
+        "presence": (await own_presence(served, presence)).model_dump() if presence else None,
         "calls": [call.model_dump() for call in calls],
         "call": own.model_dump() if own else None,
         "ticket": shown_ticket(ticket, who).model_dump() if ticket else None,

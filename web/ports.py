@@ -418,6 +418,9 @@ class Breaks(Protocol):
     async def allowances(self, agent_id: str) -> list[Allowance]:
         """Return what an agent has used today, of every reason that he can choose."""
 
+    async def left(self, agent_id: str, reason: str | None) -> float | None:
+        """Return the seconds left today of a reason; None: any number, or it is not known."""
+
     async def check(self, agent_id: str, reason: str, *, forced: bool = False) -> None:
         """Raise ``BreakRefused`` when an agent cannot be not ready for a reason now."""
 

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Path
 
 from web.auth import Asker, Supervisor
 from web.errors import documented, not_found
+from web.own_presence import own_presence
+from web.ports import Presence
 from web.schemas import AgentOut, AgentStatus, BreakOut, Me, PresenceChange, PresenceOut
 from web.services import Served, Services
 
@@ -30,14 +32,14 @@ async def me(who: Asker, served: Served) -> Me:
     presence = await served.floor.presence(who.id)
     return Me(
         agent=AgentOut.model_validate(who.account),
-        presence=PresenceOut.model_validate(presence) if presence else None,
+        presence=await own_presence(served, presence) if presence else None,
     )
 
 
 @router.put("/me/presence", summary="Be ready or not ready", tags=["me"], responses=_CHANGES)
 async def set_presence(body: PresenceChange, who: Asker, served: Served) -> PresenceOut:
     """Change the asker's own state; in the middle of a call it takes effect after it."""
-    return await _change(served, who.id, body)
+    return await own_presence(served, await _change(served, who.id, body))
 
 
 @router.get("/me/breaks", summary="What is left of one's breaks", tags=["me"])
@@ -132,18 +134,16 @@ async def force_presence(
         raise not_found("agent on the floor")
     changed = await _change(served, agent_id, body, forced=True)
     served.audit.note(who.id, "agent.force", agent_id, {"state": body.state, "reason": body.reason})
-    return changed
+    return PresenceOut.model_validate(changed)
 
 
 async def _change(
     served: Services, agent_id: str, body: PresenceChange, *, forced: bool = False
-) -> PresenceOut:
+) -> Presence:
     reason = body.reason or DEFAULT_REASON
     if body.state == "not_ready" and body.reason is not None:
         await served.breaks.check(agent_id, reason, forced=forced)
     await served.floor.sign_in(agent_id)
     if body.state == "ready":
-        changed = await served.floor.set_ready(agent_id)
-    else:
-        changed = await served.floor.set_not_ready(agent_id, reason)
-    return PresenceOut.model_validate(changed)
+        return await served.floor.set_ready(agent_id)
+    return await served.floor.set_not_ready(agent_id, reason)

@@ -243,7 +243,8 @@ class PresenceOut(BaseModel):
     """Where an agent stands.
 
     ``phones`` counts his registered phones; ``pending`` is what he asked for during a call and
-    will be after it.
+    will be after it. ``break_left``: the seconds that were left today of the reason for which he is
+    not ready, as of now; null where there is no limit, and of others than the asker.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -257,6 +258,7 @@ class PresenceOut(BaseModel):
     wrap_up_until: float | None = None
     pending: PresenceState | None = None
     pending_reason: str | None = None
+    break_left: float | None = None
 
 
 class BreakOut(BaseModel):

@@ -278,8 +278,11 @@ async def test_the_system_hands_entries_out_in_quiet_times_alone(
     for number in range(waiting):  # for somebody else
         wants = [Want("agent:nobody")]
         await desk.house.floor.enqueue(f"w{number}", arrived_at=1.0, wants=wants)
-    rule = quiet(desk.house, allowed=hour_allowed)
+    noted: list[Any] = []
+    rule = quiet(desk.house, allowed=hour_allowed, noted=noted)
     assert await desk.desk.hand_out_one(rule) == (entry_id if handed_out else None)
+    entry = ("system", "callback.offer", str(entry_id), {"agent_id": "1001"})
+    assert noted == ([entry] if handed_out else [])
     if handed_out:
         (await desk.house.phone()).end(status=486)
         await desk.status("open")
@@ -297,13 +300,14 @@ async def test_a_caller_whose_node_died_holds_no_call_back_up(tmp_path: Path) ->
         await desk.status("open")
 
 
-def quiet(house: House, *, allowed: bool = True) -> Automatic:
+def quiet(house: House, *, allowed: bool = True, noted: list[Any] | None = None) -> Automatic:
     return Automatic(
         rule=QuietRule(ready=1),
         every_seconds=1.0,
         allowed=lambda _now: allowed,
         ready=ready_agents(lambda: house.floor),
         waiting=waiting_calls(lambda: house.floor),
+        note=lambda *entry: noted.append(entry) if noted is not None else None,
     )
 
 

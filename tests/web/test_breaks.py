@@ -46,3 +46,21 @@ async def test_what_is_used_up_is_shown_and_refused_if_strict(
         forced = await leader.post(force, json={"state": "not_ready", "reason": "meal"})
         assert forced.status_code == HTTPStatus.OK  # his leader can
         assert (await agent.get("/api/v1/agents/1001/breaks")).status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_who_is_not_ready_sees_how_long_he_may_be(house: House) -> None:
+    reasons = house.routing.plan.settings.reasons
+    reasons["meal"] = reasons["meal"].model_copy(update={"strict": False, "minutes": 1})
+    async with await house.signed_in("1001") as agent:
+        now = house.clock()
+        for state, at in (("not_ready", now - 20), ("ready", now)):
+            house.bus.publish(
+                AgentPresence(at=at, agent_id="1001", state=state, reason="meal", since=at)
+            )
+        answer = await agent.put(NOT_READY, json={"state": "not_ready", "reason": "meal"})
+        assert answer.json()["break_left"] == 40
+        assert (await agent.get("/api/v1/me")).json()["presence"]["break_left"] == 40
+        answer = await agent.put(NOT_READY, json={"state": "not_ready", "reason": "other"})
+        assert answer.json()["break_left"] is None  # as long as he needs
+        answer = await agent.put(NOT_READY, json={"state": "ready"})
+        assert answer.json()["break_left"] is None
