@@ -256,7 +256,12 @@ def doctor(
 
 @app.command()
 def call(
-    wav: Annotated[Path, typer.Argument(help="What the caller says: mono, 16 bit, 8 or 16 kHz.")],
+    wav: Annotated[
+        Path,
+        typer.Argument(
+            help="What the caller says: mono, 16 bit, 8 or 16 kHz; default: a synthetic complaint."
+        ),
+    ] = COMPLAINT,
     *,
     caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = "13862311001",
     number: Annotated[str, typer.Option("--to", help="The number dialled.")] = "12345",

@@ -14,7 +14,7 @@ let drawn = "";
  */
 export function showFirstSteps({ presence }, phoneOffered) {
   const registered = (presence?.phones ?? 0) > 0;
-  const ready = presence?.state === "ready";
+  const ready = ["ready", "reserved", "ringing", "talking"].includes(presence?.state ?? "");
   const phone = phoneOffered ? "first_phone" : "first_desk_phone";
   /** @type {[string, boolean][]} */
   const steps = [
