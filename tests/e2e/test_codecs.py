@@ -10,7 +10,7 @@ from tests.e2e.sip.test_transports import HOST, at_desk
 from tests.support.baresip import Baresip, Codec
 from tests.support.linphone import Linphone
 from tests.support.node import PASSWORD, RunningNode, running_node
-from tests.support.tones import read_stereo, tone_level
+from tests.support.tones import read_stereo, usual_level
 from tests.support.waveforms import read_any
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def levels(path: Path, codec: Codec) -> tuple[float, float]:
     pcm, rate = read_any(path)
     assert rate == RATES[codec]  # what the phone itself decoded
     middle = pcm[-2 * rate : -rate]
-    return tone_level(middle, CITIZEN, rate), tone_level(middle, AGENT, rate)
+    return usual_level(middle, CITIZEN, rate), usual_level(middle, AGENT, rate)
 
 
 async def test_phones_of_wide_codecs_hear_each_other(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ async def test_phones_of_wide_codecs_hear_each_other(tmp_path: Path) -> None:
             voice, echo = levels(phone.heard(), agents)
             assert voice > max(-15, echo + 25), pair
             left, right = read_stereo(recording)
-            assert tone_level(left[-16000:-8000], CITIZEN) > -15, pair
-            assert tone_level(right[-16000:-8000], AGENT) > -15, pair
+            assert usual_level(left[-16000:-8000], CITIZEN) > -15, pair
+            assert usual_level(right[-16000:-8000], AGENT) > -15, pair
         await linphone_speaks_opus(node, tmp_path)
         await until_nothing_is_left(node)
 

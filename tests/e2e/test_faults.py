@@ -13,7 +13,7 @@ from tests.e2e.conftest import Desk
 from tests.eventbus.brokers import Broker, Gate
 from tests.support.baresip import Baresip
 from tests.support.node import PASSWORD, ROOT, Api, RunningNode, running_node, until
-from tests.support.tones import read_stereo, tone_level
+from tests.support.tones import read_stereo, usual_level
 from tests.support.waveforms import read_mono, write_speech
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +45,7 @@ class Talk:
         await self.citizen.wait_heard(1.5)
         await self.citizen.hang_up()
         await until_state(self.api, "wrap_up")
-        assert tone_level(read_mono(self.citizen.heard())[4000:12000], AGENTS_TONE) > -30
+        assert usual_level(read_mono(self.citizen.heard())[4000:12000], AGENTS_TONE) > -30
 
 
 @asynccontextmanager
@@ -106,8 +106,8 @@ async def test_media_process_its_calls_end_and_the_next_one_works(
         recording = tmp_path / "recording.wav"
         recording.write_bytes(wav.content)
         left, right = read_stereo(recording)
-        assert tone_level(left[4000:12000], CITIZENS_TONE) > -30
-        assert tone_level(right[4000:12000], AGENTS_TONE) > -30
+        assert usual_level(left[4000:12000], CITIZENS_TONE) > -30
+        assert usual_level(right[4000:12000], AGENTS_TONE) > -30
         await talk.new_call_works()
     await until_nothing_is_left(node)
 

@@ -55,6 +55,17 @@ def tone_level(pcm: Pcm, freq: float, rate: int = RATE) -> float:
     return _decibels(float(peak))
 
 
+def usual_level(pcm: Pcm, freq: float, rate: int = RATE) -> float:
+    """Return the median of the tone's levels in each 0.1 s of ``pcm``.
+
+    For what a real phone heard on a busy machine: where one packet was lost or repeated the tone's
+    phase jumps, and over a long stretch its halves would cancel each other out.
+    """
+    window = rate // 10
+    pieces = [pcm[start : start + window] for start in range(0, len(pcm) - window + 1, window)]
+    return float(np.median([tone_level(piece, freq, rate) for piece in pieces or [pcm]]))
+
+
 def _decibels(peak: float) -> float:
     return max(20 * float(np.log10(max(peak, 1e-9) / _FULL_SCALE)), _FLOOR_DB)
 
