@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickets import warm_up
 from tickets.draft import TicketDraft, Utterance
 from tickets.fields import FIELDS, TicketError
-
-warm_up()
 
 _PIECES = (
     "我姓陆陆先生",
