@@ -22,7 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FITS = """() => [...document.querySelectorAll("button, input, select, textarea, .card")]
   .filter((e) => e.getClientRects().length && !e.closest(".today, .help, dialog"))
   .filter((e) => { const r = e.getBoundingClientRect();
-    return r.left < 0 || r.top < 0 || r.right > innerWidth || r.bottom > innerHeight; })
+    const card = e.closest(".card")?.getBoundingClientRect();
+    return r.left < 0 || r.top < 0 || r.right > innerWidth || r.bottom > innerHeight
+      || (card && r.right > card.right); })
   .map((e) => e.dataset.testid || e.className)"""
 
 
@@ -252,6 +254,10 @@ async def test_everything_is_on_the_screen(
         assert await page.evaluate(FITS) == []
         await page.get_by_test_id("call-consult").first.click()
         await expect(page.get_by_test_id("transfer-swap")).to_be_visible()
+        assert await page.evaluate(FITS) == []
+        house.calls.tell_transfer("c1", "cancelled", "partner:110", "consult")
+        house.calls.end("c1")
+        await expect(page.get_by_test_id("extend-wrap-up")).to_be_visible()
         assert await page.evaluate(FITS) == []
         assert opened.errors == []
 
