@@ -6,11 +6,9 @@ The web layer, and later the exchange with partners, see calls through this one 
 import asyncio
 import os
 import secrets
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -18,21 +16,20 @@ from agents.floor import Floor, Offer, Outcome
 from asr.group import USUAL, RecognizerGroup
 from asr.ports import Heard
 from calls.after_call import AfterCall
-from calls.agent_calls import AgentCalls, live
+from calls.agent_calls import AgentCalls
 from calls.archive import CallArchive
 from calls.attending.attendant import Attending
 from calls.audio import CallAudio
 from calls.audio_policy import G711_ONLY, AudioPolicy
-from calls.call import CallState
-from calls.call_events import DropAsked, HangUpAsked, TransferMode
+from calls.call_commands import CallCommands
+from calls.call_events import HangUpAsked
+from calls.call_lists import CallLists
 from calls.call_tickets import CallTickets
 from calls.click_to_call import Clicked, ClickToCall
-from calls.controls import CallControls, controls_of
 from calls.conversation import SIDES, Conversation, Side, stream_id
 from calls.dead_legs import hang_up_dead_leg
 from calls.directory import Directory
 from calls.echo import EchoCalls
-from calls.errors import RecordingError, UnknownCall
 from calls.facilities import SEAT_MARK, Facilities
 from calls.gaps import GapStore
 from calls.ledger import LONGEST_NUMBER
@@ -42,15 +39,13 @@ from calls.ports import Carry, PlaceCall, carry_nothing
 from calls.records import CallRecords
 from calls.routing import Route, anybody
 from calls.supervising import Supervising
-from calls.supervision_events import SupervisionEndAsked, SupervisionMode
 from calls.targets import NumberTarget, Target
-from calls.views import CallView, view_of
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
-from telephony.media_commands import MediaCommands, MediaError, MediaEvent
+from telephony.media_commands import MediaCommands, MediaEvent
 from telephony.sip.offer_answer import SdpError, parse_audio
 from tickets.burst import BurstRule
 from tickets.draft import TicketDraft
@@ -71,7 +66,7 @@ def new_call_id(now: float, entropy: bytes) -> str:
     return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{entropy.hex()}"
 
 
-class CallService(CallTickets, CallArchive):
+class CallService(CallCommands, CallLists, CallTickets, CallArchive):
     """Every call of this node.
 
     Args:
@@ -419,10 +414,6 @@ class CallService(CallTickets, CallArchive):
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)
         return conversation
 
-    def is_live(self, call_id: str) -> bool:
-        """Say whether a call is still going on, or its last words are still being written down."""
-        return call_id in self._owners
-
     def _on_finished(self, owner: CallOwner) -> None:
         self._owners.pop(owner.call_id, None)
         for side in SIDES:
@@ -447,180 +438,6 @@ class CallService(CallTickets, CallArchive):
                 await self._idle.wait()
         except TimeoutError:
             log.warning("calls_left", count=len(self._owners))
-
-    # -- what others ask ---------------------------------------------------------------------------
-
-    def live(self) -> list[CallView]:
-        """Return the calls in progress on this node, oldest first."""
-        return [
-            view_of(owner)
-            for owner in self._owners.values()
-            if owner.call.state is not CallState.ENDED
-        ]
-
-    def counts(self) -> dict[str, int]:
-        """Return how many calls there are, by state, and how many records are not yet written."""
-        states = Counter(owner.call.state.value for owner in self._owners.values())
-        return {
-            "calls": len(self._owners),
-            "talking": states["talking"],
-            "waiting": states["waiting"],
-            "ending": states["ended"],
-        }
-
-    async def hang_up(self, call_id: str, *, agent_id: str) -> None:
-        """End a live call.
-
-        From the agent whom it is only held out to, that is a refusal; from one of those who take
-        part in a transfer it is his own leaving.
-
-        Raises:
-            UnknownCall: there is none with this id.
-        """
-        owner = live(self._owners.get(call_id), call_id)
-        if not owner.leave(agent_id):
-            owner.feed(HangUpAsked("agent"))
-
-    async def transfer(
-        self,
-        call_id: str,
-        target: str,
-        mode: TransferMode,
-        *,
-        agent_id: str,
-        reason: str | None = None,
-    ) -> None:
-        """Begin to pass a live call on: at once, or after a consultation.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: it cannot be; nothing was changed.
-        """
-        owner = live(self._owners.get(call_id), call_id)
-        await self.agents.transfer(owner, target, mode, agent_id=agent_id, reason=reason)
-
-    async def transfer_step(self, call_id: str, step: str) -> None:
-        """Take a step of a transfer: complete, cancel, swap or merge.
-
-        Raises:
-            UnknownCall: there is no live call with this id.
-            TransferError: it cannot be; nothing was changed.
-        """
-        self.agents.step(live(self._owners.get(call_id), call_id), step)
-
-    async def supervise(self, call_id: str, mode: SupervisionMode, *, supervisor: str) -> None:
-        """Bring a supervisor into a live call, or let him be in it in another way.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: it cannot be; nothing was changed.
-        """
-        owner = live(self._owners.get(call_id), call_id)
-        await self.supervising.supervise(owner, mode, supervisor=supervisor)
-
-    def end_supervision(self, call_id: str, *, supervisor: str) -> None:
-        """Let a supervisor go out of a call.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: he is not in it.
-        """
-        live(self._owners.get(call_id), call_id).feed(SupervisionEndAsked(supervisor))
-
-    async def assign(self, call_id: str, agent_id: str) -> None:
-        """Hold a waiting call out to this agent first.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: it does not wait, or he cannot take it: it waits in its old place.
-        """
-        owner = live(self._owners.get(call_id), call_id)
-        await self.supervising.assign(owner, agent_id, now=self._wall_clock())
-
-    async def one_key(
-        self, call_id: str, partner_id: str, *, agent_id: str, reason: str | None = None
-    ) -> None:
-        """Do with a call what a partner's one key does.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: it cannot be; nothing was changed.
-        """
-        mode = self.agents.directory.one_key(partner_id)
-        target = f"partner:{partner_id}"
-        await self.transfer(call_id, target, mode, agent_id=agent_id, reason=reason)
-
-    def drop(self, call_id: str, party: str) -> None:
-        """Let somebody who was called into a call go; all others go on.
-
-        Raises:
-            UnknownCall: there is none with this id.
-            TransferError: there is no such party.
-        """
-        live(self._owners.get(call_id), call_id).feed(DropAsked(party))
-
-    def experts(self, topic: str = "") -> list[dict[str, Any]]:
-        """Return specialists: id, name, topics, target, on_duty."""
-        listed = self.agents.directory.experts.listed(now=self._wall_clock(), topic=topic)
-        return [
-            {
-                "id": expert.id,
-                "name": expert.name,
-                "topics": list(expert.topics),
-                "target": f"expert:{expert.id}",
-                "on_duty": on_duty,
-            }
-            for expert, on_duty in listed
-        ]
-
-    def partners(self) -> list[dict[str, Any]]:
-        """Return the directory: id, name, numbers, open, health, one_key, shares."""
-        now = self._wall_clock()
-        return [
-            {
-                "id": partner.id,
-                "name": partner.name,
-                "numbers": list(partner.numbers),
-                "open": partner.is_open(now),
-                "health": self._facilities.health.of(partner.id, asyncio.get_running_loop().time()),
-                "one_key": partner.one_key,
-                "shares": list(partner.shares),
-            }
-            for partner in self.agents.directory.partners
-        ]
-
-    async def pause_recording(self, call_id: str, *, paused: bool) -> None:
-        """Stop recording and transcribing a call while a card's number is said, or go on.
-
-        Raises:
-            UnknownCall: nobody talks in a call of this id.
-            RecordingError: it is not recorded, or the media process is away.
-        """
-        owner = self._owners.get(call_id)
-        if owner is None or owner.call.state is not CallState.TALKING:
-            raise UnknownCall(call_id)
-        try:
-            recorded = await owner.pause_recording(paused=paused)
-        except MediaError as error:
-            raise RecordingError(str(error)) from error
-        if not recorded:
-            raise RecordingError("the call is not being recorded")
-
-    def controls(self, call_id: str) -> CallControls:
-        """Return a live call's hold, mute and keys; raise ``UnknownCall``."""
-        return controls_of(self._owners.get(call_id), call_id)
-
-    def lines(self) -> dict[str, str]:
-        """Return the lines' names, by number."""
-        return dict(self._lines)
-
-    def skills(self) -> Collection[str]:
-        """Return the skills that a call can be transferred to."""
-        return self.agents.directory.skills()
-
-    def places(self, typed: str, *, limit: int) -> list[tuple[str, str, int]]:
-        """Return names of places that complete what was typed: name, kind, from which character."""
-        return self._places.complete(typed, limit=limit)
 
     def _conversation_for(self, ticket_id: str) -> Conversation | None:
         for owner in self._owners.values():
