@@ -39,7 +39,7 @@ _BOUGHT = re.compile(
     rf"(?:上面?|里面?|那里|那边|网站|APP|app)?(?:{_any_of('deals')})"
 )
 _ANSWER_LEAD = re.compile(
-    r"^(?:嗯|啊|哦|就|是|叫做?|那个|名字|一家|它|他们|我们|公司|单位|店|厂|什么)*"
+    r"^(?:嗯|啊|哦|好像|大概|应该|可能|就|是|叫做?|那个|名字|一家|它|他们|我们|公司|单位|店|厂|什么)*"
 )
 _LONGEST_ANSWER = 16
 _LONGEST_GENERAL = 4
@@ -104,6 +104,9 @@ def _answer(text: str) -> Iterator[Party]:
     """Read the answer to 公司叫什么: 叫鼎丰餐饮公司."""
     lead = _ANSWER_LEAD.match(text)
     rest = text[lead.end() if lead else 0 :]
+    numbered = re.match(r".{2,}?\d+号", rest)
+    if numbered and len(rest) > numbered.end() + 1:
+        rest = rest[numbered.end() :]  # 观前街145号 + 丝域养发馆
     name = re.split(r"在|的|，| |我", rest, maxsplit=1)[0]
     if 2 <= len(name) <= _LONGEST_ANSWER and not re.search(r"不知道|不清楚|忘|记不|没有", name):  # noqa: PLR2004 -- 两个字
         yield Party(name, _NAMED)
