@@ -113,16 +113,23 @@ class CallAudio:
 
     async def open(self, *legs: str) -> None:
         """Open the sessions of these legs, as far as they are not open yet."""
-        for group in map(group_of, legs):
-            if group not in self._sessions:
-                session = f"{self._call_id}.{group}"
-                _, self._ports[group] = await self._media.open(session)
-                self._sessions[group] = session
-                self._described[group] = LocalDescription(
-                    next(self._ids),
-                    key=secrets.token_bytes(KEY_OCTETS),
-                    webrtc=OwnWebRtc(own_fingerprint(), secrets.token_bytes(KEY_OCTETS)),
-                )
+        wanted = dict.fromkeys(map(group_of, legs))
+        groups = [group for group in wanted if group not in self._sessions]
+        # (at once: an agent's phone is called only when both ports are there)
+        opened = await asyncio.gather(*map(self._open, groups), return_exceptions=True)
+        for outcome in opened:
+            if outcome is not None:
+                raise outcome
+
+    async def _open(self, group: str) -> None:
+        session = f"{self._call_id}.{group}"
+        _, self._ports[group] = await self._media.open(session)
+        self._sessions[group] = session
+        self._described[group] = LocalDescription(
+            next(self._ids),
+            key=secrets.token_bytes(KEY_OCTETS),
+            webrtc=OwnWebRtc(own_fingerprint(), secrets.token_bytes(KEY_OCTETS)),
+        )
 
     def offer(
         self, leg: str, caller_sdp: str | None, *, secured: bool = False, browser: bool = False

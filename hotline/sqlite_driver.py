@@ -18,16 +18,16 @@ import collections
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiosqlite
-from sqlalchemy import URL, event
+from sqlalchemy import URL
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
+    SQLiteExecutionContext_aiosqlite,
 )
-from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import await_
 from typing_extensions import override
@@ -188,6 +188,17 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
         return connection is not None and (self._uncertain or connection.in_transaction)
 
 
+class _Context(SQLiteExecutionContext_aiosqlite):
+    """Tells a cursor whether its statement may wait."""
+
+    @override
+    def create_default_cursor(self) -> Any:
+        cursor = super().create_default_cursor()
+        if self.execution_options.get("deferred"):
+            cast("_Cursor", cursor).deferred = True
+        return cursor
+
+
 class _Dbapi(AsyncAdapt_aiosqlite_dbapi):
     """The module that SQLAlchemy asks for connections."""
 
@@ -209,17 +220,6 @@ def sqlite_engine(url: str | URL, *, connections: int) -> AsyncEngine:
         max_overflow=0,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "before_cursor_execute", _mark)
+    # (an event of SQLAlchemy's would be looked for at every step of every statement)
+    engine.dialect.execution_ctx_cls = _Context
     return engine
-
-
-def _mark(
-    _connection: object,
-    cursor: AsyncAdapt_aiosqlite_cursor,
-    _statement: str,
-    _parameters: object,
-    context: ExecutionContext,
-    _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
-) -> None:
-    if isinstance(cursor, _Cursor):  # one that streams is not
-        cursor.deferred = context.execution_options.get("deferred", False)
