@@ -9,6 +9,7 @@ from playwright.async_api import expect
 
 from tests.e2e.ask import until_nothing_is_left
 from tests.e2e.desktop import SECONDS, Desktop, at_desktop
+from tests.support.axe import findings
 from tests.support.baresip import Baresip
 from tests.support.browser import chromium
 from tests.support.node import running_node
@@ -104,7 +105,7 @@ async def test_a_call_is_answered_in_the_page_and_outlives_its_reload_and_its_li
         await desktop.shows("state-name", "示闲")
         await citizen.dial(f"sip:12345@127.0.0.1:{node.sip_port}")
         await desktop.shows("phone-summary", "来电")
-        await desktop.press("phone-answer")
+        await desktop.page.keyboard.press("Alt+a")
         await citizen.wait_event("CALL_ESTABLISHED")
         await both_hear(desktop, citizen)
         await desktop.page.reload()
@@ -131,8 +132,14 @@ async def the_phone_is_turned_on(desktop: Desktop) -> None:
     await desktop.press("phone-on")
     await desktop.shows("phone-summary", "话机就绪")
     await desktop.shows("phone", "话机已注册")
-    microphones = desktop.part("phone-microphone").locator("option")
-    assert await microphones.count() > 0
+    for device in ("microphone", "speaker"):
+        assert await desktop.part(f"phone-{device}").locator("option").count() > 0
+    meter = "document.querySelector('[data-testid=phone-level]').value > 0.2"
+    await desktop.page.wait_for_function(meter, timeout=1000 * SECONDS)  # he speaks
+    for pressed in ("true", "false"):
+        await desktop.press("phone-echo")
+        await expect(desktop.part("phone-echo")).to_have_attribute("aria-pressed", pressed)
+    assert await findings(desktop.page) == []
 
 
 async def both_hear(desktop: Desktop, citizen: Baresip, *, since: int = 0) -> None:

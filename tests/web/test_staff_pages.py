@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
+from tests.support.axe import findings
 from tests.support.browser import chromium, window
 from tests.web.fake_calls import wav
 from tests.web.fake_oversight import FakeFinder, FakeStatistics, a_day
@@ -21,12 +22,8 @@ from web.server import WebServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AXE = Path(__file__).parents[1] / "assets" / "axe"
 WALL = (1920, 1080)
 DESK = (1366, 768)
-_FINDINGS = """async () => (await axe.run()).violations
-  .filter(({ impact }) => ["serious", "critical"].includes(impact))
-  .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`)"""
 
 
 class WallClock(Clock):
@@ -71,13 +68,6 @@ async def sign_in(page: Page, who: str) -> None:
     await page.get_by_test_id("agent-id").fill(who)
     await page.get_by_test_id("password").fill(PASSWORD)
     await page.get_by_test_id("sign-in").click()
-
-
-async def findings(page: Page) -> list[str]:
-    """What axe-core finds serious; it is run past the content security policy, as a debugger is."""
-    await page.evaluate((AXE / "axe.min.js").read_text())
-    found: list[str] = await page.evaluate(_FINDINGS)
-    return found
 
 
 async def keep(page: Page, name: str) -> None:
@@ -370,6 +360,10 @@ async def test_axe_finds_nothing_serious_on_the_desktop_and_the_api_page(
         house.calls.say("c9", "caller", "门口的路灯不亮了")
         await expect(page.get_by_test_id("utterance")).to_have_count(1)
         await expect(page.get_by_test_id("watermark")).to_contain_text("1002")
+        assert await findings(page) == []
+        await page.get_by_test_id("browser-phone").locator("summary").click()
+        await page.keyboard.press("Alt+e")
+        await expect(page.get_by_test_id("promise-dialog")).to_be_visible()
         assert await findings(page) == []
         await page.goto(f"{base}/api/docs")
         await expect(page.locator("details").first).to_be_visible()
