@@ -33,6 +33,13 @@ class CountsOut(BaseModel):
     mean_talk: float | None
 
 
+class RatedCountsOut(CountsOut):
+    """The same of a line or skill, with what its callers thought of it."""
+
+    rated: ShareOut = Field(description="Who pressed a key when asked for a rating.")
+    pleased: ShareOut = Field(description="Of those, who was satisfied.")
+
+
 class OffersOut(BaseModel):
     """What became of the calls that were held out to a group's agents."""
 
@@ -40,6 +47,8 @@ class OffersOut(BaseModel):
     answered: int
     missed: int
     taken: ShareOut
+    rated: ShareOut = Field(description="Who pressed a key when asked for a rating.")
+    pleased: ShareOut = Field(description="Of those, who was satisfied.")
 
 
 class NowOut(BaseModel):
@@ -66,8 +75,8 @@ class QueueOut(BaseModel):
     name: str
     waiting: int
     longest_wait: float | None
-    quarter: CountsOut
-    today: CountsOut
+    quarter: RatedCountsOut
+    today: RatedCountsOut
 
 
 class GroupOut(BaseModel):

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from agents.presence import Presence
 from calls.statistics.accumulator import Key
 from calls.statistics.counts import Counts, Kind, quarter_of, total
+from calls.statistics.rated import Rated
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +24,6 @@ class Waiting:
     line: str
     arrived_at: float
     offered_to: str | None = None
-
-
-class Agent(Protocol):
-    """What is shown of an agent's presence."""
-
-    @property
-    def agent_id(self) -> str: ...  # noqa: D102 - the names say it
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def reason(self) -> str | None: ...  # noqa: D102
-    @property
-    def since(self) -> float: ...  # noqa: D102
-    @property
-    def phones(self) -> int: ...  # noqa: D102
-    @property
-    def call_id(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +46,29 @@ class Floor:
         rows: today's counts.
         lines: line → its name.
         skill_of: line → the skill that its calls ask for.
+        rated: today's ratings.
     """
 
     now: float
     waiting: Sequence[Waiting]
-    agents: Sequence[Agent]
+    agents: Sequence[Presence]
     people: Mapping[str, Person]
     rows: Mapping[Key, Counts]
     lines: Mapping[str, str]
     skill_of: Callable[[str], str | None]
+    rated: Mapping[Key, Rated] = field(default_factory=dict)
 
 
 class _Sums:
     """Today's rows, added up in one pass."""
 
-    def __init__(self, rows: Mapping[Key, Counts], quarter: float) -> None:
+    def __init__(
+        self, rows: Mapping[Key, Counts], rated: Mapping[Key, Rated], quarter: float
+    ) -> None:
+        self._rated: dict[tuple[str, Kind, str], Rated] = {}
+        for (start, kind, name), figures in rated.items():
+            for span in ("today", "quarter") if start == quarter else ("today",):
+                self._rated.setdefault((span, kind, name), Rated()).add(figures)
         self.today: dict[Kind, dict[str, Counts]] = {"line": {}, "skill": {}, "group": {}}
         self.quarter: dict[Kind, dict[str, Counts]] = {"line": {}, "skill": {}, "group": {}}
         self.course: dict[float, Counts] = {}
@@ -86,13 +79,19 @@ class _Sums:
             if kind == "line":  # each call has one
                 self.course.setdefault(start, Counts()).add(counts)
 
+    def shown(self, span: Literal["today", "quarter"], kind: Kind, name: str) -> dict[str, Any]:
+        """Return the figures of a line, skill or group."""
+        counts = (self.today if span == "today" else self.quarter)[kind].get(name, Counts())
+        told = counts.offers_to_dict() if kind == "group" else counts.to_dict()
+        return {**told, **self._rated.get((span, kind, name), Rated()).to_dict()}
+
 
 def live_figures(floor: Floor) -> dict[str, Any]:
     """Return the figures, JSON-ready; every percentage with its denominator."""
     on_floor = [agent for agent in floor.agents if agent.state != "signed_out"]
     states = Counter(str(agent.state) for agent in on_floor)
     quarter = quarter_of(floor.now)
-    sums = _Sums(floor.rows, quarter)
+    sums = _Sums(floor.rows, floor.rated, quarter)
     return {
         "at": floor.now,
         "now": {
@@ -143,14 +142,14 @@ def _queues(floor: Floor, sums: _Sums, kind: Kind) -> list[dict[str, Any]]:
             kind: name,
             "name": floor.lines.get(name, name) if kind == "line" else name,
             **_queue(waiting.get(name, ()), floor.now),
-            "quarter": sums.quarter[kind].get(name, Counts()).to_dict(),
-            "today": sums.today[kind].get(name, Counts()).to_dict(),
+            "quarter": sums.shown("quarter", kind, name),
+            "today": sums.shown("today", kind, name),
         }
         for name in sorted(names)
     ]
 
 
-def _groups(floor: Floor, sums: _Sums, on_floor: Sequence[Agent]) -> list[dict[str, Any]]:
+def _groups(floor: Floor, sums: _Sums, on_floor: Sequence[Presence]) -> list[dict[str, Any]]:
     nobody = Person("", "")
     states: dict[str, Counter[str]] = {name: Counter() for name in sums.today["group"]}
     for agent in on_floor:
@@ -162,14 +161,14 @@ def _groups(floor: Floor, sums: _Sums, on_floor: Sequence[Agent]) -> list[dict[s
             "ready": states[name]["ready"],
             "signed_in": states[name].total(),
             "states": dict(sorted(states[name].items())),
-            "quarter": sums.quarter["group"].get(name, Counts()).offers_to_dict(),
-            "today": sums.today["group"].get(name, Counts()).offers_to_dict(),
+            "quarter": sums.shown("quarter", "group", name),
+            "today": sums.shown("today", "group", name),
         }
         for name in sorted(states)
     ]
 
 
-def _agent(agent: Agent, people: Mapping[str, Person]) -> dict[str, Any]:
+def _agent(agent: Presence, people: Mapping[str, Person]) -> dict[str, Any]:
     person = people.get(agent.agent_id, Person(agent.agent_id, ""))
     return {
         "id": agent.agent_id,

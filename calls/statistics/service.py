@@ -3,21 +3,25 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agents.accounts import Account
+from agents.presence import Presence
 from calls.reporting import satisfaction
 from calls.reporting.period import Period
 from calls.statistics.accumulator import Accumulator, Key
-from calls.statistics.counts import Counts
-from calls.statistics.live import Agent, Floor, Person, Waiting, live_figures
+from calls.statistics.counts import QUARTER, Counts, quarter_of
+from calls.statistics.live import Floor, Person, Waiting, live_figures
 from calls.statistics.matters import matters
+from calls.statistics.rated import Rated, rated_between
 from calls.statistics.shared_waiting import SharedWaiting
 from calls.statistics.store import IntervalStore
-from eventbus.catalogue import Event
+from calls.views import CallView
+from eventbus.bus import EventBus
 
 log = structlog.get_logger(__name__)
 
@@ -25,43 +29,6 @@ TURN_SECONDS: Final = 2.0
 """How often rows are written and waiting calls exchanged."""
 SLOW_TURNS: Final = 5
 """Every so many turns accounts, tickets and other nodes' rows are read again."""
-
-
-class LiveCall(Protocol):
-    """A call in progress at this node."""
-
-    @property
-    def call_id(self) -> str: ...  # noqa: D102 - the names say it
-    @property
-    def line(self) -> str: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def agent_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def arrived_at(self) -> float: ...  # noqa: D102
-    @property
-    def direction(self) -> str: ...  # noqa: D102
-
-
-class Account(Protocol):
-    """Somebody who may sign in."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def group(self) -> str: ...  # noqa: D102
-
-
-class Bus(Protocol):
-    """The inside event bus."""
-
-    def subscribe(
-        self, callback: Callable[[Event], None], *, own_only: bool = False
-    ) -> Callable[[], None]:
-        """Call back for every event."""
 
 
 class FloorStatistics:
@@ -86,9 +53,9 @@ class FloorStatistics:
         engine: AsyncEngine,
         store: IntervalStore,
         shared: SharedWaiting,
-        bus: Bus,
-        live: Callable[[], Sequence[LiveCall]],
-        agents: Callable[[], Awaitable[Sequence[Agent]]],
+        bus: EventBus,
+        live: Callable[[], Sequence[CallView]],
+        agents: Callable[[], Awaitable[Sequence[Presence]]],
         accounts: Callable[[], Awaitable[Sequence[Account]]],
         lines: Mapping[str, str],
         skill_of: Callable[[str], str | None],
@@ -109,6 +76,7 @@ class FloorStatistics:
         self._waiting_elsewhere: list[Waiting] = []
         self._matters: dict[str, Any] = {"tickets": 0, "topics": [], "streets": [], "urgent": []}
         self._satisfaction: dict[str, Any] = {}
+        self._rated: dict[Key, Rated] = {}
         self._counts = Accumulator(skill_of=skill_of, group_of=self._group_of)
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -148,6 +116,7 @@ class FloorStatistics:
             rows=rows,
             lines=self._lines,
             skill_of=self._skill_of,
+            rated=self._rated,
         )
         return {
             **live_figures(floor),
@@ -159,15 +128,15 @@ class FloorStatistics:
         """Return the kept quarters of a span, oldest first, all nodes together."""
         self.write()
         rows = await self._store.read(start, end)
-        return [
-            {
-                "start": at,
-                "kind": kind,
-                "name": name,
-                **(counts.offers_to_dict() if kind == "group" else counts.to_dict()),
-            }
-            for (at, kind, name), counts in rows.items()
-        ]
+        rated = await self._rated_between(start, end)
+        found = []
+        for key in sorted(rows.keys() | rated.keys()):
+            at, kind, name = key
+            counts = rows.get(key, Counts())
+            told = counts.offers_to_dict() if kind == "group" else counts.to_dict()
+            shares = rated.get(key, Rated()).to_dict()
+            found.append({"start": at, "kind": kind, "name": name, **told, **shares})
+        return found
 
     async def turn(self, number: int) -> None:
         """Do what is done every two seconds."""
@@ -198,6 +167,17 @@ class FloorStatistics:
             rated = await satisfaction.counted(connection, today.start, today.end)
         shares = satisfaction.shares(rated).items()
         self._satisfaction = {name: share.to_dict() for name, share in shares}
+        # Ratings of quarters that are long over are known; the last one's may have come late.
+        fresh = (
+            max(today.start, quarter_of(self._clock()) - QUARTER) if self._rated else today.start
+        )
+        kept = {key: one for key, one in self._rated.items() if today.start <= key[0] < fresh}
+        self._rated = kept | await self._rated_between(fresh, today.end)
+
+    async def _rated_between(self, start: float, end: float) -> dict[Key, Rated]:
+        return await rated_between(
+            self._engine, start, end, skill_of=self._skill_of, group_of=self._group_of
+        )
 
     def _today(self) -> Period:
         return Period.containing("day", self._clock())

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from calls.after_call import ratings
 from calls.records import RecordWriter, calls, segments
 from calls.reporting.period import Period
 from calls.statistics.accumulator import Accumulator, Key
 from calls.statistics.counts import QUARTER, Counts
 from calls.statistics.live import Waiting, live_figures
+from calls.statistics.rated import Rated, rated_between
 from calls.statistics.shared_waiting import BELIEVED_SECONDS, read
 from calls.statistics.store import IntervalStore
 from eventbus.catalogue import (
@@ -221,6 +224,53 @@ async def test_what_is_kept_in_sql_is_what_was_counted(engine: AsyncEngine) -> N
     assert both[DAY, "line", "12345"].calls == 2 * counting.rows[DAY, "line", "12345"].calls
     assert both[DAY, "line", "12345"].longest == counting.rows[DAY, "line", "12345"].longest
     await writer.close()
+
+
+async def test_ratings_count_for_line_skill_and_group(engine: AsyncEngine) -> None:
+    plan: dict[str, Any] = {
+        "arrived": 0,
+        "missed": (),
+        "wait": 3,
+        "talk": 9,
+        "outcome": "abandoned",
+        "handed_on": False,
+        "answer": "1001",
+    }
+    records = [
+        {**told(number, {**plan, "line": line})[1]}
+        for number, line in enumerate(("12345", "12345", "12329"))
+    ]
+    given = [("c0", "1001", 5, 10.0), ("c1", "1002", None, 20.0), ("c2", "1001", 1, 901.0)]
+    async with engine.begin() as connection:
+        await connection.execute(insert(calls), records)
+        for call_id, agent_id, score, at in given:
+            outcome = "none" if score is None else "rated"
+            row = {"call_id": call_id, "seq": 0, "agent_id": agent_id, "at": DAY + at}
+            await connection.execute(insert(ratings).values(**row, outcome=outcome, score=score))
+
+    async def rated(start: float) -> dict[Key, Rated]:
+        return await rated_between(
+            engine, start, DAY + 86_400, skill_of=SKILLS.get, group_of=GROUPS.__getitem__
+        )
+
+    found = await rated(DAY)
+    later = DAY + QUARTER
+    assert found == {
+        (DAY, "line", "12345"): Rated(2, 1, 1),
+        (DAY, "skill", "general"): Rated(2, 1, 1),
+        (DAY, "group", "市级"): Rated(1, 1, 1),
+        (DAY, "group", "外包"): Rated(1, 0, 0),
+        (later, "line", "12329"): Rated(1, 1, 0),
+        (later, "group", "市级"): Rated(1, 1, 0),
+    }
+    assert await rated(later) == {key: one for key, one in found.items() if key[0] == later}
+    floor = replace(a_day(later + 1), rated=found)
+    (line,) = (one for one in live_figures(floor)["lines"] if one["line"] == "12345")
+    assert (line["today"]["rated"]["part"], line["today"]["rated"]["whole"]) == (1, 2)
+    assert line["quarter"]["rated"]["whole"] == 0
+    (group,) = (one for one in live_figures(floor)["groups"] if one["group"] == "市级")
+    assert (group["today"]["pleased"]["part"], group["today"]["pleased"]["whole"]) == (1, 2)
+    assert group["quarter"]["pleased"]["percent"] == 0.0
 
 
 def test_every_percentage_says_of_what() -> None:
