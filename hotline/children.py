@@ -80,7 +80,7 @@ class ChildProcess:
         restart_delays: Sequence[float] = DELAYS,
         on_state: Callable[[str, ChildState], None] | None = None,
         ready: Callable[[], Awaitable[bool]] | None = None,
-        ready_seconds: float = 15.0,
+        ready_seconds: float = 30.0,
         stop_seconds: float = 5.0,
         quiet: bool = False,
     ) -> None:

@@ -333,7 +333,7 @@ class Wiring:
 
         async def connect() -> None:
             await self.media.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await self.media.wait_connected()
             self.health.count("media", self.media.counts)
             if count > 1:

@@ -85,7 +85,7 @@ class RunningNode:
     async def health(self) -> dict[str, Any]:
         """Return the node's report, {} while it does not answer."""
         try:
-            async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
                 response = await client.get(f"{self.web}/api/v1/health")
         except httpx.TransportError:
             return {}
