@@ -27,7 +27,7 @@ _FIELDS: Mapping[str, str] = {
     "agent_id": "the agent whose matter this is; null when it is nobody's in particular",
     "at": "when, Unix seconds, UTC",
     "by": "who did it: an account's number",
-    "document": "which: `partners`, `urgency`, `templates`, `categories`, `gazetteer`",
+    "document": "which: `partners`, `urgency`, `templates`, `categories`, `gazetteer`, `prompts`",
     "call_id": "the call concerned; null when none is",
     "caller": "the citizen's number, by the rules of `numbers.inbound`; null when withheld",
     "confidence": "the recogniser's confidence, 0 to 1; null when the engine gives none",

@@ -16,7 +16,7 @@ PROMPTS: Final = Path(__file__).parents[1] / "config" / "prompts"
 
 
 def prompts(settings: Settings) -> Path:
-    """Return the folder of recordings."""
+    """Return the folder of recordings that ship, or the city's own."""
     wanted = settings.waiting.prompts
     return (Path(wanted) if wanted else PROMPTS).absolute()
 
@@ -30,6 +30,7 @@ def line_up(settings: Settings) -> LineUp:
 def attending(
     settings: Settings,
     *,
+    prompts: Path,
     who_waits: LineUp,
     on_call_back: Callable[[str, str | None, str, Reason], None],
     position: Callable[[str], Awaitable[int]],
@@ -39,7 +40,7 @@ def attending(
     waiting, rating = settings.waiting, settings.rating
     survey = SurveyRules(attempts=rating.attempts, answer_seconds=rating.answer_seconds)
     return Attending(
-        prompts=prompts(settings),
+        prompts=prompts,
         line_up=who_waits,
         waiting=WaitingRules(
             by=waiting.by,

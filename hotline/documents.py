@@ -12,6 +12,9 @@ from calls.document_keeper import DocumentKeeper
 from calls.documents import BadDocument, Book, Document, Form, Note, SqlVersions
 from calls.help import CallHelper
 from calls.late_words import LateWords
+from calls.prompt_shelf import FORM as PROMPTS_FORM
+from calls.prompt_shelf import PromptsDocument, PromptShelf, SqlPromptFiles
+from calls.prompt_shelf import configured as no_recordings
 from calls.routing_book import RoutingBook
 from calls.service import CallService
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY, Places
@@ -19,6 +22,7 @@ from config.documents import PartnersDocument, unknown_trunks
 from config.settings import Settings
 from eventbus.bus import EventBus
 from eventbus.tasks import end
+from hotline.attending import prompts as shipped_prompts
 from hotline.directory import experts_of, partners_of
 from hotline.exchange import TicketExchange
 from telephony.trunks.service import TrunkService
@@ -42,9 +46,11 @@ class Documents:
         bus: carries changes between nodes.
         note: the audit trail.
         routing: is a document as well, wired elsewhere.
+        prompts: the folder that the node's recordings are to lie in.
 
     Attributes:
         books: all of them, by name.
+        prompts: what callers hear from the system.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Documents:
         bus: EventBus,
         note: Note,
         routing: RoutingBook,
+        prompts: Path,
     ) -> None:
         def book(form: Form[Any], configured: Callable[[], Document]) -> Book[Any]:
             versions = SqlVersions(engine, form.name)
@@ -77,7 +84,15 @@ class Documents:
             GAZETTEER,
             lambda: _file(wanted.gazetteer) if wanted.gazetteer else _text(EMPTY_GAZETTEER, "csv"),
         )
-        own = (self.partners, self.urgency, self.templates, self.categories, self.gazetteer)
+        recordings: Book[PromptsDocument] = book(PROMPTS_FORM, no_recordings)
+        self.prompts = PromptShelf(
+            folder=prompts,
+            shipped=shipped_prompts(settings),
+            book=recordings,
+            files=SqlPromptFiles(engine),
+        )
+        texts = (self.urgency, self.templates, self.categories, self.gazetteer)
+        own: tuple[Book[Any], ...] = (self.partners, *texts, recordings)
         self.books: Mapping[str, Book[Any]] = {one.name: one for one in (routing, *own)}
         self._keeper = DocumentKeeper(own, bus=bus)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,9 +141,11 @@ class Documents:
     async def start(self) -> None:
         """Take the newest versions into force."""
         await self._keeper.start()
+        await self.prompts.start()
 
     async def close(self) -> None:
         """Stop."""
+        await self.prompts.close()
         await self._keeper.close()
         await end(*self._tasks)
 

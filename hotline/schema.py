@@ -14,7 +14,8 @@ import calls.audit
 import calls.breaks
 import calls.callback_store
 import calls.documents
-import calls.gaps  # noqa: F401 - these register their tables
+import calls.gaps
+import calls.prompt_shelf  # noqa: F401 - these register their tables
 import tickets.exchange.store  # noqa: F401 - registers its tables
 from agents.accounts import metadata as agents_metadata
 from calls.audit import audit_entries

@@ -39,7 +39,7 @@ from config.settings import Settings
 from eventbus.bus import EventBus
 from eventbus.catalogue import TrunkChanged
 from eventbus.fanout import RedisFanout
-from hotline.attending import attending, line_up, prompts
+from hotline.attending import attending, line_up
 from hotline.background import import_knowledge, retention_job, ticket_dispatcher
 from hotline.browser_phone import BrowserPhones, phone_passes
 from hotline.call_audio import audio_policy
@@ -204,6 +204,11 @@ class Wiring:
         self._knowledge()
         self._after_the_call()
 
+    @property
+    def _prompts(self) -> Path:
+        """Where this node keeps what it plays: what ships, or what an administrator gave."""
+        return (self._directory.root / "prompts").absolute()
+
     def _callers_who_wait(self) -> None:
         """What callers hear from the system, and the list of whom to call back."""
         self.line_up = line_up(self._settings)
@@ -218,6 +223,7 @@ class Wiring:
         )
         self.attending = attending(
             self._settings,
+            prompts=self._prompts,
             who_waits=self.line_up,
             on_call_back=self.call_backs.missed,
             position=lambda call_id: self.floor.position(call_id),  # noqa: PLW0108 -- made later
@@ -496,7 +502,7 @@ class Wiring:
                 media.host, media.advertised_host or settings.advertised_host
             ),
             recordings=self._recordings(),
-            music=prompts(self._settings) / "music.wav",
+            music=self._prompts / "music.wav",
             audio=audio_policy(self._settings),
             route=self.routing.router.route,
             refuses=self.routing.router.refuses,
@@ -541,6 +547,7 @@ class Wiring:
             bus=self.bus,
             note=self.audit.note,
             routing=self.routing.book,
+            prompts=self._prompts,
         )
         self.documents.join(
             calls=self.calls,
@@ -611,6 +618,7 @@ class Wiring:
             oversight=self.oversight,
             routing=self.routing.book,
             documents=self.documents.books,
+            prompts=self.documents.prompts,
             on_desktop=self._on_desktop,
             phones=BrowserPhones(self.passes, self.gateway),
             bus=self.bus,

@@ -131,6 +131,10 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "PUT /documents/{name}/entries/{section}/{key}": ADMINS,
     "DELETE /documents/{name}/entries/{section}/{key}": ADMINS,
     "GET /system": LEADERS,
+    "GET /prompts": ADMINS,
+    "GET /prompts/{name}": ADMINS,
+    "PUT /prompts/{name}": ADMINS,
+    "DELETE /prompts/{name}": ADMINS,
     "GET /audit": ADMINS,
     "GET /reports/{period}": LEADERS,
 }

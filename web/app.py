@@ -26,6 +26,7 @@ from web import (
     routes_metrics,
     routes_parties,
     routes_phone,
+    routes_prompts,
     routes_quality,
     routes_reports,
     routes_routing,
@@ -56,6 +57,7 @@ from web.ports import (
     OnDesktop,
     Oversight,
     Phones,
+    Prompts,
     Reports,
     System,
 )
@@ -114,6 +116,7 @@ def create_app(
     exchange: Exchange,
     health: Health,
     system: System,
+    prompts: Prompts,
     oversight: Oversight,
     phones: Phones,
     version: str,
@@ -144,6 +147,7 @@ def create_app(
         bus: where the feed's events come from; subscribed to while the app runs.
         exchange: tickets handed over to and by partners.
         health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        prompts: what callers hear from the system.
         system: awaited by ``GET /api/v1/system``.
         phones: passes and lines of the phones in pages.
         oversight: live figures, call search, quality inspection.
@@ -188,6 +192,7 @@ def create_app(
         knowledge=knowledge,
         exchange=exchange,
         documents=documents or {},
+        prompts=prompts,
         call_backs=call_backs,
         breaks=breaks,
         after_call=after_call,
@@ -223,6 +228,7 @@ def create_app(
         routes_knowledge,
         routes_ladder,
         routes_documents,
+        routes_prompts,
         routes_exchange,
         routes_inbox,
         routes_health,

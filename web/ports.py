@@ -15,6 +15,7 @@ from calls.callbacks import Outcome, Scheduled
 from calls.documents import Book
 from calls.finder import Sought
 from calls.ladders import Ladder
+from calls.prompt_shelf import Prompt
 from calls.quality import Mark
 from calls.redaction import Span
 from calls.reporting.period import Period
@@ -358,6 +359,22 @@ class Exchange(Protocol):
 
 Documents = Mapping[str, Book[Any]]
 """What administrators change while calls go on, by name (``calls/documents.py``)."""
+
+
+class Prompts(Protocol):
+    """What callers hear from the system (``calls/prompt_shelf.py``)."""
+
+    def list_(self) -> list[Prompt]:
+        """Return every recording. Blocking."""
+
+    def path(self, name: str) -> Path:
+        """Return the file that is played; raise ``UnknownPrompt``."""
+
+    async def put(self, name: str, octets: bytes, *, who: str, expected: int | None = None) -> None:
+        """Replace one; raise ``BadRecording``, ``UnknownPrompt``, ``StaleDocument``."""
+
+    async def restore(self, name: str, *, who: str, expected: int | None = None) -> None:
+        """Go back to the shipped one; raise ``UnknownPrompt``, ``UnknownEntry``."""
 
 
 class Audit(Protocol):

@@ -26,6 +26,7 @@ from web.ports import (
     LadderSource,
     Oversight,
     Phones,
+    Prompts,
     Reports,
     System,
 )
@@ -46,6 +47,7 @@ class Services:
     knowledge: KnowledgeBase
     exchange: Exchange
     documents: Documents
+    prompts: Prompts
     call_backs: CallBacks
     breaks: Breaks
     after_call: AfterCall

@@ -11,8 +11,9 @@ import random
 import socket
 from collections.abc import Iterator
 
-FIRST, LAST, SLICES = 10_000, 19_998, 8
-"""Clear of the node's default range for RTP, 20000 to 29999."""
+FIRST, LAST, SLICES = 10_100, 19_998, 8
+"""Clear of the node's default range for RTP, 20000 to 29999, and of the last port that Chromium
+opens no page at (10080)."""
 
 
 def _round() -> Iterator[int]:

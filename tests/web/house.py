@@ -19,6 +19,7 @@ from tests.web.fake_exchange import FakeExchange
 from tests.web.fake_oversight import fake_oversight
 from tests.web.fake_people import PASSWORD, Clock, FakeAccounts, FakeFloor
 from tests.web.fake_phones import FakePhones
+from tests.web.fake_prompts import fake_prompts
 from tests.web.fake_records import (
     FakeAudit,
     FakeHealth,
@@ -78,6 +79,8 @@ class House:
         )
         self.bus.subscribe(self.breaks.take)
         self.documents = fake_documents(self.routing, self.bus, self.audit.note, self.clock)
+        self.prompts = fake_prompts(self.folder, self.bus, self.audit.note)
+        self.documents["prompts"] = self.prompts.book
         own = MemorySessions(idle_seconds=600, clock=self.clock)
         self.sessions = self.shared_sessions or own
         self.app: FastAPI = create_app(
@@ -100,6 +103,7 @@ class House:
             bus=self.bus,
             health=self.health,
             system=fake_system,
+            prompts=self.prompts,
             oversight=self.oversight,
             phones=self.phones,
             version="0.1.0",

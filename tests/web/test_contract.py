@@ -77,6 +77,7 @@ def _says_less(case: Case[Any]) -> bool:
             "/decision",
             "/call-back",
             "/documents/{name}",
+            "/prompts/{name}",
             "/documents/{name}/check",
             "/documents/{name}/entries/{section}/{key}",
         )

@@ -21,7 +21,7 @@ async def admin(house: House) -> AsyncIterator[httpx.AsyncClient]:
 async def test_the_list_names_them(admin: httpx.AsyncClient) -> None:
     listed = (await admin.get(URL)).json()
     assert [one["name"] for one in listed] == [
-        *("routing", "partners", "urgency", "templates", "categories", "gazetteer")
+        *("routing", "partners", "urgency", "templates", "categories", "gazetteer", "prompts")
     ]
     assert all(one["version"] == 0 and not one["changed"] for one in listed)
 

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, FilePayload, Page, Route, expect
 
 from tests.support.axe import findings
 from tests.support.browser import chromium, window
+from tests.support.waves import mono_wav
 from tests.web.fake_calls import wav
 from tests.web.fake_oversight import FakeFinder, FakeStatistics, a_day
 from tests.web.fake_people import PASSWORD, Clock
@@ -293,6 +294,11 @@ async def test_administrators_change_lines_and_rules_in_forms(
         assert opened.errors == []
 
 
+def recording(octets: bytes) -> FilePayload:
+    """A file that somebody chooses."""
+    return {"name": "a.wav", "mimeType": "audio/wav", "buffer": octets}
+
+
 async def test_administrators_change_partners_and_texts(
     browser: Browser, base: str, house: House, tmp_path: Path
 ) -> None:
@@ -332,6 +338,22 @@ async def test_administrators_change_partners_and_texts(
         await expect(page.get_by_test_id("changes")).to_contain_text("临顿路,道路")
         assert "临顿路" in house.documents["gazetteer"].value.says.gazetteer.names
         await keep(page, "texts")
+
+        # what callers hear: a wrong recording, and one that can be played
+        await house.prompts.lay_out()
+        await page.get_by_test_id("tab-prompts").click()
+        shelf = page.get_by_test_id("prompts")
+        await expect(shelf).to_contain_text("您好，这里是 12345")
+        chosen = page.get_by_test_id("prompt-zh.welcome")
+        await chosen.set_input_files(recording(mono_wav(1, channels=2)))
+        await expect(shelf.get_by_role("alert").filter(has_text="2 channels")).to_be_visible()
+        await chosen.set_input_files(recording(mono_wav(2.5, rate=16000)))
+        await expect(shelf).to_contain_text("本市录音")
+        await expect(page.get_by_test_id("changes")).to_contain_text("recordings.zh.welcome")
+        await shelf.get_by_role("button", name="试听 zh.welcome").click()
+        await expect(shelf.locator("audio")).to_be_visible()
+        await keep(page, "prompts")
+        assert await findings(page) == []
         assert opened.errors == []
 
 

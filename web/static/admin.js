@@ -7,6 +7,7 @@ import { moment } from "./figures.js";
 import { health } from "./health.js";
 import { t, translatePage } from "./i18n.js";
 import { partners } from "./partners.js";
+import { prompts } from "./prompts.js";
 import { routing } from "./routing.js";
 import { ask, attempt, enter, tabs, mark } from "./staff.js";
 import { texts } from "./texts.js";
@@ -161,6 +162,7 @@ await enter("board.admin", ["admin"], (_account, main) => {
     { name: "routing", word: "board.routing", show: routing },
     { name: "partners", word: "partners.partners", show: partners },
     { name: "texts", word: "texts.tab", show: texts },
+    { name: "prompts", word: "prompts.tab", show: prompts },
     { name: "knowledge", word: "help_knowledge", show: knowledge },
     { name: "health", word: "board.health", show: health },
     { name: "ladders", word: "ladder", show: ladders },
