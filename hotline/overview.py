@@ -81,7 +81,9 @@ class Overview:
             "alarms": [
                 {"part": name, **part}
                 for name, part in report["parts"].items()
-                if part["status"] != "ok" or part["detail"]
+                # what somebody has switched off is no alarm
+                if part["status"] not in {"ok", "off"}
+                or (part["detail"] and part["status"] == "ok")
             ],
             "nodes": [
                 {

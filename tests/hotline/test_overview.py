@@ -39,6 +39,7 @@ class Child:
 async def report() -> Mapping[str, Any]:
     parts = {
         "redis": {"status": "ok", "detail": None},
+        "recogniser": {"status": "off", "detail": "asr.enabled is false"},
         "trunks": {"status": "degraded", "detail": "sbc: no answer to OPTIONS"},
     }
     return {"status": "degraded", "counts": {"calls_calls": 3}, "parts": parts}

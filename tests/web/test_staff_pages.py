@@ -161,6 +161,17 @@ async def test_an_administrator_changes_an_account(
         for tab in ("knowledge", "ladders", "trail", "accounts", "health"):
             await page.get_by_test_id(f"tab-{tab}").click()
             await expect(page.locator("#panel")).not_to_be_empty()
+            if tab == "knowledge":
+                entry = (
+                    "---\ntitle: 门诊报销\ncategory: 社会保障\nsource: 医保局\n---\n凭社保卡办理。"
+                )
+                payload: list[FilePayload] = [
+                    {"name": f"{name}.md", "mimeType": "text/markdown", "buffer": text.encode()}
+                    for name, text in (("menzhen", entry), ("wrong", "没有前言"))
+                ]
+                await page.get_by_test_id("knowledge-files").set_input_files(payload)
+                imported = page.get_by_test_id("knowledge-import").locator("li")
+                await expect(imported).to_have_text([re.compile("第 1 版"), re.compile("wrong: ")])
             if tab == "health":
                 alarms = page.get_by_test_id("alarms")
                 await expect(alarms).to_contain_text("sbc-2: no answer to OPTIONS")

@@ -1,7 +1,7 @@
 // @ts-check
 /** Administration: accounts, knowledge, the trail of what was done, how the node is, SIP ladders. */
 
-import { api } from "./api.js";
+import { api, ApiError } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
 import { health } from "./health.js";
@@ -13,6 +13,8 @@ import { ask, attempt, enter, tabs, mark } from "./staff.js";
 import { texts } from "./texts.js";
 
 const ROLES = ["agent", "supervisor", "inspector", "admin"];
+/** Earlier versions of an entry that can be looked at. */
+const SHOWN_VERSIONS = 10;
 const segment = encodeURIComponent;
 
 /** @param {string} selected @param {Record<string, string>} [props] */
@@ -72,12 +74,45 @@ function accounts(panel) {
   void load();
 }
 
+/**
+ * Stores an entry; one whose front matter names no id gets this one.
+ * @param {string} id
+ * @param {string} markdown
+ */
+function put(id, markdown) {
+  const [, front = ""] = /^---\r?\n([^]*?)\r?\n---/.exec(markdown) ?? [];
+  const own = /^id:\s*(\S+)/m.exec(front)?.[1];
+  const whole = own ? markdown : markdown.replace(/^---\r?\n/, (line) => `${line}id: ${id}\n`);
+  return ask("PUT", `/knowledge/${segment(own ?? id)}`, { markdown: whole });
+}
+
 /** @param {HTMLElement} panel */
 function knowledge(panel) {
   const query = /** @type {HTMLInputElement} */ (h("input", { name: "q", "aria-label": t("board.search") }));
   const found = h("div");
   const id = /** @type {HTMLInputElement} */ (h("input", { pattern: "[A-Za-z0-9_\\-]{1,64}", required: true }));
   const text = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 14, required: true, maxlength: 60000, placeholder: "---\ntitle: \ncategory: \nsource: \n---\n" }));
+  let newest = 0;
+  const files = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: ".md,.markdown,.txt", multiple: true, "data-testid": "knowledge-files" }));
+  const told = h("ul", { role: "status", "data-testid": "knowledge-import" });
+  files.addEventListener("change", async () => {
+    const chosen = [...(files.files ?? [])];
+    files.value = "";
+    fill(told);
+    for (const file of chosen) {
+      const name = file.name.replace(/\.[^.]*$/, "");
+      const work = async () => {
+        try {
+          const { version } = await put(name, await file.text());
+          told.append(h("li", {}, t("knowledge.imported", { name, version })));
+        } catch (failure) {
+          if (failure instanceof ApiError) told.append(h("li.error", {}, `${name}: ${failure.message}`));
+          throw failure;
+        }
+      };
+      await attempt(work, t("saved"));
+    }
+  });
   const search = () =>
     attempt(async () => {
       const entries = await ask("GET", `/knowledge?q=${segment(query.value)}`);
@@ -88,10 +123,14 @@ function knowledge(panel) {
         h("button", { type: "button", onClick: () => attempt(() => ask("DELETE", `/knowledge/${segment(entry.id)}`), t("board.done")) }, t("board.retire")),
       ]), t("board.nothing_found")));
     });
-  /** @param {string} entryId */
-  const edit = async (entryId) => {
-    const entry = await ask("GET", `/knowledge/${segment(entryId)}`);
+  const versions = h("span.actions", { role: "group", "aria-label": t("knowledge.versions") });
+  /** @param {string} entryId @param {number} [version] */
+  const edit = async (entryId, version) => {
+    const entry = await ask("GET", `/knowledge/${segment(entryId)}${version ? `?version=${version}` : ""}`);
     id.value = entry.id;
+    newest = version ? newest : entry.version;
+    const numbers = Array.from({ length: Math.min(newest, SHOWN_VERSIONS) }, (_, at) => newest - at);
+    fill(versions, ...numbers.map((number) => h("button", { type: "button", "aria-pressed": String(number === entry.version), onClick: () => attempt(() => edit(entryId, number)) }, `v${number}`)));
     const list = (/** @type {string[]} */ items) => `[${items.map((item) => JSON.stringify(item)).join(", ")}]`;
     const until = entry.valid_until ? `valid_until: ${entry.valid_until}\n` : "";
     text.value = `---\ntitle: ${entry.title}\ncategory: ${entry.category}\nsource: ${entry.source}\nkeywords: ${list(entry.keywords)}\nexperts: ${list(entry.experts)}\n${until}---\n${entry.body}`;
@@ -99,7 +138,7 @@ function knowledge(panel) {
   /** @param {SubmitEvent} event */
   const save = (event) => {
     event.preventDefault();
-    void attempt(() => ask("PUT", `/knowledge/${segment(id.value)}`, { markdown: text.value }), t("saved"));
+    void attempt(() => put(id.value, text.value), t("saved"));
   };
   fill(
     panel,
@@ -107,7 +146,8 @@ function knowledge(panel) {
       "div.stacked",
       {},
       h("section.card", {}, h("form.search", { role: "search", onSubmit: (/** @type {SubmitEvent} */ e) => (e.preventDefault(), void search()) }, h("label", {}, h("span", {}, t("board.words")), query), h("button.primary", {}, t("board.search"))), found),
-      h("section.card", {}, h("h2", {}, t("board.entry")), h("form.stacked", { onSubmit: save }, h("label", {}, h("span", {}, t("board.entry_id")), id), h("label", {}, h("span", {}, t("board.markdown")), text), h("button.primary", {}, t("board.save")))),
+      h("section.card", {}, h("h2", {}, t("knowledge.import")), h("label.stacked", {}, h("span.note", {}, t("knowledge.import_hint")), files), told),
+      h("section.card", {}, h("h2", {}, t("board.entry"), versions), h("form.stacked", { onSubmit: save }, h("label", {}, h("span", {}, t("board.entry_id")), id), h("label", {}, h("span", {}, t("board.markdown")), text), h("button.primary", {}, t("board.save")))),
     ),
   );
 }

@@ -103,6 +103,7 @@ export const adminEn = {
   "counts.names": "{count} names",
   "counts.kinds": "{count} kinds",
   "counts.same_sound": "{count} that sound alike",
+  "status.off": "switched off",
   "health.alarms": "Alarms",
   "health.trunks": "Trunks",
   "health.nodes": "Nodes",
@@ -142,4 +143,8 @@ export const adminEn = {
   "prompts.file": "Recording",
   "prompts.greeting": "A line's own greeting",
   "prompts.hint": "WAV: 16 bit, mono, 8 or 16 kHz, at most ten minutes",
+  "knowledge.import": "Import",
+  "knowledge.import_hint": "Several Markdown files at once (with front matter, UTF-8); its name is the entry's where the front matter has no id; what is there already gets a new version",
+  "knowledge.imported": "{name}: version {version}",
+  "knowledge.versions": "Versions",
 };

@@ -103,6 +103,7 @@ export const adminZh = {
   "counts.names": "{count} 个名称",
   "counts.kinds": "{count} 类",
   "counts.same_sound": "{count} 组同音",
+  "status.off": "停用",
   "health.alarms": "告警",
   "health.trunks": "中继",
   "health.nodes": "节点",
@@ -142,4 +143,8 @@ export const adminZh = {
   "prompts.file": "录音文件",
   "prompts.greeting": "线路专用的问候语",
   "prompts.hint": "WAV：16 位、单声道、8 或 16 kHz，最长十分钟",
+  "knowledge.import": "批量导入",
+  "knowledge.import_hint": "可一次选多个 Markdown 文件（带前言，UTF-8）；前言中没有 id 的以文件名为编号，已有的成为新版本",
+  "knowledge.imported": "{name}：第 {version} 版",
+  "knowledge.versions": "历史版本",
 };
