@@ -2,6 +2,7 @@
 /** Decides between the sign-in form and the desk. */
 
 import { api, ApiError } from "./api.js";
+import { beAside, isAside, openAside } from "./aside.js";
 import { Desk } from "./desk.js";
 import { has, switchLanguage, t, translatePage } from "./i18n.js";
 import { byId } from "./page.js";
@@ -26,7 +27,7 @@ function showDesk() {
   error.hidden = true;
   form.reset();
   desk.show();
-  phone.show();
+  if (!isAside) phone.show(); // one phone is enough
 }
 
 /** @param {unknown} failure */
@@ -60,6 +61,8 @@ for (const button of document.querySelectorAll("[data-language]")) {
   });
 }
 
+byId("aside").addEventListener("click", openAside);
+if (isAside) beAside();
 translatePage();
 try {
   await api.me();

@@ -283,4 +283,5 @@ export const en = {
   inbox_done_reopen: "Handed over again",
   "error.not_now": "Somebody has decided this already",
   "error.allowance_used": "No time is left for this reason today",
+  aside: "Second window",
 };

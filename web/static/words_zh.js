@@ -280,4 +280,5 @@ export const zh = {
   inbox_done_reopen: "已再次派出",
   "error.not_now": "这件工单已经有人处理",
   "error.allowance_used": "今天这个原因的时间已用完",
+  aside: "新窗口",
 };

@@ -425,6 +425,14 @@ async def test_help_is_shown_quoted_and_the_ticket_answered_on_line(
     await expect(page.get_by_test_id("help-topic")).to_have_text("垃圾与环境卫生")
     await expect(page.get_by_test_id("help-questions")).to_contain_text("有多久没有清理了？")
     await expect(page.get_by_test_id("help-entry")).to_contain_text("12319")
+    async with page.expect_popup() as popup:  # for a second monitor
+        await page.get_by_test_id("aside").click()
+    aside = await popup.value
+    house.calls.say("c1", "caller", "垃圾堆了三天")
+    for each in (page, aside):
+        await expect(each.get_by_test_id("utterance")).to_contain_text("垃圾堆了三天")
+    await expect(aside.get_by_test_id("ticket-form")).to_be_hidden()
+    await aside.close()
     await expect(page.get_by_test_id("help-summary")).to_contain_text("垃圾没人清。")
     await page.get_by_test_id("quote").click()
     await expect(page.get_by_test_id("field-content")).to_have_value(re.compile("第1版"))
