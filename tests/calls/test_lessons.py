@@ -3,6 +3,8 @@
 Pure, by the call's machine; what a row needs of sockets, Redis or audio is proven where those are.
 """
 
+import pytest
+
 from calls.call import Call, CallState
 from calls.call_events import (
     AgentOffered,
@@ -12,6 +14,7 @@ from calls.call_events import (
     CallerEnded,
     CompleteAsked,
     Connect,
+    Dequeue,
     FinishAgent,
     HangUpCaller,
     HangUpLeg,
@@ -20,6 +23,7 @@ from calls.call_events import (
     PartyEnded,
     PartyRang,
     PhonesCalled,
+    ReleaseOffer,
     TransferAsked,
 )
 from calls.hearing import circle
@@ -71,12 +75,46 @@ def test_the_hour_after_a_transfer_was_credited_to_the_first_agent() -> None:
     assert (second.agent_id, second.answered_at, second.ended_at) == ("1002", 10.0, 3620.0)
 
 
+OFFER = (AgentOffered("1001", 1), PhonesCalled(1, (A,)), PartyRang(A), PartyAnswered(A))
+"""The first agent's way to a call, moment by moment."""
+
+
 def test_the_agents_486_dropped_the_caller() -> None:
     """OpenSIPS 2886: a refusal, of the first agent or of a target, never reaches the caller."""
+    for status in (486, 480, 600, 603):
+        call = Call()
+        for event in (Arrived(), *OFFER[:3]):
+            call.handle(event, 1.0)
+        effects = call.handle(PartyEnded(A, status), 2.0)
+        assert not any(isinstance(effect, HangUpCaller) for effect in effects)
+        assert call.state is CallState.WAITING
     call = talking(COLLEAGUE, *OFFERED)
     effects = call.handle(PartyEnded(B, 486), 2.0)
     assert not any(isinstance(effect, HangUpCaller) for effect in effects)
     assert (call.state, call.hearing) == (CallState.TALKING, circle("caller", A))
+
+
+@pytest.mark.parametrize("moments", range(len(OFFER) + 2))
+def test_an_agent_rang_after_the_caller_had_gone(moments: int) -> None:
+    """FreeSWITCH 1973, 2529: at every moment of the offer the caller's end undoes all of it.
+
+    What was under way and comes later is undone as well.
+    """
+    way = (*OFFER, LeaseConfirmed(1))
+    call = Call()
+    for event in (Arrived(), *way[:moments]):
+        call.handle(event, 1.0)
+    effects = call.handle(CallerEnded(), 2.0)
+    assert call.state is CallState.ENDED
+    called = moments >= 2  # his phone
+    assert (HangUpLeg(A) in effects) is called
+    later = [effect for event in way[moments:] for effect in call.handle(event, 3.0)]
+    if moments == 1:  # its INVITE was on its way
+        assert HangUpLeg(A) in later
+    assert not any(isinstance(effect, Connect) for effect in later)
+    assert call.hearing == frozenset()
+    given_back = [e for e in (*effects, *later) if isinstance(e, Dequeue | ReleaseOffer)]
+    assert given_back
 
 
 def test_an_agent_who_hung_up_before_the_bridge_caused_a_loop() -> None:
