@@ -94,7 +94,7 @@ function knowledge(panel) {
   const text = /** @type {HTMLTextAreaElement} */ (h("textarea.markdown", { rows: 14, required: true, maxlength: 60000, placeholder: "---\ntitle: \ncategory: \nsource: \n---\n" }));
   let newest = 0;
   const files = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: ".md,.markdown,.txt", multiple: true, "data-testid": "knowledge-files" }));
-  const told = h("ul", { role: "status", "data-testid": "knowledge-import" });
+  const told = h("ul");
   files.addEventListener("change", async () => {
     const chosen = [...(files.files ?? [])];
     files.value = "";
@@ -146,7 +146,7 @@ function knowledge(panel) {
       "div.stacked",
       {},
       h("section.card", {}, h("form.search", { role: "search", onSubmit: (/** @type {SubmitEvent} */ e) => (e.preventDefault(), void search()) }, h("label", {}, h("span", {}, t("board.words")), query), h("button.primary", {}, t("board.search"))), found),
-      h("section.card", {}, h("h2", {}, t("knowledge.import")), h("label.stacked", {}, h("span.note", {}, t("knowledge.import_hint")), files), told),
+      h("section.card", {}, h("h2", {}, t("knowledge.import")), h("label.stacked", {}, h("span.note", {}, t("knowledge.import_hint")), files), h("div", { role: "status", "data-testid": "knowledge-import" }, told)),
       h("section.card", {}, h("h2", {}, t("board.entry"), versions), h("form.stacked", { onSubmit: save }, h("label", {}, h("span", {}, t("board.entry_id")), id), h("label", {}, h("span", {}, t("board.markdown")), text), h("button.primary", {}, t("board.save")))),
     ),
   );
