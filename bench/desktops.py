@@ -8,6 +8,10 @@ comes on the bus five times a second, and every four seconds a final one with tw
 ticket. Each of the first agents sees his own call; each leader sees all of them, with numbers
 masked. An event bears the time at which it was put on the bus; that and the time at which a client
 has it are of one clock. Quiet: the same desktops without calls.
+
+What comes before the bus is not in these figures: recognition, the rules that fill the ticket, and
+Redis between nodes. ``python -m bench.asr_ticket`` measures the way from the end of speech to the
+ticket's field; what a desktop waits for is the sum of both.
 """
 
 import argparse
