@@ -1,7 +1,8 @@
 """Redis dies and starts anew, with its data or without, under nodes that know different things.
 
 Three nodes on the model of the floor. News of what others did may be late, and is lost when Redis
-dies. An agent is a person: in a conversation he answers no other call, whoever may offer it to him.
+dies. Agents go, callers give up, nodes are killed and started. An agent is a person: in a
+conversation he answers no other call, whoever may offer it to him.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from agents.commands import Command, CommandName, Reply
 from agents.floor import FloorTimes
 from agents.floor_model import FloorModel
 from agents.presence import State
+from tests.support.floor_race import check_records
 
 TIMES = FloorTimes(offer=20, reoffer=1, wrap_up=5, node=15, grace=2)
 NODE = st.sampled_from(["a", "b", "c"])
@@ -133,6 +135,30 @@ class Restarts(RuleBasedStateMachine):
         name, agent_id = self.talks.pop(call_id)
         self.ask(name, "finish", agent_id=agent_id, call_id=call_id)
 
+    @rule(name=NODE, agent_id=AGENT, what=st.sampled_from(["sign_out", "set_not_ready"]))
+    def somebody_goes(self, name: str, agent_id: str, what: CommandName) -> None:
+        told = {"agent_id": agent_id} | ({"reason": "break"} if what == "set_not_ready" else {})
+        self.ask(name, what, **told)
+
+    @rule(data=st.data())
+    def a_caller_gives_up(self, data: st.DataObject) -> None:
+        calls = [
+            (name, call.call_id)
+            for name, node in self.nodes.items()
+            for call in node.mirror.calls.values()
+            if call.call_id not in self.talks
+        ]
+        if calls:
+            name, call_id = data.draw(st.sampled_from(calls))
+            self.ask(name, "dequeue", call_id=call_id)
+
+    @rule(name=NODE)
+    def a_node_is_killed_and_started(self, name: str) -> None:
+        self.talks = {call: talk for call, talk in self.talks.items() if talk[0] != name}
+        self.nodes[name] = Node(name, self.empty_mirror(name))
+        if self.running:
+            self.restore(self.nodes[name])
+
     @rule(seconds=st.sampled_from([0.5, 2.0, 6.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -164,6 +190,10 @@ class Restarts(RuleBasedStateMachine):
             self.restore(self.nodes[name])
             self.ask(name, "beat")
             self.now += data.draw(st.sampled_from([0.0, 0.5]))
+
+    @invariant()
+    def records_agree(self) -> None:
+        check_records(self.shared)
 
     @invariant()
     def who_talks_talks(self) -> None:
