@@ -66,6 +66,12 @@ def _filled(path: str) -> str:
     return BASE + re.sub(r"\{\w+\}", "x", path)
 
 
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """One for all: making the application costs more than asking it."""
+    return House(tmp_path_factory.mktemp("house"))
+
+
 @pytest.mark.parametrize("method, path", _requests())
 async def test_a_route_refuses_exactly_whom_its_row_leaves_out(
     house: House, method: str, path: str
