@@ -76,11 +76,12 @@ class RedisLine:
             async with self._connecting:
                 if self._connection is None:
                     await self._connect()
+        packed = [_pack(words) for words in commands]  # what cannot be sent waits for no answer
         loop = asyncio.get_running_loop()
         until = loop.time() + self._answer_seconds
         asked = [_Asked(loop.create_future(), until) for _ in commands]
         self._asked += asked
-        self._outgoing += (_pack(words) for words in commands)
+        self._outgoing += packed
         self._wake.set()
         if self._watch is None:
             self._watch = loop.call_at(until, self._look)
@@ -99,18 +100,18 @@ class RedisLine:
     async def _connect(self) -> None:
         async with asyncio.timeout(self._answer_seconds):
             connection = await self._pool.get_connection()
-        self._connection = connection
+        self._connection, self._wake = connection, asyncio.Event()
         self._tasks = (
-            asyncio.create_task(self._send(connection), name="redis-line-send"),
+            asyncio.create_task(self._send(connection, self._wake), name="redis-line-send"),
             asyncio.create_task(self._read(connection), name="redis-line-read"),
         )
 
-    async def _send(self, connection: AbstractConnection) -> None:
+    async def _send(self, connection: AbstractConnection, wake: asyncio.Event) -> None:
         """Send what is to be sent until the connection breaks."""
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                await wake.wait()
+                wake.clear()
                 outgoing, self._outgoing = self._outgoing, []
                 await connection.send_packed_command(outgoing, check_health=False)
         except (RedisError, OSError) as error:
@@ -154,10 +155,14 @@ class RedisLine:
             if not each.answer.done():
                 each.answer.set_exception(error)
                 each.answer.exception()  # asyncio complains of one that nobody has asked for
-        self._closing = asyncio.create_task(self._give_back(connection), name="redis-line-close")
+        tasks, self._tasks = self._tasks, ()  # before anybody connects anew
+        self._closing = asyncio.create_task(
+            self._give_back(connection, tasks), name="redis-line-close"
+        )
 
-    async def _give_back(self, connection: AbstractConnection) -> None:
-        tasks, self._tasks = self._tasks, ()
+    async def _give_back(
+        self, connection: AbstractConnection, tasks: Sequence[asyncio.Task[None]]
+    ) -> None:
         await end(*tasks)
         await connection.disconnect(nowait=True)
         await self._pool.release(connection)

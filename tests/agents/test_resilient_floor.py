@@ -390,7 +390,7 @@ async def test_any_client_will_do(server: RedisServer) -> None:
         await server.kill()
         began = time.monotonic()
         await node.ready_agent("1003")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         await server.start()
         await until(lambda: node.floor.status == "ok")
         assert await node.floor.talking(node.offers[2])

@@ -92,6 +92,29 @@ async def test_a_redis_that_hangs_is_away(redis: Redis, server: RedisServer) -> 
     await line.close()
 
 
+async def test_who_asks_again_at_once_is_answered_over_the_next_connection(
+    redis: Redis, server: RedisServer
+) -> None:
+    line = RedisLine(redis, answer_seconds=2.0)
+    await line.ask("PING")
+    await redis.ping()  # from now on a connection lies ready in the pool
+    server.freeze()
+    try:
+        with pytest.raises(RedisTimeoutError):
+            await line.ask("ECHO", "lost")
+    finally:
+        server.thaw()
+    assert await line.ask("ECHO", "again") == "again"
+    assert await line.ask("ECHO", "later") == "later"
+    await line.close()
+
+
+async def test_what_cannot_be_sent_shifts_nobodys_answer(line: RedisLine) -> None:
+    with pytest.raises(TypeError):
+        await line.ask_all([("GET", "a"), ("ECHO", None)])  # type: ignore[list-item]
+    assert await line.ask("ECHO", "next") == "next"
+
+
 async def test_nothing_is_left_when_it_is_closed(redis: Redis) -> None:
     before = asyncio.all_tasks()
     line = RedisLine(redis, answer_seconds=10.0)

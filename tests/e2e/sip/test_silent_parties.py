@@ -16,7 +16,7 @@ from tests.support.rtp_phone import RtpPhone
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE = 3.0
+PATIENCE = 6.0
 
 
 @pytest.fixture
