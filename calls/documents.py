@@ -193,6 +193,7 @@ class Book(Generic[T]):
 
     Attributes:
         version: number of the version in force; 0: the configuration's.
+        unusable: number of a newer version that this program cannot read, None: there is none.
         on_change: called after another version has come into force here.
     """
 
@@ -213,6 +214,7 @@ class Book(Generic[T]):
         self._note = note
         self._clock = clock
         self.version = 0
+        self.unusable: int | None = None
         self.on_change: Callable[[], None] = lambda: None
         self._value: T | None = None
         self._own: Document | None = None
@@ -329,7 +331,8 @@ class Book(Generic[T]):
     async def _add(
         self, document: Document | None, value: T, who: str, subject: str, detail: Document
     ) -> None:
-        version = Version(self.version + 1, self._clock(), who, document)
+        newest = max(self.version, self.unusable or 0)
+        version = Version(newest + 1, self._clock(), who, document)
         if not await self._versions.add(version):
             raise StaleDocument("somebody else has changed it in this moment")
         self._in_force(version, value)
@@ -341,7 +344,8 @@ class Book(Generic[T]):
         try:
             value = await self._read(document)
         except BadDocument as error:
-            # An older program's document: calls go on by the one in force.
+            # An older program's document: calls go on by the one in force. Its number is taken.
+            self.unusable = max(latest.number, self.unusable or 0)
             log.error(  # noqa: TRY400 - what it says is whole
                 "document_unusable", document=self.name, version=latest.number, reason=str(error)
             )
@@ -351,6 +355,8 @@ class Book(Generic[T]):
 
     def _in_force(self, version: Version, value: T) -> None:
         self.version = version.number
+        if self.unusable is not None and self.unusable < version.number:
+            self.unusable = None
         self._own = version.document
         self._value = value
         log.info("document_in_force", document=self.name, version=version.number, who=version.who)

@@ -104,6 +104,7 @@ async def every(_who: Admin, served: Served) -> list[DocumentListed]:
             name=name,
             version=book.version,
             changed=book.changed,
+            unusable=book.unusable,
             sections=list(book.form.sections),
         )
         for name, book in served.documents.items()

@@ -34,6 +34,9 @@ class DocumentListed(BaseModel):
     name: str
     version: int
     changed: bool
+    unusable: int | None = Field(
+        description="A newer version that this node cannot read: the one before goes on."
+    )
     sections: list[str] = Field(description="Whose entries can be changed one at a time.")
 
 

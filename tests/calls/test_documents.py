@@ -151,8 +151,14 @@ async def test_an_older_programs_document_leaves_the_one_in_force() -> None:
     book = partners(versions)
     await versions.add(Version(1, 1.0, "9001", {"partners": {"110": {"colour": "red"}}}))
     await book.load()
-    assert book.version == 0
+    assert (book.version, book.unusable) == (0, 1)
     assert book.value.partners["110"].name == "公安"
+
+    await book.replace(None, who="9001", expected=0)
+
+    assert (book.version, book.unusable) == (2, None), "it can be changed nevertheless"
+    await book.put("partners", "110", None, who="9001", expected=2)
+    assert book.version == 3
 
 
 async def test_the_database_keeps_documents_apart(database_url: str) -> None:

@@ -24,6 +24,7 @@ async def test_the_list_names_them(admin: httpx.AsyncClient) -> None:
         *("routing", "partners", "urgency", "templates", "categories", "gazetteer", "prompts")
     ]
     assert all(one["version"] == 0 and not one["changed"] for one in listed)
+    assert all(one["unusable"] is None for one in listed)
 
 
 async def test_a_partner_is_added_and_removed_and_the_trail_says_so(
