@@ -289,7 +289,7 @@ class Book(Generic[T]):
         """
         if section not in self.form.sections:
             raise UnknownEntry(section)
-        await self._check_version(expected)
+        number = await self._next_number(expected)
         document = self.form.write(self.value)
         table = document[section]
         before = table.pop(key, None)
@@ -300,7 +300,8 @@ class Book(Generic[T]):
         value = await self._read(document)
         after = self.form.write(value)
         detail = {"before": before, "after": after[section].get(key)}
-        await self._add(after, value, who, f"{section}.{key}", detail)
+        version = Version(number, self._clock(), who, after)
+        await self._add(version, value, f"{section}.{key}", detail)
 
     async def replace(
         self, document: Document | None, *, who: str, expected: int | None = None
@@ -311,32 +312,31 @@ class Book(Generic[T]):
             BadDocument: it is not consistent.
             StaleDocument: another version is in force.
         """
-        await self._check_version(expected)
+        number = await self._next_number(expected)
         before = self.document
         value = await self._read(self._configured() if document is None else document)
         after = self.form.write(value)
         detail = self.form.difference(before, after)
-        await self._add(None if document is None else after, value, who, self.name, detail)
+        version = Version(number, self._clock(), who, None if document is None else after)
+        await self._add(version, value, self.name, detail)
 
     async def _read(self, document: Document) -> T:
         if self.form.slow:
             return await asyncio.to_thread(self.form.read, document)
         return self.form.read(document)
 
-    async def _check_version(self, expected: int | None) -> None:
+    async def _next_number(self, expected: int | None) -> int:
+        """Return the number of a change to what is in force now: whoever is faster takes it."""
         await self.load()
         if expected is not None and expected != self.version:
             raise StaleDocument(f"version {self.version} is in force, not {expected}")
+        return max(self.version, self.unusable or 0) + 1
 
-    async def _add(
-        self, document: Document | None, value: T, who: str, subject: str, detail: Document
-    ) -> None:
-        newest = max(self.version, self.unusable or 0)
-        version = Version(newest + 1, self._clock(), who, document)
+    async def _add(self, version: Version, value: T, subject: str, detail: Document) -> None:
         if not await self._versions.add(version):
             raise StaleDocument("somebody else has changed it in this moment")
         self._in_force(version, value)
-        self._note(who, self.action, subject, {**detail, "version": version.number})
+        self._note(version.who, self.action, subject, {**detail, "version": version.number})
         self._bus.publish(self._event(version))
 
     async def _take(self, latest: Version) -> None:
@@ -350,10 +350,11 @@ class Book(Generic[T]):
                 "document_unusable", document=self.name, version=latest.number, reason=str(error)
             )
             return
-        if latest.number > self.version:  # not overtaken while it was read
-            self._in_force(latest, value)
+        self._in_force(latest, value)
 
     def _in_force(self, version: Version, value: T) -> None:
+        if version.number <= self.version:
+            return  # overtaken while it was read or stored
         self.version = version.number
         if self.unusable is not None and self.unusable < version.number:
             self.unusable = None

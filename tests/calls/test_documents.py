@@ -1,6 +1,7 @@
 """Documents that administrators change: versions, who sees which, and what stands in the trail."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,10 @@ def partners(
     *,
     bus: EventBus | None = None,
     trail: Trail | None = None,
+    form: ModelForm[PartnersDocument] | None = None,
 ) -> Book[PartnersDocument]:
     return Book(
-        partners_form({"sbc": None}),
+        form or partners_form({"sbc": None}),
         versions,
         configured=lambda: CONFIGURED,
         bus=bus or EventBus(),
@@ -117,6 +119,46 @@ async def test_nobody_overwrites_what_he_has_not_seen() -> None:
         await there.put("partners", "114", None, who="9002")
     with pytest.raises(UnknownEntry):
         await there.put("wires", "110", {}, who="9002")
+
+
+async def test_a_change_that_came_while_another_was_read_is_not_overwritten() -> None:
+    loop, reading, read = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def check(document: PartnersDocument) -> None:
+        if "119" in document.partners:
+            loop.call_soon_threadsafe(reading.set)
+            assert read.wait(10)
+
+    form = ModelForm("partners", PartnersDocument, ("partners", "experts"), check, slow=True)
+    book = partners(MemoryVersions(), form=form)
+    fire = {"name": "消防", "numbers": ["119"]}
+    late = asyncio.create_task(book.put("partners", "119", fire, who="9001", expected=0))
+    async with asyncio.timeout(10):
+        await reading.wait()
+
+    await book.put("partners", "110", None, who="9002", expected=0)
+    read.set()
+
+    with pytest.raises(StaleDocument):
+        await late
+    assert book.version == 1
+    assert book.value.partners == {}
+
+
+async def test_a_version_that_was_overtaken_while_it_was_stored_stays_overtaken() -> None:
+    class Overtaking(MemoryVersions):
+        async def add(self, version: Version) -> bool:
+            added = await super().add(version)
+            await super().add(Version(2, 2.0, "9002", None))
+            await book.load()
+            return added
+
+    trail = Trail()
+    book = partners(Overtaking(), trail=trail)
+    await book.put("partners", "110", None, who="9001")
+    assert (book.version, book.changed) == (2, False)
+    assert list(book.value.partners) == ["110"]
+    assert trail.entries[0][3]["version"] == 1, "it was made nevertheless"
 
 
 async def test_another_node_hears_of_a_change() -> None:
