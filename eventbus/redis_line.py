@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import hiredis
@@ -25,12 +25,34 @@ from eventbus.tasks import end
 Word = str | bytes | int | float
 
 
+_GRACE_SECONDS: Final = 0.1
+"""Who is late may have answered: a busy loop reads late."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A command under way, and until when its answer is waited for."""
 
     answer: asyncio.Future[Any]
     until: float
+
+
+@dataclass(slots=True)
+class _Link:
+    """One connection, and what is under way over it.
+
+    Attributes:
+        heard: how many answers have come.
+        late: what ``heard`` was when an answer was found to be late; None: none is.
+    """
+
+    connection: AbstractConnection
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outgoing: list[bytes] = field(default_factory=list)
+    asked: deque[_Asked] = field(default_factory=deque)
+    tasks: Sequence[asyncio.Task[None]] = ()
+    heard: int = 0
+    late: int | None = None
 
 
 class RedisLine:
@@ -45,11 +67,7 @@ class RedisLine:
         self._pool: Any = redis.connection_pool
         self._answer_seconds: Final = answer_seconds
         self._connecting = asyncio.Lock()
-        self._connection: AbstractConnection | None = None
-        self._outgoing: list[bytes] = []
-        self._wake = asyncio.Event()
-        self._asked: deque[_Asked] = deque()
-        self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._link: _Link | None = None
         self._closing: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -72,100 +90,101 @@ class RedisLine:
         Raises:
             redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: as `ask`.
         """
-        if self._connection is None:
-            async with self._connecting:
-                if self._connection is None:
-                    await self._connect()
         packed = [_pack(words) for words in commands]  # what cannot be sent waits for no answer
+        link = self._link
+        if link is None:
+            async with self._connecting:
+                link = self._link or await self._connect()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._answer_seconds
-        asked = [_Asked(loop.create_future(), until) for _ in commands]
-        self._asked += asked
-        self._outgoing += packed
-        self._wake.set()
+        asked = [_Asked(loop.create_future(), until) for _ in packed]
+        link.asked += asked
+        link.outgoing += packed
+        link.wake.set()
         if self._watch is None:
             self._watch = loop.call_at(until, self._look)
         return [await each.answer for each in asked]
 
     async def close(self) -> None:
         """Close the connection; who asks again gets a new one. Idempotent."""
-        if self._connection is not None:
-            self._break(self._connection, RedisConnectionError("closed"))
+        if self._link is not None:
+            self._break(self._link, RedisConnectionError("closed"))
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
         if self._closing is not None:
             await self._closing
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> _Link:
         async with asyncio.timeout(self._answer_seconds):
-            connection = await self._pool.get_connection()
-        self._connection, self._wake = connection, asyncio.Event()
-        self._tasks = (
-            asyncio.create_task(self._send(connection, self._wake), name="redis-line-send"),
-            asyncio.create_task(self._read(connection), name="redis-line-read"),
+            link = self._link = _Link(await self._pool.get_connection())
+        link.tasks = (
+            asyncio.create_task(self._send(link), name="redis-line-send"),
+            asyncio.create_task(self._read(link), name="redis-line-read"),
         )
+        return link
 
-    async def _send(self, connection: AbstractConnection, wake: asyncio.Event) -> None:
+    async def _send(self, link: _Link) -> None:
         """Send what is to be sent until the connection breaks."""
         try:
             while True:
-                await wake.wait()
-                wake.clear()
-                outgoing, self._outgoing = self._outgoing, []
-                await connection.send_packed_command(outgoing, check_health=False)
+                await link.wake.wait()
+                link.wake.clear()
+                outgoing, link.outgoing = link.outgoing, []
+                await link.connection.send_packed_command(outgoing, check_health=False)
         except (RedisError, OSError) as error:
-            self._break(connection, error)
+            self._break(link, error)
 
-    async def _read(self, connection: AbstractConnection) -> None:
+    async def _read(self, link: _Link) -> None:
         """Give each answer to who waits for it, until the connection breaks."""
         try:
             while True:
                 try:
-                    answer = await connection.read_response(timeout=math.inf)
+                    answer = await link.connection.read_response(timeout=math.inf)
                 except ResponseError as error:
                     answer = error
-                waiting = self._asked.popleft().answer
+                link.heard += 1
+                if not link.asked:
+                    raise RedisConnectionError("an answer to nothing")
+                waiting = link.asked.popleft().answer
                 if not waiting.done():  # who has been cancelled waits no more
                     waiting.set_result(answer)
         except (RedisError, OSError) as error:
-            self._break(connection, error)
+            self._break(link, error)
 
     def _look(self) -> None:
         """Take Redis for away when what was asked first has waited for too long."""
         self._watch = None
-        loop, connection = asyncio.get_running_loop(), self._connection
-        if connection is None or not self._asked:
+        loop, link = asyncio.get_running_loop(), self._link
+        if link is None or not link.asked:
             return
-        if (until := self._asked[0].until) > loop.time():
-            self._watch = loop.call_at(until, self._look)
-        else:
-            self._break(connection, RedisTimeoutError("no answer in time"))
+        due = link.asked[0].until
+        if due <= loop.time():
+            if link.late == link.heard:
+                self._break(link, RedisTimeoutError("no answer in time"))
+                return
+            link.late = link.heard
+            due = loop.time() + _GRACE_SECONDS
+        self._watch = loop.call_at(due, self._look)
 
-    def _break(self, connection: AbstractConnection, error: Exception) -> None:
+    def _break(self, link: _Link, error: Exception) -> None:
         """Tell everybody who waits; who asks next connects again."""
-        if self._connection is not connection:
+        if self._link is not link:
             return
-        self._connection = None
+        self._link = None
         if not isinstance(error, RedisError):
             error = RedisConnectionError(str(error))
-        asked, self._asked = self._asked, deque()
-        self._outgoing.clear()
-        for each in asked:
+        for each in link.asked:
             if not each.answer.done():
                 each.answer.set_exception(error)
                 each.answer.exception()  # asyncio complains of one that nobody has asked for
-        tasks, self._tasks = self._tasks, ()  # before anybody connects anew
-        self._closing = asyncio.create_task(
-            self._give_back(connection, tasks), name="redis-line-close"
-        )
+        link.asked.clear()
+        self._closing = asyncio.create_task(self._give_back(link), name="redis-line-close")
 
-    async def _give_back(
-        self, connection: AbstractConnection, tasks: Sequence[asyncio.Task[None]]
-    ) -> None:
-        await end(*tasks)
-        await connection.disconnect(nowait=True)
-        await self._pool.release(connection)
+    async def _give_back(self, link: _Link) -> None:
+        await end(*link.tasks)
+        await link.connection.disconnect(nowait=True)
+        await self._pool.release(link.connection)
 
 
 def _pack(words: Sequence[Word]) -> bytes:

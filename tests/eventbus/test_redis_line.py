@@ -1,6 +1,7 @@
 """Many who ask over one connection, with a real Redis that is killed and made to hang."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -106,6 +107,17 @@ async def test_who_asks_again_at_once_is_answered_over_the_next_connection(
         server.thaw()
     assert await line.ask("ECHO", "again") == "again"
     assert await line.ask("ECHO", "later") == "later"
+    await line.close()
+
+
+async def test_a_loop_that_was_busy_hears_late_what_came_in_time(redis: Redis) -> None:
+    line = RedisLine(redis, answer_seconds=0.2)
+    await line.ask("PING")
+    asked = asyncio.create_task(line.ask("ECHO", "in time"))
+    for _ in range(5):
+        await asyncio.sleep(0)  # it is sent
+    time.sleep(0.5)  # noqa: ASYNC251 - nobody runs meanwhile
+    assert await asked == "in time"
     await line.close()
 
 
