@@ -168,6 +168,7 @@ class PromptShelf:
         self.book = book
         self._files = files
         self._changed = asyncio.Event()
+        self._laying_out = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         book.on_change = self._changed.set
 
@@ -227,6 +228,10 @@ class PromptShelf:
 
     async def lay_out(self) -> None:
         """Make the folder hold what the document says: each file is replaced in one step."""
+        async with self._laying_out:  # who makes a change and who follows it come together
+            await self._lay_out()
+
+    async def _lay_out(self) -> None:
         own = self.book.value.recordings
         await asyncio.to_thread(self._link_shipped, set(own))
         for name, one in own.items():

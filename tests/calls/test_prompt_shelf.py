@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from calls.documents import Book, MemoryVersions
 from calls.prompt_shelf import (
@@ -81,6 +82,19 @@ async def test_another_node_plays_it_as_well_and_again_after_a_start(node: Make)
     await again.lay_out()
     with pytest.raises(UnknownPrompt):
         again.path("zh.welcome-12345")
+
+
+async def test_who_changes_and_who_follows_do_not_lay_out_at_once(node: Make) -> None:
+    shelf = node("one")
+    await shelf.start()
+    with capture_logs() as logged:
+        for _ in range(10):
+            await shelf.put("zh.thanks", mono_wav(1), who="9001")
+            assert shelf.path("zh.thanks").read_bytes() == mono_wav(1)
+            await shelf.restore("zh.thanks", who="9001")
+            assert shelf.path("zh.thanks").is_symlink()
+    await shelf.close()
+    assert not [line for line in logged if line["log_level"] != "info"]
 
 
 async def test_octets_that_are_gone_leave_what_ships(node: Make) -> None:
