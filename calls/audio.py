@@ -464,7 +464,8 @@ class CallAudio:
         await asyncio.gather(*map(self._close, groups))
 
     async def _close(self, group: str) -> None:
-        session = self._sessions.pop(group)
+        if (session := self._sessions.pop(group, None)) is None:
+            return  # the media process died before this task had its turn
         self._watched.pop(group, None)
         self._bridged = {pair for pair in self._bridged if session not in pair}
         try:
