@@ -48,8 +48,9 @@ class Supervising:
         self._owner_of = owner_of
         self._role_of = role_of
         self._in_calls: set[str] = set()
-        # Calls that are assigned just now → whom they are held out to; None: they are over.
-        self._assigned: dict[str, asyncio.Future[str | None]] = {}
+        # Calls that are assigned just now → what each asker waits for: whom they are held out to;
+        # None: they are over.
+        self._assigned: dict[str, list[asyncio.Future[str | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def supervise(self, owner: CallOwner, mode: SupervisionMode, *, supervisor: str) -> None:
@@ -111,16 +112,20 @@ class Supervising:
         if presence is None or not presence.can_take_a_call(now):
             raise TransferError("target_not_ready")
         owner.feed(AssignAsked(agent_id))
-        # Two may assign it at once: whoever it is held out to is the answer to both.
-        loop, call_id = asyncio.get_running_loop(), owner.call_id
-        held_out = self._assigned.setdefault(call_id, loop.create_future())
+        # Two may assign it at once: whoever it is held out to is the answer to both, and one of
+        # them who has waited long enough takes nothing from the other.
+        held_out: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        askers = self._assigned.setdefault(owner.call_id, [])
+        askers.append(held_out)
         try:
             async with asyncio.timeout(ASSIGNED_SECONDS + _MARGIN):
-                offered_to = await asyncio.shield(held_out)
+                offered_to = await held_out
         except TimeoutError:
             raise TransferError("target_not_ready") from None
         finally:
-            self._assigned.pop(call_id, None)
+            askers.remove(held_out)
+            if not askers:
+                self._assigned.pop(owner.call_id, None)
         if offered_to is None:
             raise TransferError("not_waiting")
         if offered_to != agent_id:
@@ -131,9 +136,9 @@ class Supervising:
         self._decide(owner.call_id, agent_id)
 
     def _decide(self, call_id: str, agent_id: str | None) -> None:
-        held_out = self._assigned.get(call_id)
-        if held_out is not None and not held_out.done():
-            held_out.set_result(agent_id)
+        for held_out in self._assigned.get(call_id, ()):
+            if not held_out.done():
+                held_out.set_result(agent_id)
 
     async def _pause(self, supervisor: str) -> None:
         """Keep calls away from somebody who takes some himself.

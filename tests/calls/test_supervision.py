@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -354,6 +355,45 @@ async def test_whoever_assigns_a_call_is_told_what_came_of_it(
         gate.set()
         await house.service.assign(view.call_id, "1001")  # returns when it is held out to him
         assert (await house.phone()).over is False
+        citizen.end()
+        await house.record()
+        await house.nothing_is_left()
+
+
+async def test_who_assigned_it_first_and_waits_no_more_takes_the_answer_from_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path, route=for_nobody) as house:
+        await house.ready_agent("1001")
+        citizen = house.arrives()
+
+        async def waits() -> bool:
+            return (await house.floor.counts())["waiting"] == 1
+
+        await until(waits, seconds=10, every=0.001)
+        (view,) = house.service.live()
+        enqueue, gate = house.floor.enqueue, asyncio.Event()
+
+        async def late(*call: Any, **more: Any) -> None:
+            await gate.wait()
+            await enqueue(*call, **more)
+
+        house.floor.enqueue = late  # type: ignore[method-assign]
+        monkeypatch.setattr("calls.supervising.ASSIGNED_SECONDS", 30.0)
+        second = asyncio.create_task(house.service.assign(view.call_id, "1001"))
+        waiting = house.service.supervising._assigned
+
+        async def asked() -> bool:
+            return view.call_id in waiting
+
+        await until(asked, seconds=10, every=0.001)
+        monkeypatch.setattr("calls.supervising.ASSIGNED_SECONDS", 0.0)
+        monkeypatch.setattr("calls.supervising._MARGIN", 0.0)
+        with pytest.raises(TransferError, match="target not ready"):
+            await house.service.assign(view.call_id, "1001")
+        gate.set()
+        await second  # returns when it is held out to him
+        assert not waiting
         citizen.end()
         await house.record()
         await house.nothing_is_left()
