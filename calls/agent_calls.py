@@ -158,8 +158,7 @@ class AgentCalls:
         if isinstance(target, QueueTarget):
             raise TransferError("target_not_allowed")  # a line is for citizens, and for transfers
         paused = await self.pause(agent_id)
-        presence = await self._floor.presence(agent_id)
-        held = presence is not None and presence.state in HELD
+        held = await self.is_held(agent_id)
         if held or leg.over:
             await self.resume(agent_id, paused=paused)
         if leg.over:
@@ -190,6 +189,11 @@ class AgentCalls:
             await self._floor.set_ready(agent_id)  # the wish for later is taken back
             return False
         return True
+
+    async def is_held(self, agent_id: str) -> bool:
+        """Tell whether a call is held out to an agent, or has him, on whatever node."""
+        presence = await self._floor.presence(agent_id)
+        return presence is not None and presence.state in HELD
 
     async def resume(self, agent_id: str, *, paused: bool = True) -> None:
         """Let an agent have calls again, if his own call alone kept them away."""

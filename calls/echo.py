@@ -56,6 +56,7 @@ class EchoCalls:
         self._new_id = new_id
         self._tests: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def __len__(self) -> int:
         """Return how many go on."""
@@ -85,7 +86,8 @@ class EchoCalls:
                 leg.hang_up()
 
     async def close(self) -> None:
-        """End them all, and wait until nothing is left of them."""
+        """End them all, those that have only begun too, and wait until nothing is left of them."""
+        self._closed = True
         self.hang_up(list(self._tests))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -93,9 +95,14 @@ class EchoCalls:
         paused = False
         try:
             paused = await self._agents.pause(agent_id)
+            if await self._agents.is_held(agent_id):
+                leg.refuse(486)  # a call was held out to him in this moment, or has him
+                return
             session = await test.begin()
             self._tests[session] = leg
             log.info("echo_test", agent_id=agent_id)
+            if self._closed:
+                leg.hang_up()
             async with asyncio.timeout(LONGEST_SECONDS):
                 await test.over.wait()
         except (MediaError, SdpError) as error:

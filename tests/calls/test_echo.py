@@ -1,5 +1,6 @@
 """The echo test: an agent's phone hears itself, and is in no other call meanwhile."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -63,6 +64,16 @@ async def test_who_talks_or_tests_already_is_busy(house: House) -> None:
     await holds(lambda: first.done == ["answer"])
 
 
+async def test_who_is_held_out_a_call_in_this_moment_is_busy(house: House) -> None:
+    await house.ready_agent("1001")
+    house.arrives()
+    await house.until_state("1001", "reserved")
+    leg = dials(house)
+    await holds(lambda: leg.done)
+    assert leg.done == ["refuse 486"]
+    await holds(lambda: not house.service.agents.calls_out("1001"))
+
+
 async def test_it_is_for_agents(house: House) -> None:
     assert dials(house, None).done == ["refuse 404"]
 
@@ -113,5 +124,17 @@ async def test_a_node_that_stops_ends_it(house: House) -> None:
     leg = dials(house)
     await holds(lambda: len(house.service.echo) == 1)
     await house.service.drain(5.0)
+    assert leg.done == ["answer", "hang up"]
+    await nothing_is_left(house)
+
+
+async def test_a_node_that_stops_ends_one_that_has_only_begun(house: House) -> None:
+    opening = house.media.gates["open"] = asyncio.Event()
+    leg = dials(house)
+    await house.until_asked("open")
+    closing = asyncio.create_task(house.service.echo.close())
+    asyncio.get_running_loop().call_soon(opening.set)
+    async with asyncio.timeout(10):
+        await closing
     assert leg.done == ["answer", "hang up"]
     await nothing_is_left(house)
