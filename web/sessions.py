@@ -115,13 +115,18 @@ class MemorySessions:
         ends = self._clock() + (self._idle if left is None else left)
         self._sessions[session_digest(token)] = (agent_id, ends)
 
+    def left(self, token: str) -> float:
+        """Return how many seconds of a session's idle time are left; 0: it is unknown or over."""
+        _, ends = self._sessions.get(session_digest(token), (None, 0.0))
+        return max(ends - self._clock(), 0.0)
+
 
 class RedisSessions:
     """Sessions that all nodes share: one expiring key each, ``{prefix}:session:{sha256}``.
 
     A sign-out is kept as an empty value, so that a key which is merely missing can only mean that
-    Redis lost it (a restart): the node that knows the session puts it back, and nobody has to
-    sign in again in the middle of a call.
+    Redis lost it (a restart): the node that knows the session puts it back, with what is left of
+    its idle time, and nobody has to sign in again in the middle of a call.
 
     Args:
         redis: a client with ``decode_responses`` on or off.
@@ -230,13 +235,14 @@ class RedisSessions:
         return agent_id
 
     async def _put_back(self, token: str, agent_id: str | None) -> str | None:
-        if agent_id is not None:
-            await self._write(self._name(token), agent_id)
+        left_ms = int(self._seen.left(token) * 1000)
+        if agent_id is not None and left_ms > 0:
+            await self._write(self._name(token), agent_id, left_ms)
         return agent_id
 
-    async def _write(self, name: str, value: str) -> None:
+    async def _write(self, name: str, value: str, left_ms: int | None = None) -> None:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await self._redis.set(name, value, px=self._idle_ms)
+            await self._redis.set(name, value, px=left_ms or self._idle_ms)
 
     def _name(self, token: str) -> str:
         return self._prefix_of_names + session_digest(token)

@@ -77,6 +77,21 @@ async def test_to_look_at_a_session_in_redis_leaves_its_time() -> None:
         assert await first.peek(token) is None
 
 
+async def test_a_session_that_redis_lost_is_put_back_with_the_time_left() -> None:
+    now = 0.0
+    async with running_redis() as server, client(server) as redis:
+        store = RedisSessions(redis, idle_seconds=600, clock=lambda: now)
+        token = await store.create("1001")
+        await redis.flushall()
+        now = 500.0
+        assert await store.peek(token) == "1001"
+        (key,) = await redis.keys("hotline:session:*")
+        assert 0 < await redis.pttl(key) <= 100_000
+        await redis.flushall()
+        assert await store.touch(token) == "1001"
+        assert await redis.pttl(key) > 100_000
+
+
 @pytest.mark.parametrize("token", ["", "nonsense", "令牌", "a" * 5000, "\udcff"])
 async def test_an_unknown_token_is_nobodys(store: SessionStore, token: str) -> None:
     assert await store.touch(token) is None
