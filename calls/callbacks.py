@@ -61,7 +61,7 @@ class CallBack:
         reason: the strongest of his calls' reasons.
         call_id: his latest call.
         calls: how many of his calls it stands for.
-        attempts: how often he was called back in vain.
+        attempts: how often he was called back in vain; of a promise, since it was due.
         due_at: when he should be called next.
         agent_id: who calls or called him, or has promised to.
         taken_at: since when.
@@ -170,8 +170,7 @@ def handle(  # noqa: PLR0911 - a table: one line for each input
         case Attempted(reached):
             return _attempted(entry, now, rules, reached=reached)
         case CalledAgain():
-            promised = entry.reason == "scheduled" and now < entry.due_at
-            return entry if promised else _close(entry, "called_again", now)
+            return entry if _is_ahead(entry, now) else _close(entry, "called_again", now)
         case Closed(outcome, agent_id, note):
             return replace(_close(entry, outcome, now), agent_id=agent_id, note=note)
     assert_never(event)
@@ -182,6 +181,11 @@ def _unless_taken(entry: CallBack, now: float, rules: CallBackRules) -> None:
         raise CallBackError("taken")
 
 
+def _is_ahead(entry: CallBack, now: float) -> bool:
+    """Tell whether the time of a promise is still to come: nothing earlier fulfils or moves it."""
+    return entry.reason == "scheduled" and entry.attempts == 0 and now < entry.due_at
+
+
 def _scheduled(
     entry: CallBack | None, event: Scheduled, now: float, rules: CallBackRules
 ) -> CallBack:
@@ -190,6 +194,7 @@ def _scheduled(
         "reason": "scheduled",
         "call_id": event.call_id,
         "due_at": event.at,
+        "attempts": 0,
         "agent_id": event.agent_id,
         "note": event.note,
     }
@@ -220,7 +225,8 @@ def _missed(entry: CallBack | None, event: Missed, now: float) -> CallBack:
         call_id=event.call_id,
         calls=entry.calls + 1,
         last_at=now,
-        due_at=min(entry.due_at, now),  # he is at his phone
+        # he is at his phone
+        due_at=entry.due_at if _is_ahead(entry, now) else min(entry.due_at, now),
     )
 
 
@@ -232,7 +238,7 @@ def _attempted(
     if reached:
         return _close(entry, "reached", now)
     freed = replace(entry, status="open", taken_at=None)
-    if reached is None:
+    if reached is None or _is_ahead(entry, now):
         return freed
     freed = replace(freed, attempts=entry.attempts + 1, due_at=now + rules.retry_seconds)
     return _close(freed, "unreachable", now) if freed.attempts >= rules.attempts else freed

@@ -86,7 +86,25 @@ def test_a_promised_call_is_due_at_its_time_and_lasts_till_then() -> None:
     assert handle(promised, CalledAgain(), 5000.0, RULES).outcome == "called_again"  # type: ignore[union-attr]
     lost = handle(promised, missed("c10"), 300.0, RULES)  # he has tried to reach us
     assert lost is not None
-    assert (lost.reason, lost.due_at) == ("scheduled", 300.0)
+    assert (lost.reason, lost.due_at, lost.calls) == ("scheduled", 5000.0, 2)
+
+
+def test_what_comes_before_its_time_neither_fulfils_a_promise_nor_moves_it() -> None:
+    tried = entry(Taken("1001"), Attempted(reached=False), PROMISE)
+    assert (tried.due_at, tried.attempts) == (5000.0, 0)  # a promise has all its attempts
+    lost = handle(tried, missed("c10"), 300.0, RULES)
+    assert handle(lost, CalledAgain(), 400.0, RULES) == lost
+    for now in (500.0, 600.0, 700.0):
+        taken = handle(lost, Taken("1001"), now, RULES)
+        assert handle(taken, Attempted(reached=False), now + 20, RULES) == lost
+    taken = handle(lost, Taken("1001"), 5000.0, RULES)
+    due = handle(taken, Attempted(reached=False), 5010.0, RULES)
+    assert due is not None
+    assert (due.status, due.attempts, due.due_at) == ("open", 1, 5610.0)
+    again = handle(due, missed("c11"), 5100.0, RULES)  # it was tried: from now on like any other
+    assert again is not None
+    assert again.due_at == 5100.0
+    assert handle(due, CalledAgain(), 5100.0, RULES).outcome == "called_again"  # type: ignore[union-attr]
 
 
 def test_an_entry_becomes_the_promise_unless_he_is_being_called() -> None:
