@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.document_forms import ModelForm, Text
@@ -18,6 +19,7 @@ from calls.prompt_shelf import configured as no_recordings
 from calls.routing_book import RoutingBook
 from calls.service import CallService
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY, Places
+from config.directory import PartnerSettings
 from config.documents import PartnersDocument, unknown_trunks
 from config.settings import Settings
 from eventbus.bus import EventBus
@@ -32,6 +34,8 @@ from tickets.table import decoded
 from tickets.tree import CategoryTree
 from tickets.urgency import UrgencyRules
 from tickets.written import Writer
+
+log = structlog.get_logger(__name__)
 
 SHIPPED: Final = Path(__file__).parents[1] / "tickets" / "data"
 EMPTY_GAZETTEER: Final = "name,kind,also\n"
@@ -117,7 +121,9 @@ class Documents:
                 partners=partners_of(told.partners), experts=experts_of(told.experts)
             )
             trunks.reserve({name for one in told.partners.values() for name in one.calls_from})
-            task = asyncio.create_task(exchange.take(told.partners), name="exchange-partners")
+            task = asyncio.create_task(
+                _take_part(exchange, told.partners), name="exchange-partners"
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -159,6 +165,13 @@ def partners_form(trunks: Mapping[str, object]) -> ModelForm[PartnersDocument]:
             raise BadDocument(field, f"trunks of the configuration ({names})")
 
     return ModelForm("partners", PartnersDocument, ("partners", "experts"), check)
+
+
+async def _take_part(exchange: TicketExchange, partners: Mapping[str, PartnerSettings]) -> None:
+    try:
+        await exchange.take(partners)
+    except Exception:  # the task's outermost boundary
+        log.exception("exchange_partners_failed")
 
 
 def _configured_partners(settings: Settings) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The exchange of tickets, made from the settings: which partners, over which broker."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,9 @@ from tickets.exchange.service import ExchangeService, UnknownHandover
 from tickets.handling import TicketDesk
 
 log = structlog.get_logger(__name__)
+
+_AGAIN_SECONDS: Final = 2.0
+"""So long after the database was away the exchange tries to begin again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,8 @@ class TicketExchange:
         self._shares: dict[str, Sequence[str]] = {}
         self._know(settings.partners)
         self._started = self._listening = False
+        self._topics: tuple[str, ...] = ()
+        self._changing = asyncio.Lock()
         status = ExchangeStatus(on_status)
         self.service = ExchangeService(
             engine,
@@ -125,7 +131,7 @@ class TicketExchange:
             password=broker.password,
             tls=broker.tls,
         )
-        self._link = self._new_link(topics=self.service.topics)
+        self._link = self._new_link(topics=self._topics)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a message to the broker, if it is there."""
@@ -134,22 +140,32 @@ class TicketExchange:
     async def start(self) -> None:
         """Begin; where no partner takes part there is nothing to begin."""
         self._started = True
-        if self._shares:
-            self._listening = True
-            await self.service.start()
-            await self._link.start()
+        async with self._changing:
+            await self._listen()
 
     async def take(self, partners: Mapping[str, PartnerSettings]) -> None:
-        """Exchange tickets with these from now on."""
-        before = self.service.topics
+        """Exchange tickets with these from now on; returns once it does, or is closed."""
         self._know(partners)
-        if not self._started or self.service.topics == before:
+        while self._started:
+            try:
+                async with self._changing:  # two links of one name throw each other out
+                    await self._listen()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("exchange_waits_for_the_database", error=str(error))
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
+
+    async def _listen(self) -> None:
+        """Listen to those who take part at this moment."""
+        if not self._started or self._topics == self.service.topics:
             return
-        await self._link.close()
-        self._link = self._new_link(topics=self.service.topics)
         if not self._listening:
-            self._listening = True
             await self.service.start()
+            self._listening = True
+        await self._link.close()
+        self._topics = self.service.topics
+        self._link = self._new_link(topics=self._topics)
         await self._link.start()
 
     def _know(self, partners: Mapping[str, PartnerSettings]) -> None:
@@ -160,8 +176,10 @@ class TicketExchange:
 
     async def close(self) -> None:
         """Stop."""
-        await self._link.close()
-        await self.service.close()
+        self._started = False
+        async with self._changing:
+            await self._link.close()
+            await self.service.close()
 
     def carry(self, call_id: str, ticket_id: str, partner_id: str) -> Mapping[str, str]:
         """Send a call's draft to the partner who is being called; return how he knows it by."""
