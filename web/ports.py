@@ -326,10 +326,12 @@ class Exchange(Protocol):
         partner: str | None = None,
         kind: str | None = None,
         number: str | None = None,
+        agent_id: str | None = None,
+        oldest_first: bool = False,
         limit: int = 50,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """Return handovers, the ones that changed last first."""
+        """Return handovers, the ones that changed last first; an agent's: of tickets of his."""
 
     async def get(self, handover_id: int) -> dict[str, Any]:
         """Return one; raise ``UnknownHandover``."""

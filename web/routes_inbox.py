@@ -31,22 +31,21 @@ _CHANGES = documented(
 )
 _ARRIVED: Final = 50
 _LATEST: Final = 20
-"""Of what was handed out: so many are looked through for his own."""
+"""Of his own that a partner has returned, and of those that one has finished: so many each."""
 
 
 @router.get("", summary="Partners' tickets that wait, and one's own that came back")
 async def inbox(who: Caller, served: Served) -> list[HandoverOut]:
-    """Return what has arrived and waits, then the asker's own that a partner is done with."""
+    """Return what has arrived and waits, oldest first, then the asker's own that came back."""
     arrived = await served.exchange.list_(
-        direction="in", kind="ticket", state="arrived", limit=_ARRIVED
+        direction="in", kind="ticket", state="arrived", oldest_first=True, limit=_ARRIVED
     )
     own = [
         one
         for state in ("returned", "finished")
         for one in await served.exchange.list_(
-            direction="out", kind="ticket", state=state, limit=_LATEST
+            direction="out", kind="ticket", state=state, agent_id=who.id, limit=_LATEST
         )
-        if await _is_own(served, who, one)
     ]
     return [shown(one) for one in (*arrived, *own)]
 

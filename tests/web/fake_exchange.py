@@ -7,7 +7,10 @@ from tickets.exchange.service import UnknownHandover
 
 
 class FakeExchange:
-    """Handovers as the exchange would return them; notes what it was asked for."""
+    """Handovers as the exchange would return them; notes what it was asked for.
+
+    Each has its ticket's ``agent_id`` with it.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -24,6 +27,7 @@ class FakeExchange:
             "number": number,
             "state": "arrived",
             "matter": {},
+            "agent_id": None,
             "created_at": 1.0,
             "changed_at": 1.0,
             **more,
@@ -31,12 +35,13 @@ class FakeExchange:
         return handover_id
 
     async def list_(
-        self, *, limit: int = 50, offset: int = 0, **asked: Any
+        self, *, limit: int = 50, offset: int = 0, oldest_first: bool = False, **asked: Any
     ) -> list[dict[str, Any]]:
         wanted = {name: value for name, value in asked.items() if value is not None}
         found = [
             one for one in self.handovers.values() if all(one[n] == v for n, v in wanted.items())
         ]
+        found.sort(key=lambda one: float(one["changed_at"]), reverse=not oldest_first)
         return found[offset : offset + limit]
 
     async def get(self, handover_id: int) -> dict[str, Any]:

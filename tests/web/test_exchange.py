@@ -71,10 +71,27 @@ async def test_an_agent_decides_what_has_arrived_once_and_masked(house: House) -
     ]
 
 
+async def test_an_inbox_holds_what_has_waited_longest_and_ones_own_among_many(
+    house: House,
+) -> None:
+    for number in range(60):
+        house.exchange.arrives(f"JQ{number}", changed_at=float(number))
+    returned = {"direction": "out", "state": "returned"}
+    mine = house.exchange.arrives("T0", **returned, ticket_id="T0", agent_id="1001")
+    for number in range(1, 30):
+        more = {**returned, "ticket_id": f"T{number}", "changed_at": 2.0 + number}
+        house.exchange.arrives(f"T{number}", **more, agent_id="1002")
+    async with await house.signed_in("1001") as agent:
+        shown = (await agent.get("/api/v1/me/inbox")).json()
+    assert [one["number"] for one in shown[:50]] == [f"JQ{number}" for number in range(50)]
+    assert [one["id"] for one in shown[50:]] == [mine]
+
+
 async def test_an_agent_has_his_own_matter_taken_up_again(house: House) -> None:
     own, others = [await house.finished_call(f"c{n}", f"100{n}") for n in (1, 2)]
-    mine = house.exchange.arrives(own, direction="out", state="finished", ticket_id=own)
-    theirs = house.exchange.arrives(others, direction="out", state="finished", ticket_id=others)
+    out = {"direction": "out", "state": "finished"}
+    mine = house.exchange.arrives(own, **out, ticket_id=own, agent_id="1001")
+    theirs = house.exchange.arrives(others, **out, ticket_id=others, agent_id="1002")
     async with await house.signed_in("1001") as agent:
         (shown,) = (await agent.get("/api/v1/me/inbox")).json()
         assert shown["id"] == mine

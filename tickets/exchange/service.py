@@ -316,10 +316,12 @@ class ExchangeService:
         partner: str | None = None,
         kind: str | None = None,
         number: str | None = None,
+        agent_id: str | None = None,
+        oldest_first: bool = False,
         limit: int = 50,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """Return handovers, the ones that changed last first."""
+        """Return handovers, the ones that changed last first; an agent's: of tickets of his."""
         asked = {
             "direction": direction,
             "state": state,
@@ -329,7 +331,9 @@ class ExchangeService:
         }
         table = store.handovers_table.c
         conditions = [table[name] == value for name, value in asked.items() if value is not None]
-        return await self._find(conditions, limit=limit, offset=offset)
+        if agent_id is not None:
+            conditions.append(store.of_agent(agent_id))
+        return await self._find(conditions, limit=limit, offset=offset, oldest_first=oldest_first)
 
     async def counts(self) -> dict[str, int]:
         """Return how many messages wait for their acknowledgement, how many tickets for us."""
@@ -495,10 +499,17 @@ class ExchangeService:
         return found[0]
 
     async def _find(
-        self, conditions: Sequence[sa.ColumnElement[bool]], *, limit: int, offset: int = 0
+        self,
+        conditions: Sequence[sa.ColumnElement[bool]],
+        *,
+        limit: int,
+        offset: int = 0,
+        oldest_first: bool = False,
     ) -> list[dict[str, Any]]:
         async with self._engine.connect() as connection:
-            return await store.find(connection, conditions, limit=limit, offset=offset)
+            return await store.find(
+                connection, conditions, limit=limit, offset=offset, oldest_first=oldest_first
+            )
 
 
 def _older(partner: str, number: str | None) -> tuple[Key, ...]:

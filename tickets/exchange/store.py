@@ -216,15 +216,24 @@ async def forget(connection: AsyncConnection, before: float) -> None:
     )
 
 
+def of_agent(agent_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a handover's ticket is this agent's."""
+    tickets = tickets_table.c
+    own = sa.select(tickets.id).where(tickets.agent_id == agent_id)
+    return handovers_table.c.ticket_id.in_(own)
+
+
 async def find(
     connection: AsyncConnection,
     conditions: Iterable[sa.ColumnElement[bool]],
     *,
     limit: int,
     offset: int = 0,
+    oldest_first: bool = False,
 ) -> list[dict[str, Any]]:
     """Return handovers as dicts, the ones that changed last first; with how their letter goes."""
     table, letters = handovers_table.c, letters_table.c
+    order = table.changed_at, table.id
     first = table.kind + ":" + table.number + ":1"
     query = (
         sa.select(
@@ -239,7 +248,7 @@ async def find(
             ),
         )
         .where(*conditions)
-        .order_by(table.changed_at.desc(), table.id.desc())
+        .order_by(*(order if oldest_first else (column.desc() for column in order)))
         .limit(limit)
         .offset(offset)
     )

@@ -53,12 +53,12 @@ class Office:
     statuses: list[tuple[str, str | None]]
     clock: list[float] = field(default_factory=lambda: [NOW])
 
-    async def submitted(self, ticket_id: str, **fields: object) -> None:
+    async def submitted(self, ticket_id: str, *, agent: str = "1001", **fields: object) -> None:
         draft = TicketDraft(ticket_id, "13862311001")
         for name, value in {"content": "家门口有人打架", **fields}.items():
             draft.correct(name, value)
-        await self.store.create(draft, call_id="c1", agent_id="1001")
-        await self.store.submit(ticket_id, agent_id="1001")
+        await self.store.create(draft, call_id="c1", agent_id=agent)
+        await self.store.submit(ticket_id, agent_id=agent)
 
     async def settle(self) -> None:
         """Let both sides talk until neither says anything more."""
@@ -157,6 +157,18 @@ async def test_a_ticket_that_comes_back_with_a_reason_is_returned(office: Office
     assert (ticket["status"], ticket["returned"]) == ("returned", 1)
     told = [event for event in office.events if isinstance(event, ExchangeTicket)]
     assert (told[-1].state, told[-1].reason) == ("returned", "不属于公安职责")
+
+
+async def test_an_agents_own_are_found_and_the_oldest_first_where_wanted(office: Office) -> None:
+    for number, agent in enumerate(("1001", "1002", "1001"), start=1):
+        await office.submitted(f"T{number}", agent=agent)
+        office.clock[0] += 1.0
+        await office.service.hand_over(f"T{number}", "110", who=agent)
+    own = await office.service.list_(direction="out", agent_id="1001")
+    assert [one["number"] for one in own] == ["T3", "T1"]
+    first = await office.service.list_(direction="out", oldest_first=True, limit=2)
+    assert [one["number"] for one in first] == ["T1", "T2"]
+    assert await office.service.list_(direction="out", agent_id="1003") == []
 
 
 async def test_what_cannot_be_handed_over_changes_nothing(office: Office) -> None:
