@@ -274,7 +274,8 @@ class CallBackDesk:
         """Put a promised call on the list; an open entry of the number becomes it.
 
         Raises:
-            CallBackError: ``taken``: he is being called now.
+            CallBackError: ``taken``: he is being called now; ``promised``: another agent's promise
+                is not due yet.
         """
         changed = await self._store.schedule(promise, now=self._wall_clock())
         self._tell(changed)

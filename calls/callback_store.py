@@ -39,6 +39,7 @@ callbacks = sa.Table(
     sa.Column("last_at", sa.Float, nullable=False),
     sa.Column("due_at", sa.Float, nullable=False),
     sa.Column("agent_id", sa.String(32)),
+    sa.Column("promised_by", sa.String(32)),
     sa.Column("taken_at", sa.Float),
     sa.Column("outcome", sa.String(16)),
     sa.Column("closed_at", sa.Float),
@@ -88,7 +89,8 @@ class CallBackStore:
         """Put a promised call on the list; return its entry with its id.
 
         Raises:
-            CallBackError: ``taken``: he is being called now.
+            CallBackError: ``taken``: he is being called now; ``promised``: another agent's promise
+                is not due yet.
         """
         changed = await self._change(callbacks.c.open_number == event.number, event, now)
         if changed is None:
@@ -187,9 +189,8 @@ class CallBackStore:
         Promised calls come first, then who asked, then who has waited longest.
         """
         order = sa.case({"scheduled": 0, "asked": 1}, value=callbacks.c.reason, else_=2)
-        promised = sa.case((callbacks.c.reason == "scheduled", callbacks.c.agent_id))
         statement = (
-            sa.select(callbacks.c.id, promised)
+            sa.select(callbacks.c.id, callbacks.c.promised_by)
             .where(callbacks.c.status == "open", callbacks.c.due_at <= now)
             .order_by(order, callbacks.c.first_at)
             .limit(1)

@@ -27,7 +27,8 @@ class CallBackError(Exception):
     """What is wanted cannot be.
 
     Attributes:
-        code: ``taken`` (somebody else is calling), ``not_due``, ``closed`` or ``unknown``.
+        code: ``taken`` (somebody else is calling), ``promised`` (another agent has promised a call
+            that is not due yet), ``closed`` or ``unknown``.
     """
 
     def __init__(self, code: str) -> None:
@@ -64,6 +65,7 @@ class CallBack:
         attempts: how often he was called back in vain; of a promise, since it was due.
         due_at: when he should be called next.
         agent_id: who calls or called him, or has promised to.
+        promised_by: who has promised him the call, whoever calls him then.
         taken_at: since when.
         note: what the agent wrote on promising or on closing it.
     """
@@ -79,6 +81,7 @@ class CallBack:
     calls: int = 1
     attempts: int = 0
     agent_id: str | None = None
+    promised_by: str | None = None
     taken_at: float | None = None
     outcome: Outcome | None = None
     closed_at: float | None = None
@@ -196,11 +199,14 @@ def _scheduled(
         "due_at": event.at,
         "attempts": 0,
         "agent_id": event.agent_id,
+        "promised_by": event.agent_id,
         "note": event.note,
     }
     if entry is None or entry.status == "closed":
         return CallBack(number=event.number, first_at=now, last_at=now, **promised)  # type: ignore[arg-type] # as named above
     _unless_taken(entry, now, rules)
+    if _is_ahead(entry, now) and entry.promised_by not in {None, event.agent_id}:
+        raise CallBackError("promised")
     return replace(entry, status="open", taken_at=None, **promised)  # type: ignore[arg-type] # the same
 
 
@@ -237,7 +243,9 @@ def _attempted(
         return entry  # its lease had run out, and somebody has put it right
     if reached:
         return _close(entry, "reached", now)
-    freed = replace(entry, status="open", taken_at=None)
+    # a promise is again its agent's, whoever was told to call
+    whose = entry.promised_by or entry.agent_id
+    freed = replace(entry, status="open", taken_at=None, agent_id=whose)
     if reached is None or _is_ahead(entry, now):
         return freed
     freed = replace(freed, attempts=entry.attempts + 1, due_at=now + rules.retry_seconds)

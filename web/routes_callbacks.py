@@ -114,7 +114,8 @@ async def promise(
     """Put the ticket's citizen on the call-back list, due then: its agent may, and a leader.
 
     His number is the ticket's, or the one that he called from. An open entry of that number becomes
-    this one. When it is due it stands first on the list, and its agent's desktop reminds him.
+    this one; 409 when it is another agent's promise that is not due yet, or he is being called now.
+    When it is due it stands first on the list, and its agent's desktop reminds him.
     """
     ticket = await served.calls.ticket(ticket_id)
     if ticket is None or not (who.leads or ticket.get("agent_id") == who.id):

@@ -98,6 +98,9 @@ async def test_a_promised_call_stands_first_once_it_is_due(store: CallBackStore)
     again, _ = await store.schedule(replace(promise, at=70.0), now=3.0)
     assert again == promised
     assert await store.next_due(now=60.0) == (waiting, None)
+    await store.change(promised, Taken("1002"), now=70.0)
+    await store.change(promised, Attempted(reached=None), now=71.0)
+    assert await store.next_due(now=71.0) == (promised, "1001")  # who called was not who promised
 
 
 async def test_who_asked_goes_first_and_nobody_before_he_is_due(store: CallBackStore) -> None:

@@ -107,6 +107,33 @@ def test_what_comes_before_its_time_neither_fulfils_a_promise_nor_moves_it() -> 
     assert handle(due, CalledAgain(), 5100.0, RULES).outcome == "called_again"  # type: ignore[union-attr]
 
 
+def test_a_promise_stays_its_agents_whoever_calls() -> None:
+    promised = handle(None, PROMISE, 100.0, RULES)
+    for reached in (None, False):
+        taken = handle(promised, Taken("1002"), 5000.0, RULES)
+        assert taken is not None
+        assert (taken.agent_id, taken.promised_by) == ("1002", "1001")
+        freed = handle(taken, Attempted(reached), 5020.0, RULES)
+        assert freed is not None
+        assert (freed.status, freed.agent_id) == ("open", "1001")  # whom his desk reminds
+    closed = handle(taken, Attempted(reached=True), 5020.0, RULES)
+    assert closed is not None
+    assert closed.agent_id == "1002"
+
+
+def test_another_agents_promise_is_not_taken_over_before_it_is_due() -> None:
+    promised = handle(None, PROMISE, 100.0, RULES)
+    theirs = replace(PROMISE, agent_id="1002", at=9000.0, note="别的事")
+    with pytest.raises(CallBackError, match="promised"):
+        handle(promised, theirs, 4999.0, RULES)
+    later = handle(promised, replace(PROMISE, at=6000.0), 4999.0, RULES)  # one's own is moved
+    assert later is not None
+    assert later.due_at == 6000.0
+    due = handle(promised, theirs, 5000.0, RULES)
+    assert due is not None
+    assert (due.promised_by, due.agent_id, due.note) == ("1002", "1002", "别的事")
+
+
 def test_an_entry_becomes_the_promise_unless_he_is_being_called() -> None:
     waiting = entry()
     promised = handle(waiting, PROMISE, 200.0, RULES)

@@ -60,6 +60,7 @@ class FakeCallBacks:
             last_at=promise.at - 60,
             due_at=promise.at,
             agent_id=promise.agent_id,
+            promised_by=promise.agent_id,
             note=promise.note,
         )
         return {"id": entry_id, **asdict(entry)}
@@ -67,6 +68,11 @@ class FakeCallBacks:
     async def schedule(self, promise: Scheduled) -> dict[str, Any]:
         if promise.number == "13800000000":
             raise CallBackError("taken")
+        if any(
+            other.number == promise.number and other.agent_id != promise.agent_id
+            for other in self.promised
+        ):
+            raise CallBackError("promised")
         self.promised.append(promise)
         return self._of(3 + len(self.promised))
 

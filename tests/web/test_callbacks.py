@@ -63,7 +63,8 @@ async def test_an_agent_promises_his_citizen_a_call(house: House) -> None:
         assert refused.status_code == 422, late
         assert refused.json()["error"]["field"] == "due_at"
     assert (await asked(house, "1002", "POST", path, {"due_at": due})).status_code == 404
-    assert (await asked(house, "2001", "POST", path, {"due_at": due})).status_code == 201
+    theirs = await asked(house, "2001", "POST", path, {"due_at": due})
+    assert (theirs.status_code, theirs.json()["error"]["code"]) == (409, "promised")
     hours = await asked(house, "1001", "GET", "/callbacks/hours")
     assert hours.json() == {"hours": "08:30-20:00"}
 

@@ -244,6 +244,7 @@ export const en = {
   today_no_callbacks: "Nobody to call back",
   called_back: "Pick up your phone; the citizen is called then",
   "error.taken": "Somebody else is calling back",
+  "error.promised": "Another agent has promised a call",
   "error.closed": "This entry is closed",
   sign_in_hint: "Your administrator gives you number and password; of a trial system, the window that it was started in.",
   first_steps: "The first time",

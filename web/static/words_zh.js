@@ -241,6 +241,7 @@ export const zh = {
   today_no_callbacks: "没有需要回拨的来电",
   called_back: "请摘机，随后呼叫市民",
   "error.taken": "其他坐席正在回拨",
+  "error.promised": "其他坐席已约定回拨",
   "error.closed": "这条回拨已经结束",
   sign_in_hint: "工号和密码由管理员提供；试用时见启动窗口里的账号表。",
   first_steps: "第一次使用",
