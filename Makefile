@@ -27,7 +27,7 @@ demo:
 test: .venv/dev
 	scripts/setup_tests.sh
 	$(MAKE) --no-print-directory check
-	$(python) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	$(python) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev
 	.venv/bin/ruff format --check .

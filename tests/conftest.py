@@ -34,9 +34,28 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+_END_TO_END = Path(__file__).parent / "e2e"
+_QUICK_BETWEEN = 6
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest: workers get whole files, and all end together."""
-    items.sort(key=lambda item: item.path.name != "test_load.py")
+    """Begin with the longest file and those that share a node; spread the others that start nodes.
+
+    Workers get whole files in this order: two of three have other work while one waits for a node,
+    and the small files at the end let all workers end together.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = [path for path in files if path.is_relative_to(_END_TO_END)]
+    quick = [path for path in files if path not in slow]
+    first = [path for path in slow if path.name == "test_load.py"]
+    first += [path for path in slow if path.parent != _END_TO_END]
+    order = list(first)
+    for number, path in enumerate(path for path in slow if path not in first):
+        order += [path, *quick[number * _QUICK_BETWEEN : (number + 1) * _QUICK_BETWEEN]]
+    order += [path for path in quick if path not in order]
+    items[:] = [item for path in order for item in files[path]]
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,7 @@ async def the_phone_is_turned_on(desktop: Desktop) -> None:
     await desktop.shows("phone", "话机已注册")
     for device in ("microphone", "speaker"):
         assert await desktop.part(f"phone-{device}").locator("option").count() > 0
-    meter = "document.querySelector('[data-testid=phone-level]').value > 0.2"
+    meter = "() => document.querySelector('[data-testid=phone-level]').value > 0.2"
     await desktop.page.wait_for_function(meter, timeout=1000 * SECONDS)  # he speaks
     for pressed in ("true", "false"):
         await desktop.press("phone-echo")

@@ -190,5 +190,9 @@ async def test_sipp_is_many_citizens_with_lost_packets(tmp_path: Path) -> None:
         assert (statistics.successful, statistics.failed) == (40, 0), citizens.errors()
         await until(lambda: gateway.counts()["legs"] == 0)
     assert len(taken) == 40
-    for owner in taken:
-        assert owner.events[-1] == LegEnded("remote")
+    # SIPp takes a repeated 200 of its INVITE for that of its BYE: where ACK and BYE are both lost
+    # it is content, and the leg is given up.
+    ended = [owner.events[-1] for owner in taken]
+    given_up = LegEnded("failure", 408, "no ACK")
+    assert set(ended) <= {LegEnded("remote"), given_up}
+    assert ended.count(given_up) <= 2

@@ -42,7 +42,7 @@ async def test_a_killed_process_loses_its_sessions_once_and_the_next_one_works(
     first = await start_media(tmp_path / "media.sock", engine=engine)
     second = None
     try:
-        await until(lambda: client.connected, 10)
+        await until(lambda: client.connected, 30)
         address = await client.open("citizen")
         await client.open("agent")
         await client.open("gone already")
@@ -70,7 +70,7 @@ async def test_a_killed_process_loses_its_sessions_once_and_the_next_one_works(
         assert not right.any()
 
         second = await start_media(tmp_path / "media.sock", engine=engine)
-        await until(lambda: client.connected, 10)
+        await until(lambda: client.connected, 30)
         await client.open("citizen")
         assert (await client.counts())["sessions"] == 1
         assert client.lost == [["citizen", "agent"]]

@@ -380,7 +380,8 @@ export function reduce(state, event, now) {
       return { ...state, call: callOf(event.call, state.call) };
     case "outbound-over":
       return state.call?.call_id === event.call_id ? { ...state, call: null } : state;
-    case "history":
+    case "history": // what is late may be of the call before
+      if (state.call && state.call.call_id !== event.call_id) return state;
       return { ...state, history: { call_id: event.call_id, tickets: event.tickets } };
     case "calls":
       return { ...state, calls: event.calls };
