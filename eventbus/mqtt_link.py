@@ -26,10 +26,6 @@ _WAITING = 1000
 _REFUSED = 0x80
 
 
-class SubscriptionRefused(Exception):
-    """The broker does not let us listen to a topic; the message says which, and its code."""
-
-
 class MqttLink:
     """Stays connected, subscribed, and publishes.
 
@@ -38,9 +34,10 @@ class MqttLink:
         client_id: what it is called there.
         topics: filters of what to listen to.
         on_message: told each message's topic and payload; must return at once.
-        on_up: told when it has connected and subscribed.
-        on_refused: told at each attempt what the broker does not let us listen to; None: everything
-            is listened to (again).
+        on_up: told when it has connected and subscribed, as far as the broker lets it.
+        on_refused: told at each attempt which topics the broker does not let us listen to, and its
+            codes; None: everything is listened to (again). What is refused is asked for again and
+            again, the rest goes on meanwhile.
         protocol: ``5`` or ``3.1.1``.
         username, password, tls: how to reach a broker that is not on this machine.
 
@@ -107,13 +104,9 @@ class MqttLink:
         while True:
             try:
                 async with self._new_client() as client:
-                    for topic in self._topics:
-                        await _subscribe(client, topic)
+                    refused = await self._subscribe(client, self._topics)
                     delay = _FIRST_DELAY
-                    self._note_refusal(None)
-                    await self._serve(client)
-            except* SubscriptionRefused as group:
-                self._note_refusal(str(group.exceptions[0]))
+                    await self._serve(client, refused)
             except* (aiomqtt.MqttError, OSError) as group:
                 log.info("exchange_link_down", error=repr(group.exceptions[0]))
             self.connected = False
@@ -122,6 +115,14 @@ class MqttLink:
             await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
             delay = min(2 * delay, _LONGEST_DELAY)
 
+    async def _subscribe(self, client: aiomqtt.Client, topics: Sequence[str]) -> list[str]:
+        """Ask to listen to topics; return those that the broker refuses."""
+        codes = {topic: await _refusal(client, topic) for topic in topics}
+        refused = {topic: code for topic, code in codes.items() if code is not None}
+        told = ", ".join(f"{topic}: 0x{code:02x}" for topic, code in refused.items())
+        self._note_refusal(told or None)
+        return list(refused)
+
     def _note_refusal(self, why: str | None) -> None:
         """Say what the broker refuses: an error, once, however often it is tried again."""
         if why is not None and why != self._refusal:
@@ -129,12 +130,20 @@ class MqttLink:
         self._refusal = why
         self._on_refused(why)
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: aiomqtt.Client, refused: Sequence[str]) -> None:
         self.connected = True
         self._on_up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(client))
             tasks.create_task(self._speak(client))
+            tasks.create_task(self._ask_again(client, refused))
+
+    async def _ask_again(self, client: aiomqtt.Client, refused: Sequence[str]) -> None:
+        delay = _FIRST_DELAY
+        while refused:
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+            refused = await self._subscribe(client, refused)
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -148,13 +157,13 @@ class MqttLink:
             await client.publish(topic, payload, qos=1)
 
 
-async def _subscribe(client: aiomqtt.Client, topic: str) -> None:
-    """Listen to a topic, whose SUBACK may say no (MQTT 5 §3.9.3, 3.1.1 §3.9.3: 0x80 and above).
+async def _refusal(client: aiomqtt.Client, topic: str) -> int | None:
+    """Listen to a topic; return the code of a SUBACK that says no.
 
-    Raises:
-        SubscriptionRefused: it does.
+    That is 0x80 and above (MQTT 5 and 3.1.1, both §3.9.3).
     """
     for granted in await client.subscribe(topic, qos=1):
         code = granted if isinstance(granted, int) else granted.value
         if code >= _REFUSED:
-            raise SubscriptionRefused(f"{topic}: 0x{code:02x}")
+            return code
+    return None

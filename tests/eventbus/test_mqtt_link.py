@@ -1,6 +1,6 @@
 """The link against real brokers: mosquitto (MQTT 5) and amqtt (MQTT 3.1.1)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,26 +31,29 @@ _LISTS = """
 def link(
     broker: Broker,
     name: str,
-    topic: str,
+    topics: Sequence[str],
     heard: list[tuple[str, bytes]],
+    *,
     on_refused: Callable[[str | None], None] = lambda _why: None,
+    on_up: Callable[[], None] = lambda: None,
 ) -> MqttLink:
     return MqttLink(
         host="127.0.0.1",
         port=broker.port,
         client_id=name,
-        topics=[topic],
+        topics=topics,
         on_message=lambda topic, payload: heard.append((topic, payload)),
         protocol=broker.protocol,
         on_refused=on_refused,
+        on_up=on_up,
     )
 
 
 async def test_both_ways_and_again_after_the_broker_was_killed(broker: Broker) -> None:
     at_us: list[tuple[str, bytes]] = []
     at_them: list[tuple[str, bytes]] = []
-    ours = link(broker, "us", "x/exchange/+/from", at_us)
-    theirs = link(broker, "them", "x/exchange/110/to", at_them)
+    ours = link(broker, "us", ["x/exchange/+/from"], at_us)
+    theirs = link(broker, "them", ["x/exchange/110/to"], at_them)
     ours.publish("x/exchange/110/to", b"lost: nobody is connected")
     assert ours.dropped == 1
     await ours.start()
@@ -72,28 +75,37 @@ async def test_both_ways_and_again_after_the_broker_was_killed(broker: Broker) -
     assert at_them == [("x/exchange/110/to", b"1"), ("x/exchange/110/to", b"2")]
 
 
-async def test_a_broker_that_lets_us_not_listen_is_told_of_and_asked_again(
+async def test_a_topic_that_the_broker_refuses_is_told_of_and_asked_again_while_the_rest_goes_on(
     tmp_path: Path,
 ) -> None:
     broker = Broker("amqtt", tmp_path, plugins=_LISTS)
     told: list[str | None] = []
+    fine: list[str | None] = []
+    ups: list[bool] = []
     heard: list[tuple[str, bytes]] = []
-    deaf = link(broker, "deaf", "x/exchange/110/from", heard, told.append)
-    fine = link(broker, "fine", "x/allowed", heard, told.append)
+    topics = ["x/exchange/110/from", "x/allowed"]
+    ours = link(
+        broker, "ours", topics, heard, on_refused=told.append, on_up=lambda: ups.append(True)
+    )
+    theirs = link(broker, "theirs", ["x/allowed"], [], on_refused=fine.append)
     await broker.start()
     try:
-        await fine.start()
-        await until(lambda: fine.connected, SECONDS)
-        assert told == [None]
-        told.clear()
         with capture_logs() as logged:
-            await deaf.start()
-            await until(lambda: len(told) >= 2, SECONDS)  # refused, and asked again
-        assert set(told) == {"x/exchange/110/from: 0x80"}
-        assert not deaf.connected
+            await theirs.start()
+            await ours.start()
+            await until(lambda: len(told) >= 3, SECONDS)  # refused, and asked again
+        await until(lambda: theirs.connected and ours.connected, SECONDS)
+        theirs.publish("x/allowed", b"to us")
+        await until(lambda: heard, SECONDS)
+        ours.publish("x/allowed", b"from us")
+        await until(lambda: len(heard) == 2, SECONDS)
     finally:
-        await deaf.close()
-        await fine.close()
+        await ours.close()
+        await theirs.close()
         await broker.program.stop()
+    assert heard == [("x/allowed", b"to us"), ("x/allowed", b"from us")]
+    assert set(told) == {"x/exchange/110/from: 0x80"}
+    assert fine == [None]
+    assert ups == [True], "over the same connection"
     (refusal,) = (line for line in logged if line["event"] == "mqtt_subscription_refused")
     assert refusal["log_level"] == "error"
