@@ -74,6 +74,10 @@ class SipWebSocket:
         return b"".join(self._protocol.data_to_send())
 
     def _shake_hands(self, request: Request) -> list[Frame]:
+        if self._protocol.eof_sent:
+            # What follows the request is no frame: the library has said good-bye, and fails on
+            # saying it again where it refuses the request as well.
+            return [Broken("WebSocket handshake: no frame behind it")]
         try:
             self._protocol.send_response(self._protocol.accept(request))
         except UnicodeEncodeError:

@@ -120,6 +120,12 @@ def test_a_handshake_that_is_no_text_is_refused() -> None:
     assert broken == Broken("WebSocket handshake: not text")
 
 
+def test_a_request_that_no_frame_follows_is_refused() -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
+    (broken,) = SipWebSocket().feed(2 * asked)
+    assert broken == Broken("WebSocket handshake: no frame behind it")
+
+
 def test_nothing_is_written_before_the_handshake() -> None:
     codec = SipWebSocket()
     assert codec.write(b"x") == b""
