@@ -10,9 +10,10 @@ import pytest
 from tests.e2e.ask import ended_call, until_nothing_is_left, until_state
 from tests.e2e.conftest import Desk
 from tests.support.baresip import Baresip
-from tests.support.node import PASSWORD, RunningNode, until
+from tests.support.node import PASSWORD, RunningNode
 from tests.support.pyvoip import PyVoipPhone
 from tests.support.tones import read_stereo, tone_level, usual_level
+from tests.support.waiting import until
 from tests.support.waveforms import read_mono
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
