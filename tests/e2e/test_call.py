@@ -153,7 +153,7 @@ async def test_a_stranger_is_no_trunk_and_a_wrong_password_no_phone(
     hotline = ("127.0.0.1", node.sip_port)
     async with Baresip(tmp_path / "1", user="1001", password="wrong", registrar=hotline) as phone:
         # It may have been told before anybody could hear of it from its events.
-        await until(lambda: phone.said().count("SIP/2.0 401 ") == 2)
+        await until(lambda: phone.said().count("SIP/2.0 401 ") >= 2)
         assert "SIP/2.0 200 " not in phone.said()
     async with httpx.AsyncClient(base_url=node.web, trust_env=False) as client:
         body = {"agent_id": "1001", "password": "wrong"}
