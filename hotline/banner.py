@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
-from hotline.wiring import Running
+from hotline.frame import Running
 
 
 def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool) -> RenderableType:

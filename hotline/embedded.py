@@ -16,12 +16,11 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hotline.children import ChildProcess, ChildState
+from hotline.children import ChildProcess
 
 LONGEST_SOCKET_PATH = 107
 """unix(7): ``sun_path`` has 108 bytes, the last of them a zero."""
@@ -33,8 +32,6 @@ MQTT_DISCONNECT = b"\xe0\x00"
 """MQTT 3.1.1 §3.1, §3.2, §3.14: level 4, clean session, keep-alive 10 s, client "probe"."""
 
 BROKER_MODULE = "amqtt.scripts.broker_script"
-
-StateCallback = Callable[[str, ChildState], None]
 
 
 class DataDirectoryBusy(Exception):
@@ -138,7 +135,7 @@ def find_redis_server() -> Path | None:
     return None
 
 
-def embedded_redis(directory: DataDirectory, *, on_state: StateCallback) -> ChildProcess:
+def embedded_redis(directory: DataDirectory) -> ChildProcess:
     """Return a redis-server on the socket ``redis.sock``, reachable at ``redis_url()``.
 
     It writes nothing to disk, on purpose: what is in it (who is ready, which call is offered to
@@ -159,7 +156,7 @@ def embedded_redis(directory: DataDirectory, *, on_state: StateCallback) -> Chil
         *("--save", "", "--appendonly", "no", "--dir", directory.run, "--daemonize", "no"),
         *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
     )
-    return ChildProcess("redis", argv, quiet=True, on_state=on_state, ready=lambda: _pings(path))
+    return ChildProcess("redis", argv, quiet=True, ready=lambda: _pings(path))
 
 
 def redis_url(directory: DataDirectory) -> str:
@@ -182,9 +179,7 @@ async def _pings(path: Path) -> bool:
         writer.close()
 
 
-def embedded_broker(
-    directory: DataDirectory, *, port: int, on_state: StateCallback
-) -> ChildProcess:
+def embedded_broker(directory: DataDirectory, *, port: int) -> ChildProcess:
     """Return an MQTT broker on 127.0.0.1 and that port (see ``free_port``).
 
     It is amqtt, which speaks MQTT 3.1.1 and no later; a client that insists on 5 is turned away.
@@ -198,7 +193,7 @@ def embedded_broker(
     }
     config.write_text(json.dumps(settings, indent=2), encoding="utf-8")  # JSON is YAML
     argv = (sys.executable, "-m", BROKER_MODULE, "-c", config)
-    return ChildProcess("broker", argv, on_state=on_state, quiet=True, ready=lambda: _greets(port))
+    return ChildProcess("broker", argv, quiet=True, ready=lambda: _greets(port))
 
 
 async def _greets(port: int) -> bool:

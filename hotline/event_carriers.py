@@ -2,12 +2,71 @@
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
+
 from config.servers import MqttSettings
+from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher
+from hotline.embedded import embedded_broker, embedded_redis, free_port, redis_url
 from hotline.exchange import BrokerAddress
+from hotline.frame import Frame
+from hotline.node import nothing
+
+
+def add_redis(frame: Frame) -> Redis:
+    """Add Redis, an own one unless the settings name one, and return the client of all."""
+    settings = frame.settings.redis
+    if settings.url is None:
+        frame.child(embedded_redis(frame.directory))
+    redis: Redis = Redis.from_url(
+        settings.url or redis_url(frame.directory),
+        # No socket_timeout: redis-py would make a task for each command's sending, which costs
+        # more than the command. All who use this client have time-outs of their own.
+        socket_connect_timeout=1.0,
+        health_check_interval=5,
+        # Whoever uses it has his own way on without Redis; repeating would only delay that.
+        retry=Retry(NoBackoff(), 0),
+        # Told once: otherwise each new connection looks its own version up on the disk.
+        driver_info=DriverInfo(),
+    )
+    frame.part("redis connection", nothing, redis.aclose)
+    return redis
+
+
+def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
+    """Add what carries events to other nodes and to the broker, which is returned."""
+    settings, node = frame.settings.mqtt, frame.settings.node.id
+    if settings.url is None:
+        port = free_port(settings.port)
+        frame.child(embedded_broker(frame.directory, port=port))
+        broker = own_broker(port)
+    else:
+        broker = broker_address(settings.url, settings)
+    frame.running.mqtt = (broker.host, broker.port)
+    publisher = mqtt_publisher(
+        broker,
+        node=node,
+        prefix=settings.topic_prefix,
+        outbox=frame.directory.root / "outbox.db",
+        on_status=partial(frame.health.set, "mqtt"),
+    )
+    fanout = RedisFanout(bus=frame.bus, redis=redis, node=node, prefix=frame.settings.redis.prefix)
+    frame.part("event fan-out", fanout.start, fanout.close)
+
+    async def start() -> None:
+        await publisher.start()
+        frame.bus.subscribe(publisher.publish, own_only=True)
+        frame.health.count("outbox", publisher.counts)
+
+    frame.part("MQTT publisher", start, publisher.close)
+    return broker
 
 
 def broker_address(url: str, settings: MqttSettings) -> BrokerAddress:

@@ -81,13 +81,10 @@ class MediaHealth:
         self._states: dict[str, ChildState] = {title(number): "starting" for number in range(count)}
         self._failed_recording: str | None = None
 
-    def state(self, name: str, state: ChildState) -> bool:
-        """Note a child's state; False: it is none of the media processes."""
-        if name not in self._states:
-            return False
+    def state(self, name: str, state: ChildState) -> None:
+        """Note a process's state."""
         self._states[name] = state
         self._tell()
-        return True
 
     def recording_failed(self, reason: str) -> None:
         """Raise the alarm of a full disk: the calls go on, unrecorded."""

@@ -1,5 +1,7 @@
 """The trunks and the limits of the configuration, as telephony wants them."""
 
+from collections.abc import Iterable
+
 from config.settings import Settings
 from config.sip import AbuseSettings, SipSettings
 from config.trunks import TrunkSettings
@@ -8,6 +10,7 @@ from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.sip.hop import Transport, default_port
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
+from telephony.trunks.service import TrunkStatus
 
 _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
@@ -61,6 +64,16 @@ def _account(settings: TrunkSettings) -> Account | None:
         register=settings.register_,
         expires=settings.register_expires,
     )
+
+
+def trunk_health(trunks: Iterable[TrunkStatus]) -> tuple[str, str | None]:
+    """Return how they are together (ok, degraded, away: there is no way out left), and why."""
+    each = list(trunks)
+    down = [trunk for trunk in each if not trunk.up]
+    ways_out = [trunk for trunk in each if trunk.outbound]
+    detail = "; ".join(f"{trunk.name}: {trunk.reason}" for trunk in down) or None
+    away = bool(ways_out) and not any(trunk.up for trunk in ways_out)
+    return "away" if away else "degraded" if down else "ok", detail
 
 
 def abuse_policy(settings: AbuseSettings) -> AbusePolicy:

