@@ -24,7 +24,7 @@ from web.feed import FeedClient, encode
 from web.own_presence import own_presence
 from web.routes_calls import live_calls
 from web.routes_tickets import shown_ticket
-from web.schemas import AgentOut
+from web.schemas_people import AgentOut
 from web.services import Services, services_of
 from web.sessions import session_digest
 

@@ -1,7 +1,7 @@
 """Where the asker himself stands: with what only he is told."""
 
 from web.ports import Presence
-from web.schemas import PresenceOut
+from web.schemas_people import PresenceOut
 from web.services import Services
 
 

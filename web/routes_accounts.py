@@ -10,8 +10,8 @@ from web.auth import Admin
 from web.errors import ApiError, documented, not_found
 from web.ports import Account
 from web.routes_agents import AgentId
-from web.schemas import AgentOut
 from web.schemas_oversight import AccountChange, AccountIn
+from web.schemas_people import AgentOut
 from web.services import Served
 
 router = APIRouter(

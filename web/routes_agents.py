@@ -9,7 +9,7 @@ from web.auth import Asker, Supervisor
 from web.errors import documented, not_found
 from web.own_presence import own_presence
 from web.ports import Presence
-from web.schemas import AgentOut, AgentStatus, BreakOut, Me, PresenceChange, PresenceOut
+from web.schemas_people import AgentOut, AgentStatus, BreakOut, Me, PresenceChange, PresenceOut
 from web.services import Served, Services
 
 router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from web.auth import Admin
 from web.errors import documented
 from web.routes_calls import Paging
-from web.schemas import AuditOut, Page
+from web.schemas_base import Page
+from web.schemas_records import AuditOut
 from web.services import Served
 
 router = APIRouter(

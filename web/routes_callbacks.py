@@ -12,7 +12,7 @@ from web.auth import Asker, Caller
 from web.errors import ApiError, documented, not_found
 from web.routes_calls import CallId, Paging, find_call, owner_of
 from web.routes_tickets import TicketId
-from web.schemas import Page
+from web.schemas_base import Page
 from web.schemas_callbacks import (
     CallBackCloseIn,
     CallBackHoursOut,

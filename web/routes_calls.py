@@ -18,10 +18,10 @@ from web.errors import documented, not_found
 from web.masking import masked
 from web.other_nodes import CARRIED
 from web.ports import LiveCall
-from web.schemas import (
+from web.schemas_base import Page
+from web.schemas_calls import (
     CallOut,
     LiveCallOut,
-    Page,
     RecordingPauseIn,
     RedactionIn,
     RedactionOut,

@@ -11,8 +11,8 @@ from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.ports import CallControls
 from web.routes_calls import CallId
-from web.schemas import EarlierTicketOut
 from web.schemas_desk import DirectoryEntryOut, FoundCategoryOut, HoldIn, KeysIn, MuteIn, PlaceOut
+from web.schemas_tickets import EarlierTicketOut
 from web.services import Served, Services
 
 router = APIRouter(responses=documented(HTTPStatus.UNAUTHORIZED))

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from calls.documents import BadDocument, Book, StaleDocument, UnknownEntry
 from web.auth import Admin
 from web.errors import ApiError, conflict, documented, not_found
-from web.schemas import Page
+from web.schemas_base import Page
 from web.schemas_documents import (
     ChangeOut,
     CountsOut,

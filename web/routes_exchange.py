@@ -12,7 +12,7 @@ from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.routes_calls import CallId, Paging
 from web.routes_tickets import TicketId
-from web.schemas import Page
+from web.schemas_base import Page
 from web.schemas_exchange import DecisionIn, HandOverIn, HandoverOut, Number, ReopenIn
 from web.services import Served
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from web.schemas import HealthOut
+from web.schemas_records import HealthOut
 from web.services import Served
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -12,7 +12,8 @@ from web.auth import Admin, Asker
 from web.errors import ApiError, documented, not_found
 from web.routes_calls import CallId, find_call
 from web.routes_tickets import TicketId, own_ticket, shown_ticket
-from web.schemas import EntryIn, EntryOut, FoundOut, HelpOut, QuoteIn, TicketOut
+from web.schemas_knowledge import EntryIn, EntryOut, FoundOut, HelpOut, QuoteIn
+from web.schemas_tickets import TicketOut
 from web.services import Served
 
 router = APIRouter(tags=["knowledge"], responses=documented(HTTPStatus.UNAUTHORIZED))

@@ -10,7 +10,7 @@ from telephony.sip.ladder import draw
 from web.auth import Admin, Viewer
 from web.errors import documented, not_found
 from web.routes_calls import CallId
-from web.schemas import LadderOut
+from web.schemas_records import LadderOut
 from web.services import Served, Services
 
 router = APIRouter(

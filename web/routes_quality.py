@@ -19,14 +19,8 @@ from web.auth import Inspector
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.routes_calls import CallId, Paging, find_call
-from web.schemas import Page
-from web.schemas_oversight import (
-    AssessmentIn,
-    AssessmentOut,
-    FoundCallOut,
-    QualityOut,
-    WaveformOut,
-)
+from web.schemas_base import Page
+from web.schemas_oversight import AssessmentIn, AssessmentOut, FoundCallOut, QualityOut, WaveformOut
 from web.services import Served, Services
 
 router = APIRouter(

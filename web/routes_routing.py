@@ -13,7 +13,7 @@ from calls.routing_book import RoutingBook, Section
 from web.auth import Admin, Asker
 from web.errors import documented
 from web.routes_documents import CHANGES, Expected, Limit, Offset, changes_of, refusing
-from web.schemas import Page
+from web.schemas_base import Page
 from web.schemas_routing import ReasonOut, RoutingChangeOut, RoutingOut
 from web.services import Served
 

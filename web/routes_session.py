@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from web.auth import COOKIE, Asker
 from web.errors import ApiError, documented
-from web.schemas import AgentOut, SessionOut, SignIn
+from web.schemas_people import AgentOut, SessionOut, SignIn
 from web.services import Served
 
 router = APIRouter(prefix="/session", tags=["session"])

@@ -8,7 +8,7 @@ from web.auth import Supervisor
 from web.errors import documented, not_found
 from web.routes_agents import AgentId
 from web.routes_calls import CallId
-from web.schemas import PresenceOut
+from web.schemas_people import PresenceOut
 from web.schemas_supervisor import AssignIn, ForcedOut, SupervisionIn
 from web.services import Served
 

@@ -10,10 +10,10 @@ from web.auth import Asker, Viewer
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
 from web.routes_calls import Paging
-from web.schemas import (
+from web.schemas_base import Page
+from web.schemas_tickets import (
     CategoryOut,
     EarlierTicketOut,
-    Page,
     StepIn,
     StepOut,
     TicketChange,

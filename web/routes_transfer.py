@@ -9,7 +9,7 @@ from web.auth import Admin, Asker, Viewer
 from web.errors import documented, not_found
 from web.ports import LiveCall
 from web.routes_calls import CallId
-from web.schemas import PartnerOut, TransferIn, WithheldNumber
+from web.schemas_calls import PartnerOut, TransferIn, WithheldNumber
 from web.services import Served, Services
 
 router = APIRouter(tags=["calls"], responses=documented(HTTPStatus.UNAUTHORIZED))

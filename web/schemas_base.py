@@ -1,8 +1,11 @@
-"""What every body that is sent to us has in common."""
+"""What bodies have in common: all that are sent to us, and all that are part of a list."""
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+Item = TypeVar("Item")
 
 
 class Request(BaseModel):
@@ -27,3 +30,11 @@ def _holds_nul(sent: object) -> bool:
     if isinstance(sent, Mapping):
         return any(_holds_nul(part) for pair in sent.items() for part in pair)
     return isinstance(sent, list) and any(map(_holds_nul, sent))
+
+
+class Page(BaseModel, Generic[Item]):
+    """Part of a list, newest first."""
+
+    items: list[Item]
+    limit: int
+    offset: int

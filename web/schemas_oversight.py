@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from web.schemas import CallOut
 from web.schemas_base import Request
+from web.schemas_calls import CallOut
 
 
 class ShareOut(BaseModel):
