@@ -24,7 +24,7 @@ def phone_passes(
 
 
 class BrowserPhones:
-    """What the web server needs of telephony (:class:`web.ports.Phones`).
+    """What the web server needs of telephony (:class:`web.ports_people.Phones`).
 
     Args:
         passes: of the registrar.

@@ -40,27 +40,19 @@ from web import (
 from web.feed import BUFFERED_EVENTS, FeedHub
 from web.other_nodes import CarryToHolder, OtherNodes
 from web.ports import (
-    Accounts,
-    AfterCall,
     Audit,
-    Breaks,
     Bus,
-    CallBacks,
-    Calls,
     Documents,
     Exchange,
-    Floor,
     Health,
-    Helper,
     KnowledgeBase,
-    LadderSource,
-    OnDesktop,
     Oversight,
-    Phones,
     Prompts,
     Reports,
     System,
 )
+from web.ports_calls import AfterCall, CallBacks, Calls, Helper, LadderSource
+from web.ports_people import Accounts, Breaks, Floor, OnDesktop, Phones
 from web.routes_metrics import Network
 from web.services import Services
 from web.sessions import MemorySessions, SessionStore

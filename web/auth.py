@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 from web.access import CALLERS, LEADERS, READERS
 from web.errors import ApiError
-from web.ports import Account
+from web.ports_people import Account
 from web.services import Services, services_of
 
 COOKIE = "hotline_session"

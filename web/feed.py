@@ -18,7 +18,8 @@ from eventbus.catalogue import CallBackChanged, CallOffered, Event
 from web.access import READERS
 from web.audience import FOR_EVERYBODY, others_who_see
 from web.masking import masked
-from web.ports import Bus, OnDesktop
+from web.ports import Bus
+from web.ports_people import OnDesktop
 from web.sessions import session_digest
 
 log = structlog.get_logger(__name__)

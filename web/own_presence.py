@@ -1,6 +1,6 @@
 """Where the asker himself stands: with what only he is told."""
 
-from web.ports import Presence
+from web.ports_people import Presence
 from web.schemas_people import PresenceOut
 from web.services import Services
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from agents.accounts import AccountExists, NewAccount
 from web.auth import Admin
 from web.errors import ApiError, documented, not_found
-from web.ports import Account
+from web.ports_people import Account
 from web.routes_agents import AgentId
 from web.schemas_oversight import AccountChange, AccountIn
 from web.schemas_people import AgentOut

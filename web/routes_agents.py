@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from web.auth import Asker, Supervisor
 from web.errors import documented, not_found
 from web.own_presence import own_presence
-from web.ports import Presence
+from web.ports_people import Presence
 from web.schemas_people import AgentOut, AgentStatus, BreakOut, Me, PresenceChange, PresenceOut
 from web.services import Served, Services
 

@@ -17,7 +17,7 @@ from web.byte_range import Unsatisfiable, read_range, whole
 from web.errors import documented, not_found
 from web.masking import masked
 from web.other_nodes import CARRIED
-from web.ports import LiveCall
+from web.ports_calls import LiveCall
 from web.schemas_base import Page
 from web.schemas_calls import (
     CallOut,

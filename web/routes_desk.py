@@ -9,7 +9,7 @@ from calls.name_search import found
 from web.auth import Asker, Viewer
 from web.errors import ApiError, documented, not_found
 from web.masking import masked
-from web.ports import CallControls
+from web.ports_calls import CallControls
 from web.routes_calls import CallId
 from web.schemas_desk import DirectoryEntryOut, FoundCategoryOut, HoldIn, KeysIn, MuteIn, PlaceOut
 from web.schemas_tickets import EarlierTicketOut

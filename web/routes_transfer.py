@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from web.auth import Admin, Asker, Viewer
 from web.errors import documented, not_found
-from web.ports import LiveCall
+from web.ports_calls import LiveCall
 from web.routes_calls import CallId
 from web.schemas_calls import PartnerOut, TransferIn, WithheldNumber
 from web.services import Served, Services

@@ -11,25 +11,18 @@ from starlette.requests import HTTPConnection
 from web.feed import FeedHub
 from web.other_nodes import OtherNodes
 from web.ports import (
-    Accounts,
-    AfterCall,
     Audit,
-    Breaks,
-    CallBacks,
-    Calls,
     Documents,
     Exchange,
-    Floor,
     Health,
-    Helper,
     KnowledgeBase,
-    LadderSource,
     Oversight,
-    Phones,
     Prompts,
     Reports,
     System,
 )
+from web.ports_calls import AfterCall, CallBacks, Calls, Helper, LadderSource
+from web.ports_people import Accounts, Breaks, Floor, Phones
 from web.sessions import SessionStore
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from web.ports import Carrier
+from web.ports_people import Carrier
 
 
 @dataclass
