@@ -10,15 +10,15 @@ import structlog
 from agents.floor import Floor
 from agents.presence import HELD, PresenceError, State
 from calls.call import CallState
-from calls.call_events import (
+from calls.call_inputs import (
     CallInput,
     CancelAsked,
     CompleteAsked,
     MergeAsked,
     SwapAsked,
     TransferAsked,
-    TransferMode,
 )
+from calls.call_terms import TransferMode
 from calls.directory import Directory
 from calls.errors import TransferError, UnknownCall
 from calls.owner import CallOwner

@@ -19,25 +19,29 @@ anybody.
 
 from dataclasses import replace
 
-from calls.call_events import (
+from calls.call_effects import (
+    CallEffect,
+    Connect,
+    Finish,
+    HandOver,
+    HangUpCaller,
+    HangUpLeg,
+    Hear,
+    ReleaseOffer,
+    RingCaller,
+)
+from calls.call_facts import CallOutcome, CallState
+from calls.call_inputs import (
     AgentOffered,
     Arrived,
     AssignAsked,
-    CallEffect,
     CallerEnded,
     CallInput,
     CancelAsked,
     CompleteAsked,
-    Connect,
     DeadlinePassed,
     DropAsked,
-    EndedBy,
-    Finish,
-    HandOver,
     HangUpAsked,
-    HangUpCaller,
-    HangUpLeg,
-    Hear,
     MediaFailed,
     MergeAsked,
     OverflowAsked,
@@ -45,13 +49,11 @@ from calls.call_events import (
     PartyEnded,
     PhoneReplaced,
     PhonesCalled,
-    ReleaseOffer,
-    RingCaller,
     SwapAsked,
     TransferAsked,
 )
-from calls.call_facts import CallOutcome, CallState
 from calls.call_leading import CallLeading
+from calls.call_terms import EndedBy
 from calls.party import Summons
 from calls.search import AgentSearch, Search, SearchState, outcome_of_status
 from calls.supervision_events import SuperviseAsked, SupervisionEndAsked, SupervisorCalled

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from calls.agent_calls import AgentCalls, live
 from calls.call import CallState
-from calls.call_events import DropAsked, HangUpAsked, TransferMode
+from calls.call_inputs import DropAsked, HangUpAsked
+from calls.call_terms import TransferMode
 from calls.controls import CallControls, controls_of
 from calls.errors import RecordingError, UnknownCall
 from calls.owner import CallOwner

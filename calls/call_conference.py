@@ -1,14 +1,8 @@
 """More than three in a call: the part of its machine that seats further parties."""
 
-from calls.call_events import (
-    CallEffect,
-    FinishAgent,
-    HandOver,
-    HangUpLeg,
-    TransferStage,
-    TransferStep,
-)
+from calls.call_effects import CallEffect, FinishAgent, HandOver, HangUpLeg, TransferStep
 from calls.call_facts import CallFacts, Guest, Transfer
+from calls.call_terms import TransferStage
 from calls.errors import TransferError
 from calls.party import Party
 from calls.supervision_events import TakerLeft

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from calls.call_events import EndedBy, TransferMode, TransferStage
+from calls.call_terms import EndedBy, TransferMode, TransferStage
 from calls.hearing import CALLER, NOBODY, Hearing, circle
 from calls.number_search import NumberSearch
 from calls.party import Party, Segment

@@ -1,7 +1,8 @@
 """What shift leaders do with a call: the part of its machine that is theirs."""
 
-from calls.call_events import Bridged, CallEffect, CallInput, HandOver
+from calls.call_effects import CallEffect, HandOver
 from calls.call_facts import CallState
+from calls.call_inputs import Bridged, CallInput
 from calls.call_transfers import CallTransfers
 from calls.errors import TransferError
 from calls.party import Party, Summons

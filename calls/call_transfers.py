@@ -4,18 +4,10 @@ from abc import abstractmethod
 from typing import assert_never
 
 from calls.call_conference import CallConference
-from calls.call_events import (
-    CallEffect,
-    DropAsked,
-    EndedBy,
-    HandOver,
-    HangUpLeg,
-    PhoneReplaced,
-    RingLeg,
-    TransferAsked,
-    TransferStage,
-)
+from calls.call_effects import CallEffect, HandOver, HangUpLeg, RingLeg
 from calls.call_facts import CallState, Transfer
+from calls.call_inputs import DropAsked, PhoneReplaced, TransferAsked
+from calls.call_terms import EndedBy, TransferStage
 from calls.errors import TransferError
 from calls.number_search import NumberSearch
 from calls.party import Summons

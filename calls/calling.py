@@ -9,19 +9,15 @@ import structlog
 from agents.floor import Offer
 from agents.routing import Plan
 from calls.call import CallState
-from calls.call_events import (
+from calls.call_effects import (
     CallNumber,
     CallPhones,
     ConfirmLease,
     Enqueue,
     FinishAgent,
-    LeaseConfirmed,
-    LeaseLost,
-    OfferFailed,
-    PartyEnded,
-    PhonesCalled,
     ReleaseOffer,
 )
+from calls.call_inputs import LeaseConfirmed, LeaseLost, OfferFailed, PartyEnded, PhonesCalled
 from calls.hearing import CALLER
 from calls.last_resorts import LastResorts
 from calls.supervision_events import CallSupervisor, SupervisorCalled

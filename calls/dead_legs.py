@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from calls.call_events import CallerEnded
+from calls.call_inputs import CallerEnded
 from calls.hearing import CALLER
 from telephony.sip.offer_answer import RemoteAudio
 

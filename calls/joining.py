@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from calls.call import CallState
-from calls.call_events import Bridged, Connect, MediaFailed, PhoneReplaced
+from calls.call_effects import Connect
+from calls.call_inputs import Bridged, MediaFailed, PhoneReplaced
 from calls.controls import Pressed
 from calls.errors import TransferError
 from calls.hearing import CALLER, Hearing

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from calls.call_events import HandOver
+from calls.call_effects import HandOver
 from calls.hearing import CALLER, Hearing
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import structlog
 
 from agents.routing import Plan, Resort
 from calls.call import CallState
-from calls.call_events import OverflowAsked
+from calls.call_inputs import OverflowAsked
 from calls.errors import TransferError
 
 if TYPE_CHECKING:

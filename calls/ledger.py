@@ -1,7 +1,7 @@
 """What is written down and published of one call: its record, its segments, its events."""
 
 from calls.call import Call
-from calls.call_events import TransferStep
+from calls.call_effects import TransferStep
 from calls.party import Segment
 from calls.records import CallRecords
 from calls.supervision_events import SupervisionStep

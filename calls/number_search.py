@@ -1,20 +1,16 @@
 """The search for somebody outside: his numbers, one after the other, until one answers."""
 
-from calls.call_events import (
+from calls.call_effects import CallEffect, CallNumber, Connect, HangUpLeg, TakeEarly
+from calls.call_inputs import (
     Bridged,
-    CallEffect,
     CallInput,
-    CallNumber,
-    Connect,
     DeadlinePassed,
-    HangUpLeg,
     MediaFailed,
-    OfferOutcome,
     PartyAnswered,
     PartyEnded,
     PartyRang,
-    TakeEarly,
 )
+from calls.call_terms import OfferOutcome
 from calls.party import Party, Segment, Summons
 from calls.search import CONNECT_SECONDS, STATUSES, SearchState, outcome_of_status
 from calls.targets import NumberTarget

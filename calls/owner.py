@@ -17,17 +17,12 @@ import structlog
 from agents.floor import Offer
 from calls.audio import CallAudio
 from calls.call import Call, CallState
-from calls.call_events import (
-    AgentOffered,
-    Arrived,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CallInput,
     CallNumber,
     CallPhones,
     ConfirmLease,
     Connect,
-    DeadlinePassed,
     Dequeue,
     Enqueue,
     Finish,
@@ -37,17 +32,24 @@ from calls.call_events import (
     HangUpLeg,
     Hear,
     MarkRinging,
+    ReleaseOffer,
+    RingCaller,
+    RingLeg,
+    TakeEarly,
+    TransferStep,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Arrived,
+    CallerEnded,
+    CallInput,
+    DeadlinePassed,
     MediaFailed,
     OfferRefused,
     PartyAnswered,
     PartyEnded,
     PartyRang,
-    ReleaseOffer,
-    RingCaller,
-    RingLeg,
-    TakeEarly,
     TransferAsked,
-    TransferStep,
 )
 from calls.calling import Calling
 from calls.controls import DESK, CallControls

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from calls.call_events import CompleteAsked, TransferAsked, TransferStep
+from calls.call_effects import TransferStep
+from calls.call_inputs import CompleteAsked, TransferAsked
 from calls.errors import TransferError
 from calls.targets import Target
 from telephony.leg import Leg, LegReferred

@@ -8,7 +8,7 @@ import structlog
 
 from calls.attending.attendant import Attendant
 from calls.call import CallState
-from calls.call_events import HangUpAsked
+from calls.call_inputs import HangUpAsked
 from calls.hearing import CALLER
 from telephony.media_commands import KeyPressed, MediaError, MediaEvent, PlayEnded
 from telephony.sip.offer_answer import SdpError

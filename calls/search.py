@@ -15,32 +15,34 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from calls.call_events import (
-    AgentOffered,
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallInput,
     CallPhones,
     ConfirmLease,
     Connect,
-    DeadlinePassed,
     Dequeue,
     Enqueue,
     FinishAgent,
     HangUpLeg,
+    MarkRinging,
+    ReleaseOffer,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Bridged,
+    CallInput,
+    DeadlinePassed,
     LeaseConfirmed,
     LeaseLost,
-    MarkRinging,
     MediaFailed,
     OfferFailed,
-    OfferOutcome,
     OfferRefused,
     PartyAnswered,
     PartyEnded,
     PartyRang,
     PhonesCalled,
-    ReleaseOffer,
 )
+from calls.call_terms import OfferOutcome
 from calls.party import Party, Segment, Summons
 
 #: After our own side failed (no media process), the call is not offered again for this long, or

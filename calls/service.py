@@ -22,7 +22,7 @@ from calls.attending.attendant import Attending
 from calls.audio import CallAudio
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.call_commands import CallCommands
-from calls.call_events import HangUpAsked
+from calls.call_inputs import HangUpAsked
 from calls.call_lists import CallLists
 from calls.call_tickets import CallTickets
 from calls.click_to_call import Clicked, ClickToCall

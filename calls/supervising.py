@@ -7,7 +7,7 @@ import structlog
 
 from agents.floor import Floor
 from agents.presence import HELD, PresenceError, State
-from calls.call_events import AssignAsked
+from calls.call_inputs import AssignAsked
 from calls.errors import TransferError
 from calls.owner import CallOwner
 from calls.search import ASSIGNED_SECONDS

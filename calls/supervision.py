@@ -10,13 +10,11 @@ waits. Nothing that goes wrong with him is noticed by anybody in the call.
 
 from enum import Enum
 
-from calls.call_events import (
+from calls.call_effects import CallEffect, Connect, HangUpLeg
+from calls.call_inputs import (
     Bridged,
-    CallEffect,
     CallInput,
-    Connect,
     DeadlinePassed,
-    HangUpLeg,
     MediaFailed,
     PartyAnswered,
     PartyEnded,

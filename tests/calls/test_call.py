@@ -3,37 +3,38 @@
 import pytest
 
 from calls.call import Call, CallState, outcome_of_status
-from calls.call_events import (
+from calls.call_effects import (
+    CallPhones,
+    ConfirmLease,
+    Connect,
+    Dequeue,
+    Enqueue,
+    Finish,
+    FinishAgent,
+    HangUpCaller,
+    HangUpLeg,
+    MarkRinging,
+    ReleaseOffer,
+    RingCaller,
+)
+from calls.call_inputs import (
     AgentOffered,
     Arrived,
     Bridged,
     CallerEnded,
     CallInput,
-    CallPhones,
-    ConfirmLease,
-    Connect,
     DeadlinePassed,
-    Dequeue,
-    EndedBy,
-    Enqueue,
-    Finish,
-    FinishAgent,
     HangUpAsked,
-    HangUpCaller,
-    HangUpLeg,
     LeaseConfirmed,
     LeaseLost,
-    MarkRinging,
     MediaFailed,
     OfferFailed,
-    OfferOutcome,
     PartyAnswered,
     PartyEnded,
     PartyRang,
     PhonesCalled,
-    ReleaseOffer,
-    RingCaller,
 )
+from calls.call_terms import EndedBy, OfferOutcome
 from calls.hearing import circle
 from calls.search import CONNECT_SECONDS, RETRY_SECONDS
 

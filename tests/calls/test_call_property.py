@@ -9,29 +9,32 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from calls.call import Call, CallState
 from calls.call_conference import MOST_PARTIES
-from calls.call_events import (
-    AgentOffered,
-    Arrived,
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CallInput,
     CallNumber,
     CallPhones,
-    CancelAsked,
-    CompleteAsked,
     ConfirmLease,
     Connect,
-    DeadlinePassed,
     Dequeue,
-    DropAsked,
     Enqueue,
     Finish,
     FinishAgent,
-    HangUpAsked,
     HangUpCaller,
     HangUpLeg,
     Hear,
+    ReleaseOffer,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Arrived,
+    Bridged,
+    CallerEnded,
+    CallInput,
+    CancelAsked,
+    CompleteAsked,
+    DeadlinePassed,
+    DropAsked,
+    HangUpAsked,
     LeaseConfirmed,
     LeaseLost,
     MediaFailed,
@@ -42,11 +45,10 @@ from calls.call_events import (
     PartyEnded,
     PartyRang,
     PhonesCalled,
-    ReleaseOffer,
     SwapAsked,
     TransferAsked,
-    TransferMode,
 )
+from calls.call_terms import TransferMode
 from calls.errors import TransferError
 from calls.hearing import CALLER, NOBODY, Hearing, as_pairs
 from calls.supervision_events import (

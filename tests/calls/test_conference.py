@@ -3,27 +3,29 @@
 import pytest
 
 from calls.call import Call, CallState
-from calls.call_events import (
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CallInput,
-    CancelAsked,
-    CompleteAsked,
     Connect,
-    DropAsked,
     FinishAgent,
     HandOver,
     HangUpLeg,
     Hear,
+    TakeEarly,
+    TransferStep,
+)
+from calls.call_inputs import (
+    Bridged,
+    CallerEnded,
+    CallInput,
+    CancelAsked,
+    CompleteAsked,
+    DropAsked,
     MergeAsked,
     PartyAnswered,
     PartyEnded,
     PartyRang,
     SwapAsked,
-    TakeEarly,
     TransferAsked,
-    TransferStep,
 )
 from calls.errors import TransferError
 from calls.hearing import NOBODY, Hearing, circle

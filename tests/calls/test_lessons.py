@@ -6,24 +6,26 @@ Pure, by the call's machine; what a row needs of sockets, Redis or audio is prov
 import pytest
 
 from calls.call import Call, CallState
-from calls.call_events import (
-    AgentOffered,
-    Arrived,
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CompleteAsked,
     Connect,
     Dequeue,
     FinishAgent,
     HangUpCaller,
     HangUpLeg,
+    ReleaseOffer,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Arrived,
+    Bridged,
+    CallerEnded,
+    CompleteAsked,
     LeaseConfirmed,
     PartyAnswered,
     PartyEnded,
     PartyRang,
     PhonesCalled,
-    ReleaseOffer,
     TransferAsked,
 )
 from calls.hearing import circle

@@ -10,22 +10,24 @@ import pytest
 from agents.demand import Want
 from agents.routing import Plan
 from calls.call import Call, CallState
-from calls.call_events import (
-    AgentOffered,
-    Arrived,
-    AssignAsked,
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CallInput,
     Connect,
-    DeadlinePassed,
     Dequeue,
     Enqueue,
     FinishAgent,
     HandOver,
     HangUpLeg,
     Hear,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Arrived,
+    AssignAsked,
+    Bridged,
+    CallerEnded,
+    CallInput,
+    DeadlinePassed,
     MediaFailed,
     MergeAsked,
     PartyAnswered,

@@ -3,19 +3,11 @@
 import pytest
 
 from calls.call import Call, CallState
-from calls.call_events import (
-    AgentOffered,
-    Arrived,
-    Bridged,
+from calls.call_effects import (
     CallEffect,
-    CallerEnded,
-    CallInput,
     CallNumber,
     CallPhones,
-    CancelAsked,
-    CompleteAsked,
     Connect,
-    DeadlinePassed,
     Dequeue,
     Enqueue,
     Finish,
@@ -24,6 +16,20 @@ from calls.call_events import (
     HangUpCaller,
     HangUpLeg,
     Hear,
+    ReleaseOffer,
+    RingCaller,
+    RingLeg,
+    TransferStep,
+)
+from calls.call_inputs import (
+    AgentOffered,
+    Arrived,
+    Bridged,
+    CallerEnded,
+    CallInput,
+    CancelAsked,
+    CompleteAsked,
+    DeadlinePassed,
     LeaseConfirmed,
     MediaFailed,
     MergeAsked,
@@ -32,14 +38,10 @@ from calls.call_events import (
     PartyRang,
     PhoneReplaced,
     PhonesCalled,
-    ReleaseOffer,
-    RingCaller,
-    RingLeg,
     SwapAsked,
     TransferAsked,
-    TransferMode,
-    TransferStep,
 )
+from calls.call_terms import TransferMode
 from calls.errors import TransferError
 from calls.hearing import NOBODY, Hearing, NeedsMixer, as_pairs, circle
 from calls.party import Summons

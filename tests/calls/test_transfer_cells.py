@@ -10,19 +10,15 @@ from dataclasses import dataclass
 import pytest
 
 from calls.call import Call, CallState
-from calls.call_events import (
+from calls.call_effects import CallEffect, CallNumber, FinishAgent, HangUpCaller, HangUpLeg
+from calls.call_inputs import (
     AgentOffered,
     Bridged,
-    CallEffect,
     CallerEnded,
     CallInput,
-    CallNumber,
     CancelAsked,
     CompleteAsked,
     DeadlinePassed,
-    FinishAgent,
-    HangUpCaller,
-    HangUpLeg,
     LeaseConfirmed,
     LeaseLost,
     MergeAsked,

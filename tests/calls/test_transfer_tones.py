@@ -14,20 +14,14 @@ from redis.asyncio import Redis
 
 from agents.redis_floor import RedisEngine, connect
 from agents.resilient_floor import ResilientEngine
-from calls.call_events import DeadlinePassed
+from calls.call_inputs import DeadlinePassed
 from calls.hearing import Hearing
 from telephony.leg import LegReferred, LegRinging
 from tests.calls.house import House, StandInLeg, open_house
 from tests.calls.scenes import Scene
 from tests.calls.sounding import PARTIES, Sound, SoundingMedia, write_music
 from tests.calls.test_transfer import A
-from tests.calls.test_transfer_cells import (
-    ENDS,
-    OUTSIDE,
-    STAGES,
-    hearing_after,
-    hearing_before,
-)
+from tests.calls.test_transfer_cells import ENDS, OUTSIDE, STAGES, hearing_after, hearing_before
 from tests.support.floors import TIMES
 from tests.support.node import until
 from tests.support.redis_server import RedisServer, running_redis
