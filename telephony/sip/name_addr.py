@@ -24,6 +24,9 @@ _PARAMETER = re.compile(
     rf"\s*;\s*(?P<name>[A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;\"<>]+))?\s*",
     re.DOTALL,
 )
+# RFC 3966 §3: phonedigit = DIGIT / visual-separator; a local number may hold "*" and "#" too
+_VISUAL_SEPARATORS = re.compile(r"[-.()]")
+_TELEPHONE = re.compile(r"\+?[0-9*#\-.()]{1,64}")
 # RFC 3261 §25.1: user = unreserved / escaped / user-unreserved; ";" and "?" would be allowed too,
 # but many a parser takes them for the beginning of parameters and headers.
 _USER_SAFE = "-_.!~*'()&=+$,/"
@@ -136,6 +139,26 @@ def number_in(uri: str) -> str | None:
     if scheme.lower() not in {"sip", "sips"} or not at or re.search("[:;]", user):
         return None
     return unquote(user) or None
+
+
+def tel_number(uri: str) -> str | None:
+    """Return the number of a tel URI without its visual separators, None for anything else.
+
+    RFC 3966 §5.1.4: a local number "MUST" name its context; many an exchange leaves it out, and
+    means its own. One that names it, or has other parameters, is not what its digits say.
+    """
+    scheme, _, number = uri.partition(":")
+    if scheme.lower() != "tel" or _TELEPHONE.fullmatch(number) is None:
+        return None
+    digits = _VISUAL_SEPARATORS.sub("", number)
+    return digits if digits.strip("+") else None
+
+
+def at_the_same_host(uri: str, user: str) -> str:
+    """Return a sip(s) URI with another user part, which is escaped."""
+    scheme, _, rest = uri.partition(":")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}:{escaped(user)}@{host if at else rest}"
 
 
 def without_headers(uri: str) -> str:

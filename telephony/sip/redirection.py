@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from aiosipua import SipResponse
 
 from telephony.sip.hop import Destination, located
-from telephony.sip.name_addr import AddressError, parse_name_addr, without_headers
+from telephony.sip.name_addr import (
+    AddressError,
+    at_the_same_host,
+    parse_name_addr,
+    tel_number,
+    without_headers,
+)
 
 _REDIRECTIONS = range(300, 400)
 _ALTERNATIVE_SERVICE = 380  # §21.3.5: described in the body, no Contact to go to
@@ -48,6 +54,7 @@ class Redirections:
     def __init__(self, policy: RedirectPolicy | None, uri: str, destination: Destination) -> None:
         self._policy = policy
         self._home = destination
+        self._uri = uri
         self._seen = {uri}
         self._left = policy.most if policy else 0
         self._waiting: list[tuple[float, str, Destination]] = []
@@ -77,7 +84,7 @@ class Redirections:
                 contact = parse_name_addr(value)
             except AddressError:
                 continue
-            uri = without_headers(contact.uri)
+            uri = self._as_sip(without_headers(contact.uri))
             # a host name leads back to the peer, who knows where it is; a loop ends here
             place = located(uri, self._home)
             if uri in self._seen or not self._may_go_to(uri, place):
@@ -85,6 +92,16 @@ class Redirections:
             self._seen.add(uri)
             found.append((_q(contact.params.get("q")), uri, place))
         return found
+
+    def _as_sip(self, uri: str) -> str:
+        """Return a tel URI as the SIP URI by which its peer reaches that number (§19.1.6).
+
+        A telephone number has no host: who sent us there is asked for it, in the form of the
+        Request-URI that he was called by. One with parameters (a number that is good in its
+        ``phone-context`` alone, an extension) stays what it is, and is not called.
+        """
+        number = tel_number(uri)
+        return uri if number is None else at_the_same_host(self._uri, number)
 
     def _may_go_to(self, uri: str, place: Destination) -> bool:
         if not uri.lower().startswith(("sip:", "sips:")) or self._policy is None:

@@ -239,7 +239,10 @@ def test_a_chain_ends() -> None:
         (None, "<sip:a@127.0.0.1:6001>"),
         (HERE, "<sip:premium@192.0.2.9>"),
         (RedirectPolicy(may_call=lambda uri: "110" in uri), "<sip:premium@127.0.0.1:6001>"),
-        (ANYWHERE, "<tel:+8610110>"),
+        (ANYWHERE, "<tel:110;phone-context=+1900>"),
+        (ANYWHERE, "<tel:+8651212345;ext=7>"),
+        (ANYWHERE, "<tel:+-()>"),
+        (RedirectPolicy(may_call=lambda uri: "110" in uri), "<tel:0900123456>"),
         (ANYWHERE, "<sip:a@b"),
     ],
 )
@@ -248,6 +251,25 @@ def test_where_we_do_not_go(policy: RedirectPolicy | None, contact: str) -> None
     answer = response(INVITE, 302, contact=None)
     answer.headers.append("Contact", contact)
     assert told(calling.do(GotResponse(INVITE, answer))) == [
+        LegEnded("remote", 302, "Moved Temporarily")
+    ]
+
+
+def test_a_telephone_number_is_called_at_the_peer_who_named_it() -> None:
+    """§19.1.6: a tel URI has no host."""
+    calling = Calling(redirects=HERE)
+    [again] = sent(redirected(calling, "<tel:+86-512-(0)110>", "<tel:119>;q=0.5"))
+    host = INVITE.uri.partition("@")[2]
+    assert again.uri == f"sip:+865120110@{host}"
+    assert again.destination == INVITE.destination
+    [again] = sent(calling.got(404))
+    assert again.uri == f"sip:119@{host}"
+
+
+def test_a_telephone_number_that_was_called_already_is_a_loop() -> None:
+    calling = Calling(redirects=HERE)
+    assert len(sent(redirected(calling, "<tel:119>"))) == 1
+    assert told(redirected(calling, "<tel:1-1-9>")) == [
         LegEnded("remote", 302, "Moved Temporarily")
     ]
 
