@@ -17,6 +17,7 @@ from telephony.leg_book import LegBook
 from telephony.overload import Overload
 from telephony.requests import IncomingRequest
 from telephony.sip.dialog import header_address, sdp_of
+from telephony.sip.hop import WEB_SOCKETS
 from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import Reply
@@ -35,9 +36,6 @@ log = structlog.get_logger(__name__)
 _ID_BYTES: Final = 8
 _SEED_BITS: Final = 64
 _CROWDED_SECONDS: Final = 5  # after which a phone may try again
-#: No trunk speaks over a WebSocket: from a trunk's address (a reverse proxy that stands beside it)
-#: only a page does.
-_PAGES: Final = frozenset({"WS", "WSS"})
 
 
 class Admission:
@@ -95,16 +93,16 @@ class Admission:
         account = user_of(header_address(request, "From").uri) or ""
         refusal: Reply | None = None
         trunk = None
+        # No trunk speaks over a WebSocket: from a trunk's address (a reverse proxy that stands
+        # beside it) only a page does.
+        from_page = incoming.hop.transport in WEB_SOCKETS
         if await self._is_phone(account, incoming):
             proven = await self._authenticator.username(
-                request, client=incoming.hop.host, as_proxy=True
+                request, client=incoming.hop.host, as_proxy=True, from_page=from_page
             )
             if proven != account:
                 refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
-        elif (
-            incoming.hop.transport in _PAGES
-            or (trunk := self._trunks.find(incoming.source[0])) is None
-        ):
+        elif from_page or (trunk := self._trunks.find(incoming.source[0])) is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._certified_trunks and not incoming.certified:

@@ -12,6 +12,7 @@ from telephony.sip.digest import (
     Credentials,
     DigestError,
     DigestGuard,
+    is_pass,
     parse_credentials,
     user_of_pass,
 )
@@ -70,7 +71,12 @@ class Authenticator:
         self._on_proof = on_proof or _nobody
 
     async def username(
-        self, request: SipRequest, *, client: str = "", as_proxy: bool = False
+        self,
+        request: SipRequest,
+        *,
+        client: str = "",
+        as_proxy: bool = False,
+        from_page: bool = False,
     ) -> str | Reply:
         """Return the proven user name, or the challenge to answer with: 401, or 407 as a proxy.
 
@@ -78,13 +84,17 @@ class Authenticator:
             request: what is to be proved.
             client: the host that it came from; a nonce is good for the host it was sent to.
             as_proxy: look for Proxy-Authorization.
+            from_page: it came over a WebSocket. A page's pass is good there alone: its line ends
+                with the session, and what is registered over it; over UDP a binding would stay.
 
         Wrong credentials, an unknown user and unreadable credentials are challenged alike, so that
         nobody learns which user names exist.
         """
         stale, refused = False, None
         for credentials in self._given(request, as_proxy=as_proxy):
-            ha1 = await self._credentials.ha1(credentials.username, credentials.algorithm)
+            ha1 = None
+            if from_page or not is_pass(credentials.username):
+                ha1 = await self._credentials.ha1(credentials.username, credentials.algorithm)
             verdict = self._guard.judge(
                 credentials,
                 ha1=ha1,

@@ -12,7 +12,7 @@ from aiosipua import SipRequest
 from telephony.authentication import Authenticator
 from telephony.bindings import Binding, BindingStore
 from telephony.qualify import Qualifier
-from telephony.sip.hop import Destination, Hop, as_hop
+from telephony.sip.hop import WEB_SOCKETS, Destination, Hop, as_hop
 from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
@@ -81,8 +81,10 @@ class RegistrationService:
         if aor is None:
             return Reply(request, 404)
         async with self._turns.setdefault(aor, asyncio.Lock()):
-            client = as_hop(source).host
-            username = await self._authenticator.username(request, client=client)
+            hop = as_hop(source)
+            username = await self._authenticator.username(
+                request, client=hop.host, from_page=hop.transport in WEB_SOCKETS
+            )
             if isinstance(username, Reply):
                 return username
             if username != aor:

@@ -109,6 +109,11 @@ def _algorithm(name: str | None) -> Algorithm:
     raise DigestError("an algorithm that was not offered")
 
 
+def is_pass(username: str) -> bool:
+    """Tell whether a digest user name is a short-lived one."""
+    return MARK in username
+
+
 def user_of_pass(username: str) -> str:
     """Return whose a digest user name is: what stands before the mark of a short-lived one."""
     return username.partition(MARK)[0]

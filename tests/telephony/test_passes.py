@@ -4,8 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telephony.authentication import Authenticator
 from telephony.passes import PhonePasses
-from telephony.sip.digest import Algorithm, hash_secret
+from telephony.sip.digest import Algorithm, DigestGuard, hash_secret
+from telephony.sip.invite_usage import Reply
+from tests.telephony.gateways import credentials
+from tests.telephony.sip.samples import request
 
 REALM = "hotline"
 
@@ -51,6 +55,23 @@ async def test_a_pass_is_good_at_every_node_until_it_is_over(algorithm: Algorith
     assert await passes(now, b"another key").ha1(issued.username, algorithm) != expected
     now.at = 1060
     assert await other_node.ha1(issued.username, algorithm) is None
+
+
+async def test_a_pass_is_good_on_a_pages_line_alone() -> None:
+    """Over UDP its binding would outlast the session, and nobody would end it."""
+    now = Now()
+    issued = passes(now).issue("1001", "s1")
+    guard = DigestGuard(realm=REALM, secret=b"of the node")
+    authenticator = Authenticator(guard, passes(now), wall_clock=now)
+    asked = request("REGISTER")
+    challenge = await authenticator.username(asked, client="192.0.2.7", from_page=True)
+    assert isinstance(challenge, Reply)
+    proof = credentials(challenge.headers[0][1], asked, issued.username, issued.password)
+    asked.headers.append("Authorization", proof)
+    refused = await authenticator.username(asked, client="192.0.2.7")
+    assert isinstance(refused, Reply)
+    assert refused.status == 401
+    assert await authenticator.username(asked, client="192.0.2.7", from_page=True) == "1001"
 
 
 async def test_a_pass_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
