@@ -163,6 +163,8 @@ class SipEndpoint:
         self._users: dict[_Transaction, _User] = {}
         self._limiter = RateLimiter()
         self._alarm: Alarm[_Transaction] | None = None
+        # what was written last, and its octets: a message is measured before it is sent
+        self._last: tuple[SipRequest | SipResponse | None, bytes] = (None, b"")
 
     @property
     def transactions(self) -> int:
@@ -292,7 +294,7 @@ class SipEndpoint:
         return (
             hop.transport == "UDP"
             and not hop.pinned
-            and len(bytes(request)) > LARGEST_DATAGRAM
+            and len(self._written(request)) > LARGEST_DATAGRAM
             and self._transports.listener_for(hop._replace(transport="TCP", flow=None)) is not None
         )
 
@@ -444,7 +446,7 @@ class SipEndpoint:
         def respond(response: SipResponse) -> None:
             if response.status_code < FINAL or self._alarm is None:
                 return
-            if len(bytes(response)) > AMPLIFICATION * size:
+            if len(self._written(response)) > AMPLIFICATION * size:
                 self.counters["unanswered"] += 1
                 return
             self._transmit(response, _way_back(request, hop), _nothing)
@@ -553,7 +555,7 @@ class SipEndpoint:
             hop: where it goes.
             on_failure: called later, if a connection had to be made for it and could not.
         """
-        data = bytes(message)
+        data = self._written(message)
         if self._lose(hop):
             return True
 
@@ -573,6 +575,12 @@ class SipEndpoint:
         if self._witness is not None:
             self._witness(message, data, hop, inbound=False)
         return True
+
+    def _written(self, message: SipRequest | SipResponse) -> bytes:
+        """Return a message as it goes over the wire; it must not be changed any more."""
+        if self._last[0] is not message:
+            self._last = message, bytes(message)
+        return self._last[1]
 
     def _flow_lost(self, hop: Hop) -> None:
         """Let go of what can be reached over this connection alone, and tell."""

@@ -16,6 +16,7 @@ from telephony.sip.hop import Hop
 from telephony.sip.message import build_ack, build_cancel, make_response
 from telephony.sip.transaction import Timers
 from telephony.sip.via import Address, top_via
+from telephony.witness import Wire
 from tests.support.waiting import until
 from tests.telephony.peers import Peer, User, a_peer, answering
 from tests.telephony.sip.samples import request, wire
@@ -73,6 +74,26 @@ def outgoing(method: str = "OPTIONS") -> SipRequest:
 
 
 # Sending
+
+
+async def test_a_message_is_written_once(
+    endpoint: Open, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is measured, sent and kept for the ladder."""
+    written: list[str] = []
+    write = SipRequest.__bytes__
+
+    def count(request: SipRequest) -> bytes:
+        written.append(request.method)
+        return write(request)
+
+    monkeypatch.setattr(SipRequest, "__bytes__", count)
+    wire = Wire()
+    ours = await endpoint(User(), witness=wire)
+    ours.send_request(outgoing(), peer.address, **Answers().hooks)
+    sent = await peer.datagram()
+    assert written == ["OPTIONS"]
+    assert [seen.data for seen in wire.of([outgoing().call_id or ""])] == [sent]
 
 
 async def test_a_request_goes_out_with_our_via_and_its_answer_comes_back(
