@@ -47,6 +47,7 @@ from telephony.sip.message import make_response, parse_message
 from telephony.sip.name_addr import AddressError
 from telephony.sip.offer_answer import SdpError, build_answer, parse_audio
 from telephony.sip.outbound_leg import OutboundLeg
+from telephony.sip.redirection import RedirectPolicy
 from telephony.sip.refer import ReferError, parse_refer, replaces_of
 from telephony.sip.registrar import Limits, aor_of, register
 from telephony.sip.screening import objection
@@ -94,6 +95,7 @@ CREDENTIALS = (
 )
 HEADERS = (
     ("Contact", "<sip:1001@192.0.2.7:5071>"),
+    ("Contact", "<tel:+86-512-110>;q=0.5"),
     ("Record-Route", "<sip:192.0.2.9;lr>"),
     ("Expires", "3"),
     ("Reason", 'Q.850;cause=16;text="done"'),
@@ -456,9 +458,15 @@ def fuzz_outbound_leg(data: bytes) -> None:
         cseq=1,
         sdp=SDP,
     )
-    credentials = script.pick((None, ("1001", "pw")))
-    party = Party(OutboundLeg(invite, timers=TIMERS, credentials=credentials, cnonce="c"))
-    party.perform(party.leg.start())  # type: ignore[union-attr]  # it is an outbound one
+    leg = OutboundLeg(
+        invite,
+        timers=TIMERS,
+        credentials=script.pick((None, ("1001", "pw"))),
+        cnonce="c",
+        redirects=script.pick((None, RedirectPolicy())),
+    )
+    party = Party(leg)
+    party.perform(leg.start())
     _live(script, party)
 
 

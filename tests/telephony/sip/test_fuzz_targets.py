@@ -73,7 +73,7 @@ def test_machines(target: str, script: bytes) -> None:
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="no wheel of atheris for this machine")
 def test_fuzz_guided_by_coverage(tmp_path: Path) -> None:
-    row, complaint = fuzz(ANYTHING, 300, tmp_path, runs=RUNS, slowest=60)
+    ((row, complaint),) = fuzz([ANYTHING], 300, tmp_path, runs=RUNS, slowest=60)
     assert row.findings == 0, complaint
     assert row.executions >= RUNS
     assert row.corpus > len(list(all_seeds(ANYTHING))) // 4  # it has found its way into the targets
