@@ -31,6 +31,7 @@ from telephony.sip.name_addr import (
     AddressError,
     host_port,
 )
+from telephony.sip.register_client import Patience
 from telephony.sip.registrar import Limits
 from telephony.sip.screening import has_looped, hops_left, objection
 from telephony.sip.session_timer import SessionPolicy
@@ -69,6 +70,7 @@ class SipGateway:
         on_registered: (aor, number of phones) after each registration, un-registration and expiry.
         on_trunk: told when a trunk goes down or comes up.
         trunk_times: how often trunks are asked, and how many failures count.
+        patience: how long a trunk that refuses to register us is left alone.
         timers: the transactions' base intervals.
         limits: expiry and number of bindings.
         user_agent: for the Server and User-Agent headers.
@@ -107,6 +109,7 @@ class SipGateway:
         on_registered: Callable[[str, int], None] | None = None,
         on_trunk: Callable[[TrunkStatus], None] = lambda _status: None,
         trunk_times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
+        patience: Patience = Patience(),  # noqa: B008 - frozen
         timers: Timers = RFC_TIMERS,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         user_agent: str = "hotline12345",
@@ -120,7 +123,7 @@ class SipGateway:
         overload_seconds: float = 0.0,
         qualify_seconds: float | None = None,
     ) -> None:
-        self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times)
+        self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times, patience=patience)
         self.wire = Wire(peer_of=PeerNames(self.trunks.find))
         self._bindings = bindings
         self._on_call = on_call

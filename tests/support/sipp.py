@@ -9,6 +9,7 @@ The scenarios are in ``tests/support/sipp``; each says what its injected fields 
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tests.support.waveforms import read_mono
 Address = tuple[str, int]
 HOST = "127.0.0.1"
 SCENARIOS = Path(__file__).with_name("sipp")
+_CONTACT = re.compile(r"(Contact: <sip:[^@]*@)\[local_ip\]:\[local_port\]>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class SippRun:
         echo: what it hears it sends back, whatever the codec.
         local_port: where it is reached; None: any.
         transport: UDP or TCP, on one socket.
+        contact: what stands in its Contact after the ``@``; None: its own address.
     """
 
     def __init__(
@@ -90,12 +93,14 @@ class SippRun:
         echo: bool = False,
         local_port: int | None = None,
         transport: Literal["UDP", "TCP"] = "UDP",
+        contact: str | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # How long a call stays to absorb what is sent again: RFC 3261's 64 × T1 would be 32 s.
         keys = {"linger": "4000" if lost else "200", **(keys or {})}
         if echo:
             keys["rtpstream_audio_port"] = "[media_port]"
+        self._contact = contact
         self.address: Address = (HOST, local_port or free_sip_port())
         self._kind = SOCK_DGRAM if transport == "UDP" else SOCK_STREAM
         self._directory = directory
@@ -188,6 +193,8 @@ class SippRun:
         text = (SCENARIOS / f"{name}.xml").read_text(encoding="utf-8")
         for key, value in keys.items():  # SIPp's own -key works in messages only
             text = text.replace(f"[{key}]", value)
+        if self._contact is not None:
+            text = _CONTACT.sub(rf"\g<1>{self._contact}>", text)
         if speech is not None:
             raw = self._directory / "speech.alaw"
             raw.write_bytes(_a_law(speech))

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from aiosipua.headers import parse_auth
@@ -25,17 +24,6 @@ from tests.telephony.gateways import (
 from tests.telephony.peers import a_peer
 
 NOTHING = {"legs": 0, "dialogs": 0, "transactions": 0}
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def gateway(desk: Desk) -> AsyncIterator[SipGateway]:
-    async with a_gateway(desk) as opened:
-        yield opened
 
 
 async def test_a_citizens_call(desk: Desk) -> None:

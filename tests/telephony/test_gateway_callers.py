@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,17 +26,6 @@ from tests.telephony.gateways import (
 from tests.telephony.peers import Peer, a_peer
 
 STRANGERS = (Trunk.allowing("10.9.9.0/24"),)  # trunks, none of which is loopback
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def gateway(desk: Desk) -> AsyncIterator[SipGateway]:
-    async with a_gateway(desk) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,6 @@ from tests.telephony.peers import a_peer
 NOTHING = {"legs": 0, "dialogs": 0, "transactions": 0}
 
 
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
 async def test_closing_hangs_up_everything(desk: Desk) -> None:
     owners = [Owner() for _ in range(3)]
     async with a_gateway(Desk(), timers=QUICK) as trunk:

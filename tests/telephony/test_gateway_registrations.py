@@ -1,7 +1,6 @@
 """Who may register, and what is told of it."""
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,17 +16,6 @@ from tests.telephony.gateways import (
     registration,
 )
 from tests.telephony.peers import a_peer
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def gateway(desk: Desk) -> AsyncIterator[SipGateway]:
-    async with a_gateway(desk) as opened:
-        yield opened
 
 
 class Phones:

@@ -1,7 +1,6 @@
 """The shell: order of what is told and sent, late wishes, faulty owners, real messages."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from aiosipua import SipRequest, SipResponse
@@ -32,17 +31,6 @@ from tests.telephony.gateways import (
 from tests.telephony.peers import Peer, a_peer
 
 ANSWER = OFFER.replace("40000", "40004")
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def gateway(desk: Desk) -> AsyncIterator[SipGateway]:
-    async with a_gateway(desk) as opened:
-        yield opened
 
 
 def call(gateway: SipGateway, peer: Peer, owner: Owner) -> Leg:

@@ -72,11 +72,11 @@ async def test_a_repeated_invite_is_one_call_and_a_200_comes_until_its_ack(
         await agent.phone.request("ACK")
         await caller.answered()
         caller.send(invite)  # RFC 6026 §7.1: absorbed; it is no call, and brings no answer
-        first, second, third = await trunk.repeated("200 INVITE", 3)
+        await trunk.repeated("200 INVITE")
         caller.ack()
-        # §13.3.1.4: "an interval that starts at T1 seconds and doubles for each retransmission"
-        assert (second - first, third - second) == pytest.approx((0.5, 1.0), abs=0.3)
-        await trunk.hears_nothing(2.5)
+        # §13.3.1.4: "an interval that starts at T1 seconds and doubles": the next would come after
+        # 1 s (all of them are in tests/telephony/sip/test_inbound_leg.py)
+        await trunk.hears_nothing(1.3)
         assert trunk.story == ["180 INVITE", "200 INVITE"]
         assert agent.phone.story == ["INVITE", "ACK"]
         phone.ask("BYE")
@@ -237,18 +237,13 @@ async def test_a_bye_is_passed_on_and_its_repetition_answered_again(
 async def test_who_waits_hears_ringing_at_once_and_is_offered_when_somebody_is_ready(
     sip: Address, trunk: RawSip, duty: Duty
 ) -> None:
-    loop = asyncio.get_running_loop()
     async with duty("1011", ready=False) as agent:
-        called_at = loop.time()
         caller = Caller(trunk, sip)
         caller.invite(QUIET)
         await trunk.response("180 INVITE")
-        assert trunk.times("180 INVITE")[0] - called_at < 0.5
-        await agent.phone.hears_nothing(0.5)
-        ready_at = loop.time()
+        await agent.phone.hears_nothing(0.3)
         await agent.api.send("PUT", "/me/presence", {"state": "ready"})
         invite = await agent.phone.request("INVITE")
-        assert agent.phone.times("INVITE")[0] - ready_at < 1
         assert "13862311001" in header(invite, "From")
         caller.cancel()
         await caller.refused(487)

@@ -5,6 +5,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from telephony.bindings import MemoryBindings
 from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import LegAnswered, LegEnded
 from telephony.sip.dialog import header_address
-from telephony.sip.message import make_response
+from telephony.sip.message import cseq_of, make_response
+from telephony.sip.register_client import Patience
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
@@ -48,7 +50,10 @@ def to(peer: Peer, name: str, **options: Any) -> Trunk:
 
 @asynccontextmanager
 async def a_node(
-    *trunks: Trunk, desk: Desk | None = None, changes: Changes | None = None
+    *trunks: Trunk,
+    desk: Desk | None = None,
+    changes: Changes | None = None,
+    patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> AsyncIterator[SipGateway]:
     gateway = SipGateway(
         trunks=trunks,
@@ -58,6 +63,7 @@ async def a_node(
         on_call=desk or Desk(),
         on_trunk=changes or Changes(),
         trunk_times=TIMES,
+        patience=patience,
         timers=QUICK,
     )
     await gateway.open(HOST, 0)
@@ -321,6 +327,37 @@ async def test_a_trunk_is_registered_at_used_and_left() -> None:
         assert changes.story == [("telecom", True), ("telecom", False)]
 
 
+def refused_with(gateway: SipGateway, status: str) -> bool:
+    (trunk,) = gateway.trunks.statuses()
+    return not trunk.up and status in (trunk.reason or "")
+
+
+async def test_a_carrier_that_refuses_to_register_us_is_asked_again() -> None:
+    changes = Changes()
+    with a_peer() as carrier:
+        trunk = to(carrier, "telecom", account=Account("51200000", "secret", register=True))
+        patience = Patience(base=0.01)
+        async with a_node(trunk, changes=changes, patience=patience) as gateway:
+            where, asked = gateway.endpoint.local, list[SipRequest]()
+            for status in (403, 503, 500):
+                asked.append(await request(carrier, "REGISTER"))
+                carrier.send(make_response(asked[-1], status), where)
+                await until(partial(refused_with, gateway, str(status)))
+            asked.append(await request(carrier, "REGISTER"))
+            assert changes.story == []  # it was never up
+            carrier.send(make_response(asked[-1], 200), where)
+            await until(lambda: changes.story == [("telecom", True)])
+            assert [cseq_of(one)[0] for one in asked] == [1, 2, 3, 4]
+            assert len({one.headers.get("Call-ID")[0] for one in asked}) == 1
+            dialled(gateway, Owner())
+            invite = await request(carrier, "INVITE")
+            carrier.send(make_response(invite, 486, to_tag="busy"), where)
+            closing = asyncio.create_task(gateway.close())
+            last = await request(carrier, "REGISTER")
+            carrier.send(make_response(last, 200), where)
+            await closing
+
+
 async def test_a_trunk_sends_a_call_on_to_its_own_addresses_only() -> None:
     with a_peer() as carrier, a_peer(host="127.0.0.3") as other:
         there = f"<sip:110@127.0.0.3:{other.address[1]}>"
@@ -341,21 +378,25 @@ async def test_a_trunk_sends_a_call_on_to_its_own_addresses_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "user, follows",
+    "contact, called",
     [
-        ("110", True),  # the same number, at another address
-        ("0512110", True),  # ... as this trunk writes it
-        ("+8613862311001", True),  # one that may be called instead
-        ("0900123456", False),
-        ("duty-desk", False),
-        ("110;phone-context=+1900", False),  # RFC 3966: +1900110
-        ("110:0900", False),
+        ("sip:110@{};x=y", "sip:110@{};x=y"),  # the same number, at another address
+        ("sip:0512110@{};x=y", "sip:0512110@{};x=y"),  # ... as this trunk writes it
+        ("sip:+8613862311001@{}", "sip:+8613862311001@{}"),  # one that may be called instead
+        ("tel:+86-138-6231-1001", "sip:+8613862311001@{}"),  # ... by whoever says so
+        ("sip:0900123456@{}", None),
+        ("tel:0900123456", None),
+        ("sip:duty-desk@{}", None),
+        ("sip:110;phone-context=+1900@{}", None),  # RFC 3966: +1900110
+        ("tel:110;phone-context=+1900", None),
+        ("sip:110:0900@{}", None),
     ],
 )
 async def test_a_trunk_sends_a_call_on_to_numbers_that_may_be_called_only(
-    user: str, *, follows: bool
+    contact: str, called: str | None
 ) -> None:
     with a_peer() as carrier:
+        where = f"{HOST}:{carrier.address[1]}"
         trunk = to(
             carrier,
             "telecom",
@@ -366,12 +407,12 @@ async def test_a_trunk_sends_a_call_on_to_numbers_that_may_be_called_only(
             owner = Owner()
             dialled(gateway, owner, elsewhere={"13862311001"}.__contains__)
             invite = await request(carrier, "INVITE")
-            moved = (("Contact", f"<sip:{user}@{HOST}:{carrier.address[1]};x=y>"),)
+            moved = (("Contact", f"<{contact.format(where)}>"),)
             carrier.send(
                 make_response(invite, 302, to_tag="x", headers=moved), gateway.endpoint.local
             )
-            if follows:
+            if called is not None:
                 again = await request(carrier, "INVITE")
-                assert again.uri == moved[0][1].strip("<>")
+                assert again.uri == called.format(where)
                 carrier.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
-            assert (await owner.ended()).status == (486 if follows else 302)
+            assert (await owner.ended()).status == (302 if called is None else 486)
