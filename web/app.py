@@ -3,8 +3,10 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from calls.routing_book import RoutingBook
 from web import (
@@ -53,8 +55,7 @@ from web.ports import (
 )
 from web.ports_calls import AfterCall, CallBacks, Calls, Helper, LadderSource
 from web.ports_people import Accounts, Breaks, Floor, OnDesktop, Phones
-from web.routes_metrics import Network
-from web.services import Services
+from web.services import Network, Services
 from web.sessions import MemorySessions, SessionStore
 
 _DESCRIPTION = """\
@@ -69,6 +70,7 @@ call. Whatever is refused is answered with `{"error": {"code", "message", "field
 `WebSocket /api/v1/feed` sends a snapshot and then every event; the events are described in
 docs/events.md.
 """
+_PREFIX = "/api/v1"
 _TAGS = [
     {"name": "session", "description": "Signing in and out"},
     {"name": "me", "description": "The asker himself"},
@@ -87,6 +89,51 @@ _TAGS = [
     {"name": "agents", "description": "For supervisors and administrators"},
     {"name": "health", "description": "How the node is"},
 ]
+
+
+_PARTS = (
+    routes_session,
+    routes_agents,
+    routes_calls,
+    routes_transfer,
+    routes_desk,
+    routes_callbacks,
+    routes_supervisor,
+    routes_parties,
+    routes_tickets,
+    routes_audit,
+    routes_reports,
+    routes_statistics,
+    routes_quality,
+    routes_accounts,
+    routes_knowledge,
+    routes_ladder,
+    routes_documents,
+    routes_prompts,
+    routes_exchange,
+    routes_inbox,
+    routes_health,
+    routes_system,
+    feed_route,
+    routes_phone,
+    routes_routing,
+)
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """Return what all applications of a process have in common.
+
+    Made once: to read all routes' signatures takes a quarter of a second, and FastAPI does it anew
+    for each router that they are included in.
+    """
+    every = APIRouter()
+    every.include_router(routes_tickets.tree, prefix=_PREFIX)
+    every.include_router(routes_statistics.board, prefix=_PREFIX)
+    for part in _PARTS:
+        every.include_router(part.router, prefix=_PREFIX)
+    every.include_router(routes_metrics.router)
+    return every.routes
 
 
 def create_app(
@@ -111,8 +158,8 @@ def create_app(
     prompts: Prompts,
     oversight: Oversight,
     phones: Phones,
+    routing: RoutingBook,
     version: str,
-    routing: RoutingBook | None = None,
     documents: Documents | None = None,
     sessions: SessionStore | None = None,
     on_desktop: OnDesktop | None = None,
@@ -143,8 +190,8 @@ def create_app(
         system: awaited by ``GET /api/v1/system``.
         phones: passes and lines of the phones in pages.
         oversight: live figures, call search, quality inspection.
+        routing: the routing document, for administrators.
         version: shown by health and in the API's description.
-        routing: the routing document, for administrators; None: there are no routes for it.
         documents: what administrators change, by name; None: nothing.
         sessions: shared by the nodes through Redis, or (the default) this node's own.
         on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
@@ -172,6 +219,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        routes=[*_routes()],
     )
     app.state.services = Services(
         calls=calls,
@@ -183,6 +231,7 @@ def create_app(
         ladders=ladders,
         knowledge=knowledge,
         exchange=exchange,
+        routing=routing,
         documents=documents or {},
         prompts=prompts,
         call_backs=call_backs,
@@ -192,6 +241,8 @@ def create_app(
         system=system,
         oversight=oversight,
         phones=phones,
+        metrics=metrics,
+        metrics_allowed=metrics_allowed,
         sessions=sessions or MemorySessions(),
         feed=hub,
         version=version,
@@ -199,40 +250,6 @@ def create_app(
         others=others,
     )
     errors.install(app)
-    api = APIRouter(prefix="/api/v1")
-    api.include_router(routes_tickets.tree)
-    api.include_router(routes_statistics.board)
-    for part in (
-        routes_session,
-        routes_agents,
-        routes_calls,
-        routes_transfer,
-        routes_desk,
-        routes_callbacks,
-        routes_supervisor,
-        routes_parties,
-        routes_tickets,
-        routes_audit,
-        routes_reports,
-        routes_statistics,
-        routes_quality,
-        routes_accounts,
-        routes_knowledge,
-        routes_ladder,
-        routes_documents,
-        routes_prompts,
-        routes_exchange,
-        routes_inbox,
-        routes_health,
-        routes_system,
-        feed_route,
-        routes_phone,
-    ):
-        api.include_router(part.router)
-    if routing is not None:
-        api.include_router(routes_routing.router(routing))
-    app.include_router(api)
-    app.include_router(routes_metrics.router(metrics, metrics_allowed))
     pages.install(app)
     if others is not None:
         others.on_desk = hub.taken_over

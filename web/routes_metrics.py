@@ -1,28 +1,25 @@
 """What Prometheus scrapes; for the networks that may."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
 
 from web.errors import ApiError
+from web.services import Network, Served
 
-Network = IPv4Network | IPv6Network
+router = APIRouter(include_in_schema=False)
 
 
-def router(metrics: Callable[[], Awaitable[bytes]], allowed: Sequence[Network]) -> APIRouter:
-    """Return the route: no session, but only for these networks."""
-    route = APIRouter(include_in_schema=False)
-
-    @route.get("/metrics")
-    async def scrape(request: Request) -> Response:
-        host = request.client.host if request.client else ""
-        if not _is_in(host, allowed):
-            raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "not for this address")
-        return Response(await metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return route
+@router.get("/metrics")
+async def scrape(request: Request, served: Served) -> Response:
+    """Return what is counted: no session, but only for the networks that may."""
+    host = request.client.host if request.client else ""
+    if not _is_in(host, served.metrics_allowed):
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "not for this address")
+    scraped = await served.metrics()
+    return Response(scraped, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _is_in(host: str, networks: Sequence[Network]) -> bool:

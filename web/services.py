@@ -1,13 +1,15 @@
 """What the routes work with, handed to them by ``create_app``."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from calls.routing_book import RoutingBook
 from web.feed import FeedHub
 from web.other_nodes import OtherNodes
 from web.ports import (
@@ -25,6 +27,8 @@ from web.ports_calls import AfterCall, CallBacks, Calls, Helper, LadderSource
 from web.ports_people import Accounts, Breaks, Floor, Phones
 from web.sessions import SessionStore
 
+Network = IPv4Network | IPv6Network
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -39,6 +43,7 @@ class Services:
     ladders: LadderSource
     knowledge: KnowledgeBase
     exchange: Exchange
+    routing: RoutingBook
     documents: Documents
     prompts: Prompts
     call_backs: CallBacks
@@ -48,6 +53,8 @@ class Services:
     system: System
     oversight: Oversight
     phones: Phones
+    metrics: Callable[[], Awaitable[bytes]]
+    metrics_allowed: Sequence[Network]
     sessions: SessionStore
     feed: FeedHub
     version: str
