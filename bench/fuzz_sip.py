@@ -17,6 +17,7 @@ each by itself, and under atheris all together (``sip/test_fuzz_targets.py``,
 """
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,7 +76,8 @@ def work(jobs: Sequence[Job]) -> None:
     """
     import atheris  # noqa: PLC0415 - optional, and the imports below are its to instrument
 
-    with atheris.instrument_imports(include=["telephony", "aiosipua"]):
+    said = io.StringIO()  # the name of each module
+    with redirect_stderr(said), atheris.instrument_imports(include=["telephony", "aiosipua"]):
         from bench.fuzz_everything import ANYTHING, TARGETS, fuzz_anything  # noqa: PLC0415
 
     logging.disable()
