@@ -33,3 +33,7 @@ class AgentSettings(Section):
     """Administrators made at the first start."""
     seed_password: Annotated[SecretStr | None, BeforeValidator(empty_is_none)]
     """The password of all of these; None: each gets one of his own."""
+    password_passes: Annotated[int, Field(ge=1, le=100)]
+    """How often the hash of a password goes over its memory (Argon2id, RFC 9106)."""
+    password_kib: Annotated[int, Field(ge=32, le=4_194_304)]
+    """The memory that the hash of one password fills."""

@@ -5,6 +5,7 @@ import time
 from functools import partial
 
 import structlog
+from argon2 import PasswordHasher
 
 import tickets
 from agents.accounts import Accounts
@@ -55,7 +56,8 @@ class Storage:
         self.desk = ticket_desk(settings.handling, self.engine)
         self.rules = ticket_rules(settings.tickets)
         self.tickets = TicketStore(self.engine, reader=self.reader, sorting=self.rules.sorting)
-        self.accounts = Accounts(self.engine, realm=settings.sip.realm)
+        hasher = PasswordHasher(settings.agents.password_passes, settings.agents.password_kib)
+        self.accounts = Accounts(self.engine, realm=settings.sip.realm, hasher=hasher)
         self.knowledge = KnowledgeBase(self.engine)
         self.helper = CallHelper(
             bus=frame.bus,

@@ -201,6 +201,9 @@ async def running_node(
         "mqtt__port": free_tcp_port(),  # not one that another node under test may want too
         "asr__model_path": MODEL,
         "agents__seed_password": PASSWORD,
+        # A sign-in costs a fifth of a second of processor time where that is to keep thieves busy.
+        "agents__password_passes": 1,
+        "agents__password_kib": 32,
         "log__level": "debug",
         "log__format": "json",
         # Who tests it says so: elsewhere callers hear ringing, and who is left by his agent goes.
