@@ -76,8 +76,8 @@ def work(jobs: Sequence[Job]) -> None:
     """
     import atheris  # noqa: PLC0415 - optional, and the imports below are its to instrument
 
-    said = io.StringIO()  # the name of each module
-    with redirect_stderr(said), atheris.instrument_imports(include=["telephony", "aiosipua"]):
+    modules = io.StringIO()  # their names
+    with redirect_stderr(modules), atheris.instrument_imports(include=["telephony", "aiosipua"]):
         from bench.fuzz_everything import ANYTHING, TARGETS, fuzz_anything  # noqa: PLC0415
 
     logging.disable()
