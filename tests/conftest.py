@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.support import node
 from tests.support.postgres import PostgresServer, find_postgres
 
 # How long an example takes says how busy the machine is, nothing of the code. The usual run plays
@@ -56,6 +57,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         order += [path, *quick[number * _QUICK_BETWEEN : (number + 1) * _QUICK_BETWEEN]]
     order += [path for path in quick if path not in order]
     items[:] = [item for path in order for item in files[path]]
+
+
+_LOGS_SHOWN, _LINES_SHOWN = 3, 100
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the latest nodes said where a test fails: elsewhere nobody sees it again."""
+    report = yield
+    if report.failed:
+        for log in node.LOGS[-_LOGS_SHOWN:]:
+            if log.exists():
+                lines = log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
+                report.sections.append((f"the end of {log}", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
         call_id = presence.call_id
     record = (await served.calls.call(call_id) or {}) if call_id else {}
     ticket_id = ticket_id or record.get("ticket_id")
-    ticket = await served.calls.ticket(ticket_id) if ticket_id else None
+    ticket = await _ticket(served, who, ticket_id) if ticket_id else None
     return {
         "event": "snapshot",
         "at": served.clock(),
@@ -98,11 +98,18 @@ async def snapshot(served: Services, who: Viewer) -> dict[str, Any]:
         "presence": (await own_presence(served, presence)).model_dump() if presence else None,
         "calls": [call.model_dump() for call in calls],
         "call": own.model_dump() if own else None,
-        "ticket": shown_ticket(ticket, who).model_dump() if ticket else None,
+        "ticket": ticket,
         "transcript": await served.calls.transcript(call_id) if ticket and call_id else [],
         "gaps": record.get("gaps", []) if ticket else [],
         "services": await services_shown(served),
     }
+
+
+async def _ticket(served: Services, who: Viewer, ticket_id: str) -> dict[str, Any] | None:
+    """Return a ticket as shown; a call that has just begun at another node has it there only."""
+    if (ticket := await served.calls.ticket(ticket_id)) is not None:
+        return shown_ticket(ticket, who).model_dump()
+    return await served.others.ticket(ticket_id, who.token) if served.others is not None else None
 
 
 async def services_shown(served: Services) -> dict[str, Any]:

@@ -7,6 +7,8 @@ given here. Nobody who uses the API needs to know which node holds what.
 """
 
 import base64
+import itertools
+import json
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -80,15 +82,23 @@ class OtherNodes:
 
     async def live_calls(self, token: str) -> list[dict[str, Any]]:
         """Return the live calls of other nodes that the owner of this token may see."""
+        return list(itertools.chain.from_iterable(await self._read(_LIVE, token)))
+
+    async def ticket(self, ticket_id: str, token: str) -> dict[str, Any] | None:
+        """Return a ticket that the node which fills it may not have stored yet, or None."""
+        return next(iter(await self._read(_TICKETS + ticket_id, token)), None)
+
+    async def _read(self, path: str, token: str) -> list[Any]:
+        """Return what the other nodes that have something there answer to the token's owner."""
         headers = [["authorization", f"Bearer {token}"]]
         answers = await self.asking.ask_all(
-            {"method": "GET", "path": _LIVE, "query": "", "headers": headers, "body": ""}
+            {"method": "GET", "path": path, "query": "", "headers": headers, "body": ""}
         )
-        calls: list[dict[str, Any]] = []
-        for answer in filter(None, answers):
-            if answer["status"] == HTTPStatus.OK:
-                calls += httpx.Response(200, content=base64.b64decode(answer["body"])).json()
-        return calls
+        return [
+            json.loads(base64.b64decode(answer["body"]))
+            for answer in answers
+            if answer is not None and answer["status"] == HTTPStatus.OK
+        ]
 
     async def at_desk(self, agent_id: str, session: str) -> None:
         """Tell the others where an agent works now."""

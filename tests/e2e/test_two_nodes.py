@@ -90,7 +90,7 @@ async def at_work(stack: AsyncExitStack, device: Baresip, desk: RunningNode) -> 
     async def phone_is_there() -> bool:
         return bool((await api.get("/me"))["presence"]["phones"])
 
-    await until(phone_is_there, seconds=20)
+    await until(phone_is_there)
     await api.send("PUT", "/me/presence", {"state": "ready"})
     return api
 
@@ -116,7 +116,7 @@ async def live(api: Api, **wanted: Any) -> dict[str, Any]:
         fits = len(calls) == 1 and all(calls[0][key] == value for key, value in wanted.items())
         return calls[0] if fits else None
 
-    call: dict[str, Any] = await until(shown, seconds=20)
+    call: dict[str, Any] = await until(shown)
     return call
 
 
@@ -126,9 +126,9 @@ async def talking(
     """Let a citizen call one node, and an agent answer."""
     caller = await stack.enter_async_context(citizen(folder))
     await caller.dial(f"sip:12345@{HOST}:{arrives_at.sip_port}")
-    await device.wait_event("CALL_INCOMING", seconds=20)
+    await device.wait_event("CALL_INCOMING")
     await device.answer()
-    await caller.wait_event("CALL_ESTABLISHED", seconds=20)
+    await caller.wait_event("CALL_ESTABLISHED")
     return caller, await live(api, state="talking")
 
 
@@ -160,21 +160,21 @@ async def test_a_call_of_the_other_node_is_told_worked_and_passed_on(
 
         path = f"/calls/{call['call_id']}/transfer"
         await api.send("POST", path, {"target": "agent:1002", "mode": "consult"})
-        await colleague.wait_event("CALL_INCOMING", seconds=20)
+        await colleague.wait_event("CALL_INCOMING")
         await colleague.answer()
         await live(api, transfer_stage="joined")
         await api.send("POST", f"{path}/complete")
-        await device.wait_event("CALL_CLOSED", seconds=20)
-        await until_state(api, "wrap_up", seconds=20)
-        await until_state(other, "talking", seconds=20)
+        await device.wait_event("CALL_CLOSED")
+        await until_state(api, "wrap_up")
+        await until_state(other, "talking")
         await caller.wait_heard(3)
         await other.send("POST", f"/calls/{call['call_id']}/hang-up")
-        await caller.wait_event("CALL_CLOSED", seconds=20)
-        record = await ended_call(other, seconds=20)
+        await caller.wait_event("CALL_CLOSED")
+        record = await ended_call(other)
         assert [part["agent_id"] for part in record["segments"]] == ["1001", "1002"]
         assert (await other.get(ticket))["fields"]["name"]["value"] == "陆远"
         await api.send("PUT", "/me/presence", {"state": "not_ready", "reason": "meal"})
-    await until_nothing_is_left(hotline.b, seconds=20)
+    await until_nothing_is_left(hotline.b)
 
 
 async def test_leaders_lead_calls_of_the_other_node(hotline: Hotline, tmp_path: Path) -> None:
@@ -192,21 +192,21 @@ async def test_leaders_lead_calls_of_the_other_node(hotline: Hotline, tmp_path: 
         refused = await leads.client.post(f"{path}/assign", json={"agent_id": "1003"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "target_not_ready")
         api = await at_work(stack, device, hotline.a)
-        await device.wait_event("CALL_INCOMING", seconds=20)
+        await device.wait_event("CALL_INCOMING")
         await device.answer()
         await live(leads, state="talking", agent_id="1003")
 
         await leads.send("PUT", f"{path}/supervision", {"mode": "listen"})
-        await leader.wait_event("CALL_INCOMING", seconds=20)
+        await leader.wait_event("CALL_INCOMING")
         await leader.answer()
         await live(leads, supervisor="8001", supervision="listen")
         await leader.wait_heard(1)
         await leads.send("DELETE", f"{path}/supervision")
-        await leader.wait_event("CALL_CLOSED", seconds=20)
+        await leader.wait_event("CALL_CLOSED")
         assert await state_of(api) == "talking"
         await caller.hang_up()
-        await ended_call(api, seconds=20)
-    await until_nothing_is_left(hotline.b, seconds=20)
+        await ended_call(api)
+    await until_nothing_is_left(hotline.b)
 
 
 async def test_signing_in_at_the_other_node_closes_the_page_here(hotline: Hotline) -> None:
@@ -244,9 +244,9 @@ async def test_a_killed_node_takes_only_its_own_calls_along(
         await at_work(stack, leaving, c)
         kept = await stack.enter_async_context(citizen(tmp_path, "13862311002"))
         await kept.dial(f"sip:12345@{HOST}:{hotline.a.sip_port}")
-        await leaving.wait_event("CALL_INCOMING", seconds=20)
+        await leaving.wait_event("CALL_INCOMING")
         await leaving.answer()
-        await kept.wait_event("CALL_ESTABLISHED", seconds=20)
+        await kept.wait_event("CALL_ESTABLISHED")
 
         os.kill(c.pid, signal.SIGKILL)
         await c.process.wait()
@@ -255,19 +255,19 @@ async def test_a_killed_node_takes_only_its_own_calls_along(
         if refused.status_code != 404:  # not yet taken for dead
             assert refused.json()["error"]["code"] == "node_silent"
             assert "node c" in refused.json()["error"]["message"]
-        await until_state(api, "wrap_up", seconds=20)
+        await until_state(api, "wrap_up")
         boss = await stack.enter_async_context(hotline.a.signed_in("8001"))
 
         async def on_the_list() -> bool:
             listed = (await boss.get("/callbacks", status="open"))["items"]
             return [entry["reason"] for entry in listed] == ["failed"]
 
-        await until(on_the_list, seconds=20)
+        await until(on_the_list)
         assert (await boss.get(f"/calls/{call['call_id']}"))["outcome"] == "failed"
         (shown,) = await boss.get("/calls/live")
         assert (shown["agent_id"], shown["state"]) == ("1002", "talking")
         await kept.wait_heard(2)
         await kept.hang_up()
-        await leaving.wait_event("CALL_CLOSED", seconds=20)
+        await leaving.wait_event("CALL_CLOSED")
         await lost.hang_up()
-    await until_nothing_is_left(hotline.a, seconds=20)
+    await until_nothing_is_left(hotline.a)

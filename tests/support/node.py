@@ -29,6 +29,9 @@ PASSWORD = "for-tests-only"
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 START_SECONDS = 90.0
+
+LOGS: list[Path] = []
+"""The log of each node that this process has started, shown where a test fails."""
 STOP_SECONDS = 60.0
 
 
@@ -219,6 +222,7 @@ async def running_node(
     if tables and "database__url" not in options:
         await asyncio.to_thread(_put_database, Path(str(options["node__data_dir"])))
     log = folder / "node.log"
+    LOGS.append(log)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "hotline", "run"),

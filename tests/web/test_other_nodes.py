@@ -11,8 +11,10 @@ from redis.asyncio import Redis
 from calls.errors import UnknownCall
 from eventbus.asking import NodeAsking
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.web.house import House
+from web.auth import Viewer
+from web.feed_route import snapshot
 from web.other_nodes import LONGEST_BODY, OtherNodes
 from web.sessions import session_digest
 
@@ -61,7 +63,7 @@ async def pair(server: RedisServer, tmp_path: Path) -> AsyncIterator[Pair]:
         for name in ("here", "there"):
             redis = Redis.from_url(server.url)
             stack.push_async_callback(redis.aclose)
-            asking = NodeAsking(redis=redis, node=name, prefix="test")
+            asking = NodeAsking(redis=redis, node=name, prefix="test", patience=PATIENCE)
             others = OtherNodes(asking, holders if name == "here" else Holders(name))
             folder = tmp_path / name
             folder.mkdir()
@@ -138,6 +140,15 @@ async def test_live_calls_of_all_nodes_are_shown_as_the_asker_may_see_them(pair:
     assert shown["1001"] == [("c1", whole)]
     assert shown["1002"] == [("c2", masked)]
     assert shown["2001"] == [("c1", masked), ("c2", masked)]
+
+
+async def test_a_page_is_given_the_ticket_that_no_node_has_stored_yet(pair: Pair) -> None:
+    ticket_id = await talks_there(pair)
+    served = pair.here.app.state.services
+    account = await served.accounts.get("1001")
+    who = Viewer(account, await pair.here.token("1001"))
+    shown = await snapshot(served, who)
+    assert (shown["call"]["call_id"], shown["ticket"]["id"]) == ("c1", ticket_id)
 
 
 async def test_a_silent_node_is_named_and_what_is_stored_is_served_here(pair: Pair) -> None:

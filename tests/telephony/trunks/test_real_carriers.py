@@ -9,8 +9,10 @@ import pytest
 
 from telephony.gateway import SipGateway
 from telephony.leg import LegAnswered, LegEnded
+from telephony.sip.transaction import Timers
+from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Account, Trunk
-from tests.support.ports import free_udp_port
+from tests.support.ports import free_udp_port, is_taken
 from tests.support.programs import Program
 from tests.support.sipp import SippRun
 from tests.support.waiting import until
@@ -18,6 +20,10 @@ from tests.telephony.gateways import HOST, OFFER, Owner
 from tests.telephony.trunks.test_service import Changes, a_node
 
 pytestmark = pytest.mark.e2e
+
+# A program has to answer in time on a machine that others keep busy.
+TIMES = HealthTimes(retry=0.1, answer=2.0, trial=2.0)
+TIMERS = Timers(t1=0.1, t2=0.4, t4=0.5)
 
 
 @asynccontextmanager
@@ -30,6 +36,7 @@ async def exchange(folder: Path, port: int) -> AsyncIterator[Program]:
     )
     await program.start()
     try:
+        await until(lambda: is_taken(port))
         yield program
     finally:
         await program.stop(polite=SIGKILL)
@@ -55,7 +62,7 @@ async def test_calls_survive_the_death_of_an_exchange_and_it_comes_back(tmp_path
     async with (
         exchange(tmp_path / "second", second),
         exchange(tmp_path / "first", first) as dying,
-        a_node(*trunks, changes=changes) as gateway,
+        a_node(*trunks, changes=changes, times=TIMES, timers=TIMERS) as gateway,
     ):
         assert await a_call(gateway) == "first"
         dying.signal(SIGKILL)
@@ -76,7 +83,8 @@ async def test_registers_at_somebody_elses_registrar(
     keys = {"user": "51200000", "password": "secret"}
     async with SippRun("registrar", directory=tmp_path, keys=keys) as registrar:
         host, port = registrar.address
-        async with a_node(Trunk(name="telecom", host=host, port=port, account=account)) as gateway:
+        trunk = Trunk(name="telecom", host=host, port=port, account=account)
+        async with a_node(trunk, times=TIMES, timers=TIMERS) as gateway:
 
             def decided() -> bool:
                 (status,) = gateway.trunks.statuses()

@@ -17,6 +17,7 @@ from telephony.leg import LegAnswered, LegEnded
 from telephony.sip.dialog import header_address
 from telephony.sip.message import cseq_of, make_response
 from telephony.sip.register_client import Patience
+from telephony.sip.transaction import Timers
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
@@ -54,6 +55,8 @@ async def a_node(
     desk: Desk | None = None,
     changes: Changes | None = None,
     patience: Patience = Patience(),  # noqa: B008 - frozen
+    times: HealthTimes = TIMES,
+    timers: Timers = QUICK,
 ) -> AsyncIterator[SipGateway]:
     gateway = SipGateway(
         trunks=trunks,
@@ -62,9 +65,9 @@ async def a_node(
         bindings=MemoryBindings(),
         on_call=desk or Desk(),
         on_trunk=changes or Changes(),
-        trunk_times=TIMES,
+        trunk_times=times,
         patience=patience,
-        timers=QUICK,
+        timers=timers,
     )
     await gateway.open(HOST, 0)
     try:
