@@ -9,15 +9,16 @@ every 20 ms from both sides of every call, sent and received by native/load.c. T
 is the server's whole process, threads and kernel included, divided by the packets that phones got.
 Delay is from just before a phone sends until the kernel has stamped the packet for the other
 (SO_TIMESTAMPNS), so it holds the server, two passes through the kernel's network, and nothing of
-the phone that receives. Memory is what the process grew by, for each call. About ``--seconds`` + 2
-a row. Needs a C compiler and two cores; without rtpengine (``apt-get install rtpengine-daemon``)
-its rows are left out.
+the phone that receives. Memory is what the process grew by for each call, since it had its first
+one. About ``--seconds`` + 2 a row. Needs a C compiler and two cores; without rtpengine (``apt-get
+install rtpengine-daemon``) its rows are left out.
 
 On a machine that does other things too, delay and loss are theirs as well. For how much of the
 time the thread with the packets was ready to run and was not let is the column "kept"; the bare
-relay's delay is what the machine allows a program that does nothing else. With ``--realtime`` (as
-root, or with LimitRTPRIO) phones, bare relay and rtpengine run under ``chrt -f 1``, and the native
-engine with its own setting ``media.realtime``.
+relay's delay is what the machine allows a program that does nothing else. The native engine runs as
+the service starts it (``media.realtime = "auto"``), the others as they are started everywhere; with
+``--realtime`` (as root, or with LimitRTPRIO) phones, bare relay and rtpengine run under ``chrt -f
+1``; with ``--no-realtime`` nobody goes first.
 
 Last come the goals (bench/media_goals.py) beside the native engine's figures; all of them:
 ``python -m bench.media --realtime --engines native --short-calls 20000``.
@@ -59,7 +60,8 @@ from bench.media_servers import (
     rtpengine,
     turns,
 )
-from bench.media_short_calls import Memory, many_short_calls
+from bench.media_short_calls import AT_ONCE, Memory, many_short_calls
+from telephony.media.scheduling import Realtime
 
 WARM_UP_SECONDS = 1.0
 BARE = "bare C relay"
@@ -126,23 +128,28 @@ class Ground:
 
     cores: tuple[int, int]
     folder: Path
-    realtime: bool
+    realtime: bool | None
+
+    @property
+    def own(self) -> Realtime:
+        """How our media process is started."""
+        return "auto" if self.realtime is None else "always" if self.realtime else "never"
 
     def contestants(self, engines: Sequence[str]) -> list[Contestant]:
         """Name everybody who can run here."""
-        core, realtime = self.cores[0], self.realtime
+        core, realtime = self.cores[0], bool(self.realtime)
         bare = partial(bare_relay, core, self.folder / "bare_relay", realtime=realtime)
         found: list[Contestant] = [(BARE, bare)]
         if shutil.which("rtpengine"):
             found.append((RTPENGINE, partial(rtpengine, core, realtime=realtime)))
         for engine in engines:
-            start = partial(media_process, core, engine, realtime=realtime)
+            start = partial(media_process, core, engine, realtime=self.own)
             found += [(engine + addition, start) for addition in ADDITIONS]
         return found
 
     def phones(self, count: int) -> AbstractAsyncContextManager[Phones]:
         """Start so many phones."""
-        return phones(self.cores[1], self.folder / "load", count, realtime=self.realtime)
+        return phones(self.cores[1], self.folder / "load", count, realtime=bool(self.realtime))
 
 
 async def measure_all(
@@ -153,6 +160,7 @@ async def measure_all(
     for name, start in ground.contestants(engines):
         async with ground.phones(2 * calls) as load, start() as server:
             if isinstance(server, MediaProcess):
+                await many_short_calls(name, server, AT_ONCE)  # what the first calls of all cost
                 server.fork_to = load.sink if "fork" in name else None
                 server.gathered = GATHERED if f"by {GATHERED}" in name else 1
                 server.record = "record" in name
@@ -210,7 +218,7 @@ async def run(arguments: argparse.Namespace) -> Results:
         for engine in engines if arguments.conferences else ():
             async with (
                 ground.phones(3 * arguments.conferences) as load,
-                media_process(cores[0], engine, realtime=arguments.realtime) as server,
+                media_process(cores[0], engine, realtime=ground.own) as server,
             ):
                 results.conferences.append(await measure_conferences(engine, load, server, seconds))
         for engine in engines if arguments.short_calls else ():
@@ -277,7 +285,11 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
     parser.add_argument("--conferences", type=int, default=50, help="of three; 0: none")
     parser.add_argument("--short-calls", type=int, default=0, help="how many, for the memory left")
-    parser.add_argument("--realtime", action="store_true", help="all before other programs")
+    parser.add_argument(
+        "--realtime",
+        action=argparse.BooleanOptionalAction,
+        help="all before others, or none",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args()
     if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from telephony.media.scheduling import Realtime
 from telephony.media_client import MediaClient
 
 HOST = "127.0.0.1"
@@ -245,16 +246,16 @@ class MediaProcess:
 
 @asynccontextmanager
 async def media_process(
-    core: int, engine: str, *, realtime: bool = False
+    core: int, engine: str, *, realtime: Realtime = "auto"
 ) -> AsyncIterator[MediaProcess]:
-    """Start the media process and connect to it; ``realtime``: with its own setting for that."""
+    """Start the media process and connect to it; ``realtime``: its own setting."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "media.sock"
         command = (
             *(sys.executable, "-m", "telephony.media", "--socket", str(path), "--host", HOST),
             *("--ports", f"{PORTS[0]}-{PORTS[1]}", "--engine", engine, "--log-level", "error"),
-            *(("--realtime",) if realtime else ()),
+            *("--realtime", realtime),
         )
         async with process(core, *command) as running:
             client = MediaClient(socket_path=path, on_lost=lambda _: None)

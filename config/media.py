@@ -27,8 +27,9 @@ class MediaSettings(Section):
     """How many processes carry speech; 0: one for each two cores."""
     pin_cores: bool
     """Whether each of them keeps to a core of its own."""
-    realtime: bool
-    """Whether packets go before all that is not in real time, where the system permits it."""
+    realtime: bool | Literal["auto"]
+    """Whether packets go before all that is not in real time, where the system permits it; auto:
+    and where that harms nobody."""
     codecs: Annotated[tuple[Literal["PCMA", "PCMU", "G722", "opus"], ...], Field(min_length=1)]
     """What calls may be coded with, our favourite first."""
     dead_leg_seconds: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]

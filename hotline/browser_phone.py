@@ -29,9 +29,11 @@ class BrowserPhones:
     Args:
         passes: of the registrar.
         gateway: where lines lead.
+        echo: the number by which a phone hears itself; empty: there is none.
     """
 
-    def __init__(self, passes: PhonePasses, gateway: SipGateway) -> None:
+    def __init__(self, passes: PhonePasses, gateway: SipGateway, *, echo: str) -> None:
+        self.echo = echo
         self._passes = passes
         self._gateway = gateway
 

@@ -58,8 +58,8 @@ def commands(
         if settings.pin_cores:
             options["--core"] = str(cores[-1 - number % len(cores)])
         arguments = [part for option in options.items() for part in option]
-        if settings.realtime:
-            arguments.append("--realtime")
+        if settings.realtime is not False:
+            arguments += ["--realtime", "auto" if settings.realtime == "auto" else "always"]
         yield [sys.executable, "-m", "telephony.media", *arguments]
 
 

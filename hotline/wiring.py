@@ -344,7 +344,7 @@ class Wiring:
             documents=self.documents.books,
             prompts=self.documents.prompts,
             on_desktop=self._on_desktop,
-            phones=BrowserPhones(self.passes, self.gateway),
+            phones=BrowserPhones(self.passes, self.gateway, echo=self._settings.dialing.echo),
             bus=self.bus,
             health=self.health.report,
             system=Overview(

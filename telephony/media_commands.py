@@ -372,5 +372,8 @@ class MediaCommands(ABC):
         return SessionStats(**await self.ask(control.Stats, session=session))
 
     async def counts(self) -> dict[str, int]:
-        """Return how many sessions, port pairs, bridges, forks, recordings and plays there are."""
+        """Return how many sessions, port pairs, bridges, forks, recordings and plays there are.
+
+        ``realtime``: 1 while its packets go before all that is not in real time.
+        """
         return await self.ask(control.Stats)

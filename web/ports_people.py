@@ -154,6 +154,10 @@ class PhoneLine(Protocol):
 class Phones(Protocol):
     """Phones in pages (``hotline/browser_phone.py``)."""
 
+    @property
+    def echo(self) -> str:
+        """The number by which a phone hears itself; empty: there is none."""
+
     def issue(self, agent_id: str, *, session: str) -> PhonePass:
         """Return a pass for the registrar; it ends with the session of this digest."""
 

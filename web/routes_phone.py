@@ -47,6 +47,7 @@ async def phone_pass(who: Asker, served: Served) -> PhonePassOut:
         password=issued.password,
         expires_at=issued.expires_at,
         path=PATH,
+        echo=served.phones.echo,
     )
 
 

@@ -16,3 +16,7 @@ class PhonePassOut(BaseModel):
         description="Of the WebSocket that speaks SIP (RFC 7118)",
         examples=["/api/v1/me/phone/line"],
     )
+    echo: str = Field(
+        description="The number by which a phone hears itself; empty: there is none",
+        examples=["*43"],
+    )

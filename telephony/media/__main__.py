@@ -13,6 +13,7 @@ import uvloop
 
 from telephony.media.engines import ENGINES, EngineMissing, make_path
 from telephony.media.ports import PortPool
+from telephony.media.scheduling import REALTIME
 from telephony.media.server import serve
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -44,7 +45,7 @@ def main() -> int:
     parser.add_argument("--ports", type=_port_pool, required=True, help="UDP ports, first-last")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what carries packets")
     parser.add_argument("--core", type=int, help="run on this core only")
-    parser.add_argument("--realtime", action="store_true", help="carry packets before all else")
+    parser.add_argument("--realtime", choices=REALTIME, default="never", help="packets first")
     parser.add_argument("--log-level", choices=_LEVELS, default="info")
     arguments = parser.parse_args()
     structlog.configure(

@@ -410,7 +410,7 @@ class Engine:
             on_failed=partial(self._on_recording_failed, command.recording),
             seal=_seal(command.seal),
         )
-        handle = self._path.record(recorder.write, left=left, right=right)
+        handle = self._path.record(recorder.write, left=left, right=right, is_busy=recorder.is_busy)
         recording = self._recordings[command.recording] = _Recording(handle, recorder)
         return self._recording_made(command, recording)
 
@@ -521,6 +521,7 @@ class Engine:
             "forks": sum(session.forked for session in self._sessions.values()),
             "recordings": len(self._recordings),
             "plays": len(self._plays),
+            "realtime": int(self._path.in_real_time),
         }
 
 

@@ -9,6 +9,7 @@ from telephony.media.engine import MakePath
 from telephony.media.native.build import location
 from telephony.media.native.path import NativePath
 from telephony.media.python_path import PythonPath
+from telephony.media.scheduling import Realtime
 
 log = structlog.get_logger(__name__)
 
@@ -20,13 +21,13 @@ class EngineMissing(Exception):
     """The native engine was asked for and has not been built."""
 
 
-def make_path(engine: EngineName, *, realtime: bool = False) -> MakePath:
+def make_path(engine: EngineName, *, realtime: Realtime = "never") -> MakePath:
     """Return what makes the packet path.
 
     Args:
         engine: which one.
         realtime: whether its thread goes before all that is not in real time, where the system
-            permits it; Python's has no thread, and never does.
+            permits it (:mod:`telephony.media.scheduling`); Python's has no thread, and never does.
 
     Raises:
         EngineMissing: see there.

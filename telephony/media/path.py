@@ -217,11 +217,25 @@ class Edge(Protocol):
 
 
 Sink = Callable[[bytes], None]
+IsBusy = Callable[[], bool]
+
+
+def never_busy() -> bool:
+    """Tell that a sink takes blocks at any time."""
+    return False
+
+
 """Takes the next block of a recording: interleaved little-endian 16-bit stereo at 8 kHz."""
 
 
 class PacketPath(Protocol):
-    """See the module's text. ``now`` of a method is that of the clock it is driven by."""
+    """See the module's text. ``now`` of a method is that of the clock it is driven by.
+
+    Attributes:
+        in_real_time: whether packets go before all that is not in real time, just now.
+    """
+
+    in_real_time: bool
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -311,11 +325,19 @@ class PacketPath(Protocol):
         once is dropped.
         """
 
-    def record(self, sink: Sink, *, left: Sequence[Handle], right: Sequence[Handle]) -> Handle:
+    def record(
+        self,
+        sink: Sink,
+        *,
+        left: Sequence[Handle],
+        right: Sequence[Handle],
+        is_busy: IsBusy = never_busy,
+    ) -> Handle:
         """Record what sessions' peers say, and players; several on one side are summed.
 
         Time zero is now. The sink gets blocks about twice a second, each frame once, in order;
-        packets are placed by their timestamps, up to 0.3 s late; gaps are silence.
+        packets are placed by their timestamps, up to 0.3 s late; gaps are silence. While the sink
+        is busy it is asked again later: packets that wait take less room than blocks.
         """
 
     def change_record(

@@ -8,7 +8,7 @@ import numpy as np
 from telephony.media.codecs import Linear
 from telephony.media.concealment import Samples
 from telephony.media.g711 import Pcm
-from telephony.media.path import FRAME_SAMPLES, Handle, Sink
+from telephony.media.path import FRAME_SAMPLES, Handle, IsBusy, Sink
 from telephony.media.recording import Heard, StereoAssembler
 
 FLUSH_SECONDS: Final = 0.5
@@ -58,9 +58,16 @@ class Recording:
     """Gathers what its sources say and gives the sink whole stretches of it."""
 
     def __init__(
-        self, sink: Sink, *, left: Sequence[Handle], right: Sequence[Handle], now: float
+        self,
+        sink: Sink,
+        *,
+        left: Sequence[Handle],
+        right: Sequence[Handle],
+        is_busy: IsBusy,
+        now: float,
     ) -> None:
         self._sink = sink
+        self._is_busy = is_busy
         self._assembler = StereoAssembler(now, left=left, right=right)
         self._pending: list[Heard] = []
         self._flushed_at = now
@@ -84,7 +91,7 @@ class Recording:
 
     def flush_if_due(self, now: float) -> None:
         """Give the sink its next block, twice a second."""
-        if now - self._flushed_at >= FLUSH_SECONDS:
+        if now - self._flushed_at >= FLUSH_SECONDS and not self._is_busy():
             self._flushed_at = now
             self._assemble()
             self._give(self._assembler.drain(now))

@@ -30,6 +30,7 @@ from telephony.media.path import (
     Description,
     Edge,
     Handle,
+    IsBusy,
     KeyPressed,
     Latched,
     PathEvent,
@@ -41,6 +42,7 @@ from telephony.media.path import (
     Sink,
     Source,
     Watch,
+    never_busy,
 )
 from telephony.media.player import Player, Recording
 from telephony.media.recording import Heard
@@ -71,6 +73,8 @@ class PythonPath:
     Args:
         on_event: gets what happens by itself.
     """
+
+    in_real_time = False  # there is no thread to go first: commands would, too
 
     def __init__(self, on_event: Callable[[PathEvent], None]) -> None:
         self._on_event = on_event
@@ -558,10 +562,19 @@ class PythonPath:
         with contextlib.suppress(OSError):
             copier.sendto(data, destination)
 
-    def record(self, sink: Sink, *, left: Sequence[Handle], right: Sequence[Handle]) -> Handle:
+    def record(
+        self,
+        sink: Sink,
+        *,
+        left: Sequence[Handle],
+        right: Sequence[Handle],
+        is_busy: IsBusy = never_busy,
+    ) -> Handle:
         """See the port."""
         handle = next(self._handles)
-        self._recordings[handle] = Recording(sink, left=left, right=right, now=self._clock())
+        self._recordings[handle] = Recording(
+            sink, left=left, right=right, is_busy=is_busy, now=self._clock()
+        )
         self._arrange()
         return handle
 

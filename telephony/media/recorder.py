@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 MAX_PENDING: Final = 60 * RATE * FRAME_BYTES
 """Bytes that wait for a slow disk: a minute, 2 MB."""
+SLOW_SECONDS: Final = 60.0
+"""A disk that takes longer for one block is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class Recorder:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._writing = True  # a thread will look at what is pending: the one that opens the file
+        self._writing_since = self._started_at
         self._at_file = Lock()
         self._file: WavFile | SealedFile | None = None
         self._error: Exception | None = None
@@ -189,10 +192,18 @@ class Recorder:
             self._pending_bytes += len(cut)
             too_slow = self._pending_bytes > MAX_PENDING
             idle, self._writing = not self._writing, True
+        if idle:
+            self._writing_since = monotonic()
         if too_slow:
             self._fail("the disk is too slow")
         if idle:
             self._executor.submit(self._write_pending)
+
+    def is_busy(self) -> bool:
+        """Tell whether the block before still waits for the disk, which must not take for ever."""
+        if self._writing and monotonic() - self._writing_since > SLOW_SECONDS:
+            self._fail("the disk is too slow")
+        return self._writing and not self._failed
 
     def pause(self) -> None:
         """Write nothing that is said from now on; harmless while paused."""

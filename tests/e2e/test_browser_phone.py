@@ -101,6 +101,7 @@ async def test_a_call_is_answered_in_the_page_and_outlives_its_reload_and_its_li
         await desktop.page.add_init_script(EAVESDROP)
         await desktop.page.reload()
         await the_phone_is_turned_on(desktop)
+        await it_hears_itself_through_the_server(desktop)
         await desktop.press("ready")
         await desktop.shows("state-name", "示闲")
         await citizen.dial(f"sip:12345@127.0.0.1:{node.sip_port}")
@@ -140,6 +141,15 @@ async def the_phone_is_turned_on(desktop: Desktop) -> None:
         await desktop.press("phone-echo")
         await expect(desktop.part("phone-echo")).to_have_attribute("aria-pressed", pressed)
     assert await findings(desktop.page) == []
+
+
+async def it_hears_itself_through_the_server(desktop: Desktop) -> None:
+    await desktop.press("phone-whole-way")
+    # From the first moment on: in the end his browser takes what repeats itself for an echo.
+    await desktop.page.wait_for_function(HEARS, arg=[AGENTS_TONE, LOUD], timeout=1000 * SECONDS)
+    await desktop.shows("phone-summary", "通话中")
+    await desktop.press("phone-hang-up")
+    await desktop.shows("phone-summary", "话机就绪")
 
 
 async def both_hear(desktop: Desktop, citizen: Baresip, *, since: int = 0) -> None:

@@ -53,7 +53,7 @@ def test_ports_are_divided_without_loss(first: int, count: int, parts: int) -> N
 
 def test_command_lines() -> None:
     sockets = [Path("/run/media.sock"), Path("/run/media-2.sock")]
-    first, second = commands(settings(engine="python"), sockets, [0, 1])
+    first, second = commands(settings(engine="python", realtime=False), sockets, [0, 1])
     assert " ".join(first[1:]) == (
         "-m telephony.media --socket /run/media.sock --host 127.0.0.1 --ports 20000-24999"
         " --engine python"
@@ -61,12 +61,14 @@ def test_command_lines() -> None:
     assert second[8:10] == ["25000-29999", "--engine"]
     assert "--realtime" not in second
     (urgent,) = commands(settings(realtime=True), sockets[:1], [0, 1])
-    assert urgent[-1] == "--realtime"
+    assert urgent[-2:] == ["--realtime", "always"]
+    (usual,) = commands(settings(), sockets[:1], [0, 1])
+    assert usual[-2:] == ["--realtime", "auto"]
 
 
 def test_pinned_processes_share_cores_only_when_there_are_too_few() -> None:
     sockets = [Path(f"/run/{number}.sock") for number in range(3)]
-    pinned = settings(pin_cores=True)
+    pinned = settings(pin_cores=True, realtime=False)
     assert [argv[-1] for argv in commands(pinned, sockets, [0, 1, 2, 3])] == ["3", "2", "1"]
     assert [argv[-1] for argv in commands(pinned, sockets, [4, 6])] == ["6", "4", "6"]
 

@@ -37,6 +37,7 @@ class FakePhones:
 
     lines: list[FakeLine] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
+    echo: str = "*43"
 
     def issue(self, agent_id: str, *, session: str) -> FakePass:
         self.sessions.append(session)

@@ -35,6 +35,7 @@ async def test_a_pass_is_for_whoever_asks(house: House) -> None:
         "password": "pass-word",
         "expires_at": 2e9,
         "path": PATH,
+        "echo": "*43",
     }
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -34,6 +34,7 @@ export class BrowserPhone extends EventTarget {
     /** @type {any} */
     this.session = null;
     this.user = "";
+    this.echo = ""; // the number by which it hears itself
     this.renewing = 0;
     this.again = 0;
     this.interrupted = false; // the line broke in the middle of a call
@@ -53,6 +54,7 @@ export class BrowserPhone extends EventTarget {
     ]);
     if (this.line !== "connecting") return; // it was stopped meanwhile
     this.user = pass.user;
+    this.echo = pass.echo;
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const agent = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(`${scheme}://${location.host}${pass.path}`)],
@@ -166,6 +168,12 @@ export class BrowserPhone extends EventTarget {
   setCall(call) {
     this.call = call;
     this.changed();
+  }
+
+  /** Calls the hotline's echo test: what is said goes the whole way of a call, and back. */
+  callEcho() {
+    if (this.session || this.line !== "ready") return;
+    this.agent.call(`sip:${encodeURIComponent(this.echo)}@${location.hostname}`, this.media());
   }
 
   answer() {

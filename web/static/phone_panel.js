@@ -33,6 +33,7 @@ export class PhonePanel {
     byId("phone-hold").addEventListener("click", () => this.phone.hold());
     byId("phone-mute").addEventListener("click", () => this.phone.mute());
     byId("phone-echo").addEventListener("click", () => void this.echo());
+    byId("phone-whole-way").addEventListener("click", () => this.phone.callEcho());
     for (const key of KEYS) {
       const button = make("button", "key", key);
       button.addEventListener("click", () => this.phone.press(key));
@@ -142,6 +143,7 @@ export class PhonePanel {
     byId("phone-keys").hidden = call !== "talking";
     byId("phone-hold").setAttribute("aria-pressed", String(call === "held"));
     byId("phone-mute").setAttribute("aria-pressed", String(muted));
+    byId("phone-whole-way").hidden = busy || line !== "ready" || !this.phone.echo;
     byId("phone-devices").hidden = line === "off" || line === "no_microphone";
     if (call === "ringing") this.ring.start();
     else this.ring.stop();

@@ -230,6 +230,7 @@ export const en = {
   "phone.speaker": "Loudspeaker",
   "phone.level": "Level",
   "phone.echo": "Hear yourself (a second late)",
+  "phone.whole_way": "Hear yourself through the server",
   "phone.device": "Default device",
   disposition: "Outcome of the call",
   disposition_none: "Outcome…",

@@ -227,6 +227,7 @@ export const zh = {
   "phone.speaker": "扬声器",
   "phone.level": "音量",
   "phone.echo": "试听自己的声音（延迟一秒）",
+  "phone.whole_way": "经服务器试听（测试整条线路）",
   "phone.device": "默认设备",
   disposition: "通话小结",
   disposition_none: "通话小结…",

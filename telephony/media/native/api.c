@@ -47,10 +47,9 @@ EXPORT struct core *media_new(const struct tables *tables, double now) {
     return core;
 }
 
-/* Start the thread, in real time if that is wanted and permitted: see enum start. */
-EXPORT int media_start(struct core *core, bool in_real_time) {
-    return net_start(core, in_real_time);
-}
+/* Start the thread, in real time as long as it takes no more than a share of a core, if that is
+ * permitted: see enum start. Share 0: it is not wanted. */
+EXPORT int media_start(struct core *core, double share) { return net_start(core, share); }
 
 /* Stop the thread and let go of everything. */
 EXPORT void media_free(struct core *core) {
@@ -260,7 +259,8 @@ EXPORT uint32_t media_record(struct core *core, uint32_t handle, const uint32_t 
     return recording ? handle : 0;
 }
 
-/* Give out what is complete, or with `finish` everything; return how many octets, 0: none. */
+/* Give out what is complete, or with `finish` everything; return how many octets, 0: none. Without
+ * room for any, it is reported again later. */
 EXPORT size_t media_drain(struct core *core, uint32_t handle, bool finish, int16_t *out,
                           size_t room) {
     enter(core);

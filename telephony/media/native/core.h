@@ -22,6 +22,11 @@
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "recordings are written as they lie in memory: little-endian"
+/* urgent.c: how the thread is scheduled */
+void urgency_want(struct core *, double share);
+void urgency_begin(struct core *);
+void urgency_keep(struct core *);
+
 #endif
 
 #define RATE 8000
@@ -97,7 +102,8 @@ enum report {
     REPORT_CARRY,       /* a plain packet that the edge shall send */
     REPORT_DECODE,      /* number: codec, position, run; a payload to decode */
     REPORT_ENCODE,      /* a frame of int16 samples to encode and hand to media_encoded() */
-    REPORT_RTCP         /* struct address, then the peer's RTCP that came to the RTP port */
+    REPORT_RTCP,        /* struct address, then the peer's RTCP that came to the RTP port */
+    REPORT_PRIORITY     /* number: 1 in real time again, 0 no longer; seconds: share of a core */
 };
 
 struct report_header {
@@ -166,6 +172,12 @@ struct hearing_state { /* one source in a listener's row */
 struct tap { /* a recording that listens to a session or player */
     struct recording *recording;
     struct channel *channel;
+};
+
+struct sound { /* a packet's audio: int16 samples (CODEC_NONE), or octets of G.711 */
+    uint8_t codec;
+    unsigned count; /* of samples */
+    const void *data;
 };
 
 struct sides { /* of a recording: handles of sources */
@@ -239,6 +251,12 @@ struct session {
     uint8_t speaks; /* the codec of its newest packet */
 };
 
+struct urgency { /* of the thread: touched by it alone once it runs */
+    bool wanted, first; /* whether it goes before what is not in real time */
+    double share, since, used; /* permitted; the window's beginning, and its CPU time at that */
+    unsigned calm;             /* windows in a row with half of the share */
+};
+
 struct core {
     pthread_mutex_t lock; /* hands priority on: see net_lock_init() */
     struct tables tables;
@@ -259,6 +277,7 @@ struct core {
     pthread_t thread;
     int epoll, timer, wake;
     double armed; /* for when the timer is set; 0: not */
+    struct urgency urgency;
 
     uint8_t (*arena)[MAX_DATAGRAM]; /* datagrams of one round */
     unsigned arena_used;
@@ -436,8 +455,7 @@ void fork_close(struct core *);
 /* record.c: stereo recordings */
 struct recording *recording_new(struct core *);
 uint32_t recording_change(struct core *, struct recording *, const struct sides *);
-void recording_hear(struct tap, uint64_t run, int64_t position, const int16_t *, unsigned count,
-                    double at);
+void recording_hear(struct tap, uint64_t run, int64_t position, const struct sound *, double at);
 void recording_forget_source(struct recording *, const struct object *);
 size_t recording_drain(struct core *, struct recording *, bool finish, int16_t *out, size_t room);
 void recording_sweep(struct core *, struct recording *);
@@ -460,10 +478,15 @@ bool net_open(struct core *);
 void net_close(struct core *);
 bool net_watch(struct core *, struct session *);
 void net_rearm(struct core *);
-enum start net_start(struct core *, bool in_real_time);
+enum start net_start(struct core *, double share);
 void net_lock_init(struct core *);
 void net_stop(struct core *);
 double due_at(const struct core *);
 void do_due(struct core *, double at);
+
+/* urgent.c: how the thread is scheduled */
+void urgency_want(struct core *, double share);
+void urgency_begin(struct core *);
+void urgency_keep(struct core *);
 
 #endif

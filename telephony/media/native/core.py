@@ -57,6 +57,7 @@ class Report(IntEnum):
     DECODE = 9
     ENCODE = 10
     RTCP = 11
+    PRIORITY = 12
 
 
 class Start(IntEnum):
@@ -158,7 +159,7 @@ def tables() -> Tables:
 _CORE = c_void_p
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "media_new": (_CORE, (POINTER(Tables), c_double)),
-    "media_start": (c_int, (_CORE, c_bool)),
+    "media_start": (c_int, (_CORE, c_double)),
     "media_free": (None, (_CORE,)),
     "media_advance": (c_bool, (_CORE, c_double)),
     "media_codec": (None, (_CORE, c_uint8, c_uint32)),

@@ -9,8 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +22,6 @@
  * sleeps so long and then takes them all: to be woken up for each costs more than the packet. */
 #define NAP_NS 250000L
 #define BUSY 2 /* datagrams of a round from which on it pays */
-#define SLICE_NS 100000UL
 
 double clock_now(void) {
     struct timespec time;
@@ -223,26 +220,10 @@ static unsigned round_of(struct core *core, int timeout) {
     core->now = clock_now();
     unsigned received = receive_ready(core, ready, count);
     catch_up(core, core->now);
+    urgency_keep(core);
     net_rearm(core);
     pthread_mutex_unlock(&core->lock);
     return received;
-}
-
-/* Ask to be run in short slices: then whoever has long ones, as Python while it takes recordings, is
- * interrupted when packets come instead of finishing its 2.8 ms (Linux 6.12 and later: sched(7), the
- * slice of EEVDF; earlier ones pass over it). It takes no privilege and no more time in all. */
-static void run_in_short_slices(void) {
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-    } attributes = {.size = sizeof attributes, .runtime = SLICE_NS};
-    if (sched_getscheduler(0) != SCHED_OTHER) /* it was started with better than that */
-        return;
-    attributes.nice = getpriority(PRIO_PROCESS, 0);
-    syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 static void *run(void *argument) {
@@ -251,7 +232,7 @@ static void *run(void *argument) {
     bool busy = false;
     prctl(PR_SET_NAME, "media");
     prctl(PR_SET_TIMERSLACK, 50000UL);
-    run_in_short_slices();
+    urgency_begin(core);
     while (!atomic_load(&core->stopping)) {
         busy = round_of(core, busy ? 0 : -1) >= BUSY;
         if (busy)
@@ -273,14 +254,17 @@ static bool start_in_real_time(struct core *core) {
     return started;
 }
 
-enum start net_start(struct core *core, bool in_real_time) {
+/* `share`: of a core, up to which the thread goes before all others; 0: it never does. */
+enum start net_start(struct core *core, double share) {
     core->driven = true;
     core->now = clock_now();
     core->next_frame = following(core->now, FRAME_SECONDS);
     core->next_sweep = following(core->now, SWEEP_SECONDS);
     net_rearm(core);
-    if (in_real_time && start_in_real_time(core))
+    urgency_want(core, share);
+    if (share > 0 && start_in_real_time(core))
         return START_REAL_TIME;
+    urgency_want(core, 0);
     if (pthread_create(&core->thread, NULL, run, core) == 0)
         return START_USUAL;
     core->driven = false;

@@ -48,6 +48,7 @@ from telephony.media.path import (
     Description,
     Edge,
     Handle,
+    IsBusy,
     KeyPressed,
     Latched,
     PathEvent,
@@ -59,7 +60,9 @@ from telephony.media.path import (
     Sink,
     Source,
     Watch,
+    never_busy,
 )
+from telephony.media.scheduling import Realtime, share_of
 
 log = structlog.get_logger(__name__)
 
@@ -87,14 +90,23 @@ class NativePath:
         library: what :func:`telephony.media.native.build.build` has made.
         on_event: takes events.
         realtime: whether the thread goes before all that is not in real time, where the system
-            permits it (sched(7), SCHED_FIFO).
+            permits it; ``auto``: and where that is harmless.
+        share: of a core, up to which it does; None: as :mod:`telephony.media.scheduling` says.
+
+    Attributes:
+        in_real_time: whether it does now.
 
     Raises:
         OSError: the library cannot be loaded.
     """
 
     def __init__(
-        self, library: Path, on_event: Callable[[PathEvent], None], *, realtime: bool = False
+        self,
+        library: Path,
+        on_event: Callable[[PathEvent], None],
+        *,
+        realtime: Realtime = "never",
+        share: float | None = None,
     ) -> None:
         self._c = load(library)
         self._core = self._c.media_new(byref(tables()), 0.0)
@@ -102,12 +114,14 @@ class NativePath:
             raise OSError("no file descriptors are left for the packet path")
         self._on_event = on_event
         self._realtime = realtime
+        self._share = share
+        self.in_real_time = False
         self._started = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = self._c.media_report_fd(self._core)
         self._sessions: dict[Handle, _Audio] = {}
         self._clips: dict[Handle, Sequence[Pcm]] = {}
-        self._sinks: dict[Handle, Sink] = {}
+        self._sinks: dict[Handle, tuple[Sink, IsBusy]] = {}
         self._codecs: list[CodecSpec] = []
         self._reports = create_string_buffer(_REPORTS_ROOM)
         self._block = create_string_buffer(_BLOCK_ROOM)
@@ -120,14 +134,20 @@ class NativePath:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._on_reports)
         self._started = True
-        started = Start(self._c.media_start(self._core, self._realtime))
+        share, objection = share_of(self._realtime)
+        if share and self._share is not None:
+            share = self._share
+        started = Start(self._c.media_start(self._core, share))
         if started is Start.FAILED:
             raise OSError("no thread for the packet path")
-        if self._realtime and started is not Start.REAL_TIME:
-            log.warning(
-                "packets are not carried in real time: the system does not permit it",
-                wanted="CAP_SYS_NICE, or LimitRTPRIO=1 in the service's unit",
-            )
+        self.in_real_time = started is Start.REAL_TIME
+        if share and not self.in_real_time:
+            objection = "not permitted: CAP_SYS_NICE, or LimitRTPRIO=1 in the service's unit"
+        if self.in_real_time:
+            log.info("packets are carried in real time", share_of_core=share)
+        elif objection is not None:
+            say = log.warning if self._realtime == "always" else log.info
+            say("packets are not carried in real time", why=objection)
 
     def advance(self, now: float) -> None:
         """See the port."""
@@ -283,10 +303,17 @@ class NativePath:
         to = to_address(destination)
         self._known(session, self._c.media_fork(self._core, session, byref(to), packets))
 
-    def record(self, sink: Sink, *, left: Sequence[Handle], right: Sequence[Handle]) -> Handle:
+    def record(
+        self,
+        sink: Sink,
+        *,
+        left: Sequence[Handle],
+        right: Sequence[Handle],
+        is_busy: IsBusy = never_busy,
+    ) -> Handle:
         """See the port."""
         handle = self._record(0, left, right)
-        self._sinks[handle] = sink
+        self._sinks[handle] = sink, is_busy
         return handle
 
     def change_record(
@@ -298,7 +325,7 @@ class NativePath:
 
     def stop_record(self, recording: Handle) -> None:
         """See the port."""
-        sink = self._sinks.pop(recording)
+        sink, _ = self._sinks.pop(recording)
         self._drain(recording, sink, finish=True)
         self._c.media_forget_recording(self._core, recording)
 
@@ -312,6 +339,15 @@ class NativePath:
             len(right),
         )
         return handle
+
+    def _take_block(self, recording: Handle) -> None:
+        if (taken := self._sinks.get(recording)) is None:
+            return
+        sink, is_busy = taken
+        if is_busy():
+            self._c.media_drain(self._core, recording, False, self._block, 0)  # noqa: FBT003 - C
+        else:
+            self._drain(recording, sink, finish=False)
 
     def _drain(self, recording: Handle, sink: Sink, *, finish: bool) -> None:
         while length := self._c.media_drain(
@@ -340,9 +376,7 @@ class NativePath:
         kind, handle, _, number, run, position, seconds = header
         match kind:
             case Report.BLOCK:
-                sink = self._sinks.get(handle)
-                if sink is not None:
-                    self._drain(handle, sink, finish=False)
+                self._take_block(handle)
             case Report.DATAGRAM:
                 self._open_datagram(handle, data)
             case Report.CARRY:
@@ -355,8 +389,18 @@ class NativePath:
                 self._clips.pop(handle, None)
                 if not number:  # else it was stopped
                     self._on_event(PlayEnded(handle))
+            case Report.PRIORITY:
+                self._on_priority(first=bool(number), share=seconds)
             case _:
                 self._on_event(_event(kind, handle, number, seconds, data))
+
+    def _on_priority(self, *, first: bool, share: float) -> None:
+        self.in_real_time = first
+        used = round(share, 2)
+        if first:
+            log.info("packets are carried in real time again", share_of_core=used)
+        else:
+            log.warning("packets took too much of a core to go before all else", share_of_core=used)
 
     # -- what Python must do for a session -------------------------------------------------------
 

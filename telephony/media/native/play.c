@@ -68,7 +68,8 @@ void player_tick(struct player *player, double at) {
     for (unsigned i = 0; i < FRAME; i++)
         player->frame[i] = samples[i];
     for (unsigned i = 0; i < player->taps.count; i++)
-        recording_hear(player->taps.items[i], 1, player->position, samples, FRAME, at);
+        recording_hear(player->taps.items[i], 1, player->position,
+                       &(struct sound){CODEC_NONE, FRAME, samples}, at);
     player->position += FRAME;
 }
 

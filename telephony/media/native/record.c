@@ -10,7 +10,17 @@
 #define AHEAD (RATE / 2)         /* of a burst so much is kept, one packet after another */
 #define FLUSH_SECONDS 0.5
 #define FLUSH_GROUPS 5 /* sweeps in that time */
-#define FIRST_ROOM 8192 /* samples; a power of two */
+#define PIECE 2048     /* frames that are decoded and mixed in one go */
+
+/* A packet that waits to be given out, as it came: G.711 takes half the room of samples. A slow
+ * owner costs memory for what he did not take, and none once he has. */
+struct kept {
+    struct kept *next;
+    int64_t frame; /* its first */
+    uint16_t count;
+    uint8_t codec; /* CODEC_NONE: int16 samples */
+    _Alignas(int16_t) uint8_t data[];
+};
 
 struct channel { /* the packets of one source on the time line, while it is on these sides */
     struct object *source; /* NULL: it is gone, what it said is kept */
@@ -19,8 +29,7 @@ struct channel { /* the packets of one source on the time line, while it is on t
     uint64_t run;
     int64_t origin, position; /* the frame of the newest packet, and its position in its run */
     int64_t floor, end;       /* after what was placed before a move; after the last placed */
-    int16_t *frames;          /* a ring: frame n is at n modulo `room` */
-    unsigned room;
+    struct kept *first, *last; /* in the order in which they came: of two at one place the later */
 };
 
 struct recording {
@@ -64,18 +73,10 @@ static void untap(struct channel *channel) {
 static void add_channel(struct recording *recording, struct object *source, unsigned sides,
                         int64_t begin) {
     struct channel *channel = calloc(1, sizeof *channel);
-    int16_t *frames = calloc(FIRST_ROOM, sizeof *frames);
-    if (!channel || !frames) {
-        free(channel);
-        free(frames);
+    if (!channel)
         return;
-    }
-    *channel = (struct channel){.source = source,
-                                .sides = sides,
-                                .begin = begin,
-                                .stop = INT64_MAX,
-                                .room = FIRST_ROOM,
-                                .frames = frames};
+    *channel = (struct channel){
+        .source = source, .sides = sides, .begin = begin, .stop = INT64_MAX};
     APPEND(recording->channels, channel);
     struct tap tap = {recording, channel};
     if (source->kind == KIND_PLAYER)
@@ -87,7 +88,10 @@ static void add_channel(struct recording *recording, struct object *source, unsi
 static void free_channel(struct recording *recording, unsigned index) {
     struct channel *channel = recording->channels.items[index];
     untap(channel);
-    free(channel->frames);
+    for (struct kept *next, *kept = channel->first; kept; kept = next) {
+        next = kept->next;
+        free(kept);
+    }
     free(channel);
     REMOVE(recording->channels, index);
 }
@@ -138,25 +142,6 @@ void recording_forget_source(struct recording *recording, const struct object *s
 
 /* -- placing ----------------------------------------------------------------------------------- */
 
-static int16_t *frame_of(struct channel *channel, int64_t frame) {
-    return &channel->frames[(uint64_t)frame & (channel->room - 1)];
-}
-
-static void make_room(struct channel *channel, int64_t horizon, int64_t end) {
-    unsigned room = channel->room;
-    while (end - horizon > room)
-        room *= 2;
-    if (room == channel->room)
-        return;
-    struct channel larger = *channel;
-    larger.room = room;
-    larger.frames = calloc(room, sizeof *larger.frames);
-    for (int64_t frame = horizon; frame < horizon + channel->room; frame++)
-        *frame_of(&larger, frame) = *frame_of(channel, frame);
-    free(channel->frames);
-    *channel = larger;
-}
-
 /* Return the packet's first frame; -1 if there is no place for it. */
 static int64_t place(struct channel *this, uint64_t run, int64_t position, unsigned length,
                      int64_t arrival, int64_t horizon) {
@@ -184,18 +169,30 @@ static int64_t place(struct channel *this, uint64_t run, int64_t position, unsig
     return frame;
 }
 
-void recording_hear(struct tap tap, uint64_t run, int64_t position, const int16_t *samples,
-                    unsigned count, double at) {
+static void keep(struct channel *channel, int64_t frame, const struct sound *sound) {
+    size_t size = sound->count * (sound->codec == CODEC_NONE ? sizeof(int16_t) : 1);
+    struct kept *kept = malloc(sizeof *kept + size);
+    if (!kept)
+        return;
+    kept->next = NULL;
+    kept->frame = frame;
+    kept->count = (uint16_t)sound->count;
+    kept->codec = sound->codec;
+    memcpy(kept->data, sound->data, size);
+    *(channel->last ? &channel->last->next : &channel->first) = kept;
+    channel->last = kept;
+}
+
+void recording_hear(struct tap tap, uint64_t run, int64_t position, const struct sound *sound,
+                    double at) {
     struct channel *channel = tap.channel;
-    int64_t horizon = tap.recording->horizon, arrival = frame_at(tap.recording, at);
+    int64_t arrival = frame_at(tap.recording, at);
     if (arrival - WINDOW >= channel->stop)
         return;
-    int64_t frame = place(channel, run, position, count, arrival, horizon);
-    if (frame < 0)
-        return;
-    make_room(channel, horizon, frame + count);
-    for (unsigned i = 0; i < count; i++)
-        *frame_of(channel, frame + i) = samples[i];
+    int64_t frame =
+        place(channel, run, position, sound->count, arrival, tap.recording->horizon);
+    if (frame >= 0)
+        keep(channel, frame, sound);
 }
 
 /* -- giving out -------------------------------------------------------------------------------- */
@@ -212,27 +209,54 @@ static int64_t last_frame(const struct recording *recording, double now) {
     return last;
 }
 
-/* Add a channel's next `count` frames to one side of `out`, which are not wrapped in its ring. */
+/* Write what of a packet lies among the `count` frames from `from` on. */
+static void unfold(const struct core *core, const struct kept *kept, int64_t from, unsigned count,
+                   int16_t *out) {
+    int64_t first = kept->frame > from ? kept->frame : from;
+    int64_t last = least(kept->frame + kept->count, from + count);
+    if (first >= last)
+        return;
+    size_t skipped = (size_t)(first - kept->frame), length = (size_t)(last - first);
+    if (kept->codec == CODEC_NONE)
+        memcpy(out + (first - from), kept->data + skipped * sizeof *out, length * sizeof *out);
+    else
+        decode_g711(core, kept->codec, kept->data + skipped, length, out + (first - from));
+}
+
+/* Add a channel's frames to one side of `out`. */
 static void add_side(const int16_t *frames, int16_t *out, size_t count) {
     for (size_t i = 0; i < count; i++)
         out[2 * i] = saturated(out[2 * i] + frames[i]);
 }
 
-/* Take a channel's frames out of its ring, and add to its sides those while it was heard. */
-static void take(struct channel *channel, int64_t from, int16_t *out, int64_t count) {
-    /* What lies beyond the ring has not been written to. */
-    int64_t until = from + least(count, channel->room);
-    for (int64_t frame = from; frame < until;) {
-        int16_t *frames = frame_of(channel, frame);
-        int64_t part = least(until - frame, channel->frames + channel->room - frames);
-        int64_t first = channel->begin > frame ? least(channel->begin - frame, part) : 0;
-        int64_t last = channel->stop < frame ? 0 : least(channel->stop - frame, part);
-        for (unsigned side = 0; side < 2 && first < last; side++)
-            if (channel->sides >> side & 1)
-                add_side(frames + first, out + 2 * (frame - from + first) + side,
-                         (size_t)(last - first));
-        memset(frames, 0, (size_t)part * sizeof *frames);
-        frame += part;
+/* Add a channel's frames, as long as it is heard, to its sides. */
+static void mix_in(const struct core *core, const struct channel *channel, int64_t from,
+                   unsigned count, int16_t *out) {
+    int16_t frames[PIECE] = {0};
+    int64_t first = channel->begin > from ? least(channel->begin - from, count) : 0;
+    int64_t last = channel->stop < from ? 0 : least(channel->stop - from, count);
+    if (first >= last)
+        return;
+    for (const struct kept *kept = channel->first; kept; kept = kept->next)
+        unfold(core, kept, from, count, frames);
+    for (unsigned side = 0; side < 2; side++)
+        if (channel->sides >> side & 1)
+            add_side(frames + first, out + 2 * first + side, (size_t)(last - first));
+}
+
+/* Let go of what was given out. */
+static void drop(struct channel *channel, int64_t horizon) {
+    struct kept **at = &channel->first;
+    channel->last = NULL;
+    while (*at) {
+        struct kept *kept = *at;
+        if (kept->frame + kept->count <= horizon) {
+            *at = kept->next;
+            free(kept);
+        } else {
+            channel->last = kept;
+            at = &kept->next;
+        }
     }
 }
 
@@ -249,11 +273,15 @@ size_t recording_drain(struct core *core, struct recording *recording, bool fini
     count = count < most ? count : most;
     memset(out, 0, count * 2 * sizeof *out);
     for (unsigned i = 0; i < recording->channels.count; i++)
-        take(recording->channels.items[i], recording->horizon, out, (int64_t)count);
+        for (size_t done = 0; done < count; done += PIECE)
+            mix_in(core, recording->channels.items[i], recording->horizon + (int64_t)done,
+                   (unsigned)least((int64_t)(count - done), PIECE), out + 2 * done);
     recording->horizon += (int64_t)count;
-    for (unsigned i = 0; i < recording->channels.count; i++)
+    for (unsigned i = 0; i < recording->channels.count; i++) {
+        drop(recording->channels.items[i], recording->horizon);
         if (recording->channels.items[i]->stop <= recording->horizon)
             free_channel(recording, i--);
+    }
     return count * 2 * sizeof *out;
 }
 

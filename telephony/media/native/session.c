@@ -153,7 +153,13 @@ static void remember(struct session *session, const struct packet *packet, uint8
     session->recent.at = now;
 }
 
-/* Audio for those who need samples: the mix and the recordings. */
+static void record(const struct session *session, uint64_t run, int64_t position,
+                   const struct sound *sound, double at) {
+    for (unsigned i = 0; i < session->taps.count; i++)
+        recording_hear(session->taps.items[i], run, position, sound, at);
+}
+
+/* Audio for those who need it: the mix and the recordings. */
 static void decode(struct core *core, struct session *session, const struct packet *packet,
                    uint8_t codec, int64_t position) {
     uint64_t run = session->incoming.run;
@@ -166,16 +172,18 @@ static void decode(struct core *core, struct session *session, const struct pack
         report(core, &header, packet->payload, packet->length, NULL, 0);
         return;
     }
-    int16_t pcm[MAX_AUDIO];
     unsigned count = packet->length < MAX_AUDIO ? (unsigned)packet->length : MAX_AUDIO;
-    decode_g711(core, codec, packet->payload, count, pcm);
-    session_decoded(session, run, position, pcm, count, core->now);
+    record(session, run, position, &(struct sound){codec, count, packet->payload}, core->now);
+    if (session->jitter) {
+        int16_t pcm[MAX_AUDIO];
+        decode_g711(core, codec, packet->payload, count, pcm);
+        jitter_put(session->jitter, run, position, pcm, count, core->now);
+    }
 }
 
 void session_decoded(struct session *session, uint64_t run, int64_t position, const int16_t *pcm,
                      unsigned count, double at) {
-    for (unsigned i = 0; i < session->taps.count; i++)
-        recording_hear(session->taps.items[i], run, position, pcm, count, at);
+    record(session, run, position, &(struct sound){CODEC_NONE, count, pcm}, at);
     if (session->jitter)
         jitter_put(session->jitter, run, position, pcm, count, at);
 }

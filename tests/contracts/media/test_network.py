@@ -406,6 +406,26 @@ def test_a_recording_has_its_sources_on_their_sides(lab: Lab) -> None:
     assert sum(map(len, blocks)) == frames.nbytes  # nothing comes after the end
 
 
+def test_a_recording_waits_for_a_busy_sink_and_loses_nothing(lab: Lab) -> None:
+    one = lab.phone(400, phase=0.003)
+    lab.run(0.1)
+    blocks: list[bytes] = []
+    busy = True
+    recording = lab.path.record(blocks.append, left=[one.session], right=[], is_busy=lambda: busy)
+    lab.run(4.0)
+    assert blocks == []
+    busy = False
+    lab.run(1.0)
+    assert sum(map(len, blocks)) >= 4 * 8000 * 4
+    lab.path.stop_record(recording)
+    left = np.frombuffer(b"".join(blocks), "<i2").reshape(-1, 2)[:, 0].astype(np.int16)
+    assert len(left) == pytest.approx(40000, abs=330)
+    spoken = 20 * np.log10(3000 / 32767)
+    for second in range(5):
+        piece = left[second * 8000 + 800 : second * 8000 + 7200]
+        assert tone_level(piece, 400) == pytest.approx(spoken, abs=0.5)
+
+
 @pytest.mark.parametrize("behind_nat", [False, True])
 def test_who_holds_is_sent_nothing_and_hears_again_at_once(
     lab: Lab,

@@ -90,6 +90,17 @@ def test_every_row_of_every_matrix(lab: Lab, parties: int) -> None:
         former = matrix
 
 
+def test_eight_hear_each_other_and_nobody_himself(lab: Lab) -> None:
+    """Quietly, for the sum of seven at full level would be cut off."""
+    tones = (*TONES, 2700, 3100, 3400)
+    phones = [lab.phone(hertz, phase=0.002 * n) for n, hertz in enumerate(tones)]
+    lab.hear({one: {other: 0.25 for other in phones if other is not one} for one in phones})
+    begin = lab.run(0.8)
+    for one in phones:
+        heard = one.audio(begin + 0.3, lab.now)
+        assert_levels(heard, {other: 0.25 for other in phones if other is not one}, phones)
+
+
 def situations(a: Phone, b: Phone, c: Phone) -> dict[str, Matrix]:
     """What a call goes through: a citizen (a), an agent (b), a leader or a third party (c)."""
     return {

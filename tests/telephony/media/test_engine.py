@@ -24,7 +24,7 @@ from telephony.media_client import (
 from tests.support.media_process import end, engines, start_media
 from tests.support.rtp_phone import Address, RtpPhone
 from tests.support.tones import read_stereo, sine, tone_level
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.waveforms import write_tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,7 +89,7 @@ async def process(
     client = MediaClient(socket_path=socket_path, on_lost=lambda _: None, on_event=events.append)
     await client.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await client.wait_connected()
         yield client, events
     finally:

@@ -32,7 +32,9 @@ from tests.support.tones import dominant, level_dbfs, read_stereo, sine, tone_le
 from tests.support.waiting import until
 
 LOW, HIGH = 400, 1000
-NOTHING = {"sessions": 0, "ports": 0, "bridges": 0, "forks": 0, "recordings": 0, "plays": 0}
+NOTHING = dict.fromkeys(
+    ("sessions", "ports", "bridges", "forks", "recordings", "plays", "realtime"), 0
+)
 
 
 # One process for all tests: each gives back what it took.
@@ -292,6 +294,7 @@ async def test_nothing_is_left_after_everything_is_closed(call: Call, tmp_path: 
         "forks": 1,
         "recordings": 1,
         "plays": 0,
+        "realtime": 0,
     }
     await client.close_session("agent")
     await client.stop_record("rec")

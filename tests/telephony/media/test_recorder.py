@@ -122,6 +122,38 @@ async def test_a_disk_that_hangs_ends_the_recording_not_the_memory(
     await taken.stop()
 
 
+async def test_a_disk_that_is_busy_is_asked_again_but_not_for_ever(
+    tmp_path: Path, disk: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 50.0
+    monkeypatch.setattr(recorder, "monotonic", lambda: now)
+    reasons: list[str] = []
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    stuck = asyncio.get_running_loop().run_in_executor(disk, fifo.read_bytes)
+    taken = Recorder(tmp_path / "call.wav", executor=disk, on_failed=reasons.append)
+    now += recorder.SLOW_SECONDS
+    assert taken.is_busy()
+    assert reasons == []
+    now += 1
+    taken.is_busy()
+    taken.is_busy()
+    assert reasons == ["the disk is too slow"]
+    fifo.write_bytes(b"")
+    await stuck
+    await taken.stop()
+
+
+async def test_whose_block_is_on_the_disk_is_not_busy(
+    tmp_path: Path, disk: ThreadPoolExecutor
+) -> None:
+    taken = Recorder(tmp_path / "call.wav", executor=disk, on_failed=pytest.fail)
+    for _ in range(3):
+        taken.write(block())
+        await until(lambda: not taken.is_busy())
+    await taken.stop()
+
+
 async def test_a_pause_is_told_and_its_sound_not_written(
     tmp_path: Path, disk: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
