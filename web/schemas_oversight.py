@@ -118,6 +118,9 @@ class RankOut(BaseModel):
 
     name: str
     count: int
+    usual: float | None = Field(
+        description="How many it has by this time on other days (the last seven); null: unknown."
+    )
 
 
 class UrgentOut(BaseModel):

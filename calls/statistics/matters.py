@@ -1,22 +1,69 @@
-"""What people call about today: hot topics, streets, urgent matters. From the tickets."""
+"""What people call about today: hot topics, streets, urgent matters. From the tickets.
 
+Topics and streets have a trend: how many tickets they usually have by this time of the day.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tickets.store import tickets_table as tickets
 
 TOP: Final = 8
+DAYS: Final = 7
+"""So many days before tell what is usual; days without a ticket do not count."""
+_DAY: Final = 86_400.0
+Usual = Mapping[str, Mapping[str, float]]
+"""``category`` and ``street``: name → tickets by this time of a usual day; empty: nobody knows."""
 URGENT: Final = ("紧急", "特急")
 
 
-async def matters(engine: AsyncEngine, since: float, until: float) -> dict[str, Any]:
+async def usual_by(engine: AsyncEngine, since: float, now: float) -> Usual:
+    """Count what earlier days had by this time: the mean of those that had tickets.
+
+    Args:
+        engine: where tickets are.
+        since: when today began.
+        now: the time of the day that is meant.
+    """
+    spans = [(since - back * _DAY, now - back * _DAY) for back in range(1, DAYS + 1)]
+    async with engine.connect() as connection:
+        days = 0
+        for start, _ in spans:
+            day = (tickets.c.created_at >= start, tickets.c.created_at < start + _DAY)
+            found = await connection.execute(sa.select(tickets.c.id).where(*day).limit(1))
+            days += found.first() is not None
+        if not days:
+            return {}
+        then = sa.or_(
+            *(
+                sa.and_(tickets.c.created_at >= start, tickets.c.created_at < end)
+                for start, end in spans
+            )
+        )
+        usual: dict[str, dict[str, float]] = {}
+        for column in (tickets.c.category, tickets.c.street):
+            query = (
+                sa.select(column, sa.func.count())
+                .where(then, column.is_not(None), column != "")
+                .group_by(column)
+            )
+            rows = await connection.execute(query)
+            usual[column.name] = {name: round(count / days, 1) for name, count in rows}
+        return usual
+
+
+async def matters(
+    engine: AsyncEngine, since: float, until: float, usual: Usual | None = None
+) -> dict[str, Any]:
     """Count the tickets begun in a span.
 
     Returns:
-        ``tickets`` how many; ``topics`` and ``streets``: name, count; ``urgent``: the
-        latest urgent tickets with category, street and level, without anybody's name.
+        ``tickets`` how many; ``topics`` and ``streets``: name, count, ``usual`` (how many there
+        are by this time on other days; None: nobody knows); ``urgent``: the latest urgent tickets
+        with category, street and level, without anybody's name.
     """
     table = tickets.c
     today = sa.and_(table.created_at >= since, table.created_at < until)
@@ -31,8 +78,8 @@ async def matters(engine: AsyncEngine, since: float, until: float) -> dict[str, 
         found = await connection.execute(urgent)
         return {
             "tickets": int(number or 0),
-            "topics": await _ranking(connection, table.category, today),
-            "streets": await _ranking(connection, table.street, today),
+            "topics": await _ranking(connection, table.category, today, usual or {}),
+            "streets": await _ranking(connection, table.street, today, usual or {}),
             "urgent": [
                 {
                     "ticket_id": row.id,
@@ -47,7 +94,10 @@ async def matters(engine: AsyncEngine, since: float, until: float) -> dict[str, 
 
 
 async def _ranking(
-    connection: Any, column: sa.ColumnElement[Any], today: sa.ColumnElement[bool]
+    connection: AsyncConnection,
+    column: sa.Column[Any],
+    today: sa.ColumnElement[bool],
+    usual: Usual,
 ) -> list[dict[str, Any]]:
     number = sa.func.count().label("number")
     query = (
@@ -57,4 +107,12 @@ async def _ranking(
         .order_by(number.desc(), column)
         .limit(TOP)
     )
-    return [{"name": row.name, "count": row.number} for row in await connection.execute(query)]
+    known = usual.get(column.name)
+    return [
+        {
+            "name": row.name,
+            "count": row.number,
+            "usual": None if known is None else known.get(row.name, 0.0),
+        }
+        for row in await connection.execute(query)
+    ]

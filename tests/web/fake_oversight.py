@@ -59,21 +59,26 @@ def a_day(now: float = NOW, agents: int = 24) -> Floor:
 MATTERS: dict[str, Any] = {
     "tickets": 412,
     "topics": [
-        {"name": name, "count": count}
-        for name, count in (
-            ("市容管理", 96),
-            ("物业管理", 71),
-            ("路况管理", 44),
-            ("消费维权", 39),
-            ("道路设施", 31),
-            ("社会保障", 22),
-            ("劳动纠纷", 17),
-            ("环境保护", 12),
+        {"name": name, "count": count, "usual": usual}
+        for name, count, usual in (
+            ("市容管理", 96, 61.4),
+            ("物业管理", 71, 68.9),
+            ("路况管理", 44, 70.0),
+            ("消费维权", 39, None),
+            ("道路设施", 31, 0.0),
+            ("社会保障", 22, 20.1),
+            ("劳动纠纷", 17, 21.0),
+            ("环境保护", 12, 3.3),
         )
     ],
     "streets": [
-        {"name": name, "count": count}
-        for name, count in (("城厢镇", 120), ("浏河镇", 64), ("沙溪镇", 51), ("璜泾镇", 23))
+        {"name": name, "count": count, "usual": usual}
+        for name, count, usual in (
+            ("城厢镇", 120, 75.0),
+            ("浏河镇", 64, 66.3),
+            ("沙溪镇", 51, 70.2),
+            ("璜泾镇", 23, None),
+        )
     ],
     "urgent": [
         {

@@ -125,15 +125,31 @@ function urgent({ matters }) {
   return box(t("board.urgent"), h("ol.rows", {}, ...(rows.length ? rows : [h("li.none", {}, t("board.none"))])));
 }
 
-/** @param {string} title @param {{name: string, count: number}[]} ranks @param {number} whole */
+/** So much more or less than usual, by so many tickets, is a trend rather than chance. */
+const TREND = { share: 0.2, tickets: 3 };
+
+/**
+ * Today against the usual for the time: more, less, or as ever.
+ * @param {number} count
+ * @param {number | null} usual
+ */
+function trend(count, usual) {
+  if (usual === null) return h("span.trend", {}, "");
+  const more = count - usual;
+  if (Math.abs(more) < TREND.tickets || Math.abs(more) < TREND.share * usual) return h("span.trend", {}, t("board.as_usual"));
+  if (usual < 1) return h("span.trend", { "data-trend": "up" }, t("board.new_topic"));
+  return h("span.trend", { "data-trend": more > 0 ? "up" : "down" }, `${more > 0 ? "↑" : "↓"} ${Math.round((100 * Math.abs(more)) / usual)}%`);
+}
+
+/** @param {string} title @param {{name: string, count: number, usual: number | null}[]} ranks @param {number} whole */
 function ranking(title, ranks, whole) {
   const most = Math.max(1, ...ranks.map(({ count }) => count));
-  const rows = ranks.slice(0, 5).map(({ name, count }) => {
+  const rows = ranks.slice(0, 5).map(({ name, count, usual }) => {
     const bar = h("span.bar-fill");
     bar.style.width = `${(100 * count) / most}%`;
-    return h("li.rank", {}, h("span.grow", {}, name), h("span.bar-back", {}, bar), h("strong", {}, String(count)));
+    return h("li.rank", {}, h("span.grow", {}, name), h("span.bar-back", {}, bar), h("strong", {}, String(count)), trend(count, usual));
   });
-  return box(title, h("ol.rows", {}, ...(rows.length ? rows : [h("li.none", {}, t("board.none"))])), h("p.under", {}, t("board.of_tickets", { count: whole })));
+  return box(title, h("ol.rows", {}, ...(rows.length ? rows : [h("li.none", {}, t("board.none"))])), h("p.under", {}, `${t("board.of_tickets", { count: whole })} · ${t("board.trend_of")}`));
 }
 
 /** @param {any} services @returns {string[]} */
