@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
@@ -40,6 +40,31 @@ class SessionStore(Protocol):
 
     async def lasts(self, digest: str) -> bool:
         """Tell whether the session with this digest goes on; its idle time too."""
+
+
+class Ended(Protocol):
+    """Where ended sessions are noted for good (``agents/ended_sessions.py``)."""
+
+    async def add(self, digests: Iterable[str]) -> None:
+        """Note sessions as ended."""
+
+    async def has(self, digest: str) -> bool:
+        """Tell whether a session was ended."""
+
+
+class MemoryEnded:
+    """Ended sessions of one process."""
+
+    def __init__(self) -> None:
+        self._digests: set[str] = set()
+
+    async def add(self, digests: Iterable[str]) -> None:
+        """See `Ended.add`."""
+        self._digests.update(digests)
+
+    async def has(self, digest: str) -> bool:
+        """See `Ended.has`."""
+        return digest in self._digests
 
 
 def session_digest(token: str) -> str:
@@ -126,10 +151,12 @@ class RedisSessions:
 
     A sign-out is kept as an empty value, so that a key which is merely missing can only mean that
     Redis lost it (a restart): the node that knows the session puts it back, with what is left of
-    its idle time, and nobody has to sign in again in the middle of a call.
+    its idle time, and nobody has to sign in again in the middle of a call. Sign-outs are also noted
+    where they last: without it another node that knows the session would put it back.
 
     Args:
         redis: a client with ``decode_responses`` on or off.
+        ended: where ended sessions are noted.
         prefix: first part of every key.
         idle_seconds: an unused session ends after this.
         clock: monotonic seconds, for the node's own copy.
@@ -139,11 +166,13 @@ class RedisSessions:
         self,
         redis: Redis,
         *,
+        ended: Ended | None = None,
         prefix: str = "hotline",
         idle_seconds: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
+        self._ended = ended or MemoryEnded()
         self._prefix_of_names = f"{prefix}:session:"
         self._idle_ms = int(idle_seconds * 1000)
         self._seen = MemorySessions(idle_seconds=idle_seconds, clock=clock)
@@ -167,7 +196,7 @@ class RedisSessions:
             if found is None:
                 return await self._put_back(token, await self._seen.touch(token))
         except (RedisError, OSError):
-            return await self._seen.touch(token)
+            return await self._unless_ended(token, await self._seen.touch(token))
         return await self._known(token, found, None)
 
     async def peek(self, token: str) -> str | None:
@@ -182,13 +211,13 @@ class RedisSessions:
             if found is None:
                 return await self._put_back(token, await self._seen.peek(token))
         except (RedisError, OSError):
-            return await self._seen.peek(token)
+            return await self._unless_ended(token, await self._seen.peek(token))
         return await self._known(token, found, max(left, 0) / 1000)
 
     async def revoke(self, token: str) -> None:
         """See `SessionStore.revoke`."""
         await self._seen.revoke(token)
-        await self._end(self._name(token))
+        await self._end({self._name(token)})
 
     async def revoke_others(self, agent_id: str, *, keep: str | None = None) -> None:
         """See `SessionStore.revoke_others`; looks at every session, for it is seldom asked for."""
@@ -200,8 +229,7 @@ class RedisSessions:
                 name = raw.decode() if isinstance(raw, bytes) else raw
                 if _text(await self._redis.get(name)) == agent_id:
                     names.add(name)
-        for name in names - {kept}:
-            await self._end(name)
+        await self._end(names - {kept})
 
     async def lasts(self, digest: str) -> bool:
         """See `SessionStore.lasts`."""
@@ -213,13 +241,24 @@ class RedisSessions:
                 found = await self._redis.get(name)
         except (RedisError, OSError):
             found = None
-        return await self._seen.lasts(digest) if found is None else bool(found)
+        if found is not None:
+            return bool(found)
+        return await self._seen.lasts(digest) and not await self._ended.has(digest)
 
-    async def _end(self, name: str) -> None:
-        try:
-            await self._write(name, "")
-        except (RedisError, OSError):
-            self._revoked.add(name)
+    async def _end(self, names: set[str]) -> None:
+        await self._ended.add(name.removeprefix(self._prefix_of_names) for name in names)
+        for name in names:
+            try:
+                await self._write(name, "")
+            except (RedisError, OSError):
+                self._revoked.add(name)
+
+    async def _unless_ended(self, token: str, agent_id: str | None) -> str | None:
+        """Return whose session it is; None when it was ended, which Redis may not know."""
+        if agent_id is None or not await self._ended.has(session_digest(token)):
+            return agent_id
+        await self._seen.revoke(token)
+        return None
 
     async def _tell_revoked(self) -> None:
         for revoked in tuple(self._revoked):
@@ -235,6 +274,7 @@ class RedisSessions:
         return agent_id
 
     async def _put_back(self, token: str, agent_id: str | None) -> str | None:
+        agent_id = await self._unless_ended(token, agent_id)
         left_ms = int(self._seen.left(token) * 1000)
         if agent_id is not None and left_ms > 0:
             await self._write(self._name(token), agent_id, left_ms)

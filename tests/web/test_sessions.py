@@ -7,7 +7,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from agents.accounts import metadata
+from agents.ended_sessions import EndedSessions, ended_sessions
 from tests.support.redis_server import RedisServer, running_redis
 from web.sessions import MemorySessions, RedisSessions, SessionStore, session_digest
 
@@ -160,6 +163,48 @@ async def test_sessions_that_redis_lost_are_put_back_but_not_ended_ones() -> Non
         assert await store.touch(token) == "1001"
         assert await elsewhere.touch(token) == "1001"
         assert await store.touch(ended) is None
+
+
+async def test_an_ended_session_stays_ended_when_redis_lost_all(database_url: str) -> None:
+    """Another node that knows it does not put it back, nor goes on with it while Redis is away."""
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all, tables=[ended_sessions])
+    async with running_redis() as server, client(server) as redis:
+        first, second = (
+            RedisSessions(redis, ended=EndedSessions(engine, seconds=600)) for _ in range(2)
+        )
+        left, ended, kept = [await first.create("1001") for _ in range(3)]
+        for token in (left, ended, kept):
+            assert await second.touch(token) == "1001"
+        await first.revoke(left)
+        await first.revoke_others("1001", keep=kept)
+        await redis.flushall()
+        assert not await second.lasts(session_digest(ended))
+        assert await second.touch(ended) is None
+        await server.kill()
+        assert [await second.peek(token) for token in (left, kept)] == [None, "1001"]
+    await engine.dispose()
+
+
+async def test_ended_sessions_are_forgotten_in_time(database_url: str) -> None:
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all, tables=[ended_sessions])
+    now = 1000.0
+    ended = EndedSessions(engine, seconds=60, clock=lambda: now)
+    await ended.add(["a", "b", "a"])
+    now = 1050.0
+    await ended.add(["b"])
+    now = 1070.0
+    await ended.add([])
+    assert [await ended.has(digest) for digest in "abc"] == [False, True, False]
+    await engine.dispose()
+    async with engine.begin() as connection:
+        await connection.run_sync(ended_sessions.drop)
+    await ended.add(["c"])  # only logged
+    assert not await ended.has("b")
+    await engine.dispose()
 
 
 async def test_a_redis_that_hangs_costs_a_moment_and_nobodys_session(
