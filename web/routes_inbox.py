@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from tickets.exchange.machine import ExchangeError
 from web.auth import Caller, Viewer
 from web.errors import documented, not_found
 from web.routes_exchange import HandoverId, shown
@@ -58,8 +57,6 @@ async def decide(
     found = await served.exchange.get(handover_id)
     if found["direction"] != "in" or found["kind"] != "ticket":
         raise not_found("handover")
-    if found["state"] != "arrived":
-        raise ExchangeError("not_now", "somebody has decided it")
     done = await served.exchange.decide(
         handover_id, accepted=body.accepted, reason=body.reason, who=who.id, agent_id=who.id
     )

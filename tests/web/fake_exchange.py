@@ -70,6 +70,8 @@ class FakeExchange:
     ) -> dict[str, Any]:
         found = await self.get(handover_id)
         assert agent_id in {None, who}
+        if agent_id is not None and found["state"] != "arrived":
+            raise ExchangeError("not_now", "somebody has decided it")
         if not accepted and not reason:
             raise ExchangeError("required", "a reason")
         self.asked.append(("decide", handover_id, accepted, reason, who))

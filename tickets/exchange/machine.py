@@ -148,12 +148,16 @@ class Garbled:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Somebody at our desk takes a partner's ticket in, or gives it back."""
+    """Somebody at our desk takes a partner's ticket in, or gives it back.
+
+    ``waiting``: only if nobody has decided yet; a leader may give back what was taken in.
+    """
 
     key: Key
     accepted: bool
     reason: str = ""
     ticket_id: str = ""
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +462,7 @@ class Exchange:
         handover = self.book.handovers[event.key]
         if not event.accepted and not event.reason.strip():
             raise ExchangeError("required", "what is returned needs a reason")
-        may_be = {"arrived"} if event.accepted else {"arrived", "accepted"}
+        may_be = {"arrived"} if event.accepted or event.waiting else {"arrived", "accepted"}
         if handover.key.kind != "ticket" or handover.state not in may_be:
             raise ExchangeError("not_now", f"it is {handover.state}, not {' or '.join(may_be)}")
         if event.accepted:

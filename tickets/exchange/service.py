@@ -263,7 +263,8 @@ class ExchangeService:
     ) -> dict[str, Any]:
         """Take a partner's ticket in, or give it back with the reason; return the handover.
 
-        What is taken in is the ticket of ``agent_id``, or nobody's.
+        What is taken in is the ticket of ``agent_id``, or nobody's. An agent decides only what
+        nobody has decided: of two who do so in one moment the second is refused.
 
         Raises:
             UnknownHandover: there is none.
@@ -273,7 +274,7 @@ class ExchangeService:
         key = _key(found)
         if key.direction != "in":
             raise ExchangeError("not_now", "the partner decides about what was handed to him")
-        event = Decide(key, accepted, reason, self._new_id())
+        event = Decide(key, accepted, reason, self._new_id(), waiting=agent_id is not None)
         older = _older(key.partner, found["reopens"])
         await self._handle(event, key, *older, who=who, agent_id=agent_id)
         return await self.get(handover_id)

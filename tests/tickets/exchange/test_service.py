@@ -1,7 +1,9 @@
 """The exchange on a real database; the partner is the machine itself, joined without a broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -124,6 +126,26 @@ async def test_what_an_agent_takes_in_is_his_ticket(
     assert (ticket["id"], ticket["agent_id"]) == (done["ticket_id"], "1001")
     last = [event for event in office.events if isinstance(event, ExchangeTicket)][-1]
     assert (last.agent_id, last.state) == ("1001", "accepted")
+
+
+async def test_of_two_agents_who_decide_at_once_one_is_refused(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Intake, "judge", lambda _self, _message: Verdict("ask"))
+    await office.service.hear("110", office.sends("JQ1", Matter(content="路灯坏了")))
+    (kept,) = await office.service.list_(state="arrived")
+    decide = partial(office.service.decide, kept["id"], reason="重复")
+    done = await asyncio.gather(
+        decide(accepted=True, who="1001", agent_id="1001"),
+        decide(accepted=False, who="1002", agent_id="1002"),
+        return_exceptions=True,
+    )
+    (refused,) = (one for one in done if isinstance(one, BaseException))
+    assert isinstance(refused, ExchangeError)
+    assert refused.code == "not_now"
+    (first,) = (one for one in done if isinstance(one, dict))
+    now = await office.service.get(kept["id"])
+    assert now["state"] == first["state"]
 
 
 async def test_a_ticket_goes_to_the_police_and_comes_back_done(office: Office) -> None:
