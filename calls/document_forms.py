@@ -3,11 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from calls.document_rows import Lists, refused
 from calls.documents import BadDocument, Document
 
 MOST_TEXT: Final = 4_000_000
@@ -36,6 +37,11 @@ class ModelForm(Generic[Model]):
     check: Callable[[Model], None] = lambda _value: None
     slow: bool = False
 
+    @property
+    def lists(self) -> Lists:
+        """Tables have entries, which need no rows."""
+        return {}
+
     def read(self, document: Document) -> Model:
         """Check a document; raise ``BadDocument`` with the first fault."""
         if "\\u0000" in json.dumps(document, default=str):
@@ -43,9 +49,7 @@ class ModelForm(Generic[Model]):
         try:
             value = self.model.model_validate(document)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise BadDocument(field, first["msg"].removeprefix("Value error, ")) from error
+            raise refused(error) from error
         self.check(value)
         return value
 
@@ -88,6 +92,7 @@ class TextForm(Generic[Parsed]):
         reader: says what it means.
         count: how much of what it holds.
         formats: those that the reader reads, the usual one first.
+        lists: what of it a form shows as rows.
     """
 
     name: str
@@ -95,6 +100,7 @@ class TextForm(Generic[Parsed]):
     count: Callable[[Parsed], dict[str, int]]
     formats: tuple[str, ...] = ("toml",)
     sections: tuple[str, ...] = ()
+    lists: Lists = field(default_factory=dict)
     slow: bool = True
 
     def read(self, document: Document) -> Text[Parsed]:

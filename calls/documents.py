@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import JSON, Column, Double, Integer, String, Table, insert, select
@@ -22,6 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from calls.records import metadata
 from eventbus.bus import EventBus
 from eventbus.catalogue import DocumentChanged, Event
+
+if TYPE_CHECKING:
+    from calls.document_rows import Lists
 
 log = structlog.get_logger(__name__)
 
@@ -161,6 +164,10 @@ class Form(Protocol[T]):
     @property
     def sections(self) -> tuple[str, ...]:
         """Its tables, whose entries can be changed one at a time."""
+
+    @property
+    def lists(self) -> "Lists":
+        """What of a text can be changed row by row (``calls/document_rows.py``)."""
 
     @property
     def slow(self) -> bool:

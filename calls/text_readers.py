@@ -12,6 +12,7 @@ from typing import Any, Final
 from calls.document_forms import TextForm
 from calls.documents import BadDocument
 from calls.place_search import PlaceNames
+from calls.text_rows import CATEGORY_ROWS, NAME_ROWS, TEMPLATE_ROWS, URGENCY_ROWS
 from tickets.gazetteer import Gazetteer, entries_of
 from tickets.help.templates import BadTemplates, Topic, parse
 from tickets.table import BadTable
@@ -124,7 +125,11 @@ def _places(places: Places) -> dict[str, int]:
     }
 
 
-URGENCY: Final = TextForm("urgency", read_urgency, lambda rules: {"rules": len(rules)})
-TEMPLATES: Final = TextForm("templates", read_templates, _topics)
-CATEGORIES: Final = TextForm("categories", read_categories, _tree, formats=("toml", "csv"))
-GAZETTEER: Final = TextForm("gazetteer", read_places, _places, formats=("csv",))
+URGENCY: Final = TextForm(
+    "urgency", read_urgency, lambda rules: {"rules": len(rules)}, lists=URGENCY_ROWS
+)
+TEMPLATES: Final = TextForm("templates", read_templates, _topics, lists=TEMPLATE_ROWS)
+CATEGORIES: Final = TextForm(
+    "categories", read_categories, _tree, formats=("toml", "csv"), lists=CATEGORY_ROWS
+)
+GAZETTEER: Final = TextForm("gazetteer", read_places, _places, formats=("csv",), lists=NAME_ROWS)

@@ -226,16 +226,17 @@ class RoutingSettings(RoutingTable):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        named = {self.default_group: "default_group"}
+        groups = {"default_group": self.default_group}
         for key, rule in self.rules.items():
-            named |= {group: f"rules.{key}" for step in rule.steps for group in step.groups}
-        named |= {agent.group: f"agents.{key}" for key, agent in self.agents.items() if agent.group}
-        _all_there(named, self.groups, "groups")
-        rules = {line.rule: f"lines.{key}" for key, line in self.lines.items()}
+            for at, step in enumerate(rule.steps):
+                groups |= {f"rules.{key}.steps.{at}.groups": group for group in step.groups}
+        groups |= {
+            f"agents.{key}.group": one.group for key, one in self.agents.items() if one.group
+        }
+        _all_there(groups, self.groups, "group")
+        rules = {f"lines.{key}.rule": line.rule for key, line in self.lines.items()}
         _all_there(
-            {"usual": "every other line", self.partner_rule: "partner_rule", **rules},
-            self.rules,
-            "rules",
+            {"rules": "usual", "partner_rule": self.partner_rule, **rules}, self.rules, "rule"
         )
         _not_too_many(self.callers)
         return self
@@ -257,7 +258,8 @@ def _not_too_many(callers: Mapping[str, CallerRouting]) -> None:
             )
 
 
-def _all_there(named: Mapping[str, str], known: Mapping[str, object], where: str) -> None:
-    for name, by in named.items():
+def _all_there(named: Mapping[str, str], known: Mapping[str, object], what: str) -> None:
+    """Refuse names of what is not there; the message begins with the field that has the name."""
+    for field, name in named.items():
         if name not in known:
-            raise ValueError(f"routing.{where}.{name}, which {by} names")
+            raise ValueError(f"{field}: a {what} that there is, not {name}")

@@ -17,8 +17,8 @@ from config.values import (
 )
 
 
-class HandlingSettings(Section):
-    """What becomes of submitted tickets."""
+class DeadlineSettings(Section):
+    """How long units have; administrators change it while calls go on (``config/documents.py``)."""
 
     working_days: WorkingDays
     """How many working days a unit has."""
@@ -30,6 +30,18 @@ class HandlingSettings(Section):
     """Days not worked, beyond the State Council's list."""
     workdays: Days
     """Days worked although they are a weekend or on that list."""
+
+    @model_validator(mode="after")
+    def _worked_or_not(self) -> Self:
+        if both := set(self.holidays) & set(self.workdays):
+            days = ", ".join(sorted(day.isoformat() for day in both))
+            raise ValueError(f"workdays: none that is a holiday as well ({days})")
+        return self
+
+
+class HandlingSettings(DeadlineSettings):
+    """What becomes of submitted tickets."""
+
     webhook_url: Annotated[HttpUrl | None, BeforeValidator(empty_is_none)]
     """Where another platform is told of every step; None: nobody is."""
     webhook_secret: Annotated[SecretStr | None, BeforeValidator(empty_is_none)]
@@ -39,9 +51,6 @@ class HandlingSettings(Section):
     def _signed(self) -> Self:
         if self.webhook_url is not None and self.webhook_secret is None:
             raise ValueError("webhook_secret as well when webhook_url is set")
-        if both := set(self.holidays) & set(self.workdays):
-            days = ", ".join(sorted(day.isoformat() for day in both))
-            raise ValueError(f"holidays and workdays without a day in both: {days}")
         return self
 
 

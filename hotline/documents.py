@@ -1,7 +1,7 @@
 """Wires what administrators change while calls go on, and tells everybody whom it concerns."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +22,15 @@ from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY, Places
 from config.directory import PartnerSettings
 from config.documents import PartnersDocument, unknown_trunks
 from config.settings import Settings
+from config.tickets import DeadlineSettings
 from eventbus.bus import EventBus
 from eventbus.tasks import end
 from hotline.attending import prompts as shipped_prompts
 from hotline.directory import experts_of, partners_of
 from hotline.exchange import TicketExchange
+from hotline.ticket_rules import counted_by
 from telephony.trunks.service import TrunkService
+from tickets.handling import TicketDesk
 from tickets.help.templates import Topic
 from tickets.sorting import SortingSource
 from tickets.table import decoded
@@ -39,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 SHIPPED: Final = Path(__file__).parents[1] / "tickets" / "data"
 EMPTY_GAZETTEER: Final = "name,kind,also\n"
+HANDLING: Final = ModelForm("handling", DeadlineSettings)
+"""Working days and how many of them units have."""
 
 
 class Documents:
@@ -88,6 +93,9 @@ class Documents:
             GAZETTEER,
             lambda: _file(wanted.gazetteer) if wanted.gazetteer else _text(EMPTY_GAZETTEER, "csv"),
         )
+        self.handling: Book[DeadlineSettings] = book(
+            HANDLING, lambda: _configured_deadlines(settings)
+        )
         recordings: Book[PromptsDocument] = book(PROMPTS_FORM, no_recordings)
         self.prompts = PromptShelf(
             folder=prompts,
@@ -96,7 +104,7 @@ class Documents:
             files=SqlPromptFiles(engine),
         )
         texts = (self.urgency, self.templates, self.categories, self.gazetteer)
-        own: tuple[Book[Any], ...] = (self.partners, *texts, recordings)
+        own: tuple[Book[Any], ...] = (self.partners, self.handling, *texts, recordings)
         self.books: Mapping[str, Book[Any]] = {one.name: one for one in (routing, *own)}
         self._keeper = DocumentKeeper(own, bus=bus)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +113,7 @@ class Documents:
         self,
         *,
         calls: CallService,
+        desk: TicketDesk,
         exchange: TicketExchange,
         trunks: TrunkService,
         helper: CallHelper,
@@ -121,11 +130,10 @@ class Documents:
                 partners=partners_of(told.partners), experts=experts_of(told.experts)
             )
             trunks.reserve({name for one in told.partners.values() for name in one.calls_from})
-            task = asyncio.create_task(
-                _take_part(exchange, told.partners), name="exchange-partners"
-            )
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(_take_part(exchange, told.partners), "exchange-partners")
+
+        def handling() -> None:
+            self._begin(_count_anew(desk, self.handling.value), "deadlines")
 
         def urgency() -> None:
             calls.urgency = late_words.rules = self.urgency.value.says
@@ -139,10 +147,16 @@ class Documents:
             places(known)
 
         self.partners.on_change = partners
+        self.handling.on_change = handling
         self.urgency.on_change = urgency
         self.templates.on_change = templates
         self.categories.on_change = lambda: sorting.take(self.categories.value.says)
         self.gazetteer.on_change = gazetteer
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def start(self) -> None:
         """Take the newest versions into force."""
@@ -172,6 +186,19 @@ async def _take_part(exchange: TicketExchange, partners: Mapping[str, PartnerSet
         await exchange.take(partners)
     except Exception:  # the task's outermost boundary
         log.exception("exchange_partners_failed")
+
+
+async def _count_anew(desk: TicketDesk, settings: DeadlineSettings) -> None:
+    try:
+        changed = await desk.count_by(*counted_by(settings))
+    except Exception:  # the task's outermost boundary
+        log.exception("deadlines_not_counted_anew")
+    else:
+        log.info("deadlines_counted_anew", tickets=changed)
+
+
+def _configured_deadlines(settings: Settings) -> dict[str, Any]:
+    return settings.handling.model_dump(mode="json", include=set(DeadlineSettings.model_fields))
 
 
 def _configured_partners(settings: Settings) -> dict[str, Any]:

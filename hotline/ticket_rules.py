@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.place_search import PlaceNames
 from config.errors import ConfigError, Problem
-from config.tickets import HandlingSettings, TicketSettings
+from config.tickets import DeadlineSettings, HandlingSettings, TicketSettings
 from tickets.gazetteer import Gazetteer, read_gazetteer
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines
@@ -66,13 +66,22 @@ def ticket_rules(settings: TicketSettings) -> TicketRules:
 
 def ticket_desk(settings: HandlingSettings, engine: AsyncEngine) -> TicketDesk:
     """Return where submitted tickets are worked on."""
+    calendar, deadlines = counted_by(settings)
     return TicketDesk(
         engine,
-        calendar=Calendar(holidays=settings.holidays, workdays=settings.workdays),
-        deadlines=Deadlines(
+        calendar=calendar,
+        deadlines=deadlines,
+        dispatch=settings.webhook_url is not None,
+    )
+
+
+def counted_by(settings: DeadlineSettings) -> tuple[Calendar, Deadlines]:
+    """Return the calendar that counts working days, and how many of them units have."""
+    return (
+        Calendar(holidays=settings.holidays, workdays=settings.workdays),
+        Deadlines(
             settings.working_days,
             settings.working_days_by_type,
             settings.working_days_by_urgency,
         ),
-        dispatch=settings.webhook_url is not None,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asr.model
+from agents.ended_sessions import EndedSessions
 from agents.presence import Presence
 from calls.ladders import Ladders
 from calls.reporting.figures import Reporter
@@ -162,10 +163,12 @@ class Wiring:
         settings = self._settings.sip
         reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
         self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
+        idle = self._settings.web.session_idle_seconds
         self.sessions = RedisSessions(
             self.redis,
+            ended=EndedSessions(self.storage.engine, seconds=idle),
             prefix=self._settings.redis.prefix,
-            idle_seconds=self._settings.web.session_idle_seconds,
+            idle_seconds=idle,
         )
         self.passes = phone_passes(self.storage.accounts, settings, self.sessions.lasts)
         self.gateway = sip_gateway(
@@ -275,6 +278,7 @@ class Wiring:
         )
         self.documents.join(
             calls=self.calls,
+            desk=self.storage.desk,
             exchange=self.exchange,
             trunks=self.gateway.trunks,
             helper=self.storage.helper,

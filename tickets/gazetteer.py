@@ -157,7 +157,7 @@ def entries_of(text: str, where: str) -> list[Entry]:
     try:
         for row in reader:
             if columns is None:
-                columns = [_HEADER.get(cell.strip().lower(), "") for cell in row]
+                columns = [column_of(cell) for cell in row]
                 if "name" not in columns:
                     break
                 continue
@@ -181,10 +181,21 @@ def _entries(cells: dict[str, str]) -> tuple[list[Entry], str | None]:
     names = [cells.get("name", ""), *filter(None, cells.get("also", "").split("|"))]
     names = [name.strip() for name in names]
     for name in names:
-        if not _SHORTEST <= len(name) <= LONGEST or not is_han(name):
-            wanted = f"a name has {_SHORTEST} to {LONGEST} Chinese characters"
-            return [], f"{wanted}, not {name!r}"
+        if fault := fault_of(name):
+            return [], fault
     return [Entry(name, cells.get("kind", "")) for name in names], None
+
+
+def fault_of(name: str) -> str | None:
+    """Return why a name cannot stand in the list; None: it can."""
+    if _SHORTEST <= len(name) <= LONGEST and is_han(name):
+        return None
+    return f"a name has {_SHORTEST} to {LONGEST} Chinese characters, not {name!r}"
+
+
+def column_of(head: str) -> str:
+    """Return what a column holds, by what stands above it; empty: nothing that is known."""
+    return _HEADER.get(head.strip().lower(), "")
 
 
 def is_han(text: str) -> bool:

@@ -130,6 +130,34 @@ class TicketDesk:
         await self._note(connection, new, Step("submit", note=note), who=who, now=now)
         return as_ticket(new)
 
+    async def count_by(self, calendar: Calendar, deadlines: Deadlines) -> int:
+        """Count working days by these from now on, and anew what units have to do already.
+
+        Returns:
+            how many tickets have another deadline now. Safe to repeat, and on several nodes.
+        """
+        self._calendar, self._deadlines = calendar, deadlines
+        columns = tickets_table.c
+        query = sa.select(
+            columns.id, columns.passed_at, columns.deadline_at, columns.type, columns.urgency
+        ).where(columns.status == "passed", columns.passed_at.is_not(None))
+        changed = 0
+        async with self._engine.begin() as connection:
+            for row in (await connection.execute(query)).all():
+                days = deadlines.of(type_=row.type, urgency=row.urgency)
+                deadline = calendar.deadline(row.passed_at, days)
+                if deadline == row.deadline_at:
+                    continue
+                # Whoever has taken a step with it meanwhile has counted by himself.
+                unmoved = (columns.id == row.id, columns.status == "passed")
+                done = await connection.execute(
+                    tickets_table.update()
+                    .where(*unmoved, columns.passed_at == row.passed_at)
+                    .values(deadline_at=deadline)
+                )
+                changed += done.rowcount
+        return changed
+
     async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
         query = (

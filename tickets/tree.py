@@ -118,14 +118,15 @@ def _topics(
         _check_name(path, _BELOW.join(way))
         if isinstance(words, dict):
             yield from _topics(path, name, words, way)
-        elif isinstance(words, list) and all(map(_is_entry, words)):
+        elif isinstance(words, list) and all(map(is_entry, words)):
             yield _BELOW.join(way), tuple(words)
         else:
             where = ".".join((name, *way))
             raise BadTree(f'{path}: {where} must be a list of words such as "路灯=6", "修&路=3"')
 
 
-def _is_entry(word: object) -> bool:
+def is_entry(word: object) -> bool:
+    """Tell whether something is a word with its weight, such as ``路灯=6`` or ``修&路``."""
     if not isinstance(word, str):
         return False
     words, equals, weight = word.partition("=")

@@ -126,6 +126,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "PUT /documents/{name}": ADMINS,
     "DELETE /documents/{name}": ADMINS,
     "POST /documents/{name}/check": ADMINS,
+    "GET /documents/{name}/rows": ADMINS,
+    "PUT /documents/{name}/rows/{section}": ADMINS,
     "GET /documents/{name}/changes": ADMINS,
     "GET /documents/{name}/versions/{number}": ADMINS,
     "PUT /documents/{name}/entries/{section}/{key}": ADMINS,

@@ -1,7 +1,8 @@
-"""One shape for everything that is refused: ``{"error": {"code", "message", "field"}}``.
+"""One shape for everything that is refused: ``{"error": {"code", "message", "field", "chinese"}}``.
 
 ``code`` is for programs, ``message`` for the person who reads the log, ``field`` (or null) names
-the part of the request that was wrong. Domain errors carry no HTTP status; it is chosen here.
+the part of the request that was wrong, ``chinese`` (or null) is the message for the pages. Domain
+errors carry no HTTP status; it is chosen here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +31,7 @@ from tickets.exchange.service import UnknownHandover
 from tickets.fields import TicketError
 from tickets.life import LifeError
 from tickets.store import AlreadySubmitted, UnknownTicket
+from web.chinese import in_chinese
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ class ErrorDetail(BaseModel):
     code: str = Field(examples=["not_found"])
     message: str
     field: str | None = Field(default=None, description="The part of the request that was wrong.")
+    chinese: str | None = Field(
+        default=None, description="The message in Chinese, where there is one."
+    )
 
 
 class ErrorBody(BaseModel):
@@ -93,7 +98,12 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 def error_response(error: ApiError) -> JSONResponse:
     """Return the answer that says it."""
-    detail = ErrorDetail(code=error.code, message=error.message, field=error.field)
+    detail = ErrorDetail(
+        code=error.code,
+        message=error.message,
+        field=error.field,
+        chinese=in_chinese(error.message),
+    )
     return JSONResponse(
         ErrorBody(error=detail).model_dump(), int(error.status), headers=dict(error.headers or {})
     )

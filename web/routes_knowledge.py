@@ -85,9 +85,10 @@ async def change(entry_id: EntryId, body: EntryIn, who: Admin, served: Served) -
 )
 async def retire(entry_id: EntryId, who: Admin, served: Served) -> None:
     """Take an entry out of the search; its versions stay."""
-    if not await served.knowledge.retire(entry_id):
+    before = await served.knowledge.get(entry_id)
+    if before is None or not await served.knowledge.retire(entry_id):
         raise not_found("entry")
-    served.audit.note(who.id, "knowledge.retire", entry_id)
+    served.audit.note(who.id, "knowledge.retire", entry_id, {"before": before[1], "after": None})
 
 
 @router.post("/tickets/{ticket_id}/quote", summary="Quote an entry", responses=_CHANGES)

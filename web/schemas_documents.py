@@ -19,6 +19,23 @@ class EntryIn(Request):
     entry: dict[str, Any]
 
 
+class RowsIn(Request):
+    """The rows of a text's list, in their order."""
+
+    rows: list[dict[str, Any]] = Field(max_length=100_000)
+
+
+class RowsOut(BaseModel):
+    """The rows of each of a text's lists."""
+
+    name: str = Field(examples=["urgency"])
+    version: int
+    changed: bool
+    rows: dict[str, list[dict[str, Any]]] = Field(
+        description="List to rows; options that a row leaves out are missing."
+    )
+
+
 class DocumentOut(BaseModel):
     """A document as it is in force."""
 

@@ -93,7 +93,7 @@ async def test_going_back_keeps_every_version() -> None:
         ({"name": "急救", "numbers": ["120"], "hours": "8-17"}, "partners.120.hours"),
         ({"name": "急救", "numbers": ["120"], "trunks": ["sbc", "x"]}, "partners.120.trunks"),
         ({"name": "急救", "numbers": ["120"], "colour": "red"}, "partners.120.colour"),
-        ({"name": "急救", "numbers": ["110"]}, ""),
+        ({"name": "急救", "numbers": ["110"]}, "partners.120.numbers"),
         ({"name": "急\0救", "numbers": ["120"]}, ""),
     ],
 )

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -71,6 +72,23 @@ async def test_a_ticket_goes_to_a_unit_and_comes_to_an_end(office: Office) -> No
         ("8001", "close", "已清理"),
         ("8001", "review", ""),
     ]
+
+
+async def test_deadlines_follow_the_calendar(office: Office) -> None:
+    await office.submitted(type="咨询")
+    passed = await office.desk.step("t1", Step("pass_on", unit="城管局"), who="1001")
+    off = [date(2026, 1, 1) + timedelta(days=n) for n in range(400)]
+    calendar = Calendar(holidays=off[:200], workdays=off[200:])
+    assert await office.desk.count_by(calendar, Deadlines(3, {"咨询": 1})) == 1
+    found = await office.store.get("t1")
+    assert found is not None
+    assert found["deadline_at"] == calendar.deadline(NOW, 1) != passed["deadline_at"]
+    assert await office.desk.count_by(calendar, Deadlines(3, {"咨询": 1})) == 0
+    await office.desk.step("t1", Step("close", note="已清理"), who="8001")
+    assert await office.desk.count_by(Calendar(), Deadlines()) == 0
+    ended = await office.store.get("t1")
+    assert ended is not None
+    assert ended["deadline_at"] == found["deadline_at"]
 
 
 async def test_a_refused_step_leaves_no_trace(office: Office) -> None:

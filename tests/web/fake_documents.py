@@ -7,7 +7,7 @@ from calls.documents import Book, MemoryVersions, Note
 from calls.routing_book import RoutingBook
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from eventbus.bus import EventBus
-from hotline.documents import EMPTY_GAZETTEER, SHIPPED, partners_form
+from hotline.documents import EMPTY_GAZETTEER, HANDLING, SHIPPED, partners_form
 
 POLICE = {"name": "公安报警", "numbers": ["110"], "shares": ["name", "address"]}
 
@@ -32,6 +32,20 @@ def fake_documents(
         note=note,
         clock=clock,
     )
+    deadlines: Book[Any] = Book(
+        HANDLING,
+        MemoryVersions(),
+        configured=lambda: {
+            "working_days": 5,
+            "working_days_by_type": {"咨询": 2},
+            "working_days_by_urgency": {},
+            "holidays": [],
+            "workdays": [],
+        },
+        bus=bus,
+        note=note,
+        clock=clock,
+    )
     names = text(GAZETTEER, lambda: {"text": EMPTY_GAZETTEER, "format": "csv"})
     texts = (shipped(URGENCY), shipped(TEMPLATES), shipped(CATEGORIES), names)
-    return {book.name: book for book in (routing, partners, *texts)}
+    return {book.name: book for book in (routing, partners, deadlines, *texts)}

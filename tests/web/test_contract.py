@@ -80,6 +80,7 @@ def _says_less(case: Case[Any]) -> bool:
             "/prompts/{name}",
             "/documents/{name}/check",
             "/documents/{name}/entries/{section}/{key}",
+            "/documents/{name}/rows/{section}",
         )
     )
 

@@ -21,7 +21,16 @@ async def admin(house: House) -> AsyncIterator[httpx.AsyncClient]:
 async def test_the_list_names_them(admin: httpx.AsyncClient) -> None:
     listed = (await admin.get(URL)).json()
     assert [one["name"] for one in listed] == [
-        *("routing", "partners", "urgency", "templates", "categories", "gazetteer", "prompts")
+        *(
+            "routing",
+            "partners",
+            "handling",
+            "urgency",
+            "templates",
+            "categories",
+            "gazetteer",
+            "prompts",
+        )
     ]
     assert all(one["version"] == 0 and not one["changed"] for one in listed)
     assert all(one["unusable"] is None for one in listed)
@@ -72,6 +81,28 @@ async def test_a_list_of_names_is_tried_before_it_counts(
     assert (await admin.delete(f"{URL}/gazetteer")).json()["changed"] is False
 
 
+async def test_a_text_is_changed_row_by_row(house: House, admin: httpx.AsyncClient) -> None:
+    shown = (await admin.get(f"{URL}/urgency/rows")).json()
+    rules = shown["rows"]["rule"]
+    assert (rules[0]["level"], shown["version"]) == ("特急", 0)
+    moved = [rules[1], rules[0], *rules[2:]]
+    url = f"{URL}/urgency/rows/rule"
+    put = await admin.put(url, json={"rows": moved}, params={"version": 0})
+    assert put.json()["rows"]["rule"] == moved
+    stale = await admin.put(url, json={"rows": rules}, params={"version": 0})
+    assert stale.status_code == HTTPStatus.CONFLICT
+    text = (await admin.get(f"{URL}/urgency")).json()["document"]["text"]
+    assert text.startswith("# What cannot wait.")
+    fewer = await admin.put(url, json={"rows": moved[1:]}, params={"version": 1})
+    assert fewer.json()["version"] == 2
+    (change, _) = (await admin.get(f"{URL}/urgency/changes")).json()["items"]
+    assert (change["who"], change["after"]) == ("9001", [])
+    assert any(rules[1]["reason"] in line for line in change["before"])
+    wrong = await admin.put(url, json={"rows": [*rules, {**rules[0], "any": ["("]}]})
+    assert wrong.json()["error"]["field"] == f"rule.{len(rules)}.any.0"
+    assert house.documents["urgency"].version == 2
+
+
 @pytest.mark.parametrize(
     "method, path",
     [
@@ -79,6 +110,7 @@ async def test_a_list_of_names_is_tried_before_it_counts(
         ("GET", "/partners/versions/7"),
         ("DELETE", "/partners/entries/partners/x"),
         ("DELETE", "/gazetteer/entries/text/x"),
+        ("GET", "/partners/rows"),
     ],
 )
 async def test_what_is_not_there(admin: httpx.AsyncClient, method: str, path: str) -> None:

@@ -274,7 +274,7 @@ async def test_administrators_change_lines_and_rules_in_forms(
         await page.keyboard.press("Enter")
         await expect(hours).to_be_focused()
         await expect(hours).to_have_attribute("aria-invalid", "true")
-        await expect(line.get_by_role("alert").filter(has_text="pattern")).to_be_visible()
+        await expect(line.get_by_role("alert").filter(has_text="格式不对")).to_be_visible()
         assert await findings(page) == []
         await hours.fill("1-5 08:30-17:30、6 09:00-12:00")
         await line.get_by_label("语言").fill("english")
@@ -310,6 +310,55 @@ def recording(octets: bytes) -> FilePayload:
     return {"name": "a.wav", "mimeType": "audio/wav", "buffer": octets}
 
 
+async def _working_days(page: Page, house: House) -> None:
+    await page.get_by_test_id("tab-handling").click()
+    days = page.get_by_test_id("document-handling")
+    await days.get_by_label("另外的工作日").fill("2027-02-20")
+    await days.get_by_label("另外的休息日").fill("2027-02-20")
+    await days.get_by_role("button", name="保存").click()
+    await expect(days.get_by_role("alert").filter(has_text="不能既休息又上班")).to_be_visible()
+    await days.get_by_label("另外的休息日").fill("2027-02-11、2027-02-12")
+    await days.get_by_role("button", name="保存").click()
+    await expect(page.get_by_test_id("changes")).to_contain_text("2027-02-12")
+    assert len(house.documents["handling"].value.holidays) == 2
+    await keep(page, "handling")
+    assert await findings(page) == []
+
+
+async def _rows_of_texts(page: Page, house: House) -> None:
+    form = page.get_by_test_id("entry-form")
+    rules = page.get_by_test_id("section-rule")
+    await expect(rules).to_contain_text("火情或爆炸")
+    await rules.get_by_role("button", name="编辑 特急 · 火情或爆炸").click()
+    await form.get_by_label("命中词（任一）").fill("着火(?!锅)\n(")
+    await form.get_by_role("button", name="保存").click()
+    await expect(form.get_by_role("alert").filter(has_text="不是正确的正则表达式")).to_be_visible()
+    await expect(form.get_by_label("命中词（任一）")).to_be_focused()
+    assert await findings(page) == []
+    await keep(page, "urgency")
+    await form.get_by_label("命中词（任一）").fill("着火(?!锅)")
+    await form.get_by_role("button", name="保存").click()
+    await expect(page.get_by_test_id("changes")).to_contain_text("着火(?!锅)")
+    await rules.get_by_role("button", name="上移 特急 · 火情或爆炸").click()
+    await expect(rules.get_by_role("row").nth(1)).to_contain_text("火情或爆炸")
+    assert house.documents["urgency"].value.says.judge("店里着火了").transfer == "119"
+    await page.get_by_test_id("text-templates").click()
+    await page.get_by_role("button", name="编辑 噪音扰民").click()
+    await form.get_by_role("button", name="添加问题").click()
+    await page.keyboard.type("有录像吗？")
+    await form.get_by_role("button", name="保存").click()
+    await expect(form.get_by_role("alert").filter(has_text="请填写标志")).to_be_visible()
+    await keep(page, "templates")
+    await form.get_by_label("已说到的标志").last.fill("录像|视频")
+    await form.get_by_role("button", name="保存").click()
+    await expect(page.get_by_test_id("changes")).to_contain_text("有录像吗")
+    await page.get_by_test_id("text-categories").click()
+    await page.get_by_test_id("search-category").fill("路灯不亮")
+    await page.get_by_role("button", name="编辑 道路设施 · 路灯").click()
+    await keep(page, "categories")
+    assert await findings(page) == []
+
+
 async def test_administrators_change_partners_and_texts(
     browser: Browser, base: str, house: House, tmp_path: Path
 ) -> None:
@@ -329,10 +378,13 @@ async def test_administrators_change_partners_and_texts(
         assert police.numbers == ("110", "051253530110")
         assert police.shares == ("name", "address", "content")
         await keep(page, "partners")
+        await _working_days(page, house)
         assert await findings(page) == []
 
         # a list of names as a spreadsheet writes it, with a fault
         await page.get_by_test_id("tab-texts").click()
+        await _rows_of_texts(page, house)
+        await page.get_by_test_id("as-text").click()
         await page.get_by_test_id("text-gazetteer").click()
         await expect(page.get_by_role("textbox", name="地名词表")).to_have_value("name,kind,also\n")
         wrong = tmp_path / "names.csv"
@@ -357,7 +409,7 @@ async def test_administrators_change_partners_and_texts(
         await expect(shelf).to_contain_text("您好，这里是 12345")
         chosen = page.get_by_test_id("prompt-zh.welcome")
         await chosen.set_input_files(recording(mono_wav(1, channels=2)))
-        await expect(shelf.get_by_role("alert").filter(has_text="2 channels")).to_be_visible()
+        await expect(shelf.get_by_role("alert").filter(has_text="有 2 个声道")).to_be_visible()
         await chosen.set_input_files(recording(mono_wav(2.5, rate=16000)))
         await expect(shelf).to_contain_text("本市录音")
         await expect(page.get_by_test_id("changes")).to_contain_text("recordings.zh.welcome")

@@ -2,10 +2,12 @@
 /** Administration: accounts, knowledge, the trail of what was done, how the node is, SIP ladders. */
 
 import { api, ApiError } from "./api.js";
+import { beforeAndAfter, written } from "./document.js";
 import { fill, h, table } from "./dom.js";
 import { moment } from "./figures.js";
+import { handling } from "./handling.js";
 import { health } from "./health.js";
-import { t, translatePage } from "./i18n.js";
+import { t, told as reason, translatePage } from "./i18n.js";
 import { partners } from "./partners.js";
 import { prompts } from "./prompts.js";
 import { routing } from "./routing.js";
@@ -106,7 +108,7 @@ function knowledge(panel) {
           const { version } = await put(name, await file.text());
           told.append(h("li", {}, t("knowledge.imported", { name, version })));
         } catch (failure) {
-          if (failure instanceof ApiError) told.append(h("li.error", {}, `${name}: ${failure.message}`));
+          if (failure instanceof ApiError) told.append(h("li.error", {}, `${name}: ${reason(failure)}`));
           throw failure;
         }
       };
@@ -152,6 +154,16 @@ function knowledge(panel) {
   );
 }
 
+/** @param {any} detail @returns {(Node | string)[]} before and after a change; what else is known stands after it */
+function changeOf(detail) {
+  if (!detail) return ["—", "—"];
+  const { before, after, ...rest } = detail;
+  const more = Object.keys(rest).length ? written(rest) : null;
+  if (before === undefined && after === undefined) return ["—", more ?? "—"];
+  const [was, is] = beforeAndAfter(before, after);
+  return [was, h("div", {}, is, more)];
+}
+
 /** @param {HTMLElement} panel */
 function trail(panel) {
   const found = h("div", { "data-testid": "trail" });
@@ -162,8 +174,8 @@ function trail(panel) {
         if (String(value).trim()) asked.set(name, String(value).trim());
       }
       const { items } = await ask("GET", `/audit?limit=100&${asked}`);
-      const heads = ["board.when", "board.who", "board.action", "board.subject", "board.detail"].map((word) => t(word));
-      fill(found, table(t("board.trail"), heads, items.map((/** @type {any} */ entry) => [moment(entry.at), entry.who, entry.action, entry.subject, entry.detail ? h("code", {}, JSON.stringify(entry.detail)) : "—"]), t("board.nothing_found")));
+      const heads = ["board.when", "board.who", "board.action", "board.subject", "board.before_change", "board.after_change"].map((word) => t(word));
+      fill(found, table(t("board.trail"), heads, items.map((/** @type {any} */ entry) => [moment(entry.at), entry.who, entry.action, entry.subject, ...changeOf(entry.detail)]), t("board.nothing_found")));
       mark(found);
     });
   const form = h(
@@ -202,6 +214,7 @@ await enter("board.admin", ["admin"], (_account, main) => {
     { name: "routing", word: "board.routing", show: routing },
     { name: "partners", word: "partners.partners", show: partners },
     { name: "texts", word: "texts.tab", show: texts },
+    { name: "handling", word: "handling.tab", show: handling },
     { name: "prompts", word: "prompts.tab", show: prompts },
     { name: "knowledge", word: "help_knowledge", show: knowledge },
     { name: "health", word: "board.health", show: health },

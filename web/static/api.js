@@ -10,13 +10,24 @@ export class ApiError extends Error {
    * @param {string} code
    * @param {string} message
    * @param {string | null} field
+   * @param {string | null} chinese the message in Chinese, where the node has one
    */
-  constructor(status, code, message, field = null) {
+  constructor(status, code, message, field = null, chinese = null) {
     super(message);
     this.status = status;
     this.code = code;
     this.field = field;
+    this.chinese = chinese;
   }
+}
+
+/**
+ * @param {Response} answer that refuses
+ * @param {any} data its JSON, null where it has none
+ */
+export function refusal(answer, data) {
+  const { code = "unknown", message = answer.statusText, field = null, chinese = null } = data?.error ?? {};
+  return new ApiError(answer.status, code, message, field, chinese);
 }
 
 /**
@@ -47,10 +58,7 @@ async function request(method, path, body) {
   } catch {
     throw new ApiError(answer.status || 500, "not_json", text.slice(0, 80));
   }
-  if (!answer.ok) {
-    const { code = "unknown", message = "", field = null } = data?.error ?? {};
-    throw new ApiError(answer.status, code, message, field);
-  }
+  if (!answer.ok) throw refusal(answer, data);
   return data;
 }
 

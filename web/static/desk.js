@@ -11,7 +11,7 @@ import { Directory } from "./directory.js";
 import { Feed } from "./feed.js";
 import { HelpPanel } from "./help.js";
 import { Inbox } from "./inbox.js";
-import { has, t } from "./i18n.js";
+import { has, t, told } from "./i18n.js";
 import { byId, make } from "./page.js";
 import { PartnerDraft } from "./partner_draft.js";
 import { CallPromise } from "./promise.js";
@@ -215,7 +215,7 @@ export class Desk {
   /** @param {ApiError} error */
   say(error) {
     const key = `error.${error.code}`;
-    const text = has(key) ? t(key) : t("error.other", { message: error.message });
+    const text = has(key) ? t(key) : t("error.other", { message: told(error) });
     this.note("bad", text, "banner-error");
   }
 

@@ -5,7 +5,7 @@ import { ApiError } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { entryForm, label, optionWord } from "./entry_form.js";
 import { moment } from "./figures.js";
-import { t } from "./i18n.js";
+import { has, t, told } from "./i18n.js";
 import { ask, attempt } from "./staff.js";
 
 /** @typedef {import("./entry_form.js").Field} Field */
@@ -21,8 +21,16 @@ import { ask, attempt } from "./staff.js";
 const segment = encodeURIComponent;
 const TRAIL = 30;
 
+/** So much of a cell is shown of what may be long. */
+const BRIEF = 70;
+
+/** @param {string} text */
+const cut = (text) => (text.length > BRIEF ? `${text.slice(0, BRIEF)}…` : text);
+
 /** @param {Field} field @param {any} value @returns {string} for a table */
-function brief(field, value) {
+export function brief(field, value) {
+  if (field.kind === "patterns" || field.kind === "words") return cut((value ?? []).join("、")) || "—";
+  if (field.kind === "rows" && field.add) return cut(value.map((/** @type {any} */ one) => Object.values(one)[0]).join("；")) || "—";
   if (field.kind === "rows") return value.map((/** @type {any} */ one) => step(field.fields ?? [], one)).join("；") || "—";
   if (field.kind === "choice") return optionWord(field, value ?? "");
   if (field.kind === "checks") return value.map((/** @type {string} */ one) => optionWord(field, one)).join("、") || "—";
@@ -76,7 +84,7 @@ async function fromForm(made, depth, work) {
     try {
       await work();
     } catch (failure) {
-      if (failure instanceof ApiError && failure.status < 500) made.refuse((failure.field ?? "").split(".").slice(depth), failure.message);
+      if (failure instanceof ApiError && failure.status < 500) made.refuse((failure.field ?? "").split(".").slice(depth), told(failure));
       throw failure;
     }
   }, t("saved"));
@@ -150,6 +158,9 @@ function generalCard(name, general, shown, onChanged) {
   return h("section.card", { "data-testid": "section-general" }, made.form);
 }
 
+/** @param {any} before @param {any} after @returns {Node[]} both, where they differ */
+export const beforeAndAfter = (before, after) => [written(differing(before, after)), written(differing(after, before))];
+
 /** @param {any} value @param {any} other @returns {Record<string, any> | any} only what differs */
 function differing(value, other) {
   const tables = [value, other].every((one) => one && typeof one === "object" && !Array.isArray(one));
@@ -157,10 +168,28 @@ function differing(value, other) {
   return Object.fromEntries(Object.entries(value).filter(([name, one]) => JSON.stringify(one) !== JSON.stringify(other[name])));
 }
 
+/** @param {string} name an option's @returns {string} its label, where a form has one */
+function named(name) {
+  const key = ["form", "handling", "field"].map((prefix) => `${prefix}.${name}`).find(has);
+  return key ? t(key) : name;
+}
+
+/** @param {unknown} value @returns {string} as a reader would say it */
+function plain(value) {
+  if (value === null || value === undefined || value === "") return "—";
+  if (typeof value === "boolean") return t(value ? "form.yes" : "form.no");
+  if (Array.isArray(value)) return value.map(plain).join("、") || "—";
+  if (typeof value !== "object") return String(value);
+  return Object.entries(value).map(([name, one]) => `${named(name)}=${plain(one)}`).join("，") || "—";
+}
+
 /** @param {unknown} value @returns {Node} */
-function told(value) {
+export function written(value) {
   if (Array.isArray(value)) return h("code.lines", {}, value.join("\n") || "—");
-  return h("code", {}, value === null || value === undefined ? "—" : JSON.stringify(value));
+  if (value === null || value === undefined) return h("span", {}, "—");
+  if (typeof value !== "object") return h("span", {}, plain(value));
+  const lines = Object.entries(value).map(([name, one]) => h("span", {}, h("span", {}, `${named(name)}${t("form.colon")}`), plain(one)));
+  return h("div.before-after", {}, ...(lines.length ? lines : ["—"]));
 }
 
 /**
@@ -185,7 +214,7 @@ export function trailCard(name, shown, changes, onChanged) {
     if (await attempt(() => ask("DELETE", `/documents/${name}?version=${shown.version}`), t("saved"))) onChanged();
   };
   const back = (/** @type {number} */ number) => h("button", { type: "button", "aria-label": `${t("form.restore")} ${number}`, onClick: () => restore(number) }, t("form.restore"));
-  const rows = changes.map((one) => [one.version ?? "—", moment(one.at), one.who, one.subject, told(differing(one.before, one.after)), told(differing(one.after, one.before)), one.version && one.version !== shown.version ? back(one.version) : null]);
+  const rows = changes.map((one) => [one.version ?? "—", moment(one.at), one.who, one.subject, ...beforeAndAfter(one.before, one.after), one.version && one.version !== shown.version ? back(one.version) : null]);
   const heads = ["form.version", "board.when", "board.who", "board.subject", "board.before_change", "board.after_change", "board.actions"].map((word) => t(word));
   const now = shown.changed ? t("form.now_version", { version: shown.version }) : t("form.now_configured");
   const end = shown.changed ? h("span.end", {}, h("button", { type: "button", onClick: reset }, t("form.reset"))) : null;

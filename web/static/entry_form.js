@@ -7,16 +7,21 @@ import { has, t } from "./i18n.js";
 /**
  * @typedef {object} Field
  * @property {string} name the option's
- * @property {"text" | "number" | "check" | "choice" | "list" | "lines" | "levels" | "checks" | "rows"} kind
+ * @property {"text" | "number" | "check" | "choice" | "list" | "lines" | "patterns" | "words" | "levels" | "checks" | "rows"} kind
  * @property {string} [word] of its label; else `form.<name>`
  * @property {string[]} [options] of a choice; "" stands for nothing
  * @property {string} [prefix] of the options' words
  * @property {Field[]} [fields] of rows
+ * @property {string} [hint] its word; else `hint.<name>`, where there is one
+ * @property {string} [add] what the button for a further row says
  * @property {boolean} [nullable] whether empty is null
  * @property {unknown} [initial] what a new entry begins with
  */
 /** @typedef {{element: HTMLElement, control: HTMLElement, read: () => unknown, place?: (path: string[]) => Placed | null}} Input */
 /** @typedef {{control: HTMLElement, error: HTMLElement}} Placed */
+
+/** @type {Record<string, string>} */
+const CLASSES = { check: "div.entry-field.ticked", patterns: "div.entry-field.broad", words: "div.entry-field.broad" };
 
 let count = 0;
 
@@ -71,6 +76,15 @@ function control(field, value, id) {
     const area = /** @type {HTMLTextAreaElement} */ (h("textarea", { id, rows: 5 }, (value ?? []).join("\n")));
     return { control: area, read: () => parts(area.value) };
   }
+  if (field.kind === "patterns") {
+    const written = value ?? [];
+    const area = /** @type {HTMLTextAreaElement} */ (h("textarea.patterns", { id, rows: Math.min(Math.max(written.length + 1, 2), 6), spellcheck: "false" }, written.join("\n")));
+    return { control: area, read: () => area.value.split("\n").map((line) => line.trim()).filter(Boolean) };
+  }
+  if (field.kind === "words") {
+    const area = /** @type {HTMLTextAreaElement} */ (h("textarea", { id, rows: 4, spellcheck: "false" }, (value ?? []).join("、")));
+    return { control: area, read: () => parts(area.value) };
+  }
   const input = /** @type {HTMLInputElement} */ (h("input", { id, maxlength: 2000, inputmode: field.kind === "number" ? "decimal" : null, value: shown(value) }));
   const read = () => {
     const text = input.value.trim();
@@ -101,7 +115,7 @@ function rows(field, value) {
   const row = (one) => {
     const inputs = inputsOf(field.fields ?? [], one);
     const remove = h("button", { type: "button", onClick: () => ((listed = listed.filter((other) => other !== made)), draw()) }, t("board.remove"));
-    const made = { element: h("div.entry-row", { role: "group" }, ...[...inputs.values()].map((input) => input.element), remove), inputs };
+    const made = { element: h(field.add ? "div.entry-row.wide" : "div.entry-row", { role: "group" }, ...[...inputs.values()].map((input) => input.element), remove), inputs };
     return made;
   };
   const draw = () => {
@@ -110,7 +124,7 @@ function rows(field, value) {
   };
   listed = (value ?? []).map(row);
   draw();
-  const add = h("button", { type: "button", onClick: () => (listed.push(row({})), draw(), firstIn(listed[listed.length - 1].element)) }, t("form.add_row"));
+  const add = h("button", { type: "button", onClick: () => (listed.push(row({})), draw(), firstIn(listed[listed.length - 1].element)) }, t(field.add ?? "form.add_row"));
   const element = h("fieldset.checks", { tabindex: "-1" }, h("legend", {}, label(field)), list, add, error);
   return {
     element,
@@ -130,9 +144,10 @@ function inputsOf(fields, value) {
       const id = `entry-${(count += 1)}`;
       const made = control(field, begun, id);
       const error = h("span.error", { role: "alert", id: `${id}-error` });
-      const hint = has(`hint.${field.name}`) ? h("span.note", { id: `${id}-hint` }, t(`hint.${field.name}`)) : null;
+      const word = field.hint ?? `hint.${field.name}`;
+      const hint = has(word) ? h("span.note", { id: `${id}-hint` }, t(word)) : null;
       made.control.setAttribute("aria-describedby", hint ? `${id}-hint ${id}-error` : `${id}-error`);
-      const element = h(field.kind === "check" ? "div.entry-field.ticked" : "div.entry-field", {}, h("label", { for: id }, label(field)), made.control, hint, error);
+      const element = h(CLASSES[field.kind] ?? "div.entry-field", {}, h("label", { for: id }, label(field)), made.control, hint, error);
       return [field.name, { element, ...made, place: () => ({ control: made.control, error }) }];
     }),
   );

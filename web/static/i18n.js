@@ -22,7 +22,7 @@ const ATTRIBUTES = [
 ];
 
 const STORED = "hotline.language";
-let language = localStorage.getItem(STORED) === "en" ? "en" : "zh";
+let chosen = localStorage.getItem(STORED) === "en" ? "en" : "zh";
 
 /**
  * @param {string} key
@@ -30,18 +30,24 @@ let language = localStorage.getItem(STORED) === "en" ? "en" : "zh";
  * @returns {string} the text; the key itself when there is none, so that a gap is seen
  */
 export function t(key, values = {}) {
-  const text = WORDS[language][key] ?? key;
+  const text = WORDS[chosen][key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
+/**
+ * @param {{message: string, chinese: string | null}} refusal
+ * @returns {string} what the node says, in the page's language where it can
+ */
+export const told = ({ message, chinese }) => (chosen === "zh" && chinese) || message;
+
 /** @param {string} key */
 export function has(key) {
-  return key in WORDS[language];
+  return key in WORDS[chosen];
 }
 
 /** Puts the words into all static elements of the page. */
 export function translatePage() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   document.title = `12345 ${t("subtitle")}`;
   for (const element of document.querySelectorAll("[data-i18n]")) {
     element.textContent = t(/** @type {HTMLElement} */ (element).dataset.i18n ?? "");
@@ -58,7 +64,7 @@ export function translatePage() {
 
 /** Changes to the other language and remembers it. */
 export function switchLanguage() {
-  language = language === "zh" ? "en" : "zh";
-  localStorage.setItem(STORED, language);
+  chosen = chosen === "zh" ? "en" : "zh";
+  localStorage.setItem(STORED, chosen);
   translatePage();
 }

@@ -4,7 +4,7 @@
 import { api, ApiError } from "./api.js";
 import { beAside, isAside, openAside } from "./aside.js";
 import { Desk } from "./desk.js";
-import { has, switchLanguage, t, translatePage } from "./i18n.js";
+import { has, switchLanguage, t, told, translatePage } from "./i18n.js";
 import { byId } from "./page.js";
 import { PhonePanel } from "./phone_panel.js";
 
@@ -34,7 +34,7 @@ function showDesk() {
 function explain(failure) {
   if (!(failure instanceof ApiError)) throw failure;
   const key = `error.${failure.code}`;
-  error.textContent = has(key) ? t(key) : t("error.other", { message: failure.message });
+  error.textContent = has(key) ? t(key) : t("error.other", { message: told(failure) });
   error.hidden = false;
 }
 

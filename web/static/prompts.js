@@ -1,10 +1,10 @@
 // @ts-check
 /** What callers hear: listened to, replaced by a WAV file, put back. */
 
-import { ApiError } from "./api.js";
+import { ApiError, refusal } from "./api.js";
 import { trailCard } from "./document.js";
 import { fill, h, table } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, told } from "./i18n.js";
 import { ask, attempt } from "./staff.js";
 
 const segment = encodeURIComponent;
@@ -25,8 +25,7 @@ async function upload(name, file, version) {
     body: file,
   });
   if (answer.ok) return;
-  const { code = "unknown", message = answer.statusText, field = null } = (await answer.json()).error ?? {};
-  throw new ApiError(answer.status, code, message, field);
+  throw refusal(answer, await answer.json());
 }
 
 /** @param {HTMLElement} panel */
@@ -98,7 +97,7 @@ function chooser(id, name, version, onChanged) {
       try {
         await upload(name(), file, version);
       } catch (failure) {
-        if (failure instanceof ApiError) error.textContent = failure.message;
+        if (failure instanceof ApiError) error.textContent = told(failure);
         throw failure;
       }
     };

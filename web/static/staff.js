@@ -1,10 +1,10 @@
 // @ts-check
 /** What the pages for leaders, inspectors and administrators share: signing in, the bar, requests. */
 
-import { api, ApiError } from "./api.js";
+import { api, ApiError, refusal } from "./api.js";
 import { attendance } from "./attended.js";
 import { fill, h } from "./dom.js";
-import { has, switchLanguage, t, translatePage } from "./i18n.js";
+import { has, switchLanguage, t, told, translatePage } from "./i18n.js";
 import { watermark } from "./watermark.js";
 
 /** @typedef {{id: string, name: string, role: string, group: string | null}} Account */
@@ -36,15 +36,15 @@ export async function ask(method, path, body) {
   const text = await answer.text();
   const data = text && answer.headers.get("Content-Type")?.includes("json") ? JSON.parse(text) : text || null;
   if (answer.ok) return data;
-  const { code = "unknown", message = answer.statusText, field = null } = data?.error ?? {};
-  throw new ApiError(answer.status, code, message, field);
+  throw refusal(answer, data);
 }
 
 /** @param {unknown} failure @returns {string} for people */
 export function explained(failure) {
   if (!(failure instanceof ApiError)) throw failure;
   const key = `error.${failure.code}`;
-  return has(key) ? t(key) : t("error.other", { message: failure.message });
+  if (has(key)) return t(key);
+  return told(failure) === failure.message ? t("error.other", { message: failure.message }) : told(failure);
 }
 
 /**

@@ -1,11 +1,13 @@
 // @ts-check
-/** Rules of urgency, prepared topics, categories, place names: texts, checked line by line. */
+/** Rules of urgency, prepared topics, categories, place names: as forms, and as they are written. */
 
 import { ApiError } from "./api.js";
 import { trailCard } from "./document.js";
 import { fill, h } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, told } from "./i18n.js";
+import { rowsCard } from "./rows.js";
 import { ask, attempt, explained } from "./staff.js";
+import { LISTS } from "./text_forms.js";
 
 const NAMES = ["urgency", "templates", "categories", "gazetteer"];
 /** A spreadsheet's file may be in the national encoding. */
@@ -29,17 +31,21 @@ export function texts(panel) {
   const place = h("div.stacked");
   const choices = NAMES.map((name) => h("button", { type: "button", "data-testid": `text-${name}`, onClick: () => open(name) }, t(`texts.${name}`)));
   let wanted = "";
+  let written = false;
+  const views = [false, true].map((as) => h("button", { type: "button", "data-testid": as ? "as-text" : "as-form", onClick: () => ((written = as), void open(wanted)) }, t(as ? "texts.as_text" : "texts.as_form")));
   /** @param {string} name */
   const open = (name) =>
     attempt(async () => {
       wanted = name;
       for (const [at, one] of NAMES.entries()) choices[at].setAttribute("aria-pressed", String(one === name));
-      const [shown, changes] = await Promise.all([ask("GET", `/documents/${name}`), ask("GET", `/documents/${name}/changes?limit=20`)]);
+      views.forEach((view, at) => view.setAttribute("aria-pressed", String(written === Boolean(at))));
+      const [shown, changes] = await Promise.all([ask("GET", written ? `/documents/${name}` : `/documents/${name}/rows`), ask("GET", `/documents/${name}/changes?limit=20`)]);
       if (wanted !== name) return; // another was asked for meanwhile
       const again = () => void open(name);
-      fill(place, editor(name, shown, again), trailCard(name, shown, changes.items, again));
+      const cards = written ? [editor(name, shown, again)] : LISTS[name].map((list) => rowsCard(name, list, shown, again));
+      fill(place, ...cards, trailCard(name, shown, changes.items, again));
     });
-  fill(panel, h("div.stacked", {}, h("div.actions", { role: "group", "aria-label": t("texts.tab") }, ...choices), place));
+  fill(panel, h("div.stacked", {}, h("div.spread", {}, h("div.actions", { role: "group", "aria-label": t("texts.tab") }, ...choices), h("div.actions", { role: "group", "aria-label": t("texts.view") }, ...views)), place));
   void open(NAMES[0]);
 }
 
@@ -75,7 +81,7 @@ function editor(name, shown, onChanged) {
       } catch (failure) {
         if (!(failure instanceof ApiError)) throw failure;
         const line = /^text:(\d+)$/.exec(failure.field ?? "");
-        error.textContent = line ? `${t("texts.line", { line: line[1] })} ${failure.message}` : explained(failure);
+        error.textContent = line ? `${t("texts.line", { line: line[1] })} ${told(failure)}` : failure.code === "invalid" ? told(failure) : explained(failure);
         if (line) goTo(Number(line[1]));
         throw failure;
       }

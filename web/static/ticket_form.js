@@ -7,7 +7,7 @@
 import { ApiError } from "./api.js";
 import { Combobox } from "./combobox.js";
 import { FIELDS, Row } from "./field_row.js";
-import { has, t } from "./i18n.js";
+import { has, t, told } from "./i18n.js";
 import { make } from "./page.js";
 
 /** @typedef {import("./state.js").Ticket} Ticket */
@@ -267,7 +267,7 @@ export class TicketForm {
       this.refused.add(name);
       const key = `error.${error.code}`;
       const here = this.ticket?.id === ticketId;
-      if (here) this.rows.get(name)?.showError(has(key) ? t(key) : error.message);
+      if (here) this.rows.get(name)?.showError(has(key) ? t(key) : told(error));
       else this.typed.get(ticketId)?.delete(name);
       if (batch.size > 1) await this.sendOne(ticketId); // the others are not to blame
       this.onStatus(here ? "rejected" : ""); // another ticket's error is not this one's

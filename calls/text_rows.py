@@ -1,0 +1,302 @@
+"""The rows of a text document: what its form shows, and how a changed row comes into the text.
+
+A text stays as somebody wrote it, comments and all: only what a row says differently is written
+anew (``tomlkit`` keeps the rest). What is wrong with a row is named by its place, such as
+``rule.3.any.0``; what only the whole text can be asked is still its reader's matter
+(``calls/text_readers.py``).
+"""
+
+import csv
+import io
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Self
+
+import tomlkit
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from tomlkit.container import Container
+from tomlkit.items import AoT, Table
+
+from calls.document_rows import BaseRow, Lists, Row, Rows
+from calls.documents import Document
+from tickets import rules
+from tickets.fields import FIELDS, PARTNERS, URGENCIES
+from tickets.gazetteer import column_of, fault_of
+from tickets.tree import LONGEST_NAME, is_entry, tree_of
+from tickets.urgency import KINDS
+
+_APART: Final = "|"
+_NO_TABLE: Final[Mapping[str, Any]] = {}
+
+
+def _one_of(*names: str) -> AfterValidator:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _word(value: str) -> str:
+    if not is_entry(value):
+        raise ValueError('a word such as "路灯=6" or "修&路=3"')
+    return value
+
+
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return value
+
+
+def _guard(value: str) -> str:
+    if value not in (names := rules.load("urgency")["guards"]):
+        raise ValueError(f"one of {', '.join(names)}")
+    return value
+
+
+def _name(value: str) -> str:
+    if fault := fault_of(value):
+        raise ValueError(fault)
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Patterns = tuple[Annotated[str, AfterValidator(_expression)], ...]
+
+
+class UrgencyRow(BaseRow):
+    """A rule of what cannot wait."""
+
+    level: Annotated[str, _one_of(*URGENCIES[1:])]
+    kind: Annotated[str, _one_of(*KINDS)]
+    reason: Text
+    transfer: Annotated[str | None, _one_of(*PARTNERS)] = None
+    category: Text | None = None
+    any_: Annotated[Patterns, Field(min_length=1, alias="any")]
+    all_: Annotated[Patterns, Field(alias="all")] = ()
+    not_: Annotated[Patterns, Field(alias="not")] = ()
+
+
+class GuardRow(BaseRow):
+    """An expression that takes a dangerous word back."""
+
+    once: ClassVar = ("name",)
+
+    name: Annotated[str, AfterValidator(_guard)]
+    pattern: Annotated[Patterns, Field(min_length=1, max_length=1)]
+
+
+class AskRow(BaseRow):
+    """A question of a prepared topic."""
+
+    question: Text
+    field: Annotated[str | None, _one_of(*FIELDS)] = None
+    signs: Patterns = ()
+
+    @model_validator(mode="after")
+    def _is_answered_by_something(self) -> Self:
+        if self.field is None and not self.signs:
+            raise ValueError("signs: some, or a field that answers the question")
+        return self
+
+
+class TopicRow(BaseRow):
+    """A prepared topic."""
+
+    once: ClassVar = ("id",)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    name: Text
+    categories: tuple[Text, ...]
+    cues: tuple[Text, ...]
+    ask: Annotated[tuple[AskRow, ...], Field(min_length=1)]
+
+
+Level = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_NAME)]
+
+
+class CategoryRow(BaseRow):
+    """A topic of a category with the words that tell of it; no topic: the category alone."""
+
+    once: ClassVar = ("category", "topic")
+
+    category: Annotated[Level, Field(min_length=1)]
+    topic: Level = ""
+    words: tuple[Annotated[str, AfterValidator(_word)], ...] = ()
+
+
+class NameRow(BaseRow):
+    """A name of the city's."""
+
+    name: Annotated[Text, AfterValidator(_name)]
+    kind: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
+    also: tuple[Annotated[Text, AfterValidator(_name)], ...] = ()
+
+
+# -- lists of tables: [[rule]], [[topic]] ---------------------------------------------------------
+
+
+def _tables(name: str) -> Rows:
+    def read(text: str, _format: str) -> list[Row]:
+        return list(tomllib.loads(text).get(name, ()))
+
+    def write(text: str, _format: str, rows: list[Row]) -> Document:
+        document = tomlkit.parse(text)
+        document[name] = _list_of(document.get(name), rows)
+        return {"text": tomlkit.dumps(document), "format": "toml"}
+
+    return Rows(_MODELS[name], read, write)
+
+
+def _list_of(old: Any, rows: list[Row]) -> AoT:
+    """Return the tables of rows, of those that are as before the very same with their comments."""
+    tables: list[Table | None] = list(old.body) if isinstance(old, AoT) else []
+    told = [table.unwrap() if table is not None else None for table in tables]
+    made: list[Table | None] = [None] * len(rows)
+    for at, row in enumerate(rows):
+        if row in told:
+            was = told.index(row)
+            made[at], tables[was], told[was] = tables[was], None, None
+    listed = tomlkit.aot()
+    for at, row in enumerate(rows):
+        same_place = tables[at] if at < len(tables) else None
+        listed.append(made[at] or _filled(same_place or tomlkit.table(), row))
+    return listed
+
+
+def _filled(table: Table, row: Row) -> Table:
+    for name in [name for name in table if name not in row]:
+        table.remove(name)
+    for name, value in row.items():
+        if name in table and table[name].unwrap() == value:
+            continue
+        rows = isinstance(value, list) and value and isinstance(value[0], dict)
+        table[name] = _list_of(table.get(name), value) if rows else _item(value)
+    return table
+
+
+def _item(value: Any) -> Any:
+    if isinstance(value, list):
+        array = tomlkit.array()
+        array.extend([_item(one) for one in value])
+        return array
+    plain = isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable()
+    return tomlkit.string(value, literal=True) if plain else tomlkit.item(value)
+
+
+_MODELS: Final[Mapping[str, type[BaseRow]]] = {"rule": UrgencyRow, "topic": TopicRow}
+
+
+# -- the guards of urgency ------------------------------------------------------------------------
+
+
+def _read_guards(text: str, _format: str) -> list[Row]:
+    guards = tomllib.loads(text).get("guards", _NO_TABLE)
+    return [{"name": name, "pattern": [pattern]} for name, pattern in guards.items()]
+
+
+def _write_guards(text: str, _format: str, rows: list[Row]) -> Document:
+    document = tomlkit.parse(text)
+    told = {row["name"]: row["pattern"][0] for row in rows}
+    table = document.setdefault("guards", tomlkit.table())
+    _filled(table, told)
+    return {"text": tomlkit.dumps(document), "format": "toml"}
+
+
+# -- categories -----------------------------------------------------------------------------------
+
+
+def _read_categories(text: str, format_: str) -> list[Row]:
+    tree = tree_of(text, "text", toml=format_ == "toml")
+    return [
+        {"category": name, "topic": topic, "words": list(words)}
+        for name, topics in tree.topics.items()
+        for topic, words in (topics or {"": ()}).items()
+    ]
+
+
+def _write_categories(text: str, format_: str, rows: list[Row]) -> Document:
+    """Write them as TOML, also those of a CSV file: that has no room for words."""
+    old = tomlkit.parse(text if format_ == "toml" else "")
+    wanted: dict[str, Row] = {}
+    for row in rows:
+        topics = wanted.setdefault(row["category"], {})
+        if row.get("topic"):
+            topics[row["topic"]] = row.get("words", [])
+    document = old
+    if list(old) != list(wanted):
+        document = tomlkit.document()
+        for line in _before_tables(old):
+            document.add(tomlkit.comment(line)) if line else document.add(tomlkit.nl())
+    for name, topics in wanted.items():
+        document[name] = _topics(old.get(name), topics)
+    return {"text": tomlkit.dumps(document), "format": "toml"}
+
+
+def _topics(old: Any, topics: Row) -> Table:
+    table = old if isinstance(old, Table) else tomlkit.table()
+    if old is not None and any(isinstance(one, dict) for one in old.values()):
+        table = tomlkit.table()  # deeper tables; the way to a topic is one key here
+    kept = _filled(table, topics)
+    return kept if list(kept) == list(topics) else _filled(tomlkit.table(), topics)
+
+
+def _before_tables(document: Container) -> list[str]:
+    lines = []
+    for line in tomlkit.dumps(document).splitlines():
+        if line.strip() and not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return lines
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def _read_names(text: str, _format: str) -> list[Row]:
+    return [
+        {
+            "name": cells.get("name", ""),
+            "kind": cells.get("kind", ""),
+            "also": [part.strip() for part in cells.get("also", "").split(_APART) if part.strip()],
+        }
+        for cells in _lines(text)[1]
+        if any(cells.values())
+    ]
+
+
+def _lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the heads as written, and what stands in the columns that mean something."""
+    heads, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns = [column_of(head) or head for head in heads]
+    return heads, [dict(zip(columns, map(str.strip, line), strict=False)) for line in lines]
+
+
+def _write_names(text: str, _format: str, rows: list[Row]) -> Document:
+    heads, lines = _lines(text)
+    for name in ("kind", "also"):
+        if name not in map(column_of, heads) and any(row.get(name) for row in rows):
+            heads.append(name)
+    others = {cells.get("name", ""): cells for cells in lines}
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heads)
+    for row in rows:
+        cells = {**row, "also": _APART.join(row.get("also", ()))}
+        known = {**others.get(row["name"], {}), "kind": "", **cells}
+        writer.writerow([known.get(column_of(head) or head, "") for head in heads])
+    return {"text": out.getvalue(), "format": "csv"}
+
+
+URGENCY_ROWS: Final[Lists] = {
+    "rule": _tables("rule"),
+    "guards": Rows(GuardRow, _read_guards, _write_guards),
+}
+TEMPLATE_ROWS: Final[Lists] = {"topic": _tables("topic")}
+CATEGORY_ROWS: Final[Lists] = {"category": Rows(CategoryRow, _read_categories, _write_categories)}
+NAME_ROWS: Final[Lists] = {"names": Rows(NameRow, _read_names, _write_names)}
