@@ -33,7 +33,7 @@ async def test_an_administrator_keeps_entries_and_agents_find_them(house: House)
     assert [(entry["action"], entry["detail"]) for entry in house.audit.entries] == [
         ("knowledge.change", {"before": None, "after": 1}),
         ("knowledge.change", {"before": 1, "after": 2}),
-        ("knowledge.retire", {"before": 1, "after": None}),
+        ("knowledge.retire", {"before": 2, "after": None}),
     ]
 
 

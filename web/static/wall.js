@@ -77,6 +77,12 @@ function queues({ lines, skills }) {
   );
 }
 
+/** @param {any} agent @returns {string} the key of what he does, in a word that fits a tile */
+function stateWord({ state, reason }) {
+  if (state === "not_ready" && reason) return `reason.${reason}`;
+  return state === "wrap_up" ? "board.wrapping_up" : `state.${state}`;
+}
+
 /** @param {any} figures */
 function agents({ agents: all, now, at }) {
   const rank = (/** @type {any} */ agent) => ORDER.indexOf(agent.state);
@@ -86,7 +92,7 @@ function agents({ agents: all, now, at }) {
       "li.tile",
       { "data-state": agent.state },
       h("span.tile-name", {}, agent.name),
-      h("span.tile-state", {}, t(agent.reason && agent.state === "not_ready" ? `reason.${agent.reason}` : `state.${agent.state}`)),
+      h("span.tile-state", {}, t(stateWord(agent))),
       h("span.tile-clock", {}, span(at - agent.since)),
     ),
   );

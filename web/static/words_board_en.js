@@ -208,6 +208,7 @@ export const boardEn = {
   "routing.callers": "Callers",
   "routing.agents": "Agents' skills",
   "routing.reasons": "Reasons",
+  "board.wrapping_up": "wrap-up",
   "board.as_usual": "as usual",
   "board.new_topic": "new",
   "board.trend_of": "against the last 7 days by this time",

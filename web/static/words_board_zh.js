@@ -204,6 +204,7 @@ export const boardZh = {
   "routing.callers": "特定来电",
   "routing.agents": "坐席技能",
   "routing.reasons": "示忙原因",
+  "board.wrapping_up": "整理",
   "board.as_usual": "持平",
   "board.new_topic": "新热点",
   "board.trend_of": "与近 7 日同时段相比",
