@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 
+import agents.ended_sessions  # noqa: F401 - registers its table
 import calls.after_call
 import calls.audit
 import calls.breaks

@@ -113,6 +113,8 @@ class ExchangeService:
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._engine = engine
+        # SQLite locks no rows that are only read: here what is decided in one moment takes turns.
+        self._turn = asyncio.Lock()
         self._link = link
         self._desk = ExchangeDesk(desk, partners)
         self._tickets = desk
@@ -402,7 +404,7 @@ class ExchangeService:
         """Handle an input in one transaction, then tell what came of it."""
         for last in (False, True):
             try:
-                async with self._engine.begin() as connection:
+                async with self._turn, self._engine.begin() as connection:
                     effects, taken = await self._within(
                         connection, event, keys, letters, who=who, agent_id=agent_id
                     )
