@@ -26,6 +26,8 @@ from tests.telephony.peers import Peer
 
 HOST = "127.0.0.1"
 REALM = "hotline"
+#: What a gateway counts when nobody calls.
+NOTHING = {"legs": 0, "dialogs": 0, "transactions": 0}
 QUICK = Timers(t1=0.02, t2=0.08, t4=0.1)
 A_LAW = AudioFormat("PCMA", 8)
 OFFER = build_offer(host=HOST, port=40000, formats=(A_LAW,), session_id=1, version=1)
@@ -214,10 +216,19 @@ async def hang_up_on(peer: Peer, gateway: SipGateway) -> None:
     peer.send(make_response(request, 200), gateway.endpoint.local)
 
 
+async def ring(
+    gateway: SipGateway, bindings: BindingStore, user: str, owner: Owner | None = None
+) -> tuple[Leg, Owner]:
+    """Call the one phone that a user has registered."""
+    [binding] = await bindings.lookup(user)
+    owner = owner or Owner()
+    leg = gateway.invite(
+        binding, sdp=OFFER, caller="13862311001", display="12345", called=user, on_event=owner
+    )
+    return leg, owner
+
+
 async def status_of(peer: Peer, gateway: SipGateway, method: str, **parts: object) -> int:
     """Send a request from a peer; return the final status."""
     peer.send(message(peer, gateway, method, **parts), gateway.endpoint.local)  # type: ignore[arg-type]
-    response = await peer.response()
-    while response.status_code == 100:
-        response = await peer.response()
-    return response.status_code
+    return (await peer.final()).status_code

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from aiosipua import SipRequest, SipResponse
 
 from telephony.endpoint import IncomingRequest
-from telephony.sip.message import make_response, parse_message
+from telephony.sip.message import FINAL, make_response, parse_message
 from telephony.sip.via import Address
 from tests.support.waiting import PATIENCE
 
@@ -43,6 +43,12 @@ class Peer:
         message = await self.receive()
         assert isinstance(message, SipResponse)
         return message
+
+    async def final(self) -> SipResponse:
+        """Return the next final response, passing over provisional ones."""
+        while (response := await self.response()).status_code < FINAL:
+            pass
+        return response
 
     async def request(self) -> SipRequest:
         """Return the next message, a request."""

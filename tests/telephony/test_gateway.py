@@ -12,6 +12,7 @@ from telephony.leg import Leg, LegAnswered, LegConfirmed, LegEnded, LegRinging
 from telephony.sip.message import make_response
 from tests.support.waiting import until
 from tests.telephony.gateways import (
+    NOTHING,
     OFFER,
     QUICK,
     Desk,
@@ -22,8 +23,6 @@ from tests.telephony.gateways import (
     status_of,
 )
 from tests.telephony.peers import a_peer
-
-NOTHING = {"legs": 0, "dialogs": 0, "transactions": 0}
 
 
 async def test_a_citizens_call(desk: Desk) -> None:

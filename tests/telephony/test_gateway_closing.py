@@ -9,6 +9,7 @@ import pytest
 from telephony.leg import Leg, LegConfirmed, LegEnded
 from tests.support.waiting import until
 from tests.telephony.gateways import (
+    NOTHING,
     OFFER,
     QUICK,
     Desk,
@@ -18,8 +19,6 @@ from tests.telephony.gateways import (
     status_of,
 )
 from tests.telephony.peers import a_peer
-
-NOTHING = {"legs": 0, "dialogs": 0, "transactions": 0}
 
 
 async def test_closing_hangs_up_everything(desk: Desk) -> None:

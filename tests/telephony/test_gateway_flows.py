@@ -10,11 +10,10 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from telephony.bindings import MemoryBindings
-from telephony.gateway import SipGateway
 from telephony.leg import LegAnswered, LegConfirmed, LegEnded
 from telephony.sip.message import make_response, parse_message
 from telephony.sip.transaction import Timers
-from telephony.sip.via import Address, top_via
+from telephony.sip.via import top_via
 from telephony.transport.listener import Bound, Listener
 from telephony.transport.tls import Tls, TlsFiles
 from tests.support.certificates import Authority
@@ -29,43 +28,13 @@ from tests.telephony.gateways import (
     answer_to,
     credentials,
     register,
+    ring,
 )
+from tests.telephony.lines import message, tcp
 from tests.telephony.peers import a_peer
 from tests.telephony.transport.streams import StreamPeer, connected, listening
 
 INSTANCE = '"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"'
-
-
-def message(  # a request of a phone's or a trunk's on a connection
-    method: str,
-    at: Address,
-    node: Bound,
-    *,
-    user: str = "1001",
-    cseq: int = 1,
-    to_tag: str = "",
-    call_id: str = "call",
-    contact: str | None = None,
-    headers: tuple[tuple[str, str], ...] = (),
-    body: str = "",
-) -> SipRequest:
-    host, port = node.local
-    request = SipRequest(method=method, uri=f"sip:12345@{host}:{port}")
-    put = request.headers.append
-    kind = node.transport
-    put("Via", f"SIP/2.0/{kind} {HOST}:{at[1]};rport;branch=z9hG4bK{method}{cseq}{user}")
-    put("From", f"<sip:{user}@{HOST}>;tag=peer")
-    put("To", f"<sip:{user if method == 'REGISTER' else '12345'}@{host}:{port}>{to_tag}")
-    put("Call-ID", call_id)
-    put("CSeq", f"{cseq} {method}")
-    put("Max-Forwards", "70")
-    put("Contact", contact or f"<sip:{user}@{HOST}:{at[1]};transport={kind.lower()}>")
-    for name, value in headers:
-        put(name, value)
-    if body:
-        put("Content-Type", "application/sdp")
-        request.text = body
-    return request
 
 
 async def registered(
@@ -87,17 +56,6 @@ async def registered(
     return await stream.response()
 
 
-def tcp(gateway: SipGateway) -> Bound:
-    return next(one for one in gateway.endpoint.listeners if one.transport == "TCP")
-
-
-async def call(gateway: SipGateway, bindings: MemoryBindings, owner: Owner) -> None:
-    [binding] = await bindings.lookup("1001")
-    gateway.invite(
-        binding, sdp=OFFER, caller="13862311001", display=None, called="1001", on_event=owner
-    )
-
-
 async def test_a_phone_is_called_over_its_connection_and_goes_with_it() -> None:
     bindings, phones = MemoryBindings(), list[int]()
     count = lambda _aor, number: phones.append(number)  # noqa: E731 - one line
@@ -107,7 +65,7 @@ async def test_a_phone_is_called_over_its_connection_and_goes_with_it() -> None:
             contact = "<sip:1001@192.168.1.7:5060;transport=tcp;ob>"
             assert (await registered(phone, tcp(gateway), contact=contact)).status_code == 200
             owner = Owner()
-            await call(gateway, bindings, owner)
+            await ring(gateway, bindings, "1001", owner)
             invite = await phone.request()
             assert invite.uri == "sip:1001@192.168.1.7:5060;transport=tcp;ob"
             assert top_via(invite).transport == "TCP"
@@ -135,7 +93,7 @@ async def test_a_call_to_a_phone_whose_connection_breaks_fails_at_once() -> None
         async with connected(tcp(gateway).local) as phone:
             await registered(phone, tcp(gateway))
             [binding] = await bindings.lookup("1001")
-            await call(gateway, bindings, owner)
+            await ring(gateway, bindings, "1001", owner)
             invite = await phone.request()
             phone.send(make_response(invite, 180, to_tag="phone"))
         assert (await owner.ended()).by == "failure"
@@ -189,9 +147,7 @@ async def test_a_trunk_that_restarts_in_mid_dialog_hears_the_end_of_its_call() -
             line.send(message("INVITE", address, tcp(gateway), contact=contact, body=OFFER))
             leg, owner = await desk.call()
             leg.answer(answer_to(leg))
-            answer = await line.response()
-            while answer.status_code < 200:
-                answer = await line.response()
+            answer = await line.final()
             tag = answer.headers.get("To")[0].partition(";")[2]
             line.send(message("ACK", address, tcp(gateway), to_tag=f";{tag}"))
             await owner.told(LegConfirmed)
@@ -225,9 +181,7 @@ async def test_a_trunk_without_the_certificate_that_is_wanted_is_refused(tmp_pat
             line.send(message("INVITE", line.address, secure, cseq=2, body=OFFER))
             leg, _ = await desk.call()
             leg.refuse(486)
-            answer = await line.response()
-            while answer.status_code < 200:
-                answer = await line.response()
+            answer = await line.final()
             assert answer.status_code == 486
 
 
@@ -250,7 +204,7 @@ async def test_a_browser_registers_and_is_called() -> None:
             accepted = parse_message(_bytes(await browser.recv()))
             assert isinstance(accepted, SipResponse)
             assert accepted.status_code == 200
-            await call(gateway, bindings, owner)
+            await ring(gateway, bindings, "1001", owner)
             invite = parse_message(_bytes(await browser.recv()))
             assert isinstance(invite, SipRequest)
             assert invite.uri == "sip:1001@df7jal23ls0d.invalid;transport=ws"

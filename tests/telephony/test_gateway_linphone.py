@@ -26,7 +26,7 @@ from tests.support.certificates import Authority
 from tests.support.linphone import Linphone
 from tests.support.linphone import Transport as Named
 from tests.support.waiting import until
-from tests.telephony.gateways import HOST, OFFER, Desk, Owner, a_gateway, answer_to
+from tests.telephony.gateways import HOST, Desk, Owner, a_gateway, answer_to, ring
 
 
 @dataclass
@@ -57,18 +57,10 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 async def test_linphone_is_an_agents_phone(node: Node, tmp_path: Path, transport: Named) -> None:
-    async def ring() -> tuple[Leg, Owner]:
+    async def rings() -> tuple[Leg, Owner]:
         [binding] = await node.bindings.lookup("1001")
         assert binding.transport == transport.upper()
-        owner = Owner()
-        leg = node.gateway.invite(
-            binding,
-            sdp=OFFER,
-            caller="13862311001",
-            display="12345",
-            called="1001",
-            on_event=owner,
-        )
+        leg, owner = await ring(node.gateway, node.bindings, "1001")
         assert (await owner.told(LegRinging)).status == 180
         await phone.rings()
         return leg, owner
@@ -82,7 +74,7 @@ async def test_linphone_is_an_agents_phone(node: Node, tmp_path: Path, transport
     ) as phone:
         await phone.register()
 
-        leg, owner = await ring()
+        leg, owner = await rings()
         await phone.answer()
         assert "RTP/AVP 8" in (await owner.told(LegAnswered)).sdp
         await phone.stands()
@@ -90,11 +82,11 @@ async def test_linphone_is_an_agents_phone(node: Node, tmp_path: Path, transport
         assert await owner.ended() == LegEnded("local")
         await phone.ended()
 
-        leg, owner = await ring()
+        leg, owner = await rings()
         await phone.hang_up()  # refuses
         assert (await owner.ended()).status in {486, 603}
 
-        leg, owner = await ring()
+        leg, owner = await rings()
         leg.hang_up()  # cancels
         assert (await owner.ended()).status == 487
         await phone.ended()

@@ -59,7 +59,7 @@ async def test_an_agents_own_call_may_come_from_another_port_of_his_proxy() -> N
             assert await register(source, gateway, "1001", Path=path_of(source)) == 200
             invite = message(other, gateway, "INVITE", user="1001", body=OFFER)
             other.send(invite, gateway.endpoint.local)
-            assert await final(other) == 407  # a citizen would not be asked
+            assert (await other.final()).status_code == 407  # a citizen would not be asked
         assert desk.calls.empty()
 
 
@@ -100,11 +100,11 @@ async def test_a_call_that_may_go_nowhere_is_refused() -> None:
         async with a_gateway(desk) as gateway:
             invite = with_hops(message(peer, gateway, "INVITE", body=OFFER), "0")
             peer.send(invite, gateway.endpoint.local)
-            assert await final(peer) == 483
+            assert (await peer.final()).status_code == 483
             # what is for us alone has arrived (RFC 4475 §3.3.11)
             options = with_hops(message(peer, gateway, "OPTIONS"), "0")
             peer.send(options, gateway.endpoint.local)
-            assert await final(peer) == 200
+            assert (await peer.final()).status_code == 200
         assert desk.calls.empty()
 
 
@@ -113,9 +113,3 @@ def with_hops(request: SipRequest, hops: str) -> SipRequest:
     if hops:
         request.headers.append("Max-Forwards", hops)
     return request
-
-
-async def final(peer: Peer) -> int:
-    while (response := await peer.response()).status_code < 200:
-        pass
-    return response.status_code

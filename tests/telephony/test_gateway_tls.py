@@ -18,8 +18,8 @@ from tests.support.sipp import SippRun
 from tests.support.tls_wrapper import unwrapped
 from tests.support.waiting import PATIENCE
 from tests.telephony.gateways import HOST, OFFER, Desk, Owner, a_gateway, answer_to
-from tests.telephony.test_gateway_flows import message
-from tests.telephony.transport.streams import StreamPeer, connected
+from tests.telephony.lines import message
+from tests.telephony.transport.streams import connected
 
 FURTHER = (Listener("TLS", HOST, 0),)
 
@@ -35,10 +35,6 @@ def ours(authority: Authority) -> Tls:
     return Tls(TlsFiles(pair.certificate, pair.key, authority.pair.certificate))
 
 
-def _serial(stream: StreamPeer) -> str:
-    return str(stream.writer.get_extra_info("peercert")["serialNumber"])
-
-
 async def test_a_new_certificate_is_shown_while_a_call_over_the_old_one_stands(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,15 +47,14 @@ async def test_a_new_certificate_is_shown_while_a_call_over_the_old_one_stands(
             trunk.send(message("INVITE", trunk.address, secure, body=OFFER))
             leg, owner = await desk.call()
             leg.answer(answer_to(leg))
-            while (answer := await trunk.response()).status_code < 200:
-                pass
+            answer = await trunk.final()
             tag = answer.headers.get("To")[0].partition(";")[2]
             trunk.send(message("ACK", trunk.address, secure, to_tag=f";{tag}"))
             await owner.told(LegConfirmed)
 
             async def renewed() -> bool:
                 async with connected(secure.local, context=trust) as another:
-                    return _serial(another) != _serial(trunk)
+                    return another.serial != trunk.serial
 
             assert not await renewed()
             authority.sign("hotline")

@@ -25,7 +25,7 @@ from tests.support.sipp import SippRun
 from tests.support.tones import tone_level
 from tests.support.waiting import until
 from tests.support.waveforms import read_mono
-from tests.telephony.gateways import OFFER, Desk, Owner, a_gateway, answer_to
+from tests.telephony.gateways import OFFER, Desk, Owner, a_gateway, answer_to, ring
 
 pytestmark = pytest.mark.e2e
 
@@ -45,17 +45,7 @@ class House:
 
     async def ring(self, gateway: SipGateway, user: str) -> tuple[Leg, Owner]:
         """Call a phone from one of the two."""
-        [binding] = await self.bindings.lookup(user)
-        owner = Owner()
-        leg = gateway.invite(
-            binding,
-            sdp=OFFER,
-            caller="13862311001",
-            display="12345",
-            called=user,
-            on_event=owner,
-        )
-        return leg, owner
+        return await ring(gateway, self.bindings, user)
 
 
 @pytest.fixture

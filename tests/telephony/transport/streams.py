@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiosipua import SipRequest, SipResponse
 
-from telephony.sip.message import parse_message
+from telephony.sip.message import FINAL, parse_message
 from telephony.sip.via import Address
 from telephony.transport.framing import Message, SipStream
 from tests.support.waiting import PATIENCE
@@ -44,11 +44,22 @@ class StreamPeer:
         assert isinstance(message, SipResponse)
         return message
 
+    async def final(self) -> SipResponse:
+        """Return the next final response, passing over provisional ones."""
+        while (response := await self.response()).status_code < FINAL:
+            pass
+        return response
+
     async def request(self) -> SipRequest:
         """Return the next message, a request."""
         message = await self.receive()
         assert isinstance(message, SipRequest)
         return message
+
+    @property
+    def serial(self) -> str:
+        """The serial number of the certificate that the other side has shown."""
+        return str(self.writer.get_extra_info("peercert")["serialNumber"])
 
     async def closed(self, seconds: float = PATIENCE) -> bytes:
         """Wait until the other side closes; return what it said before."""

@@ -59,10 +59,6 @@ def options(address: Address, branch: str = "z9hG4bKpeer") -> Any:
     return request("OPTIONS", via=f"SIP/2.0/TLS 127.0.0.1:{address[1]};rport;branch={branch}")
 
 
-def serial(stream: Any) -> str:
-    return str(stream.writer.get_extra_info("peercert")["serialNumber"])
-
-
 async def test_a_request_over_tls_and_one_back(authority: Authority) -> None:
     user = User(answering(200))
     async with (
@@ -169,11 +165,11 @@ async def test_a_new_certificate_is_shown_without_a_restart(
         secure(tls) as (_, address),
         connected(address, context=trusting(authority)) as before,
     ):
-        old = serial(before)
+        old = before.serial
 
         async def renewed() -> bool:
             async with connected(address, context=trusting(authority)) as again:
-                return serial(again) != old
+                return again.serial != old
 
         authority.sign("hotline")
         await eventually(renewed)

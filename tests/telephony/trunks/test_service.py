@@ -233,8 +233,7 @@ async def test_a_full_trunk_is_told_when_to_come_again() -> None:
             leg, owner = await desk.call()
             second = message(carrier, gateway, "INVITE", call_id="second", body=OFFER)
             carrier.send(second, gateway.endpoint.local)
-            while (refused := await carrier.response()).status_code == 100:
-                pass
+            refused = await carrier.final()
             assert refused.status_code == 503
             assert refused.headers.get("Retry-After") == ["5"]
             assert gateway.trunks.statuses()[0].refused == 1
@@ -259,10 +258,8 @@ async def test_a_trunk_that_brings_too_many_calls_a_second_is_told_when_to_come_
             await owner.ended()  # how many there are at once does not matter
             second = message(carrier, gateway, "INVITE", call_id="second", body=OFFER)
             carrier.send(second, gateway.endpoint.local)
-            while (refused := await carrier.response()).headers.get_first("Call-ID") != "second":
+            while (refused := await carrier.final()).headers.get_first("Call-ID") != "second":
                 pass
-            while refused.status_code == 100:
-                refused = await carrier.response()
             assert refused.status_code == 503
             assert 1 < int(refused.headers.get("Retry-After")[0]) <= 100
             assert desk.calls.empty()
