@@ -93,7 +93,7 @@ async def _load(options: argparse.Namespace) -> Loaded:
     pool = await PooledRecognizer.load(path, limits, phrases=phrases)
     synthetic = "demonstration model: understands synthetic speech only, not people"
     note = synthetic if model.is_synthetic(path) else None
-    return Loaded(pool, note, lambda: pool.workers.pids)
+    return Loaded(pool, note, lambda: pool.workers.pids, pool.workers.figures)
 
 
 def _phrases(options: argparse.Namespace) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ log = structlog.get_logger(__name__)
 Address = tuple[str, int]
 Status = Literal["ok", "no_model", "away"]
 
+_FIGURES = (
+    *("streams", "shed_streams", "shed_partials", "lag_ms"),
+    *("workers_lost", "workers_replaced", "worker_mb"),
+)
 _OPEN_TIMEOUT = 1.0
 _STATS_TIMEOUT = 1.0
 _FIRST_DELAY = 0.05
@@ -151,11 +155,7 @@ class RecognizerClient:
         """Return the process's figures (asr/control.py, ``stats``); no streams when it is away."""
         answer = await self._ask(control.Stats(next(self._ids)), timeout=_STATS_TIMEOUT)
         body = answer.body if answer is not None else {}
-        found = {
-            name: value
-            for name in ("streams", "shed_streams", "shed_partials", "lag_ms")
-            if isinstance(value := body.get(name), int)
-        }
+        found = {name: value for name in _FIGURES if isinstance(value := body.get(name), int)}
         return {"streams": 0, **found}
 
     async def processes(self) -> list[int]:

@@ -15,7 +15,8 @@ Commands, node to recogniser; each carries an ``id`` (integer) that the answer r
 
     {"id": 3, "command": "stats"}
     {"id": 3, "ok": true, "streams": 1, "shed_partials": 0, "shed_seconds": 0.0, "shed_streams": 0,
-     "lag_ms": 40, "processes": [4711, 4712]}
+     "lag_ms": 40, "processes": [4711, 4712], "workers_lost": 0, "workers_replaced": 0,
+     "worker_mb": 24}
 
     {"id": 4, "command": "recognise", "stream": "later-1", "path": "/var/a.wav", "channel": 0,
      "start": 3.2, "end": 9.0}

@@ -11,14 +11,23 @@ USUAL = ""
 """The name of the recogniser that hears whatever no other is named for."""
 
 
+_LARGEST = frozenset({"lag_ms", "worker_mb"})
+"""Figures of which the greatest counts, not the sum."""
+
+
 class RecognizerGroup:
     """Says which recogniser a stream is opened with, and remembers it.
 
     Args:
         clients: by name; one of them is ``USUAL``.
+        off: nothing is recognised, because nobody wants it: not the same as away.
+
+    Attributes:
+        off: as given.
     """
 
-    def __init__(self, clients: Mapping[str, RecognizerClient]) -> None:
+    def __init__(self, clients: Mapping[str, RecognizerClient], *, off: bool = False) -> None:
+        self.off = off
         self._clients = clients
         self._streams: dict[str, RecognizerClient] = {}
 
@@ -58,12 +67,12 @@ class RecognizerGroup:
         )
 
     async def counts(self) -> dict[str, int]:
-        """Return the figures of all of them: the longest lag, the sums of the others."""
+        """Return the figures of all: the longest lag, the largest worker, sums of the others."""
         totals: dict[str, int] = {}
         for client in self._clients.values():
             for name, value in (await client.counts()).items():
                 before = totals.get(name, 0)
-                totals[name] = max(before, value) if name == "lag_ms" else before + value
+                totals[name] = max(before, value) if name in _LARGEST else before + value
         return totals
 
     async def each_counts(self) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ so; it looks for one again every few seconds, so that fetching it is all an oper
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -139,11 +139,19 @@ class _Opening:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An engine that is ready; ``note``: a reservation about it; ``pids``: its processes."""
+    """An engine that is ready.
+
+    Attributes:
+        recognizer: the engine.
+        note: a reservation about it.
+        pids: its processes.
+        figures: what it counts, for ``stats``.
+    """
 
     recognizer: Recognizer
     note: str | None = None
     pids: Callable[[], Sequence[int]] = tuple
+    figures: Callable[[], Mapping[str, int]] = dict
 
 
 class RecogniserProcess:
@@ -384,6 +392,7 @@ class RecogniserProcess:
             "shed_streams": len(self._shedding.streams),
             "lag_ms": round(1000 * lag),
             "processes": list(self._loaded.pids()) if self._loaded is not None else [],
+            **(self._loaded.figures() if self._loaded is not None else {}),
         }
 
     def _tell(self, stream: str, heard: Heard) -> None:

@@ -8,7 +8,7 @@ over the same audio in pieces of 100 ms. Streams a core are stream seconds by se
 time of all recogniser processes; beside them stand the clock's figures and the lag that was seen.
 
 capacity   streams a core, with and without the voice detector, beside the bare engine
-final      from the end of speech to the final result, beside what the engine alone takes for that
+final      from the end of each utterance to its final result, beside what the engine alone takes
 overload   twice the streams that fit: what is given up, how well the rest is heard, what is left
            of it afterwards, and what calls to a node on the same machine notice
 ticket     from the end of speech to the ticket's field on an agent's WebSocket: a whole node
@@ -19,52 +19,20 @@ import asyncio
 import csv
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import structlog
 
-from asr.ports import Final, Heard
 from bench.asr_capacity import capacity
+from bench.asr_final import finals
 from bench.asr_overload import overload
-from bench.asr_recogniser import Row, bare, recogniser
+from bench.asr_recogniser import Row
 from bench.asr_ticket import measure_ticket
-from bench.speech_source import over_the_line, play, read_wav, silence, speech_end
+from bench.speech_source import read_wav
 
 PARTS = ("capacity", "final", "overload", "ticket")
-
-
-async def finals(model: Path, speeches: Sequence[np.ndarray]) -> list[Row]:
-    """Measure from the end of speech to the final result, a few streams at once."""
-    with tempfile.TemporaryDirectory() as folder:
-        own = (await bare(model, [over_the_line(s) for s in speeches], Path(folder))).final_p95
-    delays = []
-    async with recogniser(model) as running:
-        for first in range(0, len(speeches), 4):
-            batch = speeches[first : first + 4]
-            audio = [np.concatenate([silence(0.5), s, silence(1.5)]) for s in batch]
-            legs = await running.open([f"{first + n}.caller" for n in range(len(batch))], audio)
-            running.heard.clear()
-            await play(legs)
-            for leg, samples in zip(legs, batch, strict=True):
-                came = [at for at, name, h in running.heard if name == leg.name and _final(h)]
-                if came:
-                    delays.append(came[-1] - (leg.began + 0.5 + speech_end(samples)))
-            await running.close(legs)
-    p50, p95 = (round(float(np.percentile(delays, p)), 3) for p in (50, 95))
-    heard = f"{len(delays)} of {len(speeches)} utterances had a final within 1.5 s"
-    note = f"{heard}; goal: less than 0.4 s more than the engine's own time"
-    return [
-        Row("final", "speech end → final, p50", p50, "s"),
-        Row("final", "speech end → final, p95", p95, "s", round(own, 3), None, note),
-    ]
-
-
-def _final(heard: Heard) -> bool:
-    return isinstance(heard, Final)
 
 
 async def run(options: argparse.Namespace) -> list[Row]:

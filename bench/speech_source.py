@@ -56,9 +56,12 @@ def over_the_line(samples: np.ndarray) -> np.ndarray:
     return g711.decode("PCMA", g711.encode("PCMA", np.asarray(samples, np.int16)))
 
 
-def speech_end(samples: np.ndarray) -> float:
-    """Return when the last word ends, in seconds."""
-    return float(np.flatnonzero(np.abs(samples.astype(np.int32)) > LOUD)[-1]) / RATE
+def utterances(samples: np.ndarray, pause: float = 0.3) -> list[tuple[float, float]]:
+    """Return where each stretch of speech begins and ends, in seconds; ``pause`` parts two."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > LOUD)
+    seams = np.flatnonzero(np.diff(loud) > pause * RATE)
+    begins, ends = np.r_[loud[:1], loud[seams + 1]], np.r_[loud[seams], loud[-1:]]
+    return [(float(b) / RATE, float(e) / RATE) for b, e in zip(begins, ends, strict=True)]
 
 
 def conversation(speeches: Sequence[np.ndarray], seconds: float, first: int) -> list[np.ndarray]:

@@ -147,6 +147,8 @@ class Conversation:
 
     async def listen(self) -> None:
         """Fork both sides to the recogniser; also after it, or the media process, came back."""
+        if self._recognizer.off:
+            return  # nobody wants a transcript: nothing is missing from it
         for side in SIDES:
             target = await self._recognizer.open_stream(
                 stream_id(self.call_id, side),

@@ -66,11 +66,11 @@ class Hearing:
             )
             if settings.enabled:
                 self._add_process(name, recogniser, path)
-        self.group = RecognizerGroup(clients)
+        self.group = RecognizerGroup(clients, off=not settings.enabled)
         self._make_late(is_live)
         frame.health.count("recogniser", self.group.counts)
         if not settings.enabled:
-            frame.health.set("recogniser", "off", "asr.enabled is false")
+            self.health.status(USUAL, "off", "asr.enabled is false")
             return
         frame.part("recogniser connection", self.group.start, self.group.close)
         frame.health.count("missed", self.catch_up.counts)

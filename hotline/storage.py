@@ -103,7 +103,8 @@ class Storage:
             },
             password=wanted.seed_password.get_secret_value() if wanted.seed_password else None,
         )
-        await self.gaps.note_orphans()
+        if frame.settings.asr.enabled:
+            await self.gaps.note_orphans()
 
     async def _close(self) -> None:
         await self.writer.close()

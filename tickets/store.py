@@ -52,7 +52,7 @@ tickets_table = sa.Table(
     sa.Column("fields", sa.JSON, nullable=False),
     # What becomes of it, see tickets/life.py and tickets/handling.py.
     sa.Column("unit", sa.String(100), nullable=True, index=True),
-    sa.Column("passed_at", sa.Float, nullable=True),
+    sa.Column("passed_at", sa.Float, nullable=True, index=True),
     sa.Column("deadline_at", sa.Float, nullable=True, index=True),
     sa.Column("ended_at", sa.Float, nullable=True, index=True),
     sa.Column("returned", sa.Integer, nullable=False, server_default="0"),

@@ -2,7 +2,7 @@
 
 A worker that dies, or whose decoder hangs, is replaced at once; one whose own memory has grown past
 the ceiling takes no more streams, gives up each of its streams at the end of an utterance, and is
-replaced before that. Streams notice neither (asr/pool/recognizer.py).
+replaced before that, one worker after the other. Streams notice neither (asr/pool/recognizer.py).
 """
 
 import asyncio
@@ -189,6 +189,7 @@ class Workers:
         self.limits = limits
         self.lost = 0
         self.replaced = 0
+        self._largest = 0
         self._model = model
         self._phrases = phrases
         self._workers: list[Worker] = []
@@ -203,6 +204,14 @@ class Workers:
         """The processes: the one that holds the model, then the workers."""
         first = [self._zygote.pid] if self._zygote is not None else []
         return first + [worker.pid for worker in self._workers]
+
+    def figures(self) -> dict[str, int]:
+        """Return how many were lost and replaced, and the own memory of the largest, MB."""
+        return {
+            "workers_lost": self.lost,
+            "workers_replaced": self.replaced,
+            "worker_mb": self._largest // _MEGABYTE,
+        }
 
     async def start(self) -> None:
         """Load the model and fork the workers.
@@ -348,11 +357,17 @@ class Workers:
                 self.lost += 1
 
     async def _retire_who_has_grown(self) -> None:
-        for worker in self._fit():
-            used = await asyncio.to_thread(private_bytes, worker.pid)
-            if used > self.limits.memory_mb * _MEGABYTE:
-                log.warning("a recogniser process has grown", pid=worker.pid, mb=used // _MEGABYTE)
-                self._retire(worker)
+        used = {w: await asyncio.to_thread(private_bytes, w.pid) for w in self._fit()}
+        worker = max(used, key=lambda w: used[w], default=None)
+        if worker is None:
+            return
+        self._largest = used[worker]
+        # One at a time: where the ceiling is too low for anybody, most go on working.
+        leaving = any(w.retiring and w.alive for w in self._workers)
+        if self._largest > self.limits.memory_mb * _MEGABYTE and not leaving:
+            mb = self._largest // _MEGABYTE
+            log.warning("a recogniser process has grown", pid=worker.pid, mb=mb)
+            self._retire(worker)
 
     def _retire(self, worker: Worker) -> None:
         worker.retiring = True

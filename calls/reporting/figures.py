@@ -293,7 +293,16 @@ async def _units(connection: AsyncConnection, period: Period, now: float) -> tup
             _count(ended).label("ended"),
             _count(sa.and_(ended, table.ended_at <= table.deadline_at)).label("on_time"),
         )
-        .where(table.unit.is_not(None), table.passed_at < until)
+        .where(
+            table.unit.is_not(None),
+            table.passed_at < until,
+            # What was over before the period counts nowhere: years of it are not read.
+            sa.or_(
+                table.passed_at >= period.start,
+                table.ended_at.is_(None),
+                table.ended_at >= period.start,
+            ),
+        )
         .group_by(table.unit)
     )
     rows = [

@@ -321,6 +321,7 @@ class StandInRecognizer:
     def __init__(self) -> None:
         self.streams: set[str] = set()
         self.status = "ok"
+        self.off = False
 
     def client(self, _name: str) -> "StandInRecognizer":
         return self

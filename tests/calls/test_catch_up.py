@@ -292,6 +292,20 @@ async def test_what_a_dead_node_had_not_recognised_is_a_gap(archive: Archive) ->
     assert await archive.gaps.missing() == 2
 
 
+async def test_where_recognition_is_switched_off_nothing_is_missing(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        house.recognizer.off, house.recognizer.status = True, "away"
+        await house.ready_agent("1001")
+        house.arrives()
+        (await house.phone()).pick_up()
+        await house.until_talking()
+        assert not house.recognizer.streams
+        house.gateway.phones[0].end()
+        record = await house.record()
+    assert record["gaps"] == []
+    assert not [event for event in house.events if isinstance(event, TranscriptGap)]
+
+
 async def test_a_live_call_writes_its_gaps_down(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         await house.ready_agent("1001")

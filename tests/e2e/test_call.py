@@ -79,6 +79,7 @@ async def test_citizen_and_agent_hear_each_other(
         "1001",
     )
     assert [part["outcome"] for part in record["segments"]] == ["answered"]
+    assert record["gaps"] == [], "nobody wants a transcript here: nothing is missing from it"
     by_citizen, by_agent = read_mono(citizen.spoke()), read_mono(agent.spoke())
     assert_hears(read_mono(citizen.heard()), AGENTS_TONE, CITIZENS_TONE, spoken=by_agent)
     assert_hears(read_mono(agent.heard()), CITIZENS_TONE, AGENTS_TONE, spoken=by_citizen)

@@ -4,14 +4,16 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiomqtt import Message
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -37,6 +39,8 @@ class Hotline:
     shared: dict[str, object]
     a: RunningNode
     b: RunningNode
+    recogniser: dict[str, Any]
+    """What the first told of its recogniser over MQTT, before anything else of it."""
 
 
 @asynccontextmanager
@@ -67,9 +71,17 @@ async def hotline(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hot
             "trunks__local__networks": "127.0.0.0/8",
         }
         # One after the other: the first makes the tables.
-        a = await stack.enter_async_context(node_of(folder, shared, "a"))
+        async with broker.subscriber("hotline/service/status") as messages:
+            a = await stack.enter_async_context(node_of(folder, shared, "a"))
+            recogniser = await until(partial(_first_of, messages, "recogniser"))
         b = await stack.enter_async_context(node_of(folder, shared, "b"))
-        yield Hotline(folder, shared, a, b)
+        yield Hotline(folder, shared, a, b, recogniser)
+
+
+async def _first_of(messages: Sequence[Message], part: str) -> dict[str, Any] | None:
+    """Return the first that was told of a part of a node."""
+    events = (json.loads(bytes(message.payload)) for message in messages)
+    return next((event for event in events if event["part"] == part), None)
 
 
 def phone(folder: Path, node: RunningNode, user: str) -> Baresip:
@@ -130,6 +142,16 @@ async def talking(
     await device.answer()
     await caller.wait_event("CALL_ESTABLISHED")
     return caller, await live(api, state="talking")
+
+
+async def test_a_recogniser_that_nobody_wants_is_off_and_not_away(hotline: Hotline) -> None:
+    told_to_others = {name: hotline.recogniser[name] for name in ("status", "detail")}
+    assert told_to_others == {"status": "off", "detail": "asr.enabled is false"}
+    health = await hotline.a.health()
+    assert health["parts"]["recogniser"] == told_to_others
+    async with hotline.a.signed_in("8001") as api:
+        (shown,) = (await api.get("/system"))["recognisers"]
+    assert (shown["name"], shown["status"]) == ("usual", "off")
 
 
 async def test_a_call_of_the_other_node_is_told_worked_and_passed_on(

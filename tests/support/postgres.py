@@ -70,6 +70,12 @@ class PostgresServer:
                 assert self._runs(), (self._folder / "log").read_text()
                 await asyncio.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The first of its processes, the others' parent; it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     async def stop(self) -> None:
         """End it, if it runs, and remove its data."""
         if self._process is not None:

@@ -101,18 +101,28 @@ async def _kill_all(recognizer: PooledRecognizer) -> None:
 
 
 async def test_a_worker_that_has_grown_is_replaced_between_utterances() -> None:
-    async with pool(processes=1, memory_mb=1.0) as recognizer:
-        stream = await recognizer.open()
-        await stream.push(SPEECH[: 2 * BYTES_PER_SECOND])
-        grown = worker_of(stream)
-        assert private_bytes(grown) > 1 << 20
-        await recognizer.workers._retire_who_has_grown()
+    async with pool(memory_mb=1.0) as recognizer:
+        streams = [await recognizer.open() for _ in range(2)]
+        for stream in streams:
+            await stream.push(SPEECH[: 2 * BYTES_PER_SECOND])
+        workers = recognizer.workers
+        assert all(private_bytes(worker_of(stream)) > 1 << 20 for stream in streams)
+        for _ in range(2):
+            await workers._retire_who_has_grown()
+        (grown,) = [worker.pid for worker in workers._workers if worker.retiring]
+        (stream,) = [s for s in streams if worker_of(s) == grown]
+        assert (await workers.pick()).pid != grown, "it takes no more streams"
         assert worker_of(stream) == grown, "not in the midst of an utterance"
         await stream.flush()
         await stream.push(SPEECH[: 2 * BYTES_PER_SECOND])
         assert worker_of(stream) != grown
         await until(lambda: not alive(grown))
-        await stream.aclose()
+        figures = workers.figures()
+        assert figures["workers_replaced"] >= 1
+        assert figures["worker_mb"] >= 1
+        assert figures["workers_lost"] == 0
+        for stream in streams:
+            await stream.aclose()
 
 
 async def test_a_decoder_that_has_heard_much_is_made_anew() -> None:
