@@ -5,7 +5,7 @@ agent corrected belongs to the agent and is never overwritten by what is heard l
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
@@ -82,6 +82,13 @@ _EMPTY: Mapping[str, Any] = {
 }
 
 
+def _certainty(said: Sequence[Utterance]) -> float:
+    """Return how sure the recogniser was of these, 0 to 1, long ones counting for more."""
+    letters = sum(len(one.text) for one in said)
+    sure = sum(len(one.text) * (1.0 if one.confidence is None else one.confidence) for one in said)
+    return sure / letters if letters else 1.0
+
+
 class TicketDraft:
     """The fields of one call's ticket.
 
@@ -119,8 +126,10 @@ class TicketDraft:
         """Take in what one party said; return the fields that changed. Never raises."""
         self._heard.append(utterance)
         changes: list[FieldChange] = []
-        certainty = 1.0 if utterance.confidence is None else utterance.confidence
+        # What has no words of its own follows from the whole talk.
+        sure, sure_of_all = _certainty([utterance]), _certainty(self._heard)
         for heard in self._ear.hear(utterance.speaker, utterance.text):
+            certainty = sure if heard.words else sure_of_all
             changes += self._take(replace(heard, confidence=heard.confidence * certainty))
         return changes
 

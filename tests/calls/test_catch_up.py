@@ -298,7 +298,13 @@ async def test_where_recognition_is_switched_off_nothing_is_missing(tmp_path: Pa
         await house.ready_agent("1001")
         house.arrives()
         (await house.phone()).pick_up()
-        await house.until_talking()
+
+        async def talks() -> bool:
+            return [(v.state, bool(v.ticket_id)) for v in house.service.live()] == [
+                ("talking", True)
+            ]
+
+        await until(talks, seconds=30, every=0.001)
         assert not house.recognizer.streams
         house.gateway.phones[0].end()
         record = await house.record()

@@ -54,6 +54,19 @@ def caller(text: str) -> Utterance:
     return Utterance("caller", text)
 
 
+def test_what_follows_from_the_whole_talk_is_as_sure_as_the_whole_talk() -> None:
+    draft = TicketDraft("t", None)
+    draft.hear(Utterance("caller", "证据可用加盟九五两用起垃圾没人清", confidence=0.3))
+    draft.hear(Utterance("caller", "不用了", confidence=1.0))
+    unsure = draft.fields["content"].confidence
+    assert unsure is not None
+    assert unsure < 0.5
+    draft.hear(Utterance("caller", "我姓陆陆先生", confidence=1.0))
+    named = draft.fields["name"].confidence
+    assert named is not None
+    assert named > 0.5, "it has words of its own"
+
+
 def test_an_empty_draft_knows_the_caller_and_nothing_else() -> None:
     draft = TicketDraft("t", "13862311001")
     assert tuple(draft.fields) == FIELDS

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,9 @@ async def saying(*answers: str | bytes) -> AsyncIterator[str]:
         except ConnectionClosed:
             pass
 
-    async with serve(handle, "127.0.0.1", 0, subprotocols=["binary"]) as listening:  # type: ignore[list-item]
+    # It does not read what is still under way, so it would wait in vain for the client's good-bye.
+    listen = partial(serve, handle, "127.0.0.1", 0, close_timeout=0.1)
+    async with listen(subprotocols=["binary"]) as listening:  # type: ignore[list-item]
         yield f"ws://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}"
 
 
