@@ -60,9 +60,11 @@ def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
     fanout = RedisFanout(bus=frame.bus, redis=redis, node=node, prefix=frame.settings.redis.prefix)
     frame.part("event fan-out", fanout.start, fanout.close)
 
+    # Now, not once it is started: what parts are found to be before that is told as well.
+    frame.bus.subscribe(publisher.publish, own_only=True)
+
     async def start() -> None:
         await publisher.start()
-        frame.bus.subscribe(publisher.publish, own_only=True)
         frame.health.count("outbox", publisher.counts)
 
     frame.part("MQTT publisher", start, publisher.close)
