@@ -8,7 +8,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.web.fake_phones import FakeLine
 from tests.web.house import House
 from web.routes_phone import PATH
@@ -16,10 +16,15 @@ from web.routes_phone import PATH
 SIP = Subprotocol("sip")
 
 
-async def opened(house: House, served: tuple[str, int]) -> tuple[ClientConnection, FakeLine]:
+async def opened(
+    house: House, served: tuple[str, int], *, close_timeout: float = PATIENCE
+) -> tuple[ClientConnection, FakeLine]:
     headers = {"Authorization": f"Bearer {await house.token('1001')}"}
     page = await connect(
-        f"ws://{served[0]}:{served[1]}{PATH}", additional_headers=headers, subprotocols=[SIP]
+        f"ws://{served[0]}:{served[1]}{PATH}",
+        additional_headers=headers,
+        subprotocols=[SIP],
+        close_timeout=close_timeout,
     )
     await until(lambda: bool(house.phones.lines))
     return page, house.phones.lines[-1]
@@ -84,7 +89,7 @@ async def test_signing_out_closes_the_line(house: House, served: tuple[str, int]
 
 
 async def test_a_page_that_does_not_read_is_cut_off(house: House, served: tuple[str, int]) -> None:
-    page, line = await opened(house, served)
+    page, line = await opened(house, served, close_timeout=0)  # it would not read the answer
     for _ in range(1000):
         line.carrier.send(b"OPTIONS")
     await until(lambda: line.over)
