@@ -35,12 +35,15 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-_END_TO_END = Path(__file__).parent / "e2e"
+_TESTS = Path(__file__).parent
+_END_TO_END = _TESTS / "e2e"
+#: Minutes long by themselves: a worker that begun one of them last would keep all others waiting.
+_LONGEST = (_END_TO_END / "test_load.py", _TESTS / "web" / "test_contract.py")
 _QUICK_BETWEEN = 6
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest file and those that share a node; spread the others that start nodes.
+    """Begin with the longest files and those that share a node; spread the others with nodes.
 
     Workers get whole files in this order: two of three have other work while one waits for a node,
     and the small files at the end let all workers end together.
@@ -50,8 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files.setdefault(item.path, []).append(item)
     slow = [path for path in files if path.is_relative_to(_END_TO_END)]
     quick = [path for path in files if path not in slow]
-    first = [path for path in slow if path.name == "test_load.py"]
+    first = [path for path in _LONGEST if path in files]
     first += [path for path in slow if path.parent != _END_TO_END]
+    quick = [path for path in quick if path not in first]
     order = list(first)
     for number, path in enumerate(path for path in slow if path not in first):
         order += [path, *quick[number * _QUICK_BETWEEN : (number + 1) * _QUICK_BETWEEN]]
