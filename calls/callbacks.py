@@ -192,22 +192,24 @@ def _is_ahead(entry: CallBack, now: float) -> bool:
 def _scheduled(
     entry: CallBack | None, event: Scheduled, now: float, rules: CallBackRules
 ) -> CallBack:
-    promised = {
-        "line": event.line,
-        "reason": "scheduled",
-        "call_id": event.call_id,
-        "due_at": event.at,
-        "attempts": 0,
-        "agent_id": event.agent_id,
-        "promised_by": event.agent_id,
-        "note": event.note,
-    }
+    promised = CallBack(
+        number=event.number,
+        line=event.line,
+        reason="scheduled",
+        call_id=event.call_id,
+        first_at=now,
+        last_at=now,
+        due_at=event.at,
+        agent_id=event.agent_id,
+        promised_by=event.agent_id,
+        note=event.note,
+    )
     if entry is None or entry.status == "closed":
-        return CallBack(number=event.number, first_at=now, last_at=now, **promised)  # type: ignore[arg-type] # as named above
+        return promised
     _unless_taken(entry, now, rules)
     if _is_ahead(entry, now) and entry.promised_by not in {None, event.agent_id}:
         raise CallBackError("promised")
-    return replace(entry, status="open", taken_at=None, **promised)  # type: ignore[arg-type] # the same
+    return replace(promised, first_at=entry.first_at, last_at=entry.last_at, calls=entry.calls)
 
 
 def _missed(entry: CallBack | None, event: Missed, now: float) -> CallBack:

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from config.lists import split
 from config.section import Section
-from config.values import Hours, Name, Numbers, Patterns, Seconds, Text, empty_is_none, split
+from config.values import Hours, Name, Numbers, Patterns, Seconds, Text, empty_is_none
 
 
 class LineSettings(Section):

@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from config.lists import split
+
 ANY_SKILL = "*"
 """An agent who has this skill has every skill."""
 
@@ -30,15 +32,9 @@ MOST_SETS = 64
 """So many sets of skills can the callers' tables make together: six tables of different skills."""
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
 def _levels(value: object) -> object:
     """Read ``["english=5", "general"]``, which a variable can hold as well; no level is 1."""
-    parts = _split(value)
+    parts = split(value)
     if not isinstance(parts, list | tuple):
         return parts
     pairs = [str(part).partition("=") for part in parts]
@@ -63,8 +59,8 @@ Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 Level = Annotated[int, Field(ge=0, le=9)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Points = Annotated[int, Field(ge=-1000, le=1000)]
-Skills = Annotated[tuple[Skill, ...], BeforeValidator(_split), Field(max_length=8)]
-Groups = Annotated[tuple[Group, ...], BeforeValidator(_split)]
+Skills = Annotated[tuple[Skill, ...], BeforeValidator(split), Field(max_length=8)]
+Groups = Annotated[tuple[Group, ...], BeforeValidator(split)]
 AgentSkills = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^(\*|[^\s=;|@+*,]{1,32})$")],
@@ -154,7 +150,7 @@ class LineRouting(RoutingTable):
     """Which rule widens the choice."""
     priority: Points = 0
     """A point is worth agents.ageing_seconds of waiting."""
-    hours: Annotated[tuple[OpenSpan, ...], BeforeValidator(_split)] = ()
+    hours: Annotated[tuple[OpenSpan, ...], BeforeValidator(split)] = ()
     """When it is open, China time: "08:30-17:30", or with weekdays "1-5 08:30-17:30"."""
     on_holidays: bool = True
     """Whether it is open on public holidays as well."""
@@ -209,7 +205,7 @@ class RoutingSettings(RoutingTable):
     """For so long."""
     partner_rule: Key
     """The rule for calls from a partner's own trunk (110's green channel), whatever the line's."""
-    holidays: Annotated[tuple[date, ...], BeforeValidator(_split)]
+    holidays: Annotated[tuple[date, ...], BeforeValidator(split)]
     """Days on which lines without on_holidays are closed."""
     groups: dict[Group, GroupRouting]
     """Groups of agents."""

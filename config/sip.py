@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from config.listeners import read_listener
+from config.lists import split
 from config.section import Section
 from config.values import (
     HostPort,
@@ -15,7 +16,6 @@ from config.values import (
     Seconds,
     Text,
     empty_is_none,
-    split,
 )
 
 

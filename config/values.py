@@ -8,17 +8,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from config.lists import split
+
 
 def empty_is_none(value: object) -> object:
     """Read the empty text, which a variable can hold, as None."""
     return None if value == "" else value
-
-
-def split(value: object) -> object:
-    """Read ``a,b,c``, as variables hold lists."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
 
 
 def _pairs(value: object) -> object:

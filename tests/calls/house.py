@@ -28,6 +28,7 @@ from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.routing import Route, anybody
 from calls.service import CallService
+from calls.views import CallView
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event
 from telephony.bindings import Binding, MemoryBindings
@@ -403,6 +404,16 @@ class House:
             return presence is not None and presence.state.value == state
 
         await until(reached, seconds=30, every=0.001)
+
+    async def until_waiting(self) -> CallView:
+        """Wait until the one call waits for an agent; return it as it is shown."""
+
+        async def waits() -> bool:
+            return (await self.floor.counts())["waiting"] == 1
+
+        await until(waits, seconds=30, every=0.001)
+        (view,) = self.service.live()
+        return view
 
     async def until_talking(self) -> str:
         """Wait until the one call talks and its ticket is open; return the ticket's number."""

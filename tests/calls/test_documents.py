@@ -12,7 +12,6 @@ from calls.document_keeper import DocumentKeeper
 from calls.documents import (
     BadDocument,
     Book,
-    MemoryVersions,
     SqlVersions,
     StaleDocument,
     UnknownEntry,
@@ -24,6 +23,7 @@ from eventbus.bus import EventBus
 from eventbus.catalogue import DocumentChanged, Event
 from hotline.database import migrate, open_engine
 from hotline.documents import SHIPPED, partners_form
+from tests.support.documents import MemoryVersions
 
 POLICE = {"name": "公安", "numbers": ["110"], "shares": ["address"]}
 CONFIGURED = {"partners": {"110": POLICE}, "experts": {}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from calls.documents import Book, MemoryVersions
+from calls.documents import Book
 from calls.prompt_shelf import (
     FORM,
     MOST_SECONDS,
@@ -22,6 +22,7 @@ from eventbus.bus import EventBus
 from hotline.attending import PROMPTS
 from hotline.database import migrate, open_engine
 from telephony.media.prompts import read_wav
+from tests.support.documents import MemoryVersions
 from tests.support.waves import mono_wav
 from tests.web.fake_prompts import MemoryFiles
 

@@ -305,12 +305,7 @@ async def test_a_leader_who_passes_on_what_he_took_over_is_ready_again(house: Ho
 
 async def test_a_leader_pulls_a_waiting_call(house: House) -> None:
     citizen = house.arrives()
-
-    async def waits() -> bool:
-        return (await house.floor.counts())["waiting"] == 1
-
-    await until(waits, seconds=10, every=0.001)
-    (view,) = house.service.live()
+    view = await house.until_waiting()
     with pytest.raises(TransferError) as refused:
         await house.service.assign(view.call_id, "1002")
     assert refused.value.code == "target_not_ready"
@@ -334,12 +329,7 @@ async def test_whoever_assigns_a_call_is_told_what_came_of_it(
     async with open_house(tmp_path, route=for_nobody) as house:
         await house.ready_agent("1001")
         citizen = house.arrives()
-
-        async def waits() -> bool:
-            return (await house.floor.counts())["waiting"] == 1
-
-        await until(waits, seconds=10, every=0.001)
-        (view,) = house.service.live()
+        view = await house.until_waiting()
         # The floor does not hold it out to him: another call was quicker, say.
         dequeue = house.floor.dequeue
         monkeypatch.setattr("calls.supervising.ASSIGNED_SECONDS", 0.0)
@@ -368,12 +358,7 @@ async def test_who_assigned_it_first_and_waits_no_more_takes_the_answer_from_nob
     async with open_house(tmp_path, route=for_nobody) as house:
         await house.ready_agent("1001")
         citizen = house.arrives()
-
-        async def waits() -> bool:
-            return (await house.floor.counts())["waiting"] == 1
-
-        await until(waits, seconds=10, every=0.001)
-        (view,) = house.service.live()
+        view = await house.until_waiting()
         enqueue, gate = house.floor.enqueue, asyncio.Event()
 
         async def late(*call: Any, **more: Any) -> None:
@@ -405,12 +390,7 @@ async def test_who_goes_while_he_is_assigned_waits_no_more(tmp_path: Path) -> No
     async with open_house(tmp_path, route=for_nobody) as house:
         await house.ready_agent("1001")
         citizen = house.arrives()
-
-        async def waits() -> bool:
-            return (await house.floor.counts())["waiting"] == 1
-
-        await until(waits, seconds=10, every=0.001)
-        (view,) = house.service.live()
+        view = await house.until_waiting()
         asked = asyncio.Event()
 
         async def never(_call_id: str, **_more: object) -> None:

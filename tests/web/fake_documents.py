@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from calls.documents import Book, MemoryVersions, Note
+from calls.documents import Book, Note
 from calls.routing_book import RoutingBook
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from eventbus.bus import EventBus
 from hotline.documents import EMPTY_GAZETTEER, HANDLING, SHIPPED, partners_form
+from tests.support.documents import MemoryVersions
 
 POLICE = {"name": "公安报警", "numbers": ["110"], "shares": ["name", "address"]}
 

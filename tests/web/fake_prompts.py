@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from calls.documents import Book, MemoryVersions, Note
+from calls.documents import Book, Note
 from calls.prompt_shelf import FORM, PromptShelf, configured
 from eventbus.bus import EventBus
+from tests.support.documents import MemoryVersions
 from tests.support.waves import mono_wav
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from calls.breaks import BreakDesk, MemoryBreaks
-from calls.documents import MemoryVersions
+from calls.breaks import BreakDesk
 from calls.routing_book import RoutingBook
 from config.settings import load
 from eventbus.bus import EventBus
+from tests.support.documents import MemoryVersions
+from tests.web.fake_breaks import MemoryBreaks
 from tests.web.fake_call_backs import FakeAfterCall, FakeCallBacks
 from tests.web.fake_calls import FakeCalls
 from tests.web.fake_documents import fake_documents
