@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021_report_indexes"
-down_revision = "0020_promises"
+revision = "0022_report_indexes"
+down_revision = "0021_ended_sessions"
 branch_labels = None
 depends_on = None
 
