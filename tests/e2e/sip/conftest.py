@@ -9,15 +9,16 @@ import pytest_asyncio
 
 from tests.e2e.ask import until_nothing_is_left
 from tests.e2e.sip.raw import HOST, Address, RawSip, Registration
+from tests.support.kamailio import HOST as EDGE
 from tests.support.node import PASSWORD, Api, RunningNode, running_node, until
 from tests.support.ports import free_sip_port
 
 AGENTS = [str(number) for number in range(1001, 1017)]
-NO_ANSWER_SECONDS = 3
+NO_ANSWER_SECONDS = 5
 GENEROUS = [f"abuse__{rate}_rate" for rate in ("stranger", "strangers", "answer", "answers")]
 #: What the log never holds, whatever is sent to us.
 TROUBLE = ("Traceback", "call_step_failed", "exception")
-#: The only trunk that calls come by; 127.0.0.2 and the like are strangers.
+#: The trunk that calls come by, beside a proxy in front; 127.0.0.2 and the like are strangers.
 TRUNK = HOST
 #: Where calls to partners go.
 EXCHANGE = ("127.0.0.4", free_sip_port())
@@ -31,6 +32,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         "asr__enabled": "false",
         "sip__no_answer_seconds": NO_ANSWER_SECONDS,
         "trunks__local__networks": f"{TRUNK}/32",
+        "trunks__edge__networks": f"{EDGE}/32",
         "trunks__exchange__address": "{}:{}".format(*EXCHANGE),
         "trunks__exchange__options_seconds": 0,
         # All these citizens have one number, and would be sent to who served the last one.

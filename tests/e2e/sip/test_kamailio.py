@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-import pytest_asyncio
 
 from telephony.bindings import MemoryBindings
 from telephony.gateway import SipGateway
 from telephony.leg import Leg, LegAnswered, LegConfirmed, LegEnded
 from telephony.trunks.model import Trunk
-from tests.e2e.ask import ended_call, until_nothing_is_left, until_state
+from tests.e2e.ask import ended_call, until_state
 from tests.support.baresip import Baresip
 from tests.support.kamailio import HOST as EDGE
 from tests.support.kamailio import Kamailio
 from tests.support.linphone import Linphone
-from tests.support.node import PASSWORD, RunningNode, running_node
+from tests.support.node import PASSWORD, RunningNode
 from tests.support.node import until as ask_until
 from tests.support.ports import free_sip_port
 from tests.support.sipp import SippRun
@@ -195,14 +194,6 @@ async def test_calls_go_out_through_the_proxy(
     assert "Record-Route: <sip:127.0.0.5" in carrier.messages()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningNode]:
-    settings = {"trunks__edge__networks": f"{EDGE}/32", "asr__enabled": "false"}
-    async with running_node(tmp_path_factory.mktemp("behind") / "node", settings) as node:
-        yield node
-        await until_nothing_is_left(node)
-
-
 async def test_a_citizen_and_an_agent_who_both_come_through_the_proxy(
     node: RunningNode, tmp_path: Path
 ) -> None:
@@ -235,3 +226,4 @@ async def test_a_citizen_and_an_agent_who_both_come_through_the_proxy(
             record = await ended_call(api)
             assert (record["outcome"], record["ended_by"]) == ("answered", by)
             await until_state(api, "wrap_up")
+        await api.send("DELETE", "/session")
