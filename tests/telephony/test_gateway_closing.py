@@ -7,6 +7,7 @@ import time
 import pytest
 
 from telephony.leg import Leg, LegConfirmed, LegEnded
+from telephony.sip.message import make_response
 from tests.support.waiting import until
 from tests.telephony.gateways import (
     NOTHING,
@@ -46,10 +47,11 @@ async def test_nobody_is_let_in_while_the_node_closes(desk: Desk) -> None:
         with a_peer() as peer, a_peer() as late:
             owner = Owner()
             node.call("sip:1001@x", peer.address, sdp=OFFER, caller=None, on_event=owner)
-            await peer.request()
+            invite = await peer.request()
             closing = asyncio.create_task(node.close())
             await asyncio.sleep(0)
             assert await status_of(late, node, "INVITE", body=OFFER) == 503
+            peer.send(make_response(invite, 486, to_tag="phone"), node.endpoint.local)
             await closing
     assert desk.calls.empty()
 
