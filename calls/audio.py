@@ -93,6 +93,7 @@ class CallAudio:
         self._dead: dict[str, float] = {}
         self._partners_formats: dict[str, tuple[str, ...]] = {}
         self._secured: set[str] = set()
+        self._over_dtls: set[str] = set()  # without ICE
         self._browsers: set[str] = set()
         self.quality: dict[str, dict[str, float | None]] = {}
         self._signalled_from: dict[str, str] = {}
@@ -132,11 +133,18 @@ class CallAudio:
         )
 
     def offer(
-        self, leg: str, caller_sdp: str | None, *, secured: bool = False, browser: bool = False
+        self,
+        leg: str,
+        caller_sdp: str | None,
+        *,
+        secured: bool = False,
+        dtls: bool = False,
+        browser: bool = False,
     ) -> str:
         """Return the session description that a leg is called with.
 
-        ``secured``: by SRTP alone; ``browser``: as WebRTC, which is all that a browser speaks.
+        ``secured``: by SRTP alone; ``dtls``: with keys by DTLS, too; ``browser``: as WebRTC, which
+        is all that a browser speaks.
         """
         group = group_of(leg)
         known = () if caller_sdp is None else parse_audio(caller_sdp).formats
@@ -147,6 +155,7 @@ class CallAudio:
             port=self._ports[group],
             formats=formats,
             secured=secured,
+            dtls=dtls,
             browser=browser,
         )
 
@@ -212,6 +221,7 @@ class CallAudio:
             port=self._ports[group],
             formats=formats,
             secured=group in self._secured,
+            dtls=group in self._over_dtls,
             browser=group in self._browsers,
         )
 
@@ -271,8 +281,9 @@ class CallAudio:
         own, peer = self._described[group].webrtc, audio.webrtc
         if peer is None or own is None or own.role is None:
             self._browsers.discard(group)
+            self._over_dtls.discard(group)
             return None
-        self._browsers.add(group)
+        (self._over_dtls if peer.ufrag is None else self._browsers).add(group)
         shown = own_certificate()
         ufrag, password = own.credentials if peer.ufrag is not None else (None, None)
         return Dtls(

@@ -104,7 +104,11 @@ class Calling:
             leg = owner.facilities.gateway.invite(
                 binding,
                 sdp=owner.audio.offer(
-                    name, owner.leg.remote_sdp, secured=secured, browser=binding.is_browser
+                    name,
+                    owner.leg.remote_sdp,
+                    secured=secured,
+                    dtls=agent_id in owner.facilities.audio.dtls_phones,
+                    browser=binding.is_browser,
                 ),
                 caller=owner.calling_agent or owner.caller,
                 display=owner.line_name,

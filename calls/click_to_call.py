@@ -138,7 +138,13 @@ class ClickToCall:
             secured = self._f.secure_phones and binding.transport == "TLS"
             leg = self._f.gateway.invite(
                 binding,
-                sdp=audio.offer(CALLER, None, secured=secured, browser=binding.is_browser),
+                sdp=audio.offer(
+                    CALLER,
+                    None,
+                    secured=secured,
+                    dtls=agent_id in self._f.audio.dtls_phones,
+                    browser=binding.is_browser,
+                ),
                 caller=ringing.number,
                 display=ringing.line,
                 called=agent_id,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from config.section import Section
-from config.values import OptionalPath, OptionalText, Port, Text, empty_is_none
+from config.values import Numbers, OptionalPath, OptionalText, Port, Text, empty_is_none
 
 
 class MediaSettings(Section):
@@ -21,6 +21,8 @@ class MediaSettings(Section):
     """The address we give ourselves in session descriptions; None: as ``sip.advertised_host``."""
     secure_phones: bool
     """Whether agents' phones that registered over TLS are called with SRTP."""
+    dtls_phones: Numbers
+    """Agents whose phones are called with SRTP that has its keys by DTLS (RFC 5763)."""
     engine: Literal["auto", "native", "python"]
     """What carries the packets; auto: the native one where set-up has built it."""
     processes: Annotated[int, Field(ge=0, le=64)]

@@ -21,5 +21,6 @@ def audio_policy(settings: Settings) -> AudioPolicy:
         codecs=tuple(name for name in wanted if name in CODECS) or tuple(CODECS),
         dead_leg_seconds=settings.media.dead_leg_seconds or None,
         files=RecordingFiles(seal_keys(settings)),
+        dtls_phones=frozenset(settings.media.dtls_phones),
         inband_keys=frozenset(name for name, trunk in settings.trunks.items() if trunk.inband_keys),
     )

@@ -28,7 +28,14 @@ from telephony.sip.errors import SipError
 from telephony.sip.sdes import OFFERED as SUITES_OFFERED
 from telephony.sip.sdes import Crypto, choose_crypto, key_for
 from telephony.sip.via import HIGHEST_PORT
-from telephony.sip.webrtc import OFFERED, PROTOCOLS, OwnWebRtc, WebRtc, read_webrtc
+from telephony.sip.webrtc import (
+    OFFERED,
+    OFFERED_TO_PHONES,
+    PROTOCOLS,
+    OwnWebRtc,
+    WebRtc,
+    read_webrtc,
+)
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 T = TypeVar("T")
@@ -231,18 +238,20 @@ def build_offer(
     direction: Direction = "sendrecv",
     key: bytes | None = None,
     webrtc: OwnWebRtc | None = None,
+    ice: bool = True,
 ) -> str:
     """Describe one audio stream of ours at host and port, our favourite format first.
 
-    With ``key``, 30 octets, what we send is secured by it (RTP/SAVP); with ``webrtc`` by DTLS.
+    With ``key``, 30 octets, what we send is secured by it (RTP/SAVP); with ``webrtc`` by DTLS, and
+    found by ICE, as browsers want it, or at host and port.
     """
     head = _head(host, session_id, version)
     secured: list[str] = []
     protocol = _PROTOCOL
     if webrtc is not None:
-        protocol = OFFERED
-        head += webrtc.session_lines(None)
-        secured = webrtc.stream_lines(None, host, port)
+        protocol = OFFERED if ice else OFFERED_TO_PHONES
+        head += webrtc.session_lines(None, ice=ice)
+        secured = webrtc.stream_lines(None, host, port, ice=ice)
     elif key is not None:
         protocol = _SECURED
         secured = [Crypto(tag, suite, key).to_line() for tag, suite in enumerate(SUITES_OFFERED, 1)]
@@ -400,9 +409,10 @@ class LocalDescription:
         telephone_event: int | None = 101,
         direction: Direction = "sendrecv",
         secured: bool = False,
+        dtls: bool = False,
         browser: bool = False,
     ) -> str:
-        """See `build_offer`."""
+        """See `build_offer`; of several kinds the last one counts."""
         return self._versioned(
             lambda version: build_offer(
                 host=host,
@@ -413,7 +423,8 @@ class LocalDescription:
                 telephone_event=telephone_event,
                 direction=direction,
                 key=self.key if secured else None,
-                webrtc=self.webrtc if browser else None,
+                webrtc=self.webrtc if browser or dtls else None,
+                ice=browser,
             ),
             lambda sdp: sdp,
         )

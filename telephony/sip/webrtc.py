@@ -17,6 +17,8 @@ Setup = Literal["actpass", "active", "passive"]
 PROTOCOLS: Final = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"})
 """Of the ``m=`` line (RFC 5764 §8)."""
 OFFERED: Final = "UDP/TLS/RTP/SAVPF"
+OFFERED_TO_PHONES: Final = "UDP/TLS/RTP/SAVP"
+"""To those without ICE, which rarely know feedback either."""
 
 _SETUPS: Final[tuple[Setup, ...]] = get_args(Setup)
 _HEX_PAIRS = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+")
@@ -129,20 +131,25 @@ class OwnWebRtc:
             # knows when its checks have succeeded
             self.role = "client" if peer.setup == "passive" else "server"
 
-    def session_lines(self, peer: WebRtc | None) -> list[str]:
-        """Write what stands before the streams, to answer ``peer`` or, None, to offer."""
+    def session_lines(self, peer: WebRtc | None, *, ice: bool = True) -> list[str]:
+        """Write what stands before the streams, to answer ``peer`` or, None, to offer.
+
+        ``ice``: whether it is offered.
+        """
         lines = []
         if peer is None:
-            lines.append(f"a=group:BUNDLE {_OUR_MID}")
+            lines += [f"a=group:BUNDLE {_OUR_MID}"] if ice else []
         elif peer.bundled and peer.mid is not None:
             lines.append(f"a=group:BUNDLE {peer.mid}")
-        if peer is None or peer.ufrag is not None:
+        if ice if peer is None else peer.ufrag is not None:
             lines.append("a=ice-lite")
         return lines
 
-    def stream_lines(self, peer: WebRtc | None, host: str, port: int) -> list[str]:
+    def stream_lines(
+        self, peer: WebRtc | None, host: str, port: int, *, ice: bool = True
+    ) -> list[str]:
         """Write what stands in the stream, which is at this address of ours."""
-        mid = _OUR_MID if peer is None else peer.mid
+        mid = (_OUR_MID if ice else None) if peer is None else peer.mid
         setup = {None: "actpass", "server": "passive", "client": "active"}
         lines = [] if mid is None else [f"a=mid:{mid}"]
         lines += [
@@ -150,7 +157,7 @@ class OwnWebRtc:
             f"a=setup:{setup[None if peer is None else self.role]}",
             "a=rtcp-mux",
         ]
-        if peer is None or peer.ufrag is not None:
+        if ice if peer is None else peer.ufrag is not None:
             ufrag, password = self.credentials
             lines += [
                 f"a=ice-ufrag:{ufrag}",

@@ -63,6 +63,7 @@ async def node(
         "sip__listeners": f"tls://{HOST}:{secure[1]}",
         "asr__enabled": "false",
         "media__secure_phones": "true",
+        "media__dtls_phones": "1005",
         # one citizen calls again and again: nobody is to wait for whom he talked with before
         "routing__preferred_days": 0,
     }
@@ -120,18 +121,27 @@ async def test_who_is_secured_and_who_is_not_hear_each_other(
     node: RunningNode, secure: Address, tmp_path: Path
 ) -> None:
     """By keys in the session description, and by DTLS without ICE; a phone hears itself."""
-    async with Baresip(
-        tmp_path / "agent",
-        user="1004",
-        password=PASSWORD,
-        registrar=secure,
-        transport="tls",
-        source=AGENT,
-        secured=True,
-    ) as phone:
-        for secured, dtls in ((True, False), (False, False), (False, True)):
+
+    def phone_of(agent: str, *, dtls: bool) -> Baresip:
+        return Baresip(
+            tmp_path / agent,
+            user=agent,
+            password=PASSWORD,
+            registrar=secure,
+            transport="tls",
+            source=AGENT,
+            secured=not dtls,
+            dtls=dtls,
+        )
+
+    async with phone_of("1004", dtls=False) as phone, phone_of("1005", dtls=True) as other:
+        for called, secured, dtls in (
+            (phone, True, False),
+            (other, False, False),
+            (phone, False, True),
+        ):
             async with (
-                at_desk(node, phone) as api,
+                at_desk(node, called) as api,
                 Baresip(
                     tmp_path / f"citizen-{secured}-{dtls}",
                     user="13862311002",
@@ -142,17 +152,17 @@ async def test_who_is_secured_and_who_is_not_hear_each_other(
                 ) as citizen,
             ):
                 await citizen.dial(f"sip:12345@{HOST}:{secure[1]};transport=tls")
-                await phone.wait_event("CALL_INCOMING")
-                await phone.answer()
+                await called.wait_event("CALL_INCOMING")
+                await called.answer()
                 await citizen.wait_event("CALL_ESTABLISHED")
                 await until_state(api, "talking")
                 await citizen.wait_heard(1.0)
-                await phone.wait_heard(1.0)
-                await phone.hang_up()
+                await called.wait_heard(1.0)
+                await called.hang_up()
                 await citizen.wait_event("CALL_CLOSED")
                 await until_state(api, "wrap_up")
                 assert tone_level(read_mono(citizen.heard()), AGENT) > -30
-                assert tone_level(read_mono(phone.heard()), CITIZEN) > -30
+                assert tone_level(read_mono(called.heard()), CITIZEN) > -30
                 assert tone_level(read_mono(citizen.heard()), CITIZEN) < -40
         calls = phone.recordings()
         await phone.dial(f"sip:*43@{HOST}:{secure[1]};transport=tls")

@@ -104,6 +104,20 @@ def test_our_offer_can_be_answered_by_one_of_ours() -> None:
     assert ours.webrtc.credentials != hers.webrtc.credentials
 
 
+def test_a_phone_is_offered_dtls_without_ice() -> None:
+    ours, theirs = local(), local(OwnWebRtc(HERS, b"another"))
+    offer = ours.offer(host="192.0.2.9", port=20000, formats=PCMA, secured=True, dtls=True)
+    assert "m=audio 20000 UDP/TLS/RTP/SAVP 8" in offer
+    assert "a=setup:actpass" in offer
+    for word in ("ice", "candidate", "BUNDLE", "a=mid", "crypto"):
+        assert word not in offer
+    read = parse_audio(answer(offer, theirs))
+    assert read.host == "192.0.2.9"
+    assert read.webrtc is not None
+    assert (read.webrtc.setup, read.webrtc.ufrag) == ("passive", None)
+    assert read.webrtc.fingerprints == {"sha-256": HERS}
+
+
 def test_a_leg_stays_what_it_is_until_ice_is_restarted() -> None:
     webrtc = own()
     leg = local(webrtc)
