@@ -120,6 +120,7 @@ async def test_a_leader_sees_the_floor_and_forces_a_state(
         assert presence.reason == "break"
         await page.get_by_test_id("tab-reports").click()
         await expect(page.get_by_test_id("report")).to_contain_text("接通率")
+        await expect(page.get_by_test_id("report")).to_contain_text("城管局")
         await keep(page, "reports")
         assert await findings(page) == []
         assert opened.errors == []

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from calls.reporting.tables import COUNTS, DIRECTIONS, SECONDS, SHARES, VOLUMES
+
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "web" / "static"
 _KEY = re.compile(r'^  "?([\w.-]+)"?:', re.MULTILINE)
@@ -27,6 +29,11 @@ def test_every_word_that_a_page_asks_for_is_there(page: Path) -> None:
     pattern = {".html": _SHOWN, ".js": _ASKED}.get(page.suffix)
     if pattern is not None:
         assert set(pattern.findall(page.read_text())) <= words("zh")
+
+
+def test_every_figure_of_a_report_has_its_words() -> None:
+    figures = {f"report.{name}" for name in (*COUNTS, *SECONDS, *SHARES, *DIRECTIONS)}
+    assert figures | {f"report.by_{name}" for name in VOLUMES} <= words("zh")
 
 
 def test_no_page_has_script_or_style_of_its_own() -> None:

@@ -46,6 +46,31 @@ function parts(report) {
   return [
     h("div.halves", {}, card("board.counts", ["board.figure", "board.now", "board.before"], [...counts, ...seconds]), card("board.shares", ["board.figure", "board.now", "board.of_what", "board.before"], shares)),
     h("div.halves", {}, card("board.course_of_period", ["board.when", "board.plot", "report.calls", "board.answered"], course), card("board.topics", ["field.category", "board.street", "board.plot", "board.now", "board.before"], hot)),
+    ...inPairs([...volumes(report), ...others(report)]),
+  ];
+}
+
+/** @param {HTMLElement[]} cards */
+function inPairs(cards) {
+  const pairs = Array.from({ length: Math.ceil(cards.length / 2) }, (_, at) => cards.slice(2 * at, 2 * at + 2));
+  return pairs.map((pair) => h("div.halves", {}, ...pair));
+}
+
+/** @param {any} report @returns {HTMLElement[]} how much of each line, channel, type and category */
+function volumes(report) {
+  return Object.entries(report.volumes).map(([kind, all]) => {
+    const most = Math.max(1, ...all.map((/** @type {any} */ row) => row.count));
+    const rows = all.map((/** @type {any} */ row) => [row.name, bar(row.count, most), row.count, percent(row.share), row.before]);
+    return card(`report.by_${kind}`, ["report.name", "board.plot", "report.count", "report.share", "board.before"], rows);
+  });
+}
+
+/** @param {any} report */
+function others({ units, frequent, exchanges }) {
+  return [
+    card("report.units", ["report.name", "report.passed", "report.overdue", "report.open", "report.on_time"], units.map((/** @type {any} */ row) => [row.name, row.passed, row.overdue, row.open, `${percent(row.on_time)} (${fraction(row.on_time)})`])),
+    card("report.exchanges", ["board.partner", "report.direction", "board.why", "report.count"], exchanges.map((/** @type {any} */ row) => [row.partner, t(`report.${row.direction}`), row.reason || "—", row.count])),
+    card("report.frequent", ["report.caller", "report.calls"], frequent.map((/** @type {any} */ row) => [row.caller, row.calls])),
   ];
 }
 

@@ -13,6 +13,7 @@ from tests.support.browser import Window, window
 from tests.support.waiting import until
 from tests.web.desk.conftest import SECONDS
 from tests.web.desk.page import ready, source, value
+from tests.web.desk.scene import busy, keep
 from tests.web.fake_people import PASSWORD, WRAP_UP_SECONDS
 from tests.web.house import House
 from web.server import WebServer
@@ -245,9 +246,9 @@ async def test_everything_is_on_the_screen(
         browser, f"http://{served[0]}:{served[1]}/", size=size, seconds=SECONDS
     ) as opened:
         page = opened.page
-        ticket_id = await talking(house, page)
-        for name, heard in (("urgency", "特急"), ("transfer", "119")):
-            house.calls.hear(ticket_id, name, heard, "着火")
+        await busy(house, page)
+        assert await page.evaluate(FITS) == []
+        await keep(page, f"desktop-{size[0]}")
         await page.get_by_test_id("open-keypad").click()
         await page.get_by_test_id("open-directory").click()
         await expect(page.get_by_test_id("directory-entry").first).to_be_visible()
@@ -255,6 +256,7 @@ async def test_everything_is_on_the_screen(
         await page.get_by_test_id("call-consult").first.click()
         await expect(page.get_by_test_id("transfer-swap")).to_be_visible()
         assert await page.evaluate(FITS) == []
+        await keep(page, f"desktop-full-{size[0]}")
         house.calls.tell_transfer("c1", "cancelled", "partner:110", "consult")
         house.calls.end("c1")
         await expect(page.get_by_test_id("extend-wrap-up")).to_be_visible()
