@@ -86,7 +86,7 @@ export const boardEn = {
   "board.comment": "Comment",
   "board.assess": "Submit the score",
   "board.earlier_scores": "Earlier scores",
-  "board.period": "Day, week or month (2026-11-22, 2026-W47, 2026-11)",
+  "board.period": "Day, week (2026-W47), month",
   "board.show": "Show",
   "board.day": "Today",
   "board.month": "This month",

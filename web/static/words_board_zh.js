@@ -82,7 +82,7 @@ export const boardZh = {
   "board.comment": "评语",
   "board.assess": "提交评分",
   "board.earlier_scores": "历次评分",
-  "board.period": "日 / 周 / 月（2026-11-22、2026-W47、2026-11）",
+  "board.period": "日、周（2026-W47）或月",
   "board.show": "查看",
   "board.day": "今日",
   "board.month": "本月",
