@@ -56,6 +56,7 @@ class Server:
         main: the process that does the signalling (Kamailio: those that do).
         helpers: its other processes, by name.
         idle: returns once no call is left from an earlier run.
+        counts: what it counts itself; {} where it does not tell.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Server:
     main: tuple[int, ...]
     helpers: dict[str, int] = field(default_factory=dict)
     idle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+    counts: Callable[[], Awaitable[dict[str, int]]] = lambda: asyncio.sleep(0, {})
 
     def cpu(self) -> dict[str, float]:
         """Return the processor seconds used so far, by process; ``main`` is the signalling."""
@@ -157,6 +159,7 @@ async def node(
             (running.pid,),
             running.children(),
             lambda: _nothing_left(running),
+            lambda: _counts(running),
         )
 
 
@@ -187,6 +190,11 @@ async def _to_work(running: RunningNode, names: list[str]) -> None:
             await api.client.aclose()
     finally:
         await redis.aclose()
+
+
+async def _counts(running: RunningNode) -> dict[str, int]:
+    counts: dict[str, int] = (await running.health()).get("counts", {})
+    return counts
 
 
 async def _nothing_left(running: RunningNode) -> None:

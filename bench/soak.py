@@ -2,14 +2,18 @@
 
     python -m bench.soak [--hours 2 | --minutes 5] [--waiting 300] [--talking 100] [--json]
 
-So many callers are always there; each talks as long as it takes until, on average, so many wait.
+So many callers are always there, and come evenly: with 400 of them one comes, and one goes, every
+0.6 s. Each stays for four minutes, of which he waits three, until an agent is free, and talks one.
 Everybody's telephone (SIPp) sends speech, or what is as much: A-law, 50 packets a second. Who waits
 hears announcements and music; who talks is relayed and recorded; when he hangs up the next one
 calls, so that calls, tickets, records and recordings come and go all the time. Recognition is off.
 
-Told are the node's processes, with their resident memory (Pss where Linux tells it) at the start,
-after the first ten minutes (or the first third of a shorter run) and at the end, the growth from
-there to the end, and how much that is for an hour. It is meant to be run on a machine of its own:
+Told are the node's processes, with their memory (Pss: pages shared by several are divided among
+them) at the start, after the first ten minutes (or the first third of a shorter run), at the end,
+the most in between, the growth from there to the end, and how much that is for an hour; each figure
+but the most is the mean of a minute. And how many waited and talked, on average from there on, and
+how many calls there were: a soak in which nobody waits says nothing. It is meant to be run on a
+machine of its own:
 
     nohup .venv/bin/python -m bench.soak --hours 2 --json > soak.json &
 
@@ -22,22 +26,25 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from bench.sip_servers import PHONES, SCENARIOS, TRUNK, Server, node
 from telephony.media.g711 import encode
 from tests.support.ports import free_sip_port
 from tests.support.programs import Program
+from tests.support.sipp import SippStatistics
 from tests.support.tones import sine
 
 TALK_SECONDS = 60.0
 SETTLED_SECONDS = 600.0
-SAMPLES = 120
-"""So many during a run, but not more than one every two seconds."""
+SAMPLE_SECONDS = 5.0
+MEAN_SECONDS = 60.0
 STREAM = "voice.alaw"
+CALLS = "calls.csv"
 MEGABYTE = 1024.0  # the kernel tells kB
 
 
@@ -53,9 +60,9 @@ class Memory:
     process: str
     samples: list[tuple[float, float]] = field(default_factory=list)
 
-    def at(self, seconds: float) -> float:
-        """Return the first sample from this moment on."""
-        return next((mb for when, mb in self.samples if when >= seconds), self.samples[-1][1])
+    def mean(self, start: float, seconds: float = MEAN_SECONDS) -> float:
+        """Return the mean of the samples of a span; it must have one."""
+        return fmean(mb for when, mb in self.samples if start <= when <= start + seconds)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Row:
     start_mb: float
     settled_mb: float
     end_mb: float
+    most_mb: float
     growth_mb: float
     growth_mb_an_hour: float
 
@@ -77,14 +85,41 @@ def memory_of(pid: int) -> float:
     return int(line.split()[1]) / MEGABYTE
 
 
+@dataclass
+class Load:
+    """Who waited and who talked at each look, by the node's own figures."""
+
+    waiting: list[int] = field(default_factory=list)
+    talking: list[int] = field(default_factory=list)
+
+    def look(self, counts: Mapping[str, int]) -> None:
+        """Take the figures of the node's health report."""
+        self.waiting.append(counts["floor_waiting"])
+        self.talking.append(counts["floor_conversations"])
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the program prints: memory, who was there on average, and the callers' own count."""
+
+    processes: list[Row]
+    waiting: float
+    talking: float
+    calls: int
+    failed: int
+
+
 def rows(memories: Sequence[Memory], settled: float) -> list[Row]:
     """Return the table."""
     told = []
     for memory in memories:
-        start, middle, end = memory.samples[0][1], memory.at(settled), memory.samples[-1][1]
-        hours = max(memory.samples[-1][0] - settled, 1.0) / 3600
+        last = memory.samples[-1][0]
+        span = min(MEAN_SECONDS, (last - settled) / 2)
+        start, middle = memory.samples[0][1], memory.mean(settled, span)
+        end, hours = memory.mean(last - span, span), max(last - span - settled, 1.0) / 3600
+        most = max(mb for when, mb in memory.samples if when >= settled)
         growth = end - middle
-        told.append(Row(memory.process, start, middle, end, growth, growth / hours))
+        told.append(Row(memory.process, start, middle, end, most, growth, growth / hours))
     return told
 
 
@@ -117,10 +152,13 @@ def sipp(name: str, folder: Path, path: Path, host: str, *arguments: str) -> Pro
     )
 
 
-async def watch(server: Server, phones: Sequence[Program], seconds: float) -> list[Memory]:
+async def watch(
+    server: Server, phones: Sequence[Program], seconds: float, settled: float
+) -> tuple[list[Memory], Load]:
     """Look at all processes until the time is over; everybody has to be there all the while."""
     pids = {"node": server.main[0], **server.helpers}
     memories = {name: Memory(name) for name in pids}
+    load = Load()
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         for name, pid in pids.items():
@@ -128,11 +166,13 @@ async def watch(server: Server, phones: Sequence[Program], seconds: float) -> li
         for program in phones:
             if not program.running:
                 raise SystemExit(f"SIPp ended:\n{program.said()[-1000:]}")
-        await asyncio.sleep(max(2.0, seconds / SAMPLES))
-    return list(memories.values())
+        if passed >= settled and (counts := await server.counts()):
+            load.look(counts)
+        await asyncio.sleep(SAMPLE_SECONDS)
+    return list(memories.values()), load
 
 
-async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -> list[Row]:
+async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -> Told:
     """Keep a node busy for so long."""
     callers = waiting + talking
     async with AsyncExitStack() as stack:
@@ -164,13 +204,24 @@ async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -
             scenario(folder, "caller", "<pause milliseconds", stays),
             TRUNK,
             f"{server.address[0]}:{server.address[1]}",
-            *("-p", str(free_sip_port()), "-r", "10", "-l", str(callers)),
+            *("-p", str(free_sip_port()), "-l", str(callers)),
+            # As many as there are come while one stays: evenly, or all would go at once as well.
+            *("-r", str(callers), "-rp", str(round(1000 * stays))),
+            *("-trace_stat", "-stf", str(folder / CALLS), "-fd", "5"),
         )
         for program in (agents, citizens):
             await program.start()
             stack.push_async_callback(program.stop)
-        memories = await watch(server, (agents, citizens), seconds)
-    return rows(memories, min(SETTLED_SECONDS, seconds / 3))
+        settled = min(SETTLED_SECONDS, seconds / 3)
+        memories, load = await watch(server, (agents, citizens), seconds, settled)
+        calls = SippStatistics.read(folder / CALLS)
+    return Told(
+        rows(memories, settled),
+        fmean(load.waiting),
+        fmean(load.talking),
+        calls.successful,
+        calls.failed,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -189,14 +240,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         soak(seconds, waiting=args.waiting, talking=args.talking, recording=not args.no_recording)
     )
     if args.json:
-        print(json.dumps([asdict(row) for row in told]))
+        print(json.dumps(asdict(told)))
         return
-    print(f"{'process':12}{'start':>9}{'settled':>9}{'end':>9}{'growth':>9}{'an hour':>9}  (MB)")
-    for row in told:
+    names = ("start", "settled", "end", "most", "growth", "an hour")
+    print(f"{'process':12}" + "".join(f"{name:>9}" for name in names) + "  (MB)")
+    for row in told.processes:
         figures = (
-            row.start_mb, row.settled_mb, row.end_mb, row.growth_mb, row.growth_mb_an_hour,
+            row.start_mb, row.settled_mb, row.end_mb, row.most_mb,
+            row.growth_mb, row.growth_mb_an_hour,
         )  # fmt: skip
         print(f"{row.process:12}" + "".join(f"{figure:9.1f}" for figure in figures))
+    print(f"on average {told.waiting:.0f} waited and {told.talking:.0f} talked")
+    print(f"{told.calls} calls, and {told.failed} that failed")
 
 
 if __name__ == "__main__":
