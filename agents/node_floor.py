@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 ProfileOf = Callable[[str], tuple[Mapping[str, int], str | None] | None]
 """Returns the pools with levels, and the group, of an agent who signs in; None: as they are."""
 
-_REMEMBERED_OFFERS: Final = 10_000
+_REMEMBERED_OFFERS: Final = 1000
 # A timer may fire a little early by the engine's clock.
 _LATE: Final = 0.001
 

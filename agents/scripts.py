@@ -6,7 +6,7 @@ from typing import Final
 from agents.presence import TRANSITIONS
 
 _FOLDER: Final = Path(__file__).parent / "lua"
-_PARTS: Final = ("header", "presence", "records", "floor", "commands")
+_PARTS: Final = ("header", "presence", "records", "floor", "audit", "commands")
 
 
 def floor_script() -> str:

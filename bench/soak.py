@@ -43,6 +43,8 @@ TALK_SECONDS = 60.0
 SETTLED_SECONDS = 600.0
 SAMPLE_SECONDS = 5.0
 MEAN_SECONDS = 60.0
+ENOUGH = 0.9
+"""So large a part of those who should wait and talk has to be there on average."""
 STREAM = "voice.alaw"
 CALLS = "calls.csv"
 MEGABYTE = 1024.0  # the kernel tells kB
@@ -133,7 +135,10 @@ def scenario(folder: Path, name: str, after: str, pause: float | None) -> Path:
     if not mark:
         raise SystemExit(f"{name}.xml has changed: no {after}")
     if pause is not None:
-        tail = tail.replace('milliseconds="1000"', f'milliseconds="{round(1000 * pause)}"', 1)
+        old, new = f'{after}="1000"', f'{after}="{round(1000 * pause)}"'
+        mark, tail = "", (mark + tail).replace(old, new, 1)
+        if new not in tail:
+            raise SystemExit(f"{name}.xml has changed: no {old}")
     path = folder / f"{name}.xml"
     path.write_text(f"{head}{speak}{mark}{tail}", encoding="utf-8")
     return path
@@ -215,6 +220,10 @@ async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -
         settled = min(SETTLED_SECONDS, seconds / 3)
         memories, load = await watch(server, (agents, citizens), seconds, settled)
         calls = SippStatistics.read(folder / CALLS)
+    if fmean(load.waiting) < ENOUGH * waiting or fmean(load.talking) < ENOUGH * talking:
+        raise SystemExit(
+            f"only {fmean(load.waiting):.0f} waited and {fmean(load.talking):.0f} talked"
+        )
     return Told(
         rows(memories, settled),
         fmean(load.waiting),

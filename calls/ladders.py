@@ -18,8 +18,10 @@ from telephony.sip.name_addr import host_port
 from telephony.witness import Seen, Wire
 
 SETTLE_SECONDS: Final = 5.0
-CALLS_TIED: Final = 20_000
-"""Calls whose ties are kept; older ones have their record."""
+CALLS_OPEN: Final = 20_000
+"""Calls under way whose ties are kept."""
+CALLS_TIED: Final = 1000
+"""Finished calls whose ties are kept: about as many as the ring has; older ones have their record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Ladders:
         self._records = records
         self._settle_seconds = settle_seconds
         self._ties: OrderedDict[str, list[str]] = OrderedDict()
+        self._finished: OrderedDict[str, list[str]] = OrderedDict()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._unsubscribe = bus.subscribe(self._on_event, own_only=True)
 
@@ -68,15 +71,17 @@ class Ladders:
 
     def tie(self, call_id: str, sip_call_id: str) -> None:
         """Note that a SIP dialog (its Call-ID) belongs to a call."""
-        tied = self._ties.setdefault(call_id, [])
+        tied = self._finished.get(call_id)
+        if tied is None:
+            tied = self._ties.setdefault(call_id, [])
         if sip_call_id not in tied:
             tied.append(sip_call_id)
-        while len(self._ties) > CALLS_TIED:
+        while len(self._ties) > CALLS_OPEN:  # a click whose phone nobody answered has no end
             self._ties.popitem(last=False)
 
     async def of(self, call_id: str) -> Ladder | None:
         """Return a call's ladder; None when there is no such call, or nothing is known of it."""
-        seen = self._wire.of(self._ties.get(call_id, ()))
+        seen = self._seen(call_id)
         if seen:
             return Ladder([_rung(one) for one in seen], [_text(one) for one in seen])
         kept = await self._records.ladder(call_id)
@@ -90,8 +95,15 @@ class Ladders:
 
     def _keep(self, call_id: str) -> None:
         self._timers.pop(call_id).cancel()
-        seen = self._wire.of(self._ties.get(call_id, ()))
+        seen = self._seen(call_id)
         self._records.change(call_id, ladder=[_rung(one).to_dict() for one in seen])
+        if tied := self._ties.pop(call_id, None):
+            self._finished[call_id] = tied
+            if len(self._finished) > CALLS_TIED:
+                self._finished.popitem(last=False)
+
+    def _seen(self, call_id: str) -> Sequence[Seen]:
+        return self._wire.of(self._ties.get(call_id) or self._finished.get(call_id, ()))
 
 
 def _rung(seen: Seen) -> Rung:

@@ -49,10 +49,12 @@ end
 
 -- Returns the offers of this node's calls that nobody has rung: a wake-up may have been missed.
 function COMMANDS.beat()
+  audit()
   local unrung = {}
   for _, id in ipairs(redis.call('ZINTER', 2, key('offers'), key('node', NODE))) do
-    local call = load('call', id)
-    if load('agent', call.agent_id).state == 'reserved' then
+    local call = load_named('call', id, key('offers'))
+    local agent = call and call.agent_id and load_named('agent', call.agent_id, key('agents'))
+    if agent and agent.state == 'reserved' then
       unrung[#unrung + 1] = call
     end
   end
@@ -112,6 +114,7 @@ end
 function COMMANDS.release(asked)
   local call = fenced(asked)
   if not call or call.state ~= 'offered' then
+    free_if_lost(asked.agent_id)
     return
   end
   if asked.outcome == 'cancelled' then
@@ -125,6 +128,8 @@ function COMMANDS.finish(asked)
   local call = load('call', asked.call_id)
   if call and call.state == 'talking' and call.agent_id == asked.agent_id then
     drop(call)
+  else
+    free_if_lost(asked.agent_id)
   end
 end
 
@@ -144,6 +149,7 @@ function COMMANDS.restore(asked)
   forget_desktops(NODE)
   for _, agent in ipairs(asked.agents) do
     freed[#freed + 1] = agent.agent_id
+    redis.call('SADD', key('agents'), agent.agent_id)
     restore_agent(changed(agent, { desktop = false }))
     local known = load('agent', agent.agent_id)
     if agent.desktop == NODE and not known.desktop then
@@ -158,7 +164,9 @@ function COMMANDS.restore(asked)
     free_if_lost(id)
   end
   settle() -- what was told may be overdue by now
-  return known_here()
+  local known = known_here()
+  redis.call('SREM', key('asked'), NODE) -- also if something was missed only now
+  return known
 end
 
 COMMANDS.known = known_here
@@ -185,7 +193,8 @@ function COMMANDS.position(asked)
   if not call or call.state ~= 'waiting' or call.opened == '0' then
     return 0
   end
-  return redis.call('ZRANK', key('queue', read_wants(call)[1].queue), call.call_id) + 1
+  local rank = redis.call('ZRANK', key('queue', read_wants(call)[1].queue), call.call_id)
+  return rank and rank + 1 or 0
 end
 
 -- Calls that have waited for so long though somebody fits; what comes after this matches them.
@@ -198,8 +207,8 @@ function COMMANDS.stalled(asked)
     'ZRANGEBYSCORE', key('waiting'), '-inf', stamp(NOW - asked.seconds), 'LIMIT', 0, 100
   )
   for _, id in ipairs(ids) do
-    local call = load('call', id)
-    local agent_id = best_agent(call)
+    local call = load_named('call', id, key('waiting'))
+    local agent_id = call and best_agent(call)
     if agent_id then
       stalled[#stalled + 1] = { call_id = id, agent_id = agent_id }
       join_queues(call, read_wants(call))
@@ -225,7 +234,14 @@ end
 
 local name, asked = ARGV[3], cjson.decode(ARGV[4])
 local sequence = tonumber(redis.call('GET', key('sequence')) or '0')
-if name ~= 'restore' and not redis.call('ZSCORE', key('nodes'), NODE) then
+if sequence == 0 then
+  ask_again() -- they believe nothing that has a smaller number than what they have heard
+end
+local function is_known(node)
+  return redis.call('ZSCORE', key('nodes'), node)
+    and redis.call('SISMEMBER', key('asked'), node) == 0
+end
+if name ~= 'restore' and not is_known(NODE) then
   return cjson.encode({ unknown = true, now = stamp(NOW), sequence = sequence })
 end
 sequence = redis.call('INCR', key('sequence'))

@@ -24,8 +24,9 @@ local function let_agent_go(agent, ending)
   redis.call('HDEL', key('claims'), agent.agent_id)
   if call and call.state == 'talking' and call.agent_id == agent.agent_id then
     join(agent, call)
-  else
-    step_agent(agent.agent_id, ending)
+  elseif not step_agent(agent.agent_id, ending) then
+    -- (the call's record says something else than his)
+    step_agent(agent.agent_id, agent.state == 'talking' and 'hang_up' or 'cancelled')
   end
 end
 
@@ -59,26 +60,36 @@ local function drop(call)
 end
 
 local function forget_desktops(node)
-  local ids = redis.call('SMEMBERS', key('desk', node))
-  table.sort(ids)
-  for _, id in ipairs(ids) do
-    put_agent(changed(load('agent', id), { desktop = false }))
+  for _, agent in ipairs(load_all('agent', key('desk', node))) do
+    put_agent(changed(agent, { desktop = false }))
   end
 end
 
 -- Forget a node: its calls are gone, its calls' agents free, its desktops away.
 local function bury(node)
   redis.call('ZREM', key('nodes'), node)
+  redis.call('SREM', key('asked'), node)
   forget_desktops(node)
-  local calls = redis.call('SMEMBERS', key('node', node))
-  table.sort(calls)
-  for _, id in ipairs(calls) do
-    drop(load('call', id))
+  for _, call in ipairs(load_all('call', key('node', node))) do
+    drop(call)
   end
 end
 
 local function overdue(index)
   return redis.call('ZRANGEBYSCORE', key(index), '-inf', stamp(NOW))
+end
+
+-- Deal with each record that is overdue: its `field` holds the time. Whom an index names wrongly, it
+-- names no longer: he would be overdue for ever.
+local function settle_overdue(index, name, field, deal)
+  for _, id in ipairs(overdue(index)) do
+    local record = load_named(name, id, key(index))
+    if record and record[field] then
+      deal(record)
+    elseif record then
+      strike(key(index), id)
+    end
+  end
 end
 
 -- Notice that Redis has started anew, with its data or without; and the end of the grace that
@@ -107,9 +118,9 @@ local function end_grace()
   held_until = nil
   redis.call('DEL', key('held'))
   for _, id in ipairs(redis.call('ZRANGE', key('waiting'), 0, -1)) do
-    local call = load('call', id)
-    local wants = read_wants(call)
-    for i = 1, tonumber(call.opened) do
+    local call = load_named('call', id, key('waiting'))
+    local wants = call and read_wants(call)
+    for i = 1, call and tonumber(call.opened) or 0 do
       touched[wants[i].queue] = true
     end
   end
@@ -122,24 +133,21 @@ local function settle()
   for _, node in ipairs(overdue('nodes')) do
     bury(node)
   end
-  for _, id in ipairs(overdue('offers')) do
+  settle_overdue('offers', 'call', 'expires_at', function(call)
     -- Nobody rang him in time. He goes to the end of the order: if the fault is his, the next
     -- agent gets the call, and the queue does not stand still.
-    give_back(load('call', id), 'refused')
-  end
-  for _, id in ipairs(overdue('wrapups')) do
-    step_agent(id, 'end_wrap_up')
-  end
-  for _, id in ipairs(overdue('resting')) do
-    local agent = load('agent', id)
+    give_back(call, 'refused')
+  end)
+  settle_overdue('wrapups', 'agent', 'wrap_up_until', function(agent)
+    step_agent(agent.agent_id, 'end_wrap_up')
+  end)
+  settle_overdue('resting', 'agent', 'not_before', function(agent)
     index_agent(agent, agent)
-  end
-  for _, id in ipairs(overdue('alone')) do
-    step_agent(id, 'lost')
-  end
-  for _, id in ipairs(overdue('widening')) do
-    put_call(load('call', id))
-  end
+  end)
+  settle_overdue('alone', 'agent', 'alone_until', function(agent)
+    step_agent(agent.agent_id, 'lost')
+  end)
+  settle_overdue('widening', 'call', 'widen_at', put_call)
 end
 
 -- The best agent for a call: the want that opened first, then the highest level, then the longest
@@ -179,14 +187,23 @@ local function before(one, other)
   return one.call_id < other.call_id
 end
 
+-- Offer him the call; false where he is listed and yet cannot be offered one: he is listed no longer.
 local function hold_out(call, agent_id)
-  step_agent(agent_id, 'reserve', { call_id = call.call_id, call_node = call.node })
+  if not step_agent(agent_id, 'reserve', { call_id = call.call_id, call_node = call.node }) then
+    unlist(find_agent(agent_id))
+    for _, want in ipairs(read_wants(call)) do
+      strike(key('ready', want.pool), agent_id)
+    end
+    ask_again()
+    return false
+  end
   put_call(changed(call, {
     state = 'offered',
     agent_id = agent_id,
     token = stamp(redis.call('INCR', key('token'))),
     expires_at = stamp(NOW + TIMES.offer),
   }))
+  return true
 end
 
 -- Hold out each waiting call, in their order, to the best agent for it. Only the queues of the
@@ -211,16 +228,17 @@ local function match()
     if not next_head then
       return
     end
-    local call = load('call', next_head.call_id)
-    local agent_id = best_agent(call)
-    if agent_id then
-      hold_out(call, agent_id)
+    local call = load_named('call', next_head.call_id, key('queue', next_want))
+    local agent_id = call and best_agent(call)
+    if not call then
+      heads[next_want] = head_of(next_want) or nil
+    elseif agent_id and hold_out(call, agent_id) then
       for want, head in pairs(heads) do
         if head.call_id == call.call_id then
           heads[want] = head_of(want) or nil
         end
       end
-    else
+    elseif not agent_id then
       heads[next_want] = nil
     end
   end
@@ -315,24 +333,14 @@ local function free_if_lost(id)
   end
 end
 
+-- What the nodes ask for
+
 local function everyone()
-  local ids = redis.call('SMEMBERS', key('agents'))
-  table.sort(ids)
-  local records = {}
-  for i, id in ipairs(ids) do
-    records[i] = load('agent', id)
-  end
-  return records
+  return load_all('agent', key('agents'))
 end
 
 local function calls_of(node)
-  local ids = redis.call('SMEMBERS', key('node', node))
-  table.sort(ids)
-  local records = {}
-  for i, id in ipairs(ids) do
-    records[i] = load('call', id)
-  end
-  return records
+  return load_all('call', key('node', node))
 end
 
 -- The agents who signed in at this node, are held by its calls or have their desktop here, and its

@@ -98,7 +98,7 @@ end
 -- Go from one state without a call to another.
 local function free_step(before, what, target, details)
   if what == 'extend_wrap_up' then
-    if before.extended ~= '0' then
+    if before.extended ~= '0' or not before.wrap_up_until then
       return nil
     end
     local after = copy(before)

@@ -19,6 +19,8 @@
 --   <base>:claims          hash    agent -> the call in which he talks as well, says another node
 --   <base>:node:<name>     set     calls of a node
 --   <base>:nodes           zset    living nodes, by the time at which they will be taken for dead
+--   <base>:asked          set     nodes that have to tell again what they know (ask_again)
+--   <base>:doubts         hash    agent held by a call that there is not -> since when (audit.lua)
 --   <base>:token, <base>:sequence  counters
 --   <base>:to:<name>       channel wake-ups for a node
 
@@ -39,6 +41,39 @@ local function load(name, id)
     record[flat[i]] = flat[i + 1]
   end
   return record
+end
+
+-- Redis has lost a part of what it was told: a key was evicted, or deleted by hand. The living nodes
+-- know what was in it: each is told at its next command that it is unknown, and restores.
+local function ask_again()
+  for _, node in ipairs(redis.call('ZRANGE', key('nodes'), 0, -1)) do
+    redis.call('SADD', key('asked'), node)
+  end
+end
+
+-- Take an id out of an index, whatever that is.
+local function strike(index, id)
+  redis.call(redis.call('TYPE', index).ok == 'set' and 'SREM' or 'ZREM', index, id)
+end
+
+-- The record that an index names. Where there is none, the index does not name it any longer.
+local function load_named(name, id, index)
+  local record = load(name, id)
+  if not record then
+    strike(index, id)
+    ask_again()
+  end
+  return record
+end
+
+-- All records that an index names, in the order of their ids.
+local function load_all(name, index)
+  local ids, records = redis.call('SMEMBERS', index), {}
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    records[#records + 1] = load_named(name, id, index)
+  end
+  return records
 end
 
 local function save(name, id, record)
@@ -118,7 +153,7 @@ end
 
 local function list(agent)
   for_pools(agent, function(pool, level)
-    local rank = tonumber(agent.ready_since) - level * LEVEL_WEIGHT
+    local rank = tonumber(agent.ready_since or agent.since) - level * LEVEL_WEIGHT
     redis.call('ZADD', key('ready', pool), stamp(rank), agent.agent_id)
     for _, want in ipairs(redis.call('SMEMBERS', key('wants', pool))) do
       touched[want] = true
@@ -180,7 +215,7 @@ local function put_agent(agent)
     redis.call('HINCRBY', key('states'), old.state, -1)
   else
     redis.call('SADD', key('agents'), agent.agent_id)
-    old = {}
+    old = { agent_id = agent.agent_id, pools = agent.pools }
   end
   redis.call('HINCRBY', key('states'), agent.state, 1)
   index_agent(agent, old)
@@ -266,6 +301,9 @@ local function put_call(call)
   local old = load('call', id)
   if old and old.state == 'waiting' then
     leave_queues(old, read_wants(old))
+  end
+  if old and old.node ~= call.node then
+    redis.call('SREM', key('node', old.node), id)
   end
   if call.state == 'gone' then
     redis.call('DEL', key('call', id))

@@ -85,3 +85,22 @@ async def test_closing_writes_what_still_waits(room: Room) -> None:
     room.end("c1")
     room.ladders.close()
     assert len(await room.records.ladder("c1")) == 1
+
+
+async def test_a_finished_call_is_found_until_many_others_have_ended(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calls.ladders.CALLS_TIED", 1)
+    for call_id in ("c1", "c2"):
+        room.see(request(call_id=f"of {call_id}"), inbound=True)
+        room.ladders.tie(call_id, f"of {call_id}")
+        room.end(call_id)
+        if call_id == "c1":
+            await until(lambda: room.records.ladder("c1"))
+            found = await room.ladders.of("c1")
+            assert found is not None
+            assert found.texts
+    room.ladders.close()
+    found = await room.ladders.of("c1")
+    assert found is not None
+    assert (len(found.rungs), found.texts) == (1, ())
