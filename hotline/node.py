@@ -11,7 +11,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 # New objects before a young collection; young ones before a middle one; middle before a full one.
-_COLLECT_EACH = (20_000, 20, 20)
+# What a call leaves is mostly in circles, 250 objects of them: a full collection comes every 600
+# calls or so, goes through what the live ones have, and takes 25 ms where 400 are there.
+_COLLECT_EACH = (20_000, 4, 2)
 
 Step = Callable[[], Awaitable[object]]
 
