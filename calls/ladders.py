@@ -21,7 +21,7 @@ SETTLE_SECONDS: Final = 5.0
 CALLS_OPEN: Final = 20_000
 """Calls under way whose ties are kept."""
 CALLS_TIED: Final = 1000
-"""Finished calls whose ties are kept: about as many as the ring has; older ones have their record."""
+"""Finished calls whose ties are kept: about as many as the ring has; others have their record."""
 
 
 @dataclass(frozen=True, slots=True)
