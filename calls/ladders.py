@@ -103,7 +103,7 @@ class Ladders:
                 self._finished.popitem(last=False)
 
     def _seen(self, call_id: str) -> Sequence[Seen]:
-        return self._wire.of(self._ties.get(call_id) or self._finished.get(call_id, ()))
+        return self._wire.of(self._ties.get(call_id) or self._finished.get(call_id) or ())
 
 
 def _rung(seen: Seen) -> Rung:
