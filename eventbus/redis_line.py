@@ -134,6 +134,10 @@ class RedisLine:
                 await link.connection.send_packed_command(outgoing, check_health=False)
         except (RedisError, OSError) as error:
             self._break(link, error)
+        except AttributeError as error:  # redis-py's own connection broke while it was being read
+            if link.connection.is_connected:
+                raise
+            self._break(link, RedisConnectionError(str(error)))
 
     async def _read(self, link: _Link) -> None:
         """Give each answer to who waits for it, until the connection breaks."""

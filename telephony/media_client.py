@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from telephony.media import control
 from telephony.media.control import Command
+from telephony.media.sealed import Seal
 from telephony.media_commands import (
     Address,
     KeyPressed,
@@ -141,9 +142,28 @@ class MediaClient(MediaCommands):
 
     async def close_session(self, session: str) -> SessionStats:
         """See :meth:`MediaCommands.close_session`."""
-        stats = await super().close_session(session)
-        self._sessions.pop(session, None)
-        return stats
+        try:
+            return await super().close_session(session)
+        finally:
+            self._sessions.pop(session, None)
+
+    async def record(
+        self,
+        recording: str,
+        path: Path,
+        *,
+        left: str | Sequence[str],
+        right: str | Sequence[str],
+        seal: Seal | None = None,
+    ) -> None:
+        """See :meth:`MediaCommands.record`."""
+        try:
+            await super().record(recording, path, left=left, right=right, seal=seal)
+        except (asyncio.CancelledError, MediaUnavailable):
+            # Nobody will ever stop it: what may still begin, it would write silence for ever.
+            with contextlib.suppress(MediaUnavailable):
+                self._tell(control.StopRecord, recording=recording)
+            raise
 
     def _tell(self, kind: type[Command], **fields: object) -> int:
         """Send a command without waiting for its answer; return its id.

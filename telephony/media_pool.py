@@ -200,9 +200,10 @@ class MediaPool(MediaCommands):
         process = self._places.of(session)
         if process is None:
             raise MediaRefused("unknown_session", f"no media process holds {session!r}")
-        stats = await self.clients[process].close_session(session)
-        self._places.close(session)
-        return stats
+        try:
+            return await self.clients[process].close_session(session)
+        finally:
+            self._places.close(session)
 
     async def record(
         self,
@@ -214,8 +215,12 @@ class MediaPool(MediaCommands):
         seal: Seal | None = None,
     ) -> None:
         """See :meth:`MediaCommands.record`."""
-        await super().record(recording, path, left=left, right=right, seal=seal)
-        self._places.record(recording, _first(left, right))
+        first = _first(left, right)
+        process = self._places.of(first)
+        if process is None:
+            raise MediaRefused("unknown_session", f"no media process holds {first!r}")
+        await self.clients[process].record(recording, path, left=left, right=right, seal=seal)
+        self._places.record(recording, first)
 
     async def stop_record(self, recording: str) -> RecordingInfo:
         """See :meth:`MediaCommands.stop_record`."""

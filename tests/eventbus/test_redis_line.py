@@ -139,3 +139,21 @@ async def test_nothing_is_left_when_it_is_closed(redis: Redis) -> None:
         await waiting
     await line.close()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_connection_that_breaks_while_it_is_written_to_is_lost_as_any(
+    line: RedisLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await line.ask("PING")
+    assert line._link is not None
+    connection = line._link.connection
+
+    async def write(*_args: object, **_options: object) -> None:
+        await connection.disconnect(nowait=True)
+        connection._writer.writelines([])  # as redis-py's own task does: there is none any more
+
+    monkeypatch.setattr(connection, "send_packed_command", write)
+    with pytest.raises(RedisConnectionError):
+        await line.ask("PING")
+    monkeypatch.undo()
+    assert await line.ask("PING") == "PONG"

@@ -185,6 +185,13 @@ async def test_a_process_that_does_not_answer_is_unavailable(
         with pytest.raises(MediaUnavailable, match="Open in time"):
             await client.open("a")
         await until(lambda: [c["command"] for c in process.commands] == ["open", "close"])
+        with pytest.raises(MediaUnavailable, match="Record in time"):
+            await client.record("call", tmp_path / "call.wav", left="a", right="b")
+        # It may begin to record yet, and nobody else would ever stop it.
+        late = ["record", "stop_record"]
+        await until(lambda: [c["command"] for c in process.commands[2:]] == late)
+        with pytest.raises(MediaUnavailable, match="Close in time"):
+            await client.close_session("a")
     finally:
         await client.close()
 
