@@ -150,7 +150,8 @@ async def test_a_connection_that_breaks_while_it_is_written_to_is_lost_as_any(
 
     async def write(*_args: object, **_options: object) -> None:
         await connection.disconnect(nowait=True)
-        connection._writer.writelines([])  # as redis-py's own task does: there is none any more
+        # As redis-py's own task does: there is none any more.
+        connection._writer.writelines([])  # type: ignore[union-attr]
 
     monkeypatch.setattr(connection, "send_packed_command", write)
     with pytest.raises(RedisConnectionError):
