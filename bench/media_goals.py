@@ -17,7 +17,7 @@ DELAY_MEDIAN_US: Final = 1000.0
 DELAY_P99_US: Final = 2000.0
 KB_PER_CALL: Final = 60.0
 CONFERENCE_PERCENT: Final = 0.4
-GROWTH: Final = 1.02
+GROWTH_PERCENT: Final = 2.0
 """Of the memory over many short calls. Over all of them it is what was wanted; the later half says
 whether what they left behind still grows, for the earlier one fills caches, and the interpreter
 takes memory by the megabyte."""
@@ -71,8 +71,8 @@ def goals(
     later = short_calls_kb[(len(short_calls_kb) - 1) // 2 :]
     for what, kept in (("all", short_calls_kb), ("later half of", later)):
         if len(kept) > 1 and kept[0]:
-            growth = round(kept[-1] / kept[0], 3)
-            found.append(Goal(f"memory, {what} short calls", growth, GROWTH, "× first"))
+            growth = round(100 * (kept[-1] / kept[0] - 1), 2)
+            found.append(Goal(f"memory, {what} short calls", growth, GROWTH_PERCENT, "% more"))
     return found
 
 
