@@ -56,6 +56,30 @@ def test_a_recording_is_decrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert CliRunner().invoke(app, ["recording", "decrypt", str(path)]).exit_code == 1
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_its_sides_are_parted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sealed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    path = tmp_path / ("call.sealed" if sealed else "call.wav")
+    samples = b"\1\0\2\0" * 100
+    if sealed:
+        monkeypatch.setenv("HOTLINE_RECORDING__ENCRYPTION_KEY", TEXT)
+        file = SealedFile(path, SealKeys([KEY]).new_seal())
+        file.append(samples)
+        file.close()
+    else:
+        path.write_bytes(wav_header(400) + samples)
+    run = CliRunner().invoke(app, ["recording", "legs", str(path)])
+    assert run.exit_code == 0, run.output
+    for side, sample in (("caller", b"\1\0"), ("agent", b"\2\0")):
+        made = tmp_path / f"call-{side}.wav"
+        assert made.read_bytes() == wav_header(200, channels=1) + sample * 100
+        assert made.stat().st_mode & 0o077 == 0
+    assert CliRunner().invoke(app, ["recording", "legs", str(path)]).exit_code == 1
+
+
 def test_one_that_was_altered_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

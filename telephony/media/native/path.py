@@ -350,10 +350,11 @@ class NativePath:
             self._drain(recording, sink, finish=False)
 
     def _drain(self, recording: Handle, sink: Sink, *, finish: bool) -> None:
-        while length := self._c.media_drain(
-            self._core, recording, finish, self._block, _BLOCK_ROOM
-        ):
-            sink(ctypes.string_at(self._block, length))
+        length = _BLOCK_ROOM
+        while length == _BLOCK_ROOM:  # a full one: there may be more
+            length = self._c.media_drain(self._core, recording, finish, self._block, _BLOCK_ROOM)
+            if length:
+                sink(ctypes.string_at(self._block, length))
 
     # -- reports ---------------------------------------------------------------------------------
 
