@@ -17,7 +17,7 @@ from telephony.leg_book import LegBook
 from telephony.overload import Overload
 from telephony.requests import IncomingRequest
 from telephony.sip.dialog import header_address, sdp_of
-from telephony.sip.hop import WEB_SOCKETS
+from telephony.sip.hop import Hop
 from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import Reply
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 _ID_BYTES: Final = 8
 _SEED_BITS: Final = 64
 _CROWDED_SECONDS: Final = 5  # after which a phone may try again
+#: No trunk speaks over a WebSocket: from a trunk's address (a reverse proxy that stands beside it)
+#: only a page does.
+_BROWSERS: Final = frozenset({"WS", "WSS"})
 
 
 class Admission:
@@ -52,6 +55,7 @@ class Admission:
         session: the session timers' intervals (RFC 4028).
         certified_trunks: a trunk's calls are taken over TLS only, from whoever shows a certificate
             that we trust.
+        is_page: tells whether a request came over a page's line.
         wire: returns what legs work with, once the endpoint is open.
         reply: sends an answer outside of any leg.
         hand_up: gives a leg that was let in to its owner.
@@ -69,6 +73,7 @@ class Admission:
         timers: Timers,
         session: SessionPolicy,
         certified_trunks: bool,
+        is_page: Callable[[Hop], bool],
         wire: Callable[[], LegWire],
         reply: Callable[[IncomingRequest, Reply], None],
         hand_up: Callable[[Leg, IncomingRequest], None],
@@ -82,6 +87,7 @@ class Admission:
         self._timers = timers
         self._session = session
         self._certified_trunks = certified_trunks
+        self._is_page = is_page
         self._wire = wire
         self._reply = reply
         self._hand_up = hand_up
@@ -93,16 +99,19 @@ class Admission:
         account = user_of(header_address(request, "From").uri) or ""
         refusal: Reply | None = None
         trunk = None
-        # No trunk speaks over a WebSocket: from a trunk's address (a reverse proxy that stands
-        # beside it) only a page does.
-        from_page = incoming.hop.transport in WEB_SOCKETS
         if await self._is_phone(account, incoming):
             proven = await self._authenticator.username(
-                request, client=incoming.hop.host, as_proxy=True, from_page=from_page
+                request,
+                client=incoming.hop.host,
+                as_proxy=True,
+                from_page=self._is_page(incoming.hop),
             )
             if proven != account:
                 refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
-        elif from_page or (trunk := self._trunks.find(incoming.source[0])) is None:
+        elif (
+            incoming.hop.transport in _BROWSERS
+            or (trunk := self._trunks.find(incoming.source[0])) is None
+        ):
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._certified_trunks and not incoming.certified:

@@ -84,8 +84,8 @@ class Authenticator:
             request: what is to be proved.
             client: the host that it came from; a nonce is good for the host it was sent to.
             as_proxy: look for Proxy-Authorization.
-            from_page: it came over a WebSocket. A page's pass is good there alone: its line ends
-                with the session, and what is registered over it; over UDP a binding would stay.
+            from_page: it came over a page's line. A page's pass is good there alone: the line ends
+                with the session, and what is registered over it; elsewhere a binding would stay.
 
         Wrong credentials, an unknown user and unreadable credentials are challenged alike, so that
         nobody learns which user names exist.

@@ -225,6 +225,10 @@ class SipEndpoint:
         """Take a line whose messages somebody else carries; raises OSError while closed."""
         return self._transports.carry(peer, carrier, secure=secure)
 
+    def is_carried(self, hop: Hop) -> bool:
+        """Tell whether a message came over a line of `carry`."""
+        return self._transports.carried(hop)
+
     def is_alive(self, hop: Hop) -> bool:
         """Tell whether the flow of a hop is there."""
         return self._transports.alive(hop)

@@ -139,6 +139,7 @@ class SipGateway:
             limits=limits,
             on_registered=on_registered or (lambda _aor, _count: None),
             is_alive=lambda hop: self.endpoint.is_alive(hop),  # noqa: PLW0108 - it is made below
+            is_page=lambda hop: self.endpoint.is_carried(hop),  # noqa: PLW0108 - as above
         )
         self.endpoint = SipEndpoint(
             on_request=self._on_request,
@@ -177,6 +178,7 @@ class SipGateway:
             timers=timers,
             session=session,
             certified_trunks=certified_trunks,
+            is_page=self.endpoint.is_carried,
             wire=lambda: self._wire,
             reply=self._reply,
             hand_up=self._hand_up,

@@ -12,7 +12,7 @@ from aiosipua import SipRequest
 from telephony.authentication import Authenticator
 from telephony.bindings import Binding, BindingStore
 from telephony.qualify import Qualifier
-from telephony.sip.hop import WEB_SOCKETS, Destination, Hop, as_hop
+from telephony.sip.hop import Destination, Hop, as_hop
 from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
@@ -33,6 +33,7 @@ class RegistrationService:
         on_registered: (aor, number of phones) after every change, also by expiry.
         wall_clock: Unix seconds.
         is_alive: tells whether the connection that a REGISTER came over is still there.
+        is_page: tells whether it is a page's line, which ends with the page's session.
 
     Attributes:
         qualifier: told which phones to ask whether they are there; None: nobody asks.
@@ -47,6 +48,7 @@ class RegistrationService:
         on_registered: Callable[[str, int], None],
         wall_clock: Callable[[], float] = time.time,
         is_alive: Callable[[Hop], bool] = lambda _hop: True,
+        is_page: Callable[[Hop], bool] = lambda _hop: False,
     ) -> None:
         self._authenticator = authenticator
         self._bindings = bindings
@@ -54,6 +56,7 @@ class RegistrationService:
         self._on_registered = on_registered
         self._wall_clock = wall_clock
         self._is_alive = is_alive
+        self._is_page = is_page
         self.qualifier: Qualifier | None = None
         # Two REGISTERs of one phone must not overtake each other between reading and writing.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -83,7 +86,7 @@ class RegistrationService:
         async with self._turns.setdefault(aor, asyncio.Lock()):
             hop = as_hop(source)
             username = await self._authenticator.username(
-                request, client=hop.host, from_page=hop.transport in WEB_SOCKETS
+                request, client=hop.host, from_page=self._is_page(hop)
             )
             if isinstance(username, Reply):
                 return username

@@ -4,7 +4,7 @@ A *flow* (RFC 5626 §3.1) is one connection, or the datagrams between one of our
 peer; flows of a running endpoint have numbers.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from aiosipua import parse_uri
 
@@ -14,9 +14,6 @@ from telephony.sip.via import DEFAULT_PORT, Address
 Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
 
 SECURE_PORT = 5061
-WEB_SOCKETS: Final[frozenset[Transport]] = frozenset({"WS", "WSS"})
-"""What a page speaks over, and nobody else (RFC 7118)."""
-
 _BY_PARAMETER: dict[str, Transport] = {
     "udp": "UDP",
     "tcp": "TCP",

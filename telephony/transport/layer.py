@@ -24,6 +24,7 @@ from telephony.transport.websocket import SipWebSocket
 CERTIFICATE_SECONDS = 2.0  # between two looks at the certificate's files
 
 _BACKLOG = 1024
+_CARRIED = 0  # in place of a listener's number
 _CLOSE_SECONDS = 1.0  # for what is still to be written when the layer closes
 _TRIES = 20  # to find a port that is free for two transports
 
@@ -173,7 +174,7 @@ class TransportLayer:
         self._next_flow += 1
         connection = Connection(
             flow=self._next_flow,
-            bound=Bound("WSS" if secure else "WS", 0, main.local, main.advertised),
+            bound=Bound("WSS" if secure else "WS", _CARRIED, main.local, main.advertised),
             codec=WholeMessages(),
             user=self,
             limits=self._limits,
@@ -236,6 +237,11 @@ class TransportLayer:
     def alive(self, hop: Hop) -> bool:
         """Tell whether the hop's flow is there."""
         return hop.flow in self._connections or hop.flow in self._sockets
+
+    def carried(self, hop: Hop) -> bool:
+        """Tell whether somebody else carries the messages of the hop's connection."""
+        connection = self._connections.get(hop.flow or 0)
+        return connection is not None and connection.bound.flow == _CARRIED
 
     def certified(self, hop: Hop) -> bool:
         """Tell whether the peer of the hop's connection showed a certificate that we trust."""

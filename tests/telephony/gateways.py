@@ -9,6 +9,7 @@ from aiosipua import SipDigestAuth, SipRequest, build_credentials, stringify_aut
 from aiosipua.headers import parse_auth
 
 from telephony.abuse.gatekeeper import AbusePolicy
+from telephony.authentication import CredentialStore
 from telephony.bindings import BindingStore, MemoryBindings
 from telephony.endpoint import RFC_TIMERS
 from telephony.gateway import SipGateway
@@ -99,6 +100,7 @@ async def a_gateway(
     host: str = HOST,
     trunks: Sequence[Trunk] = (Trunk.allowing("127.0.0.0/8"),),
     bindings: BindingStore | None = None,
+    credentials: CredentialStore | None = None,
     on_registered: Callable[[str, int], None] | None = None,
     timers: Timers = RFC_TIMERS,
     limits: Limits | None = None,
@@ -111,7 +113,7 @@ async def a_gateway(
     gateway = SipGateway(
         trunks=trunks,
         realm=REALM,
-        credentials=Accounts(),
+        credentials=credentials or Accounts(),
         bindings=bindings or MemoryBindings(),
         on_call=on_call,
         on_registered=on_registered,

@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 
 from telephony.bindings import MemoryBindings
 from telephony.leg import LegAnswered, LegConfirmed, LegEnded
+from telephony.passes import PhonePasses
 from telephony.sip.message import make_response, parse_message
 from telephony.sip.transaction import Timers
 from telephony.sip.via import top_via
@@ -22,6 +23,8 @@ from tests.telephony.gateways import (
     HOST,
     OFFER,
     QUICK,
+    REALM,
+    Accounts,
     Desk,
     Owner,
     a_gateway,
@@ -224,6 +227,59 @@ async def test_a_page_is_no_trunk_wherever_it_comes_from() -> None:
                 answer = parse_message(_bytes(await browser.recv()))
             assert isinstance(answer, SipResponse)
             assert answer.status_code == 403
+
+
+class _Carried(list[SipResponse]):
+    """Keeps what is sent to a page."""
+
+    def send(self, message: bytes) -> None:
+        response = parse_message(message)
+        assert isinstance(response, SipResponse)
+        self.append(response)
+
+    def close(self) -> None:
+        """Nobody closes it."""
+
+
+async def test_a_pages_pass_is_good_on_the_pages_own_line_alone() -> None:
+    async def lasts(_session: str) -> bool:
+        return True
+
+    passes = PhonePasses(Accounts(), realm=REALM, secret=b"of all nodes", lasts=lasts)
+    issued, page = passes.issue("1001", "session"), _Carried()
+    further = [Listener("WS", HOST, 0)]
+    async with a_gateway(Desk(), credentials=passes, further=further) as gateway:
+        node = gateway.endpoint.listeners[-1]
+        first = message("REGISTER", (HOST, 9), node, contact="<sip:1001@a.invalid;transport=ws>")
+
+        def proven(challenged: SipResponse) -> bytes:
+            challenge = challenged.headers.get("WWW-Authenticate")[0]
+            proof = credentials(challenge, first, issued.username, issued.password)
+            again = message(
+                "REGISTER",
+                (HOST, 9),
+                node,
+                cseq=2,
+                contact="<sip:1001@a.invalid;transport=ws>",
+                headers=(("Authorization", proof),),
+            )
+            return bytes(again)
+
+        line = gateway.endpoint.carry((HOST, 50000), page, secure=False)
+        line.received(bytes(first))
+        await until(lambda: page)
+        line.received(proven(page[0]))
+        await until(lambda: len(page) == 2)
+        assert [response.status_code for response in page] == [401, 200]
+        url = f"ws://{HOST}:{node.local[1]}/"
+        async with connect(url, subprotocols=[Subprotocol("sip")], proxy=None) as browser:
+            await browser.send(bytes(first))
+            challenged = parse_message(_bytes(await browser.recv()))
+            assert isinstance(challenged, SipResponse)
+            await browser.send(proven(challenged))
+            refused = parse_message(_bytes(await browser.recv()))
+            assert isinstance(refused, SipResponse)
+            assert refused.status_code == 401
 
 
 def _bytes(data: str | bytes) -> bytes:

@@ -61,11 +61,13 @@ async def test_requests_come_over_it_and_answers_go_back() -> None:
         assert carried.messages[0].startswith(b"SIP/2.0 200")
         assert carried.messages[1] == b"\r\n"
         assert endpoint.is_alive(came[0].hop)
+        assert endpoint.is_carried(came[0].hop)
         assert endpoint.contact("hotline", came[0].hop).endswith(";transport=ws")
         line.lost()
         line.lost()
         assert gone == [came[0].hop]
         assert not endpoint.is_alive(came[0].hop)
+        assert not endpoint.is_carried(came[0].hop)
         line.received(options("two"))
         assert len(came) == 1
     finally:
