@@ -120,15 +120,21 @@ class RecognizerClient:
                 log.warning("stream refused", stream=stream, reason=body.get("reason"))
         return None
 
-    async def close_stream(self, stream: str, *, timeout: float = 3.0) -> None:  # noqa: ASYNC109 - the caller's patience is part of the interface
+    async def close_stream(self, stream: str, *, timeout: float = 3.0) -> bool:  # noqa: ASYNC109 - the caller's patience is part of the interface
         """End the stream; returns when its last final has gone through ``on_result``.
 
         Gives up after ``timeout`` seconds, or when the process goes away.
+
+        Returns:
+            False when it gave up: words may be missing.
         """
         if self._writer is None:
-            return
-        if await self._ask(control.CloseStream(next(self._ids), stream), timeout=timeout) is None:
-            log.warning("stream not closed in time", stream=stream)
+            return False
+        command = control.CloseStream(next(self._ids), stream)
+        if await self._ask(command, timeout=timeout) is not None:
+            return True
+        log.warning("stream not closed in time", stream=stream)
+        return False
 
     async def recognise_file(
         self, stream: str, path: Path, *, channel: int, start: float, end: float

@@ -45,11 +45,14 @@ class RecognizerGroup:
             self._streams[stream] = client
         return address
 
-    async def close_stream(self, stream: str, *, timeout: float = 3.0) -> None:  # noqa: ASYNC109 - as RecognizerClient's
-        """End the stream; returns when its last final has gone through ``on_result``."""
+    async def close_stream(self, stream: str, *, timeout: float = 3.0) -> bool:  # noqa: ASYNC109 - as RecognizerClient's
+        """End the stream; return when its last final has gone through ``on_result``.
+
+        Returns:
+            False when that was given up.
+        """
         client = self._streams.pop(stream, None)
-        if client is not None:
-            await client.close_stream(stream, timeout=timeout)
+        return client is None or await client.close_stream(stream, timeout=timeout)
 
     async def recognise_file(
         self,

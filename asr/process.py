@@ -121,7 +121,7 @@ class _Stream:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await self.transcriber.finish()
         except TimeoutError:
-            await self.transcriber.abort()
+            await self.transcriber.give_up()
         return {
             **asdict(self.source.stats),
             "shed_partials": self.transcriber.shed_partials,

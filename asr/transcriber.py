@@ -150,6 +150,18 @@ class Transcriber:
         self._wake.set()
         await self._feeder
 
+    async def give_up(self) -> None:
+        """Stop at once; what was not heard to its end is told as a gap."""
+        self._end_piece()
+        for item in self._queue:
+            if isinstance(item, Audio):
+                self._miss(item.at, item.at + item.seconds)
+        if self._open_from is not None:
+            self._miss(self._open_from, max(self._open_from, self._line.now))
+        self._dropping = self._dropping or "load"
+        await self.abort()
+        self._end_gap()
+
     async def abort(self) -> None:
         """Stop at once."""
         self._feeder.cancel()

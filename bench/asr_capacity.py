@@ -91,7 +91,8 @@ async def _round(running: Recogniser, patterns: Sequence[np.ndarray], count: int
     late = await play(legs)
     watch.cancel()
     lags = await watch
-    await running.close(legs)  # what lagged is heard now, and counts
+    await running.until_heard()  # what lagged is heard now, and counts
+    await running.close(legs)
     return Round(await running.cpu() - before, running.rtp_cpu() - rtp, lags, late)
 
 

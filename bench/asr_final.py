@@ -52,8 +52,10 @@ async def finals(model: Path, speeches: Sequence[np.ndarray]) -> list[Row]:
             await running.close(legs)
             came = [(at, name, h) for at, name, h in running.heard if isinstance(h, Final)]
             for leg in legs:
+                shown = leg.began - leg.opened  # by the stream's clock, at the first packet
                 for begin, end in utterances(leg.samples):
-                    delays.append(_delay(Spoken(leg.name, begin, end, leg.began + end), came))
+                    said = Spoken(leg.name, shown + begin, shown + end, leg.began + end)
+                    delays.append(_delay(said, came))
     return _rows(delays, own)
 
 

@@ -80,6 +80,12 @@ class Recogniser:
         except asyncio.CancelledError:
             return lags
 
+    async def until_heard(self, within: float = 900.0) -> None:
+        """Return when no stream lags any more. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while (await self.client.counts()).get("lag_ms", 1) > 0:  # noqa: ASYNC110 - a rate
+                await asyncio.sleep(0.1)
+
     async def open(self, names: Sequence[str], audio: Sequence[np.ndarray]) -> list[Leg]:
         """Open a stream for each leg."""
         legs = []
@@ -88,7 +94,7 @@ class Recogniser:
             target = await self.client.open_stream(name, role=role)  # type: ignore[arg-type]
             if target is None:
                 raise SystemExit(f"no stream: {self.client.reason}")
-            legs.append(Leg(name, samples, target))
+            legs.append(Leg(name, samples, target, opened=time.monotonic()))
         return legs
 
     async def close(self, legs: Sequence[Leg]) -> None:

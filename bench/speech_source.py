@@ -79,11 +79,17 @@ def conversation(speeches: Sequence[np.ndarray], seconds: float, first: int) -> 
 
 @dataclass
 class Leg:
-    """One speaker's audio and where it goes; ``began``: monotonic time of its first packet."""
+    """One speaker's audio and where it goes.
+
+    Attributes:
+        opened: monotonic time of the stream's opening, where its clock shows 0.
+        began: monotonic time of the first packet.
+    """
 
     name: str
     samples: np.ndarray
     target: Address
+    opened: float = 0.0
     began: float = 0.0
 
 

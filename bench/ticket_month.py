@@ -4,9 +4,11 @@ The plain way reads every row in Python; what the database counts must be equal 
 """
 
 import random
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -39,6 +41,16 @@ class Month:
     tickets: Sequence[Row]
     ratings: Sequence[Row]
     now: float
+    _by_time: dict[tuple[str, str], tuple[list[float], list[Row]]] = field(default_factory=dict)
+
+    def within(self, table: str, at: str, period: Period) -> list[Row]:
+        """Return a table's rows with this time in a period; sorted by it, once."""
+        if (table, at) not in self._by_time:
+            rows = [row for row in getattr(self, table) if row[at] is not None]
+            rows.sort(key=itemgetter(at))
+            self._by_time[table, at] = [row[at] for row in rows], rows
+        times, rows = self._by_time[table, at]
+        return rows[bisect_left(times, period.start) : bisect_left(times, period.end)]
 
 
 def make(period: Period, *, tickets: int, calls_: int, seed: int = 1) -> Month:
@@ -191,7 +203,7 @@ def _in(rows: Iterable[Row], at: str, period: Period) -> list[Row]:
 def _taken(month: Month, period: Period) -> list[Row]:
     return [
         row
-        for row in _in(month.calls, "arrived_at", period)
+        for row in month.within("calls", "arrived_at", period)
         if row["outcome"] != "rejected" and row["direction"] == "inbound"
     ]
 
@@ -205,12 +217,12 @@ def _figures(month: Month, period: Period) -> dict[str, Any]:
     answered = [row for row in taken if row["answered_at"] is not None]
     waits = [row["answered_at"] - row["arrived_at"] for row in answered]
     abandoned = sum(row["outcome"] == "abandoned" for row in taken)
-    submitted = _in(month.tickets, "submitted_at", period)
-    ended = _in(month.tickets, "ended_at", period)
+    submitted = month.within("tickets", "submitted_at", period)
+    ended = month.within("tickets", "ended_at", period)
     due = [row for row in ended if row["deadline_at"] is not None]
     on_line = sum(row["status"] == "answered" for row in submitted)
 
-    asked = _in(month.ratings, "at", period)
+    asked = month.within("ratings", "at", period)
     scores = [row["score"] for row in asked if row["score"] is not None]
 
     def share(part: int, whole: int, of: str) -> Row:
@@ -269,8 +281,8 @@ def _volumes(month: Month, period: Period) -> Mapping[str, list[Row]]:
         if kind == "line":
             now, then = _taken(month, period), _taken(month, period.before)
         else:
-            now = _in(month.tickets, "submitted_at", period)
-            then = _in(month.tickets, "submitted_at", period.before)
+            now = month.within("tickets", "submitted_at", period)
+            then = month.within("tickets", "submitted_at", period.before)
         counts = Counter(row[kind] or NOT_SAID for row in now)
         earlier = Counter(row[kind] or NOT_SAID for row in then)
         names = sorted(counts | earlier, key=lambda name: (-counts[name], name))
@@ -288,7 +300,7 @@ def _volumes(month: Month, period: Period) -> Mapping[str, list[Row]]:
 
 def _hot(month: Month, period: Period) -> list[Row]:
     def count(part: Period) -> Counter[tuple[str, str]]:
-        rows = _in(month.tickets, "submitted_at", part)
+        rows = month.within("tickets", "submitted_at", part)
         return Counter(
             (row["category"], row["street"]) for row in rows if row["category"] and row["street"]
         )
@@ -332,7 +344,7 @@ def _units(month: Month, period: Period) -> list[Row]:
 
 
 def _exchanges(month: Month, period: Period) -> list[Row]:
-    rows = [row for row in _in(month.segments, "offered_at", period) if row["partner"]]
+    rows = [row for row in month.within("segments", "offered_at", period) if row["partner"]]
     keys = ("partner", "direction", "reason")
     counts = Counter((row["partner"], row["direction"], row["reason"] or NOT_SAID) for row in rows)
     ranked = sorted(counts, key=lambda key: (-counts[key], *key))

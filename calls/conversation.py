@@ -109,6 +109,8 @@ class Conversation:
         # Until where each side is final, and which sides are not listened to just now.
         self._final_until: dict[Side, float] = dict.fromkeys(SIDES, 0.0)
         self._unheard: set[Side] = set()
+        # Whose last words were not waited for: they are a gap now.
+        self._too_late: set[Side] = set()
         self._tickets = tickets
         self._bus = bus
         self._wall_clock = wall_clock
@@ -256,6 +258,8 @@ class Conversation:
 
     def hear(self, side: Side, result: Heard) -> None:
         """Take a result, or a gap, of one side's recognition."""
+        if side in self._too_late:
+            return
         self._final_until[side] = max(
             self._final_until[side], 0.0 if isinstance(result, Partial) else result.end
         )
@@ -332,9 +336,7 @@ class Conversation:
 
     async def close(self) -> None:
         """Wait for the last words, save the ticket, stop."""
-        await asyncio.gather(
-            *(self._recognizer.close_stream(stream_id(self.call_id, side)) for side in SIDES)
-        )
+        await asyncio.gather(*map(self._hear_out, SIDES))
         for side in SIDES:
             self._end_gap(side)
         for task in (self._remembering, self._watching):
@@ -344,6 +346,14 @@ class Conversation:
         self._wake.set()
         if self._saver is not None:
             await self._saver
+
+    async def _hear_out(self, side: Side) -> None:
+        """Wait for a side's last words; what comes too late is recognised from the recording."""
+        heard = await self._recognizer.close_stream(stream_id(self.call_id, side))
+        if not heard and side not in self._unheard:
+            self._too_late.add(side)
+            start, end = self._final_until[side], self._seconds()
+            self._note_gap(side, Gap(start, end, "load"), end=end)
 
     def _publish_fields(self, changes: list[FieldChange]) -> None:
         if not changes:

@@ -23,7 +23,7 @@ from tests.support.cer import character_error_rate
 from tests.support.ports import free_tcp_port
 from tests.support.programs import Program
 from tests.support.vosk_server import vosk_server
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 SILENCE = bytes(2 * 8000 * 2)
@@ -222,7 +222,12 @@ async def test_the_scripted_engine_needs_no_model(start: Start, folder: Path) ->
 
 @contextlib.asynccontextmanager
 async def raw(node: Node) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_unix_connection(node.socket)
+    while True:
+        try:
+            reader, writer = await asyncio.open_unix_connection(node.socket)
+            break
+        except (FileNotFoundError, ConnectionRefusedError):  # it is there before it is listened to
+            await asyncio.sleep(0.01)
     yield reader, writer
     writer.close()
     await writer.wait_closed()
@@ -231,9 +236,8 @@ async def raw(node: Node) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.S
 async def test_control_noise_is_answered_or_ignored_and_does_no_harm(folder: Path) -> None:
     node = Node(folder, "--model", speech.MODEL)
     await node.program.start()
-    await until(node.socket.exists)
     chance = random.Random(7)
-    async with asyncio.timeout(10), raw(node) as (reader, writer):
+    async with asyncio.timeout(PATIENCE), raw(node) as (reader, writer):
         for _ in range(300):
             writer.write(chance.randbytes(chance.randrange(80)).replace(b"\n", b"") + b"\n")
         writer.write(

@@ -264,3 +264,21 @@ async def test_abort_closes_the_engines_stream_while_it_works() -> None:
     await ear.transcriber.abort()
     assert engine.streams[0].closed.is_set()
     assert engine.flushed == 0
+
+
+async def test_what_is_given_up_at_the_end_is_told() -> None:
+    ear = Ear(SlowEngine())
+    await ear.hear(VOICE)
+    await ear.transcriber.give_up()
+    (gap,) = ear.gaps
+    assert gap.reason == "load"
+    assert gap.start == pytest.approx(0.0, abs=0.1)
+    assert gap.end == pytest.approx(len(VOICE) / BYTES_PER_SECOND, abs=0.05)
+
+
+async def test_where_all_is_final_nothing_is_given_up() -> None:
+    ear = Ear(ScriptedRecognizer(["我要投诉"]))
+    await ear.hear(VOICE + SILENCE)
+    assert ear.finals
+    await ear.transcriber.give_up()
+    assert ear.gaps == []

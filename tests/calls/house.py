@@ -321,6 +321,7 @@ class StandInRecognizer:
 
     def __init__(self) -> None:
         self.streams: set[str] = set()
+        self.slow: set[str] = set()
         self.status = "ok"
         self.off = False
 
@@ -336,8 +337,10 @@ class StandInRecognizer:
         self.streams.add(stream)
         return "127.0.0.1", 9000
 
-    async def close_stream(self, stream: str) -> None:
+    async def close_stream(self, stream: str) -> bool:
         self.streams.discard(stream)
+        await asyncio.sleep(0)
+        return stream not in self.slow
 
 
 @dataclass

@@ -312,6 +312,27 @@ async def test_where_recognition_is_switched_off_nothing_is_missing(tmp_path: Pa
     assert not [event for event in house.events if isinstance(event, TranscriptGap)]
 
 
+async def test_last_words_that_come_too_late_are_a_gap(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.ready_agent("1001")
+        house.arrives()
+        (await house.phone()).pick_up()
+        await house.until_talking()
+        (view,) = house.service.live()
+        caller = stream_id(view.call_id, "caller")
+        house.service.on_result(caller, said("我要投诉", 0.0, 0.001))
+        house.recognizer.slow.add(caller)
+        house.gateway.phones[0].end()
+        record = await house.record()
+        house.service.on_result(caller, said("电话是", 1.8, 2.5))
+    (gap,) = record["gaps"]
+    assert (gap["leg"], gap["start"], gap["reason"]) == ("caller", 0.001, "load")
+    assert gap["end"] > gap["start"]
+    assert [event.text for event in house.events if isinstance(event, TranscriptFinal)] == [
+        "我要投诉。"
+    ]
+
+
 async def test_a_live_call_writes_its_gaps_down(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         await house.ready_agent("1001")
