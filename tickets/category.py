@@ -1,12 +1,14 @@
 """What a matter is about: weighted words per category, or a model trained on a city's tickets.
 
-Where no word weighs much, the category whose examples the text resembles (``tickets.examples``)
-decides.
+Words are half of the evidence; likeness to the category's examples (``tickets.examples``) is the
+other half: ``score = (1 + weight of words) * exp(_LIKENESS * likeness beyond the average)``, so that
+a category's share of all scores is how sure it is.
 
 An entry such as ``停水=4`` weighs 4 (3 where nothing is said); ``欠&工资`` needs both words, near
 one another, in either order.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,18 +23,12 @@ from tickets.tree import OTHER, SHIPPED, CategoryTree
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
 _DENIED = re.compile(r"(?:没有人|没人|不是)(?:打架|着火|受伤|闹事|吵架|赌博|偷|抢|骗)")
-_LEAST = 2.0
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
 _HINT = 6.0
-_DOUBT = 1.0
-"""What the evidence is measured against where no other category is in question."""
 _UNSURE = 0.2
-_WEAK = 4.0
-"""A best score below this leaves the choice to the examples."""
-_LIKENESS_OF_WEAK = 80.0
 _LIKENESS = 15.0
-"""What full likeness (a cosine of 1) is worth, for weak scores and for the rest."""
+"""What likeness (a cosine) is worth, as the exponent of a factor to what words weigh."""
 _TALK = 6
 """Characters that it takes to sound like a matter."""
 _ALIKE = 0.07
@@ -103,34 +99,27 @@ class RuleClassifier:
             known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
             ranked = [r for r in ranked if r.category != hint]
             ranked.append(replace(known, score=known.score + _HINT))
-        ranked = self._with_examples(text, ranked)
+        likeness = self._examples.likeness(text)
+        alike = max(likeness.values(), default=0.0)
+        if not ranked and (alike < _ALIKE or len(text) < _TALK):
+            return [Ranked(OTHER, "", 0.0, (), _UNSURE)]
+        ranked = self._weighed(ranked, likeness)
         # sort() is stable: between equals the file's order decides.
         ranked.sort(key=lambda candidate: -candidate.score)
-        if not ranked or ranked[0].score < _LEAST:
-            return [Ranked(OTHER, "", 0.0, (), _UNSURE), *ranked]
-        second = ranked[1].score if len(ranked) > 1 else 0.0
-        share = ranked[0].score / (ranked[0].score + second + _DOUBT)
+        share = ranked[0].score / sum(candidate.score for candidate in ranked)
         ranked[0] = replace(ranked[0], confidence=round(share, 2))
         return ranked
 
-    def _with_examples(self, text: str, ranked: list[Ranked]) -> list[Ranked]:
-        """Add what the likeness to each category's examples is worth beyond the average one."""
-        likeness = {
-            name: alike
-            for name, alike in self._examples.likeness(text).items()
-            if name in self._keywords
-        }
-        alike = max(likeness.values(), default=0.0)
-        if not likeness or (not ranked and (alike < _ALIKE or len(text) < _TALK)):
-            return ranked
-        strongest = max((candidate.score for candidate in ranked), default=0.0)
-        worth = _LIKENESS if strongest >= _WEAK else _LIKENESS_OF_WEAK
-        average = sum(likeness.values()) / len(likeness)
+    def _weighed(self, ranked: list[Ranked], likeness: Mapping[str, float]) -> list[Ranked]:
+        """Join what the words weigh with the likeness to examples beyond the average one."""
         known = {candidate.category: candidate for candidate in ranked}
-        for name, alike in likeness.items():
+        average = sum(likeness.values()) / (len(likeness) or 1)
+        weighed = []
+        for name in self._keywords:
             candidate = known.get(name, Ranked(name, "", 0.0, ()))
-            known[name] = replace(candidate, score=candidate.score + worth * (alike - average))
-        return [known[name] for name in self._keywords if name in known]
+            factor = math.exp(_LIKENESS * (likeness.get(name, average) - average))
+            weighed.append(replace(candidate, score=(1 + candidate.score) * factor))
+        return weighed
 
 
 _Keywords = Mapping[str, Mapping[str, tuple["_Keyword", ...]]]

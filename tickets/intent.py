@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from tickets import rules
+from tickets import examples, rules
 from tickets.fields import TYPES
 from tickets.urgency import Urgency
 
@@ -12,6 +12,8 @@ _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
 _QUIET = 0.5
 _SOME_MATTER = 10  # characters
+_LIKENESS = 25.0
+"""What likeness to the examples of a type (a cosine) is worth beside words."""
 _QUIET_TYPE = "投诉"
 """People who neither ask, suggest, praise nor cry for help have something to complain of."""
 
@@ -43,6 +45,9 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
         scores["求助"] += _URGENT_IS_HELP
         words.setdefault("求助", urgency.words or "")
     scores[_QUIET_TYPE] += _QUIET
+    if len(text) >= _SOME_MATTER:
+        for kind, alike in examples.shipped_types().likeness(text).items():
+            scores[kind] += _LIKENESS * alike
     best = max(_order(), key=lambda kind: scores[kind])
     if best not in words and category == "其他" and len(text) < _SOME_MATTER:
         return TypeHeard(None, None)
