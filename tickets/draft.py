@@ -14,7 +14,7 @@ from tickets.ear import Ear
 from tickets.fields import FIELDS, URGENCIES, FieldChange, FieldValue, Passage, check
 from tickets.heard import REMEMBERED, SURE, Heard
 from tickets.tree import SHIPPED, CategoryTree
-from tickets.urgency import Urgency, UrgencyRules
+from tickets.urgency import LIFTED, Urgency, UrgencyRules
 
 Speaker = Literal["caller", "agent"]
 
@@ -185,6 +185,8 @@ class TicketDraft:
         confidence = round(heard.confidence, 2) if heard.words or value else None
         if old.source == "agent" or (not value and old.source != "heard"):
             return []
+        if self._is_taken_back(field, value):
+            return []  # an agent decided how urgent it is
         if old.value == value and old.source == "heard":
             # Said again: the first words stay the evidence.
             if (confidence or 0.0) < (old.confidence or 0.0) + _CLEARER:
@@ -197,6 +199,14 @@ class TicketDraft:
         if field == "name" and old.source == "history" and now.source == "heard":
             changes += self._forget(old.value)
         return changes
+
+    def _is_taken_back(self, field: str, value: object) -> bool:
+        """Tell whether a value would ease what an agent decided to be urgent."""
+        if "agent" not in {self.fields["urgent"].source, self.fields["urgency"].source}:
+            return False
+        if field == "urgency_reason":
+            return not value or str(value).endswith(LIFTED)
+        return field == "transfer" and not value
 
     def _forget(self, name: str) -> list[FieldChange]:
         """Take back what belonged to somebody else who once called from this number."""

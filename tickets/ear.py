@@ -48,7 +48,8 @@ class Ear:
         rules: UrgencyRules | None = None,
     ) -> None:
         self._classifier = classifier
-        self._judge = (rules or shipped_rules()).judge
+        self._rules = rules or shipped_rules()
+        self._judge = self._rules.judge
         self._tree = tree
         self._name = NameEar()
         self._phone = PhoneEar()
@@ -56,6 +57,7 @@ class Ear:
         self._time = TimeEar()
         self._party = PartyEar()
         self._urgency: Urgency = CALM
+        self._alarm: Urgency = CALM
         self._said: list[str] = []
         self._content: list[str] = []
         self._question: str | None = None
@@ -99,20 +101,22 @@ class Ear:
         yield from self._numbered(said)
         self._party.caller(said.text)
         self._raise(self._judge(text))
+        self._urgency = self._rules.eased(self._urgency, text) or self._urgency
         self._said.append(text)
         self._content.append(content.readable(said.text))
         yield from self._matter()
 
     def alarm(self, urgency: Urgency) -> Iterator[Heard]:
         """Raise the urgency for what lies outside this talk (a burst); return what follows."""
-        return self._matter() if self._raise(urgency) else iter(())
+        if urgency.rank <= max(self._urgency.rank, self._alarm.rank):
+            return iter(())
+        self._alarm = urgency
+        return self._matter()
 
-    def _raise(self, urgency: Urgency) -> bool:
-        """Take a higher urgency; a slow case that worsens is raised, none is lowered."""
-        higher = urgency.rank > self._urgency.rank
-        if higher:
+    def _raise(self, urgency: Urgency) -> None:
+        """Take a higher urgency; a slow case that worsens is raised."""
+        if urgency.rank > self._urgency.rank:
             self._urgency = urgency
-        return higher
 
     def _numbered(self, said: Figured) -> Iterator[Heard]:
         """Hear time and place, whose numbers look alike: 27号 is a day or a house."""
@@ -140,6 +144,7 @@ class Ear:
             yield Heard("name", name, name, SURE)
         number = find_number(question)
         if number:
+            self._phone.confirmed()
             yield Heard("phone", number.digits, question[number.start : number.end], SURE)
             question = _blanked(question, [(number.start, number.end)])
         read_back = self._address.confirm(figures(question))
@@ -148,15 +153,16 @@ class Ear:
 
     def _matter(self) -> Iterator[Heard]:
         text = "，".join(self._said)
-        best = self._classifier(text, self._urgency.category)[0]
-        kind = matter_type(text, best.category, self._urgency)
+        # What lies outside the talk (a burst) is not taken back by what is said in it.
+        urgency = max(self._urgency, self._alarm, key=lambda danger: danger.rank)
+        best = self._classifier(text, urgency.category)[0]
+        kind = matter_type(text, best.category, urgency)
         if kind.type:
             yield Heard("type", kind.type, kind.words, LIKELY if kind.words else PERHAPS)
         if best.words or len(text) >= _SHORTEST_MATTER:
             words = "、".join(best.words) or None
             yield Heard("category", best.category, words, best.confidence)
             yield Heard("topic", self._tree.topic_of(best.topic), words, best.confidence)
-        urgency = self._urgency
         yield Heard("urgent", urgency.urgent, urgency.words)
         yield Heard("urgency", urgency.level, urgency.words)
         yield Heard("urgency_reason", urgency.reason, urgency.words)

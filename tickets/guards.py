@@ -30,7 +30,8 @@ class Guards:
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
     ends, ``denied_within`` stands inside it; ``supposed`` may do so too (广告牌万一砸到人);
     ``yesterday`` is past unless ``still`` says that it goes on; ``settled`` and ``still_going`` say
-    the same of the whole utterance; ``asked`` makes a question of the whole utterance.
+    the same of the whole utterance; ``asked`` makes a question of the whole utterance; ``lifted``
+    and ``not_lifted``, ``unhurt`` are of an utterance that follows the dangerous one.
     """
 
     expressions: Mapping[str, re.Pattern[str]]
@@ -38,6 +39,16 @@ class Guards:
     def asks(self, utterance: str) -> bool:
         """Tell whether the whole utterance is a question about rules, or thanks."""
         return self.expressions["asked"].search(utterance) is not None
+
+    def lifts(self, utterance: str) -> str | None:
+        """Return the words that say a danger told before is over (火已经灭了), or None."""
+        match = self.expressions["lifted"].search(utterance)
+        return match[0] if match and not self._has("not_lifted", utterance) else None
+
+    def unhurt(self, utterance: str) -> str | None:
+        """Return the words that say nobody was hurt, or None."""
+        match = self.expressions["unhurt"].search(utterance)
+        return match[0] if match else None
 
     def reading(self, utterance: str, start: int, end: int) -> Reading:
         """Tell how ``utterance[start:end]`` is meant."""

@@ -58,14 +58,18 @@ _FULL = re.compile(
     r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
     r"|(?<![他她])姓名(?:是|叫)?"
 )
-_CALL_ME = re.compile(rf"(?:叫|喊|称呼|是)我?(?:小|老|阿)([{_HAN}])(?=$|就|吧|好|行|呀|啊|的|我)")
+_CALL_ME = re.compile(rf"(?:叫|喊|称呼|是)我?(?:小|老|阿)([{_HAN}])(?=$|就|吧|好|行|呀|啊|的|我|你|您)")
 _WITH_TITLE = re.compile(
     rf"(?:我是|我叫|叫我|这里是|本人是?|我就是)?(?P<name>[{_HAN}]{{1,3}}?)(?P<title>{_TITLE})"
 )
 _LEAD = re.compile(
     r"^(?:嗯+|啊|哦|噢|喔|诶|哎|呃|额|那个|好的|好|行|可以|对|是的|您好|你好|我的|我|本人|免贵|就|是|叫|做|名字|姓名|姓)*"
 )
-_EXPLAINED = re.compile(rf"([{_HAN}]{{1,3}})的([{_HAN}])")
+# 焉加个耳朵旁 tells of another character than 焉.
+_EXPLAINED = re.compile(
+    rf"([{_HAN}]{{1,3}})的([{_HAN}])(?!再?(?:加|去掉|换|上面|下面|左边|右边|外面|里面))"
+)
+_OF_SEX = re.compile(r"我(?:就)?是(?:个|位|一个)?(?P<sex>男|女)(?:的|同志|士|生|人)")
 # After these a given name is over.
 _OVER = frozenset(
     "我你您他她住在是的电手想要这那就也了嘛啊呢吧哈呀啦，,、 先女身我今请问家没有不和跟"
@@ -133,7 +137,7 @@ class NameEar:
         asked, self._asked = self._asked, False
         heard = _introduced(text) or (_answered(text) if asked else None)
         if heard is None:
-            return self._spelled(text)
+            return self._spelled(text) or _of_sex(text)
         if heard.name is None:
             return heard
         name = _respelled(heard.name, text[heard.end :])
@@ -156,7 +160,7 @@ class NameEar:
 
 
 _TITLED_QUESTION = re.compile(
-    r"(?:^|您好|你好|请问|好的|那)(先生|女士)(?:您|你|请|贵|怎么|如何|在|，)"
+    r"(?:^|您好|你好|请问|好的|那)(?:您|你|是)?(先生|女士)(?:您|你|请|贵|怎么|如何|在|，|是吧|对吧|是吗|对吗|吧|吗)"
 )
 _SHORT_ANSWER = 14
 _TWO = 2  # characters of an ordinary given name
@@ -191,6 +195,13 @@ def _parts() -> tuple[re.Pattern[str], dict[str, str]]:
     spelled: dict[str, str] = data["spelled"] | data["spelled_given"]
     longest_first = sorted(spelled, key=len, reverse=True)
     return re.compile(rf"({'|'.join(longest_first)})([{_HAN}])"), spelled
+
+
+def _of_sex(text: str) -> NameHeard | None:
+    """Hear 我是男的 after the agent took him for a lady."""
+    match = _OF_SEX.search(text)
+    title = match and ("先生" if match["sex"] == "男" else "女士")
+    return NameHeard(None, title, match.start(), match.end()) if match else None
 
 
 def _introduced(text: str) -> NameHeard | None:

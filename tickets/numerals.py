@@ -43,6 +43,7 @@ _POINTS = re.compile(
 )
 _MINUTES_BEFORE = re.compile(r"点$")
 _NAMED_BY_DATE = re.compile(r"大?街|大道|广场|纪念|大桥|事变|小学|中学|学校|医院|公园")
+_NAMED_BY_YUAN = re.compile(r"元[一二三四五六七八九十]?(?:村|坊|里|桥|路|街|巷|宫|庙|新村)")  # 三元一村
 _JANUARY = re.compile(r"月(?:份|底|初|中旬|[一二三四五六七八九十])")
 _CHANGE_BEFORE = re.compile(r"块$")
 _LEAP = re.compile(r"[^一二三四五六七八九十百千万亿两几多零半点毛分]|$")
@@ -213,7 +214,7 @@ def _digit_string(run: str, before: str, after: str) -> str | None:
     figure = "".join(DIGITS[character] for character in run)
     if len(run) > 2:  # noqa: PLR2004 -- 四零一, 二零二四: two may be 七八个, "seven or eight"
         return None if len(run) == _A_DATE and _NAMED_BY_DATE.match(after) else figure
-    if run == "一" and after.startswith("号") and not _NUMBERED_PLACE.search(before):
+    if run == "一" and re.match(r"号(?!楼)", after) and not _NUMBERED_PLACE.search(before):
         return None
     if _ADDRESS_UNIT.match(after):
         return figure
@@ -240,7 +241,7 @@ _A_DATE = 3  # 九一八
 
 
 def _counted(run: str, after: str) -> bool:
-    return run not in "一零〇○幺" and _COUNT_UNIT.match(after) is not None
+    return not _NAMED_BY_YUAN.match(after) and run not in "一零〇○幺" and _COUNT_UNIT.match(after) is not None
 
 
 def _is_short_year(run: str, after: str) -> bool:

@@ -12,6 +12,7 @@ _FILLER = re.compile(
 _REPEAT = re.compile(rf"([两二三四2-4])个([{_DIGIT}])")
 # What recognisers write for 幺.
 _ONE = re.compile(rf"[要腰妖夭](?=[{_DIGIT}])")
+_AFTER_TWO = frozenset(("", "两", *DIGITS))
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _LANDLINE = re.compile(r"0(?:10|2\d)\d{8}|0[3-9]\d{2}\d{7,8}")
 _LANDLINE_START = re.compile(r"0(?:10|2\d|[3-9]\d{2})?\d{0,8}|0[3-9]?\d?")
@@ -92,11 +93,17 @@ class PhoneEar:
                 self._piece = self._piece_words = ""
         return found
 
+    def confirmed(self) -> None:
+        """Hear that the number, read back, was right: nothing more belongs to it."""
+        self._keep("", "")
+
     def _take(self, text: str, run: _Run) -> tuple[str, str] | None:
         words = text[run.start : run.end]
         alone = complete(run.digits)
         joined = self._piece + run.digits
-        if alone is None and self._piece and _may_grow(joined):
+        # A lone digit further on (生二胎) is no end of a number.
+        follows = len(run.digits) >= _SHORTEST_PIECE or _only_fillers(text[: run.start])
+        if alone is None and self._piece and follows and _may_grow(joined):
             self.spans.append((run.start, run.end))
             self._keep(joined, f"{self._piece_words} {words}")
             whole = complete(joined)
@@ -166,6 +173,8 @@ def _digits_at(text: str, position: int, *, after_digit: bool) -> tuple[str, int
         return DIGITS[repeat[2]] * times, repeat.end()
     if text[position] in DIGITS:
         return DIGITS[text[position]], position + 1
+    if text[position] == "两" and after_digit and text[position + 1 : position + 2] in _AFTER_TWO:
+        return "2", position + 1  # 五二零两, as some say it
     if _ONE.match(text, position):
         following = text[position + 1 : position + 4]
         if after_digit or (len(following) > 2 and all(c in DIGITS for c in following)):  # noqa: PLR2004 -- 要三八六, not 要三天

@@ -167,6 +167,8 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
         begin += 1
     if 0 < floor == begin - 1 and text[floor] in "里上下" and text[floor - 1] in "镇乡道":
         begin = floor  # 董家镇 + 里睦村: the village is not 睦村
+    if begin == 1 and text[0] == "里":
+        begin = 0  # 里河新村: nothing stands before that something could be inside of
     # One function word alone is no name (没路), but it may end one (金都家园).
     return end if text[begin:end] in _stop_words() else begin
 

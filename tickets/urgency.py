@@ -19,6 +19,11 @@ from tickets.guards import Guards, Reading
 
 KINDS = ("突发", "敏感", "集中", "重要")
 _HEARSAY = "（传闻，待核实）"
+LIFTED = "（来电人称已解除）"
+"""Ends the reason of a danger that the citizen took back."""
+MINOR = 1
+"""The rank of 一般: what is above is passed on at once."""
+_ROADS = "交通出行"
 _EXPRESSIONS = ("any", "all", "not")
 _KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
 
@@ -83,18 +88,23 @@ class UrgencyRules:
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         guards, listed = data.get("guards", {}), data.get("rule", [])
+        words = data.get("words", {})
         if not isinstance(guards, dict) or not isinstance(listed, list) or not listed:
             raise BadRules(f"{where}: wants a table [guards] and at least one [[rule]]")
+        if not isinstance(words, dict) or not all(isinstance(w, str) for w in words.values()):
+            raise BadRules(f"{where}: words wants expressions by name")
+        words = {**rules.load("urgency")["words"], **words}
         shipped = rules.load("urgency")["guards"]
         if unknown := set(guards) - set(shipped):
             raise BadRules(f"{where}: guards: unknown {', '.join(sorted(unknown))}")
         compiled = {
-            name: _compiled(f"{where}: guards.{name}", expression)
+            name: _compiled(f"{where}: guards.{name}", expression, words)
             for name, expression in {**shipped, **guards}.items()
         }
         self._guards = Guards(compiled)
         self._rules = tuple(
-            _rule(f"{where}: rule {number}", rule) for number, rule in enumerate(listed, start=1)
+            _rule(f"{where}: rule {number}", rule, words)
+            for number, rule in enumerate(listed, start=1)
         )
 
     def __len__(self) -> int:
@@ -110,6 +120,24 @@ class UrgencyRules:
             if found is not None and found.rank > best.rank:
                 best = found
         return best
+
+    def eased(self, known: Urgency, utterance: str) -> Urgency | None:
+        """Return what is left of a danger after an utterance that takes it back, or None.
+
+        火已经灭了 leaves a matter for the duty desk to know of, with the old reason; 没有人受伤
+        an accident of cars alone. What goes on (还没灭), or is new, eases nothing.
+        """
+        if self.judge(utterance).rank > MINOR:
+            return None
+        words = self._guards.lifts(utterance)
+        if known.rank > MINOR and words:
+            return replace(
+                known, level="一般", reason=f"{known.reason}{LIFTED}", transfer=None, words=words
+            )
+        words = self._guards.unhurt(utterance)
+        if known.level == "紧急" and known.category == _ROADS and words:
+            return replace(known, level="一般", reason=f"{known.reason}（无人受伤）", words=words)
+        return None
 
     def _judge(self, rule: _Rule, utterance: str) -> Urgency | None:
         if any(p.search(utterance) for p in rule.none) or not all(
@@ -146,7 +174,7 @@ def shipped_rules() -> UrgencyRules:
 def read_rules(path: Path) -> UrgencyRules:
     """Read a city's own rules, in the form of ``tickets/data/urgency.toml``.
 
-    Guards that the file leaves out are the shipped ones.
+    Guards and words that the file leaves out are the shipped ones.
 
     Raises:
         BadRules: the file holds none.
@@ -159,7 +187,7 @@ def read_rules(path: Path) -> UrgencyRules:
     return UrgencyRules(data, str(path))
 
 
-def _rule(where: str, rule: Any) -> _Rule:
+def _rule(where: str, rule: Any, words: Mapping[str, str]) -> _Rule:
     if not isinstance(rule, dict):
         raise BadRules(f"{where}: must be a table")
     if unknown := set(rule) - _KEYS:
@@ -177,7 +205,9 @@ def _rule(where: str, rule: Any) -> _Rule:
             raise BadRules(f"{where}: {key} must be text, not {value!r}")
     if not rule.get("any"):
         raise BadRules(f"{where}: any must name at least one expression")
-    expressions = {key: _expressions(f"{where}: {key}", rule.get(key, [])) for key in _EXPRESSIONS}
+    expressions = {
+        key: _expressions(f"{where}: {key}", rule.get(key, []), words) for key in _EXPRESSIONS
+    }
     return _Rule(
         rule["level"],
         f"{rule['kind']}：{rule['reason']}",
@@ -189,15 +219,19 @@ def _rule(where: str, rule: Any) -> _Rule:
     )
 
 
-def _expressions(where: str, value: Any) -> tuple[re.Pattern[str], ...]:
+def _expressions(
+    where: str, value: Any, words: Mapping[str, str]
+) -> tuple[re.Pattern[str], ...]:
     if not isinstance(value, list):
         raise BadRules(f"{where} must be a list of regular expressions")
-    return tuple(_compiled(where, expression) for expression in value)
+    return tuple(_compiled(where, expression, words) for expression in value)
 
 
-def _compiled(where: str, expression: Any) -> re.Pattern[str]:
+def _compiled(where: str, expression: Any, words: Mapping[str, str]) -> re.Pattern[str]:
     if not isinstance(expression, str):
         raise BadRules(f"{where}: {expression!r} is not text")
+    for name, meaning in words.items():
+        expression = expression.replace(f"{{{name}}}", meaning)
     try:
         return re.compile(expression)
     except re.error as error:
