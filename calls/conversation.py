@@ -379,10 +379,13 @@ class Conversation:
             self._watch_for_burst()
 
     def _tell_duty_desk(self, tickets: tuple[str, ...] = ()) -> None:
-        """Publish that the matter became urgent, or more so; once for each level."""
+        """Publish that the matter became urgent, or more so; once for each level it rises to."""
         values = self.draft.values()
         level = URGENCIES.index(values["urgency"])
-        if not values["urgent"] or (level <= self._alarmed and not tickets):
+        if not values["urgent"]:
+            self._alarmed = min(self._alarmed, level)  # taken back; told anew, it is news again
+            return
+        if level <= self._alarmed and not tickets:
             return
         self._alarmed = level
         self._bus.publish(

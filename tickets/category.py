@@ -1,8 +1,8 @@
 """What a matter is about: weighted words per category, or a model trained on a city's tickets.
 
 Words are half of the evidence; likeness to the category's examples (``tickets.examples``) is the
-other half: ``score = (1 + weight of words) * exp(_LIKENESS * likeness beyond the average)``, so that
-a category's share of all scores is how sure it is.
+other half: ``score = (1 + weight of words) * exp(_LIKENESS * likeness beyond the average)``. A
+category's share of all scores is how sure it is.
 
 An entry such as ``停水=4`` weighs 4 (3 where nothing is said); ``欠&工资`` needs both words, near
 one another, in either order.
@@ -22,7 +22,11 @@ from tickets.tree import OTHER, SHIPPED, CategoryTree
 
 _OTHER_HITS = 0.4
 """How much a topic's further words count beside its best one."""
-_DENIED = re.compile(r"(?:没有人|没人|不是)(?:打架|着火|受伤|闹事|吵架|赌博|偷|抢|骗)")
+_DENIED = re.compile(
+    r"(?:没有人|没人|不是)(?:打架|着火|受伤|闹事|吵架|赌博|偷|抢|骗)"
+    r"|打(?:到|给)?(?:我|他|她)[^，]{0,8}?(?:电话|手机|号码)"
+)
+"""What counts for no category: what was denied, and how the citizen is reached."""
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
 _HINT = 6.0

@@ -204,6 +204,8 @@ class TicketDraft:
         """Tell whether a value would ease what an agent decided to be urgent."""
         if "agent" not in {self.fields["urgent"].source, self.fields["urgency"].source}:
             return False
+        if field == "urgency":
+            return self.fields["urgent"].value is True and value in {"普通", "一般"}
         if field == "urgency_reason":
             return not value or str(value).endswith(LIFTED)
         return field == "transfer" and not value

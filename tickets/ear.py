@@ -108,7 +108,7 @@ class Ear:
 
     def alarm(self, urgency: Urgency) -> Iterator[Heard]:
         """Raise the urgency for what lies outside this talk (a burst); return what follows."""
-        if urgency.rank <= max(self._urgency.rank, self._alarm.rank):
+        if urgency.rank <= self._alarm.rank:
             return iter(())
         self._alarm = urgency
         return self._matter()

@@ -1,4 +1,4 @@
-"""How much a text resembles what people say of each category and type, by the characters they share.
+"""How much a text resembles what people say of each category and type, by common characters.
 
 Rules know the words that somebody thought of; examples (``examples.toml`` and ``matters.toml`` of
 ``tickets/data``) also know the ways in which people talk around them. Each category is the mean of
@@ -31,7 +31,9 @@ class Examples:
         self, said: Mapping[str, Iterable[str]], lengths: tuple[int, ...] = _TOPIC_LENGTHS
     ) -> None:
         self._lengths = lengths
-        documents = [(name, _grams(text, lengths)) for name, texts in said.items() for text in texts]
+        documents = [
+            (name, _grams(text, lengths)) for name, texts in said.items() for text in texts
+        ]
         often = Counter(gram for _, grams in documents for gram in grams)
         self._rarity = {
             gram: math.log((1 + len(documents)) / (1 + count)) + 1 for gram, count in often.items()

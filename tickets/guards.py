@@ -40,15 +40,15 @@ class Guards:
         """Tell whether the whole utterance is a question about rules, or thanks."""
         return self.expressions["asked"].search(utterance) is not None
 
-    def lifts(self, utterance: str) -> str | None:
-        """Return the words that say a danger told before is over (火已经灭了), or None."""
-        match = self.expressions["lifted"].search(utterance)
+    def lifts(self, utterance: str, start: int = 0) -> str | None:
+        """Return the words from ``start`` on that say a danger told before is over, or None."""
+        match = self.expressions["lifted"].search(utterance, start)
         return match[0] if match and not self._has("not_lifted", utterance) else None
 
     def unhurt(self, utterance: str) -> str | None:
         """Return the words that say nobody was hurt, or None."""
         match = self.expressions["unhurt"].search(utterance)
-        return match[0] if match else None
+        return match[0] if match and not self._has("not_unhurt", utterance) else None
 
     def reading(self, utterance: str, start: int, end: int) -> Reading:
         """Tell how ``utterance[start:end]`` is meant."""
@@ -57,6 +57,7 @@ class Guards:
         if (
             self._has("denied", before)
             or self._is_settled(utterance)
+            or self.lifts(utterance, end)
             or self._has("denied_within", utterance[start:end])
             or self._has("past", near)
             or self.expressions["past_after"].match(after)

@@ -10,6 +10,7 @@ from tickets.urgency import Urgency
 
 _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
+_PARTNER_IS_HELP = 6.0
 _QUIET = 0.5
 _SOME_MATTER = 10  # characters
 _LIKENESS = 25.0
@@ -43,6 +44,9 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
             words.setdefault(kind, match[0])
     if urgency.urgent:
         scores["求助"] += _URGENT_IS_HELP
+        words.setdefault("求助", urgency.words or "")
+    elif urgency.transfer:
+        scores["求助"] += _PARTNER_IS_HELP
         words.setdefault("求助", urgency.words or "")
     scores[_QUIET_TYPE] += _QUIET
     if len(text) >= _SOME_MATTER:

@@ -58,7 +58,9 @@ _FULL = re.compile(
     r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
     r"|(?<![他她])姓名(?:是|叫)?"
 )
-_CALL_ME = re.compile(rf"(?:叫|喊|称呼|是)我?(?:小|老|阿)([{_HAN}])(?=$|就|吧|好|行|呀|啊|的|我|你|您)")
+_CALL_ME = re.compile(
+    rf"(?:叫|喊|称呼|是)我?(?:小|老|阿)([{_HAN}])(?=$|就|吧|好|行|呀|啊|的|我|你|您)"
+)
 _WITH_TITLE = re.compile(
     rf"(?:我是|我叫|叫我|这里是|本人是?|我就是)?(?P<name>[{_HAN}]{{1,3}}?)(?P<title>{_TITLE})"
 )
@@ -227,6 +229,8 @@ def _is_others(text: str, match: re.Match[str]) -> bool:
     before = text[: match.start()]
     himself = re.match(r"我|本人|鄙|敝|免贵", match[0])  # 他是我老公我姓秦
     others = _OTHERS.search(before) and not himself and not _MYSELF.search(before)
+    if match[0] == "复姓" and re.search(rf"(?:{'|'.join(sorted(_compound()))})是个?$", before):
+        return True  # 司徒是复姓 explains, 敏 of 敏捷的敏 is no name
     return bool(match["no"] or _NOT_FAMILY.search(before) or others)
 
 

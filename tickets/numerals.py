@@ -43,7 +43,9 @@ _POINTS = re.compile(
 )
 _MINUTES_BEFORE = re.compile(r"点$")
 _NAMED_BY_DATE = re.compile(r"大?街|大道|广场|纪念|大桥|事变|小学|中学|学校|医院|公园")
-_NAMED_BY_YUAN = re.compile(r"元[一二三四五六七八九十]?(?:村|坊|里|桥|路|街|巷|宫|庙|新村)")  # 三元一村
+_NAMED_BY_YUAN = re.compile(
+    r"元[一二三四五六七八九十]?(?:村|坊|里|桥|路|街|巷|宫|庙|新村)"
+)  # 三元一村
 _JANUARY = re.compile(r"月(?:份|底|初|中旬|[一二三四五六七八九十])")
 _CHANGE_BEFORE = re.compile(r"块$")
 _LEAP = re.compile(r"[^一二三四五六七八九十百千万亿两几多零半点毛分]|$")
@@ -241,7 +243,11 @@ _A_DATE = 3  # 九一八
 
 
 def _counted(run: str, after: str) -> bool:
-    return not _NAMED_BY_YUAN.match(after) and run not in "一零〇○幺" and _COUNT_UNIT.match(after) is not None
+    return (
+        not _NAMED_BY_YUAN.match(after)
+        and run not in "一零〇○幺"
+        and _COUNT_UNIT.match(after) is not None
+    )
 
 
 def _is_short_year(run: str, after: str) -> bool:

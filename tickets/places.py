@@ -165,12 +165,19 @@ def name_start(text: str, end: int, floor: int = 0) -> int:
         begin -= len(word.text)
     if begin and text[begin : begin + 1] in _MEASURES and text[begin - 1] in "那这哪一几某两每有":
         begin += 1
-    if 0 < floor == begin - 1 and text[floor] in "里上下" and text[floor - 1] in "镇乡道":
-        begin = floor  # 董家镇 + 里睦村: the village is not 睦村
-    if begin == 1 and text[0] == "里":
-        begin = 0  # 里河新村: nothing stands before that something could be inside of
+    if begin and _begins_with_inside(text, begin - 1, floor):
+        begin -= 1
     # One function word alone is no name (没路), but it may end one (金都家园).
     return end if text[begin:end] in _stop_words() else begin
+
+
+def _begins_with_inside(text: str, position: int, floor: int) -> bool:
+    """Tell whether 里 at ``position`` begins a name, there being nothing it could be inside of.
+
+    董家镇 + 里睦村: the village is not 睦村; 里河新村 as the whole answer.
+    """
+    after_town = 0 < floor == position and text[position - 1] in "镇乡道"
+    return (after_town and text[position] in "里上下") or (position == 0 and text[0] == "里")
 
 
 def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:

@@ -19,6 +19,7 @@ from tickets.guards import Guards, Reading
 
 KINDS = ("突发", "敏感", "集中", "重要")
 _HEARSAY = "（传闻，待核实）"
+_UNHURT = "（无人受伤）"
 LIFTED = "（来电人称已解除）"
 """Ends the reason of a danger that the citizen took back."""
 MINOR = 1
@@ -119,7 +120,7 @@ class UrgencyRules:
             found = self._judge(rule, utterance)
             if found is not None and found.rank > best.rank:
                 best = found
-        return best
+        return self._unhurt(best, utterance) or best
 
     def eased(self, known: Urgency, utterance: str) -> Urgency | None:
         """Return what is left of a danger after an utterance that takes it back, or None.
@@ -134,9 +135,13 @@ class UrgencyRules:
             return replace(
                 known, level="一般", reason=f"{known.reason}{LIFTED}", transfer=None, words=words
             )
+        return self._unhurt(known, utterance)
+
+    def _unhurt(self, known: Urgency, utterance: str) -> Urgency | None:
+        """Return an accident of cars alone, which 122 still takes, where nobody was hurt."""
         words = self._guards.unhurt(utterance)
         if known.level == "紧急" and known.category == _ROADS and words:
-            return replace(known, level="一般", reason=f"{known.reason}（无人受伤）", words=words)
+            return replace(known, level="一般", reason=f"{known.reason}{_UNHURT}", words=words)
         return None
 
     def _judge(self, rule: _Rule, utterance: str) -> Urgency | None:
@@ -219,9 +224,7 @@ def _rule(where: str, rule: Any, words: Mapping[str, str]) -> _Rule:
     )
 
 
-def _expressions(
-    where: str, value: Any, words: Mapping[str, str]
-) -> tuple[re.Pattern[str], ...]:
+def _expressions(where: str, value: Any, words: Mapping[str, str]) -> tuple[re.Pattern[str], ...]:
     if not isinstance(value, list):
         raise BadRules(f"{where} must be a list of regular expressions")
     return tuple(_compiled(where, expression, words) for expression in value)

@@ -126,6 +126,10 @@ async def test_the_duty_desk_is_told_at_once_and_once(house: House) -> None:
     (told,) = [event for event in house.events if isinstance(event, TicketUrgent)]
     assert (told.level, told.rule, told.transfer) == ("特急", "突发：火情或爆炸", "119")
     assert told.evidence == "着火"
+    citizen_says(house, "火已经灭了没事了")
+    citizen_says(house, "又烧起来了火很大")
+    *_, again = [event for event in house.events if isinstance(event, TicketUrgent)]
+    assert again is not told
 
 
 async def test_a_burst_makes_the_ticket_urgent(house: House) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tickets.draft import TicketDraft, Utterance
-from tickets.urgency import BadRules, Urgency, judge, read_rules
+from tickets.urgency import LIFTED, BadRules, Urgency, judge, read_rules
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,87 @@ def test_hearsay_is_marked_and_calls_nobody() -> None:
     assert urgency.reason == "突发：火情或爆炸（传闻，待核实）"
 
 
-def test_a_slow_case_that_worsens_is_raised_and_none_is_lowered() -> None:
+@pytest.mark.parametrize(
+    "told,taken_back",
+    [
+        ("我家楼下着火了烟很大", "不是不是火已经灭了没事了"),
+        ("我孙女不见了找不到人", "哦哦找到了找到了她已经回来了"),
+        ("有人被困在电梯里", "人已经出来了不用来了"),
+        ("河里有人落水了", "刚刚救上来了没事了"),
+        ("厨房里全是煤气味", "不好意思闻错了是隔壁在刷油漆"),
+        ("有个人倒在地上不动", "他自己醒过来了"),
+    ],
+)
+def test_what_is_taken_back_is_eased_and_the_reason_stays(told: str, taken_back: str) -> None:
+    draft = TicketDraft("x", None)
+    draft.hear(Utterance("caller", told))
+    before = draft.values()
+    assert before["urgent"]
+    changes = {change.field: change for change in draft.hear(Utterance("caller", taken_back))}
+    after = draft.values()
+    assert (after["urgent"], after["urgency"], after["transfer"]) == (False, "一般", None)
+    assert after["urgency_reason"] == before["urgency_reason"] + LIFTED
+    assert changes["urgency"].evidence in taken_back  # type: ignore[operator] -- words were said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "火还没灭",
+        "孩子还没有找到",
+        "电梯里的人出来了吗",
+        "要是灭了就好了",
+        "他又着了火又烧起来了",
+        "我姓陆",
+        "没有人受伤",
+        "火灭了但是楼上又炸了",
+    ],
+)
+def test_what_goes_on_is_not_eased(said: str) -> None:
+    draft = TicketDraft("x", None)
+    draft.hear(Utterance("caller", "三楼着火了"))
+    draft.hear(Utterance("caller", said))
+    assert draft.values()["urgent"]
+
+
+def test_danger_told_again_after_it_was_taken_back_is_raised_again() -> None:
+    draft = TicketDraft("x", None)
+    for said in ("三楼着火了", "火已经灭了", "又烧起来了火很大"):
+        draft.hear(Utterance("caller", said))
+    assert (draft.values()["urgency"], draft.values()["transfer"]) == ("特急", "119")
+
+
+def test_an_accident_that_hurt_nobody_is_for_the_traffic_police_and_can_wait() -> None:
+    for utterances in (("两辆车撞了没有人受伤堵在路上",), ("两辆车撞了", "没有人受伤")):
+        draft = TicketDraft("x", None)
+        for said in utterances:
+            draft.hear(Utterance("caller", said))
+        values = draft.values()
+        assert (values["urgent"], values["urgency"], values["transfer"]) == (False, "一般", "122")
+    assert judge("他撞了我的车要跑没有人受伤").urgent
+
+
+@pytest.mark.parametrize("field,value", [("urgency", "特急"), ("urgent", True)])
+def test_nothing_said_eases_what_an_agent_decided(field: str, value: object) -> None:
+    draft = TicketDraft("x", None)
+    draft.hear(Utterance("caller", "三楼着火了"))
+    draft.correct(field, value)
+    before = draft.values()
+    draft.hear(Utterance("caller", "火已经灭了没事了"))
+    after = draft.values()
+    for name in ("urgent", "urgency", "urgency_reason", "transfer"):
+        assert after[name] == before[name]
+
+
+def test_a_burst_is_not_taken_back_by_one_citizen() -> None:
+    draft = TicketDraft("x", None)
+    draft.hear(Utterance("caller", "三楼着火了"))
+    draft.alarm(Urgency("特急", "集中：同一地点多人来电", "119"))
+    draft.hear(Utterance("caller", "火已经灭了"))
+    assert draft.values()["urgency_reason"] == "集中：同一地点多人来电"
+
+
+def test_a_slow_case_that_worsens_is_raised_and_words_about_else_lower_none() -> None:
     draft = TicketDraft("t", None)
     levels = []
     for said in ("消防通道堵了很危险", "现在着火了", "没有人受伤"):
