@@ -71,6 +71,15 @@ class Guards:
             return Reading.HEARSAY
         return Reading.HAPPENING
 
+    def is_over(self, utterance: str) -> bool:
+        """Tell whether an utterance speaks of what is past, supposed, taken back or of hearsay."""
+        return (
+            self._is_settled(utterance)
+            or self.lifts(utterance) is not None
+            or any(self._has(name, utterance) for name in ("past", "supposed", "hearsay"))
+            or (self._has("yesterday", utterance) and not self._has("still", utterance))
+        )
+
     def _is_settled(self, utterance: str) -> bool:
         """Tell whether the citizen says that it is over (已经报过警了), and not that it goes on."""
         return self._has("settled", utterance) and not self._has("still_going", utterance)

@@ -2,7 +2,8 @@
 
 A word of danger counts when it is told as happening: not when it is denied (没有着火), feared
 (怕着火), past (去年着过火), supposed (要是着火了怎么办) or asked about (打架怎么处罚). What is only
-hearsay (听说那边着火了) is marked, and nobody is called for it yet.
+hearsay (听说那边着火了) is marked, and nobody is called for it yet. Where no rule has a
+word for it, likeness to examples of danger decides (``tickets.alike``).
 """
 
 import re
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tickets import rules
+from tickets import alike, rules
 from tickets.fields import PARTNERS, URGENCIES
 from tickets.guards import Guards, Reading
 
@@ -25,6 +26,9 @@ LIFTED = "（来电人称已解除）"
 MINOR = 1
 """The rank of 一般: what is above is passed on at once."""
 _ROADS = "交通出行"
+_SOUNDS = "突发：听来像险情，请核实"
+_CATEGORIES = {"110": "治安警情", "119": "消防安全", "120": "医疗卫生", "122": _ROADS}
+"""What the dangers of each partner are about."""
 _EXPRESSIONS = ("any", "all", "not")
 _KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
 
@@ -80,7 +84,8 @@ class UrgencyRules:
     """Judges what a citizen says.
 
     Args:
-        data: the parsed file: ``guards`` and ``rule``.
+        data: the parsed file: ``words``, ``guards``, ``rule``, and ``alike``, the likeness to
+            examples of danger from which on an utterance is pressing (left out: none is).
         where: the file's name, for messages.
 
     Raises:
@@ -90,6 +95,9 @@ class UrgencyRules:
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         guards, listed = data.get("guards", {}), data.get("rule", [])
         words = data.get("words", {})
+        self._alike = data.get("alike")
+        if self._alike is not None and not isinstance(self._alike, float):
+            raise BadRules(f"{where}: alike is a number such as 0.03, not {self._alike!r}")
         if not isinstance(guards, dict) or not isinstance(listed, list) or not listed:
             raise BadRules(f"{where}: wants a table [guards] and at least one [[rule]]")
         if not isinstance(words, dict) or not all(isinstance(w, str) for w in words.values()):
@@ -116,11 +124,24 @@ class UrgencyRules:
         best = CALM
         if self._guards.asks(utterance):
             return best
+        named = False
         for rule in self._rules:
-            found = self._judge(rule, utterance)
+            found, matched = self._judge(rule, utterance)
+            named = named or matched
             if found is not None and found.rank > best.rank:
                 best = found
+        if best.rank <= MINOR and not named:
+            best = self._sounding(utterance) or best
         return self._unhurt(best, utterance) or best
+
+    def _sounding(self, utterance: str) -> Urgency | None:
+        """Judge what no rule has words for by its likeness to examples of danger."""
+        if self._alike is None or self._guards.is_over(utterance):
+            return None
+        heard = alike.shipped().sounds(utterance)
+        if heard is None or heard.margin < self._alike:
+            return None
+        return Urgency("紧急", _SOUNDS, heard.partner, utterance, _CATEGORIES[heard.partner])
 
     def eased(self, known: Urgency, utterance: str) -> Urgency | None:
         """Return what is left of a danger after an utterance that takes it back, or None.
@@ -144,25 +165,28 @@ class UrgencyRules:
             return replace(known, level="一般", reason=f"{known.reason}{_UNHURT}", words=words)
         return None
 
-    def _judge(self, rule: _Rule, utterance: str) -> Urgency | None:
+    def _judge(self, rule: _Rule, utterance: str) -> tuple[Urgency | None, bool]:
+        """Return what a rule makes of an utterance, and whether its words of danger are in it."""
         if any(p.search(utterance) for p in rule.none) or not all(
             p.search(utterance) for p in rule.all
         ):
-            return None
+            return None, False
         told: Urgency | None = None
+        matched = False
         for pattern in rule.any:
             for match in pattern.finditer(utterance):
                 found = Urgency(rule.level, rule.reason, rule.transfer, match[0], rule.category)
                 if rule.level == "一般":
-                    return found
+                    return found, False
+                matched = True
                 match self._guards.reading(utterance, match.start(), match.end()):
                     case Reading.HAPPENING:
-                        return found
+                        return found, True
                     case Reading.HEARSAY:
                         told = replace(
                             found, level="一般", reason=rule.reason + _HEARSAY, transfer=None
                         )
-        return told
+        return told, matched
 
 
 def judge(utterance: str) -> Urgency:

@@ -36,6 +36,8 @@ STREET = Path(__file__).with_name("street_cases.jsonl")
 TOWN = Path(__file__).with_name("town_cases.jsonl")
 """Four sets, each written before the rules were tried on it (docs/decisions.md has those figures);
 what they showed was then mended where it was general."""
+COUNTY = Path(__file__).with_name("county_cases.jsonl")
+"""Three more sets; docs/decisions.md has the figures that each had at its first try."""
 FRESH_LEAST = {"name": 95.0, "phone": 100.0, "address": 90.0, "type": 90.0, "category": 90.0}
 FRESH_LEAST |= {"urgent": 95.0, "secret": 100.0, "transfer": 90.0}
 HELD_OUT_LEAST = {"name": 95.0, "phone": 100.0, "address": 80.0, "type": 90.0, "category": 80.0}
@@ -43,6 +45,8 @@ HELD_OUT_LEAST |= {"urgent": 95.0, "secret": 100.0}
 STREET_LEAST = {"name": 95.0, "address": 90.0, "type": 90.0, "category": 90.0, "urgent": 95.0}
 STREET_LEAST |= {"secret": 100.0, "transfer": 90.0}
 TOWN_LEAST = {"name": 98.0, "phone": 100.0, "address": 97.0, "type": 96.0, "category": 93.0}
+COUNTY_LEAST = {"name": 98.0, "phone": 100.0, "address": 96.0, "type": 94.0, "category": 95.0}
+COUNTY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 98.0}
 TOWN_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 
 
@@ -78,7 +82,13 @@ def test_the_dialogues_come_out_right() -> None:
 
 @pytest.mark.parametrize(
     "path,least",
-    [(FRESH, FRESH_LEAST), (HELD_OUT, HELD_OUT_LEAST), (STREET, STREET_LEAST), (TOWN, TOWN_LEAST)],
+    [
+        (FRESH, FRESH_LEAST),
+        (HELD_OUT, HELD_OUT_LEAST),
+        (STREET, STREET_LEAST),
+        (TOWN, TOWN_LEAST),
+        (COUNTY, COUNTY_LEAST),
+    ],
 )
 def test_other_dialogues_come_out_right_too(path: Path, least: dict[str, float]) -> None:
     tally, misses = score(read_cases(path))
