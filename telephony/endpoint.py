@@ -113,6 +113,36 @@ class _User:
     incoming: IncomingRequest | None = None
 
 
+@dataclass(slots=True)
+class _Asking:
+    """Who has sent a request, and waits for what it comes to.
+
+    An object, and no functions that know each other: those would stay, with all that they know,
+    until the garbage collector stops everything to look for them.
+    """
+
+    endpoint: "SipEndpoint"
+    hop: Hop
+    on_response: Callable[[SipResponse], None]
+    on_failure: Callable[[TransactionFailure], None]
+    otherwise: Callable[[], tuple[SipRequest, Hop]] | None
+    handle: ClientTransactionHandle | None = None
+
+    def deliver(self, message: SipRequest | SipResponse) -> None:
+        """Hand a response to who waits for it."""
+        if isinstance(message, SipResponse):
+            self.endpoint._guard(self.on_response, message)  # noqa: SLF001 - a part of it
+
+    def fail(self, reason: TransactionFailure) -> None:
+        """Try the other way, if there is one, or tell who waits."""
+        handle = self.handle
+        first = handle is not None and handle.hop is self.hop
+        if reason == "transport" and self.otherwise is not None and handle is not None and first:
+            handle.moved(*self.endpoint._begin_client(*self.otherwise(), self))  # noqa: SLF001
+        else:
+            self.endpoint._guard(self.on_failure, reason)  # noqa: SLF001
+
+
 class SipEndpoint:
     """A SIP endpoint, reached at one address and port by UDP and TCP, and wherever else is wished.
 
@@ -368,27 +398,21 @@ class SipEndpoint:
             on_failure: as in `send_request`.
             otherwise: asked for another way when the transport refuses this one.
         """
-        handle: ClientTransactionHandle
-
-        def deliver(message: SipRequest | SipResponse) -> None:
-            if isinstance(message, SipResponse):
-                self._guard(on_response, message)
-
-        def fail(reason: TransactionFailure) -> None:
-            if reason == "transport" and otherwise is not None and handle.hop is hop:
-                handle.moved(*begin(*otherwise()))
-            else:
-                self._guard(on_failure, reason)
-
-        def begin(request: SipRequest, hop: Hop) -> tuple[ClientTransaction, Hop]:
-            transaction = client_transaction(request, self._timers, reliable=hop.reliable)
-            self._users[transaction] = _User(hop, deliver, fail)
-            self._layer.add_client(transaction)
-            self._feed(transaction, Start())
-            return transaction, hop
-
-        handle = ClientTransactionHandle(*begin(request, hop), self._users.__contains__)
+        asking = _Asking(self, hop, on_response, on_failure, otherwise)
+        asking.handle = handle = ClientTransactionHandle(
+            *self._begin_client(request, hop, asking), self._users.__contains__
+        )
         return handle
+
+    def _begin_client(
+        self, request: SipRequest, hop: Hop, asking: "_Asking"
+    ) -> tuple[ClientTransaction, Hop]:
+        """Begin the transaction of a request, on one way."""
+        transaction = client_transaction(request, self._timers, reliable=hop.reliable)
+        self._users[transaction] = _User(hop, asking.deliver, asking.fail)
+        self._layer.add_client(transaction)
+        self._feed(transaction, Start())
+        return transaction, hop
 
     # What the network brings
 

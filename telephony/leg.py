@@ -365,6 +365,10 @@ class Leg:
         except Exception:
             # The owner's mistake must not leave the peer without the messages that follow.
             log.exception("leg_owner_failed", leg=self.id, told=type(event).__name__)
+        if isinstance(event, LegEnded):
+            # The INVITE's transaction knows us for half a minute more (RFC 6026: 64*T1); whatever
+            # our owner holds of the call need not stay in memory for so long.
+            self.on_event = _unowned
 
     # Answers to our requests
 
