@@ -139,7 +139,8 @@ class Engine(Protocol):
 
     Attributes:
         status: "away" while the node's own knowledge stands in for the shared floor.
-        on_reply: called with what happened unasked (another node's match, a restoration).
+        on_reply: called with every reply, before whoever asked gets it and even if he wants it no
+            more, and with what happened unasked (another node's match, a restoration).
         on_status: called when ``status`` has changed.
     """
 

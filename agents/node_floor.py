@@ -46,7 +46,6 @@ class NodeFloor(Floor):
         self._times = times
         # An offer may be heard of twice: by the wake-up, and by the sweep that mistrusts wake-ups.
         self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._running: set[asyncio.Task[Any]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._due_at: float | None = None
         self._sooner = asyncio.Event()
@@ -66,7 +65,6 @@ class NodeFloor(Floor):
     @override
     async def close(self) -> None:
         await end(self._watch)
-        await asyncio.gather(*self._running, return_exceptions=True)
         await self._engine.close()
 
     @override
@@ -198,16 +196,9 @@ class NodeFloor(Floor):
         return cast("Presence", await self._run(name, now, **arguments))
 
     async def _run(self, name: CommandName, now: float | None, **arguments: Any) -> Any:
-        # What the command did must be heard of even when its caller loses interest (a closed HTTP
-        # connection cancels the request): the execution is shielded.
-        task = asyncio.create_task(self._execute(Command(name, arguments), now))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
-
-    async def _execute(self, command: Command, now: float | None) -> Any:
-        reply = await self._engine.execute(command, now)
-        self._digest(reply)
+        # (what it did is told by the engine, also when its caller loses interest: a closed HTTP
+        # connection cancels the request)
+        reply = await self._engine.execute(Command(name, arguments), now)
         if reply.refused is not None:
             raise reply.refused
         return reply.result

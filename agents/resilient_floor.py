@@ -121,6 +121,8 @@ class ResilientEngine(Engine):
     async def close(self) -> None:
         await end(self._recovery)
         await end(self._listener)
+        if self._executing is not None:
+            await self._executing
         async with self._lock:
             if self.status == "ok":
                 # What is still asked after this is answered by the mirror.
@@ -161,6 +163,7 @@ class ResilientEngine(Engine):
         try:
             replies = await self._execute_all([(asked.command, asked.when) for asked in batch])
             for asked, reply in zip(batch, replies, strict=True):
+                self._tell(reply)
                 if not asked.reply.done():  # he may have lost interest
                     asked.reply.set_result(reply)
         except Exception as error:  # noqa: BLE001 -- whoever asked is told, and raises it
@@ -170,6 +173,13 @@ class ResilientEngine(Engine):
         finally:
             for asked in batch:
                 asked.reply.cancel()  # of those that have none: nobody waits for ever
+
+    def _tell(self, reply: Reply) -> None:
+        """Tell the owner what a command did; his mistake is not that of whoever asked."""
+        try:
+            self.on_reply(reply)
+        except Exception:  # noqa: BLE001 -- the outermost boundary of somebody else's code
+            _log.exception("a floor's reply could not be handled", node=self._node)
 
     async def _execute_all(self, commands: Sequence[tuple[Command, float | None]]) -> list[Reply]:
         if self.status == "ok":

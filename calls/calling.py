@@ -1,5 +1,6 @@
 """Calling somebody into a call: agents by the floor and their phones, others by their numbers."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -74,17 +75,25 @@ class Calling:
     async def call_phones(self, effect: CallPhones) -> None:
         """Call every phone of an agent."""
         owner = self._owner
-        bindings = await owner.facilities.bindings.lookup(effect.agent_id)
+        first = f"agent.{effect.token}.0"
+        # (at once: the caller waits for both)
+        bindings, opened = await asyncio.gather(
+            owner.facilities.bindings.lookup(effect.agent_id),
+            owner.audio.open(CALLER, first),
+            return_exceptions=True,
+        )
+        if isinstance(bindings, BaseException):
+            raise bindings
         if not bindings:
             owner.feed(OfferFailed(effect.token, "no_phone"))
             return
-        names = tuple(f"agent.{effect.token}.{number}" for number in range(len(bindings)))
-        try:
-            await owner.audio.open(CALLER, names[0])
-        except MediaError as error:
-            log.warning("no_media", call_id=owner.call_id, error=str(error))
+        if isinstance(opened, MediaError):
+            log.warning("no_media", call_id=owner.call_id, error=str(opened))
             owner.feed(OfferFailed(effect.token, "no_media"))
             return
+        if opened is not None:
+            raise opened
+        names = (first, *(f"agent.{effect.token}.{number}" for number in range(1, len(bindings))))
         if not owner.call.expects(effect.token):
             return  # it ended while the ports were being opened; _release closes them
         self._invite(effect.agent_id, names, bindings)

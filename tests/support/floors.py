@@ -52,14 +52,19 @@ class ModelEngine(Engine):
     @override
     async def open(self) -> None:
         restore = Command("restore", {"agents": [], "calls": [], "token": 0})
-        self.on_reply(await self.execute(restore, None))
+        await self.execute(restore, None)
 
     @override
     async def close(self) -> None:
-        await self.execute(Command("leave"), None)
+        self._do(Command("leave"), None)
 
     @override
     async def execute(self, command: Command, now: float | None) -> Reply:
+        reply = self._do(command, now)
+        self.on_reply(reply)
+        return reply
+
+    def _do(self, command: Command, now: float | None) -> Reply:
         reply = self._model.handle(self._node, command, self._clock() if now is None else now)
         for fellow in self._fellows:
             if fellow is not self:
