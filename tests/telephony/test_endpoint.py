@@ -1,8 +1,11 @@
 """The endpoint over real loopback sockets; a bare socket or another endpoint is the other side."""
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,6 +77,27 @@ def outgoing(method: str = "OPTIONS") -> SipRequest:
 
 
 # Sending
+
+
+async def test_who_asked_is_held_no_longer_than_the_transaction(endpoint: Open) -> None:
+    us, other = await endpoint(User(), QUICK), await endpoint(User(answering(200)), QUICK)
+    answers = Answers()
+    responded, failed = partial(_note, answers), partial(_note, answers)
+    us.send_request(outgoing(), other.local, on_response=responded, on_failure=failed)
+    while us.transactions or not answers.responses:  # noqa: ASYNC110 - a condition would hold it
+        await asyncio.sleep(0.001)
+    known = weakref.ref(answers)
+    gc.disable()  # it is not the collector that frees it
+    try:
+        del answers, responded, failed
+        await until(lambda: known() is None)
+    finally:
+        gc.enable()
+
+
+def _note(answers: Answers, response: object) -> None:
+    assert isinstance(response, SipResponse)
+    answers.responses.append(response)
 
 
 async def test_a_message_is_written_once(

@@ -1,6 +1,8 @@
 """The shell: order of what is told and sent, late wishes, faulty owners, real messages."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from aiosipua import SipRequest, SipResponse
@@ -57,6 +59,25 @@ async def test_what_an_owner_does_in_an_event_comes_after_what_led_to_it(
         assert (await peer.request()).method == "ACK"
         await hang_up_on(peer, gateway)
     assert await owner.ended() == LegEnded("local")
+
+
+async def test_a_leg_that_is_over_holds_its_owner_no_more(gateway: SipGateway) -> None:
+    owner = Owner()
+    with a_peer() as peer:
+        leg = call(gateway, peer, owner)
+        invite = await peer.request()
+        peer.send(answered(invite, peer), gateway.endpoint.local)
+        assert (await peer.request()).method == "ACK"
+        leg.hang_up()
+        await hang_up_on(peer, gateway)
+    await owner.ended()
+    known = weakref.ref(owner)
+    gc.disable()  # it is not the collector that frees it
+    try:
+        del owner
+        await until(lambda: known() is None)
+    finally:
+        gc.enable()
 
 
 async def test_a_faulty_owner_does_not_keep_the_peer_waiting(gateway: SipGateway) -> None:
