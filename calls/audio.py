@@ -22,6 +22,7 @@ from calls.dead_legs import limit_for
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
 from calls.tune_player import TunePlayer
 from calls.tunes import Tune
+from eventbus.tasks import both
 from telephony.media.certificate import own_certificate, own_fingerprint
 from telephony.media.control import Dtls, Srtp, Watched
 from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
@@ -116,11 +117,13 @@ class CallAudio:
         """Open the sessions of these legs, as far as they are not open yet."""
         wanted = dict.fromkeys(map(group_of, legs))
         groups = [group for group in wanted if group not in self._sessions]
-        # (at once: an agent's phone is called only when both ports are there)
-        opened = await asyncio.gather(*map(self._open, groups), return_exceptions=True)
-        for outcome in opened:
-            if outcome is not None:
-                raise outcome
+        match groups:
+            case [first, second]:
+                # (at once: an agent's phone is called only when both ports are there)
+                await both(self._open(second), self._open(first))
+            case _:
+                for group in groups:
+                    await self._open(group)
 
     async def _open(self, group: str) -> None:
         session = f"{self._call_id}.{group}"

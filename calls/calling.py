@@ -22,6 +22,7 @@ from calls.call_inputs import LeaseConfirmed, LeaseLost, OfferFailed, PartyEnded
 from calls.hearing import CALLER
 from calls.last_resorts import LastResorts
 from calls.supervision_events import CallSupervisor, SupervisorCalled
+from eventbus.tasks import both
 from telephony.bindings import Binding
 from telephony.media_commands import MediaError
 from telephony.sip.errors import SipError
@@ -76,33 +77,26 @@ class Calling:
         """Call every phone of an agent."""
         owner = self._owner
         first = f"agent.{effect.token}.0"
-        # (at once: the caller waits for both)
-        bindings, opened = await asyncio.gather(
-            owner.facilities.bindings.lookup(effect.agent_id),
-            owner.audio.open(CALLER, first),
-            return_exceptions=True,
-        )
-        if isinstance(bindings, BaseException):
-            raise bindings
+        try:
+            # (at once: the caller waits for both)
+            bindings, _ = await both(
+                owner.facilities.bindings.lookup(effect.agent_id), owner.audio.open(CALLER, first)
+            )
+        except MediaError as error:
+            log.warning("no_media", call_id=owner.call_id, error=str(error))
+            owner.feed(OfferFailed(effect.token, "no_media"))
+            return
         if not bindings:
             owner.feed(OfferFailed(effect.token, "no_phone"))
             return
-        if isinstance(opened, MediaError):
-            log.warning("no_media", call_id=owner.call_id, error=str(opened))
-            owner.feed(OfferFailed(effect.token, "no_media"))
-            return
-        if opened is not None:
-            raise opened
         names = (first, *(f"agent.{effect.token}.{number}" for number in range(1, len(bindings))))
         if not owner.call.expects(effect.token):
             return  # it ended while the ports were being opened; _release closes them
         self._invite(effect.agent_id, names, bindings)
         owner.feed(PhonesCalled(effect.token, names))
-        owner.ledger.offered(
-            owner.facilities.wall_clock(),
-            effect.agent_id,
-            by=owner.call.segments[-1].summons.by,
-        )
+        by = owner.call.segments[-1].summons.by
+        await asyncio.sleep(0)  # first the INVITEs leave, then it is told
+        owner.ledger.offered(owner.facilities.wall_clock(), effect.agent_id, by=by)
 
     def _invite(self, agent_id: str, names: tuple[str, ...], bindings: Sequence[Binding]) -> None:
         """INVITE all phones of an agent; their session is open."""

@@ -326,6 +326,7 @@ class RecordWriter:
             async with self._engine.begin() as connection:
                 for statement, rows in grouped(batch):
                     await connection.execute(statement, rows or None, execution_options=_DEFERRED)
+                    await asyncio.sleep(0)  # (a deferred one waits for nobody: let calls go on)
         except (SQLAlchemyError, OSError) as error:
             if not is_refused(error):
                 log.warning("records_not_written", error=str(error), waiting=len(batch))

@@ -1,7 +1,27 @@
-"""Ending background tasks for certain: here, because every package may import from here."""
+"""Background tasks: ended for certain, waited for together; every package may import from here."""
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Do two things at once, the second within the caller's own task; return what both came to.
+
+    When one fails the other is waited for as well, and the second's error is raised before the
+    first's. (`asyncio.gather` makes a task of each, and goes through the loop twice more after the
+    last has ended: in a busy program a caller waits for that.)
+    """
+    task = asyncio.create_task(first)
+    try:
+        found = await second
+    except BaseException:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    return await task, found
 
 
 async def end(*tasks: asyncio.Task[Any] | None) -> None:
