@@ -135,8 +135,8 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
 def _read(data: bytes) -> SipRequest | SipResponse:
     """Read as `SipMessage.parse` does, at a fraction of its cost, what nearly every message is.
 
-    That is: lines that end with CRLF, none of them folded, no list in one line, a body as long as
-    Content-Length says. Anything else is left to aiosipua.
+    That is: lines that end with CRLF, none of them folded, lists of plain words alone in one line,
+    a body as long as Content-Length says. Anything else is left to aiosipua.
     """
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("utf-8", errors="replace").split("\r\n")
@@ -145,18 +145,37 @@ def _read(data: bytes) -> SipRequest | SipResponse:
     if head.count(b"\r") != ends or head.count(b"\n") != ends or len(words) != _START_WORDS:
         return SipMessage.parse(data)
     headers = CaseInsensitiveDict()
+    # Its own `append` would look for line breaks, of which there are none, in each name and value.
+    known, names = headers._store, headers._original  # noqa: SLF001
     for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name, value = expand_compact_header(name.strip()), value.strip()
-        is_list = name.lower() in MULTI_INSTANCE_HEADERS and ("," in value or not value)
-        if not colon or line[0] in " \t" or is_list:
+        written, colon, value = line.partition(":")
+        name, key, is_list = _header_name(written)
+        value = value.strip()
+        if not colon or line[0] in " \t" or (is_list and not value):
             return SipMessage.parse(data)
-        headers.append(name, value)
+        values = [value]
+        if is_list and "," in value:
+            if "<" in value or '"' in value:
+                return SipMessage.parse(data)
+            values = [entry.strip() for entry in value.split(",")]
+            if not values[-1]:
+                del values[-1]
+        if key in known:
+            known[key] += values
+        else:
+            known[key], names[key] = values, name
     if headers.get_first("Content-Length") != str(len(body)):
         return SipMessage.parse(data)
     if words[0].startswith("SIP/"):
         return SipResponse(headers, body, int(words[1]), words[2])
     return SipRequest(headers, body, words[0], words[1])
+
+
+@remembered
+def _header_name(written: str) -> tuple[str, str, bool]:
+    """Return a header's name in full, its key, and whether its value is a list."""
+    name = expand_compact_header(written.strip())
+    return name, name.lower(), name.lower() in MULTI_INSTANCE_HEADERS
 
 
 def _check_request(request: SipRequest, start_line: str, data: bytes) -> None:

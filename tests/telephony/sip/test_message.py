@@ -302,6 +302,7 @@ PIECES = st.sampled_from(
         *(b"Via: SIP/2.0/UDP h;branch=z9hG4bK1", b"v: SIP/2.0/UDP h, SIP/2.0/TCP i", b"Allow:"),
         *(b"Supported: timer, 100rel", b"Subject: a, b", b"i: 1@h", b"F: <sip:a@b>;tag=1"),
         *(b"Content-Length: 0", b"Content-Length: 3", b"l: 03", b"v=0", b"\xff", b"x\x85: y"),
+        *(b"Allow: INVITE, ACK,", b"k: , a,,b", b'Accept: "x,y", z', b"Route: <sip:a,b>, <sip:c>"),
     ]
 )
 
