@@ -12,8 +12,8 @@ log = structlog.get_logger(__name__)
 
 # New objects before a young collection; young ones before a middle one; middle before a full one.
 # What a call leaves is mostly in circles, 250 objects of them: a full collection comes every 600
-# calls or so, goes through what the live ones have, and takes 25 ms where 400 are there. A young one
-# comes every few calls and stops them all for 2 ms; of ten times as many objects it took 16.
+# calls or so, goes through what the live ones have, and takes 25 ms where 400 are there. A young
+# one comes every few calls and stops them all for 2 ms; of ten times as many objects it took 16.
 _COLLECT_EACH = (2_000, 40, 2)
 
 Step = Callable[[], Awaitable[object]]
