@@ -432,32 +432,40 @@ class SipEndpoint:
         except MalformedMessage as error:
             self._refuse(error, hop)
             return
-        if self._witness is not None:
-            self._witness(message, data, hop, inbound=True)
         if isinstance(message, SipResponse):
-            self._receive_response(message)
+            self._receive_response(message, data, hop)
         else:
-            self._receive_request(message, hop, len(data))
+            self._receive_request(message, data, hop)
 
-    def _receive_response(self, response: SipResponse) -> None:
+    def _see(self, message: SipRequest | SipResponse, data: bytes, hop: Hop, *, kept: bool) -> None:
+        """Show a message that came in to the witness."""
+        if self._witness is not None:
+            self._witness(message, data, hop, inbound=True, kept=kept)
+
+    def _receive_response(self, response: SipResponse, data: bytes, hop: Hop) -> None:
         """Give a response to the transaction that waits for it."""
         transaction = self._layer.client_for(response)
+        self._see(response, data, hop, kept=transaction is not None)
         if transaction is None:
             # RFC 6026 §8.9: a response that matches no transaction is dropped.
             self.counters["stray_responses"] += 1
             return
         self._feed(transaction, Received(response))
 
-    def _receive_request(self, request: SipRequest, hop: Hop, size: int) -> None:
+    def _receive_request(self, request: SipRequest, data: bytes, hop: Hop) -> None:
         """Give a request to its transaction, or begin one; an ACK of a 2xx has none."""
         stamp_source(request, hop.address)
         transaction = self._layer.server_for(request)
+        stranger = transaction is None and self._door.is_stranger(
+            request, hop, self._opened().now()
+        )
+        self._see(request, data, hop, kept=not stranger)
         if transaction is not None:
             self._feed(transaction, Received(request))
         elif request.method == "ACK":
             self._guard(self._on_request, IncomingRequest(request, hop, _refuse_to_answer))
-        elif self._door.is_stranger(request, hop, self._opened().now()):
-            self._answer_once(request, hop, size)
+        elif stranger:
+            self._answer_once(request, hop, len(data))
         else:
             self._start_server(request, hop)
 
@@ -477,7 +485,7 @@ class SipEndpoint:
             if len(self._written(response)) > AMPLIFICATION * size:
                 self.counters["unanswered"] += 1
                 return
-            self._transmit(response, _way_back(request, hop), _nothing)
+            self._transmit(response, _way_back(request, hop), _nothing, kept=False)
 
         self._guard(self._on_request, IncomingRequest(request, hop, respond))
 
@@ -540,7 +548,7 @@ class SipEndpoint:
         self.counters["malformed_answered"] += 1
         stamp_source(error.request, source)
         answer = make_response(error.request, error.status, error.reason)
-        self._transmit(answer, _way_back(error.request, hop), _nothing)
+        self._transmit(answer, _way_back(error.request, hop), _nothing, kept=False)
 
     # Machines, effects, time
 
@@ -574,7 +582,12 @@ class SipEndpoint:
                 user.fail(reason)
 
     def _transmit(
-        self, message: SipRequest | SipResponse, hop: Hop, on_failure: Callable[[], object]
+        self,
+        message: SipRequest | SipResponse,
+        hop: Hop,
+        on_failure: Callable[[], object],
+        *,
+        kept: bool = True,
     ) -> bool:
         """Send a message; False when the transport refuses it (RFC 3261 §18.4).
 
@@ -582,6 +595,7 @@ class SipEndpoint:
             message: with its Via.
             hop: where it goes.
             on_failure: called later, if a connection had to be made for it and could not.
+            kept: it may belong to a call.
         """
         data = self._written(message)
         if self._lose(hop):
@@ -601,7 +615,7 @@ class SipEndpoint:
             return False
         self.counters["sent"] += 1
         if self._witness is not None:
-            self._witness(message, data, hop, inbound=False)
+            self._witness(message, data, hop, inbound=False, kept=kept)
         return True
 
     def _written(self, message: SipRequest | SipResponse) -> bytes:

@@ -2,7 +2,7 @@
 
 The ring holds the newest messages of all dialogs, up to a number of octets of memory; older dialogs
 go first, each as a whole. Counting by method, status and peer goes on beside it and is never
-forgotten.
+forgotten. What strangers send is counted, not kept: a flood would push all calls out of the ring.
 """
 
 import re
@@ -82,9 +82,18 @@ class Witness(Protocol):
     """Sees every message that is read or sent."""
 
     def __call__(
-        self, message: SipRequest | SipResponse, data: bytes, hop: Hop, *, inbound: bool
+        self,
+        message: SipRequest | SipResponse,
+        data: bytes,
+        hop: Hop,
+        *,
+        inbound: bool,
+        kept: bool = True,
     ) -> None:
-        """Take note; must not raise, nor keep anybody waiting."""
+        """Take note; must not raise, nor keep anybody waiting.
+
+        What is not to be ``kept`` belongs to no call: a stranger's message, and what he is told.
+        """
 
 
 class PeerNames:
@@ -145,9 +154,15 @@ class Wire:
         return self._octets
 
     def __call__(
-        self, message: SipRequest | SipResponse, data: bytes, hop: Hop, *, inbound: bool
+        self,
+        message: SipRequest | SipResponse,
+        data: bytes,
+        hop: Hop,
+        *,
+        inbound: bool,
+        kept: bool = True,
     ) -> None:
-        """Take note of one message."""
+        """Take note of one message; see `Witness`."""
         if isinstance(message, SipRequest):
             method, status = message.method, ""
         else:
@@ -157,7 +172,7 @@ class Wire:
         named = method if method in _METHODS else _OTHER_METHOD
         self.tally[Tally(direction, named, status, self._peer_of(hop))] += 1
         call_ids = message.headers.get("Call-ID")
-        if call_ids:
+        if call_ids and kept:
             self._keep(call_ids[0], Seen(self._clock(), inbound, hop, _without_secrets(data)))
 
     def _keep(self, call_id: str, seen: Seen) -> None:

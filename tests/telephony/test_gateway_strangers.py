@@ -11,6 +11,7 @@ from telephony.abuse.bans import BanPolicy
 from telephony.abuse.gatekeeper import AMPLIFICATION, AbusePolicy
 from telephony.gateway import SipGateway
 from telephony.sip.hop import Hop
+from telephony.sip.message import make_response
 from telephony.trunks.model import Trunk
 from tests.support.programs import Program
 from tests.support.waiting import until
@@ -63,6 +64,22 @@ async def test_ten_thousand_questions_leave_nothing_behind(
         node.endpoint.message_received(bytes(options), Hop(*stranger.address))
     assert node.endpoint.transactions == 0
     assert node.counts()["legs"] == 0
+
+
+async def test_a_strangers_messages_push_no_calls_out_of_the_ring(
+    node: SipGateway, stranger: Peer
+) -> None:
+    for method in ("INVITE", "OPTIONS", "ACK"):
+        asked = message(stranger, node, method, call_id=method, body=OFFER)
+        stranger.send(asked, node.endpoint.local)
+    unasked = make_response(message(stranger, node, "BYE"), 200)
+    stranger.send(unasked, node.endpoint.local)
+    assert {(await stranger.response()).status_code for _ in range(2)} == {200, 403}
+    await until(lambda: node.endpoint.counters["stray_responses"] == 1)
+    seen = {(key.direction, key.method, key.status): n for key, n in node.wire.tally.items()}
+    assert seen["in", "INVITE", ""] == seen["out", "INVITE", "403"] == seen["in", "ACK", ""] == 1
+    assert seen["in", "BYE", "200"] == 1
+    assert node.wire.octets == 0
 
 
 async def test_every_copy_of_a_request_is_answered_alike(node: SipGateway, stranger: Peer) -> None:
