@@ -163,7 +163,7 @@ async def run(desktops: int, leaders: int, calls: int, seconds: float) -> list[d
                 seen.late.clear()
                 child.stdin.write(f"{json.dumps([talking, seconds])}\n".encode())
                 cpu = json.loads(await _json_line(child.stdout))["cpu"]
-                rows.append(_row(desktops, talking, seconds, cpu, seen))
+                rows.append(row_of(desktops, talking, seconds, cpu, seen))
         await asyncio.gather(*readers)
     finally:
         child.stdin.close()
@@ -179,7 +179,8 @@ async def _json_line(stream: asyncio.StreamReader) -> bytes:
     raise RuntimeError("the server ended")
 
 
-def _row(desktops: int, calls: int, seconds: float, cpu: float, seen: Desktops) -> dict[str, Any]:
+def row_of(desktops: int, calls: int, seconds: float, cpu: float, seen: Desktops) -> dict[str, Any]:
+    """Return the figures of one stretch of time."""
     late = sorted(seen.late)
 
     def at(share: float) -> float | None:
