@@ -15,13 +15,13 @@ install rtpengine-daemon``) its rows are left out.
 
 On a machine that does other things too, delay and loss are theirs as well. For how much of the
 time the thread with the packets was ready to run and was not let is the column "kept"; the bare
-relay's delay is what the machine allows a program that does nothing else. The native engine runs as
-the service starts it (``media.realtime = "auto"``), the others as they are started everywhere; with
-``--realtime`` (as root, or with LimitRTPRIO) phones, bare relay and rtpengine run under ``chrt -f
-1``; with ``--no-realtime`` nobody goes first.
+relay's delay is what the machine allows a program that does nothing else. All run on equal terms:
+where the service would carry packets in real time by itself (``media.realtime = "auto"``: it may,
+and there are two cores) phones, bare relay and rtpengine run under ``chrt -f 1``, elsewhere or with
+``--no-realtime`` nobody does. ``--realtime`` asks for it, and says so where it is not permitted.
 
 Last come the goals (bench/media_goals.py) beside the native engine's figures; all of them:
-``python -m bench.media --realtime --engines native --short-calls 20000``.
+``python -m bench.media --engines native --short-calls 20000``.
 
 A conference is three parties who hear each other. Short calls are opened, bridged, forked,
 recorded, spoken in and closed; what the process holds in between must not grow.
@@ -61,7 +61,7 @@ from bench.media_servers import (
     turns,
 )
 from bench.media_short_calls import AT_ONCE, Memory, many_short_calls
-from telephony.media.scheduling import Realtime
+from telephony.media.scheduling import Realtime, share_of
 
 WARM_UP_SECONDS = 1.0
 BARE = "bare C relay"
@@ -128,16 +128,16 @@ class Ground:
 
     cores: tuple[int, int]
     folder: Path
-    realtime: bool | None
+    realtime: bool
 
     @property
     def own(self) -> Realtime:
         """How our media process is started."""
-        return "auto" if self.realtime is None else "always" if self.realtime else "never"
+        return "always" if self.realtime else "never"
 
     def contestants(self, engines: Sequence[str]) -> list[Contestant]:
         """Name everybody who can run here."""
-        core, realtime = self.cores[0], bool(self.realtime)
+        core, realtime = self.cores[0], self.realtime
         bare = partial(bare_relay, core, self.folder / "bare_relay", realtime=realtime)
         found: list[Contestant] = [(BARE, bare)]
         if shutil.which("rtpengine"):
@@ -149,7 +149,7 @@ class Ground:
 
     def phones(self, count: int) -> AbstractAsyncContextManager[Phones]:
         """Start so many phones."""
-        return phones(self.cores[1], self.folder / "load", count, realtime=bool(self.realtime))
+        return phones(self.cores[1], self.folder / "load", count, realtime=self.realtime)
 
 
 async def measure_all(
@@ -261,19 +261,24 @@ def print_rows(rows: Sequence[Row]) -> None:
         )
 
 
-def require_realtime() -> None:
-    """Find out whether programs may run in real time here.
+def is_realtime(wanted: bool | None) -> bool:  # noqa: FBT001 - None: where it is usual
+    """Decide whether everybody runs in real time.
 
     Raises:
-        SystemExit: they may not.
+        SystemExit: it is wanted, and not permitted.
     """
+    if wanted is False or (wanted is None and not share_of("auto")[0]):
+        return False
     parameters = os.sched_param(1)
     usual = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, parameters)
     except PermissionError:
+        if wanted is None:
+            return False
         raise SystemExit("--realtime needs root, CAP_SYS_NICE or a limit on RTPRIO") from None
     os.sched_setscheduler(0, *usual)
+    return True
 
 
 def main() -> None:
@@ -294,8 +299,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (1 <= arguments.seconds <= 60 and all(1 <= n <= 1000 for n in arguments.calls)):
         parser.error("--seconds is 1 to 60, --calls 1 to 1000")
-    if arguments.realtime:
-        require_realtime()
+    arguments.realtime = is_realtime(arguments.realtime)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # what we start inherits it
     structlog.configure(

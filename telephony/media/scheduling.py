@@ -45,7 +45,10 @@ def share_of(realtime: Realtime, *, reserve: Path = _RESERVE) -> tuple[float, st
 
 def _cores() -> int:
     """Count the cores of whoever started us: we ourselves may be tied to one (``pin_cores``)."""
-    return len(os.sched_getaffinity(os.getppid()))
+    try:
+        return len(os.sched_getaffinity(os.getppid()))
+    except OSError:  # it is gone
+        return len(os.sched_getaffinity(0))
 
 
 def _runtime_us(reserve: Path) -> int | None:
