@@ -19,6 +19,7 @@ anybody.
 
 from dataclasses import replace
 
+from calls.agent_search import AgentSearch
 from calls.call_effects import (
     CallEffect,
     Connect,
@@ -55,7 +56,7 @@ from calls.call_inputs import (
 from calls.call_leading import CallLeading
 from calls.call_terms import EndedBy
 from calls.party import Summons
-from calls.search import AgentSearch, Search, SearchState, outcome_of_status
+from calls.search import Search, SearchState, outcome_of_status
 from calls.supervision_events import SuperviseAsked, SupervisionEndAsked, SupervisorCalled
 from calls.targets import NumberTarget
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from calls.agent_search import AgentSearch
 from calls.call_terms import EndedBy, TransferMode, TransferStage
 from calls.hearing import CALLER, NOBODY, Hearing, circle
 from calls.number_search import NumberSearch
 from calls.party import Party, Segment
-from calls.search import AgentSearch, Search, SearchState
+from calls.search import Search, SearchState
 from calls.supervision import Place, Supervision
 from calls.targets import Target, name_of
 

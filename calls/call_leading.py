@@ -1,12 +1,12 @@
 """What shift leaders do with a call: the part of its machine that is theirs."""
 
+from calls.agent_search import AgentSearch
 from calls.call_effects import CallEffect, HandOver
 from calls.call_facts import CallState
 from calls.call_inputs import Bridged, CallInput
 from calls.call_transfers import CallTransfers
 from calls.errors import TransferError
 from calls.party import Party, Summons
-from calls.search import AgentSearch
 from calls.supervision import Place, Supervision
 from calls.supervision_events import SuperviseAsked
 

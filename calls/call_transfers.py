@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import assert_never
 
+from calls.agent_search import AgentSearch
 from calls.call_conference import CallConference
 from calls.call_effects import CallEffect, HandOver, HangUpLeg, RingLeg
 from calls.call_facts import CallState, Transfer
@@ -11,7 +12,7 @@ from calls.call_terms import EndedBy, TransferStage
 from calls.errors import TransferError
 from calls.number_search import NumberSearch
 from calls.party import Summons
-from calls.search import AgentSearch, Search, SearchState
+from calls.search import Search, SearchState
 from calls.targets import AgentTarget, NumberTarget, QueueTarget, Target
 
 #: Who has talked with us already goes before those who have not been answered yet.

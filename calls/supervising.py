@@ -7,10 +7,10 @@ import structlog
 
 from agents.floor import Floor
 from agents.presence import HELD, PresenceError, State
+from calls.agent_search import ASSIGNED_SECONDS
 from calls.call_inputs import AssignAsked
 from calls.errors import TransferError
 from calls.owner import CallOwner
-from calls.search import ASSIGNED_SECONDS
 from calls.supervision_events import SuperviseAsked, SupervisionMode, SupervisionStep, TakerLeft
 from telephony.bindings import BindingStore
 

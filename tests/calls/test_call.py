@@ -2,6 +2,7 @@
 
 import pytest
 
+from calls.agent_search import RETRY_SECONDS
 from calls.call import Call, CallState, outcome_of_status
 from calls.call_effects import (
     CallPhones,
@@ -36,7 +37,7 @@ from calls.call_inputs import (
 )
 from calls.call_terms import EndedBy, OfferOutcome
 from calls.hearing import circle
-from calls.search import CONNECT_SECONDS, RETRY_SECONDS
+from calls.search import CONNECT_SECONDS
 
 RINGING: tuple[CallInput, ...] = (
     Arrived(),

@@ -9,6 +9,7 @@ import pytest
 
 from agents.demand import Want
 from agents.routing import Plan
+from calls.agent_search import ASSIGNED_SECONDS
 from calls.call import Call, CallState
 from calls.call_effects import (
     CallEffect,
@@ -36,7 +37,6 @@ from calls.call_inputs import (
 )
 from calls.errors import TransferError
 from calls.hearing import Hearing, circle
-from calls.search import ASSIGNED_SECONDS
 from calls.supervision_events import (
     CallSupervisor,
     SuperviseAsked,
