@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _BATCH = 50_000
+_CACHE = -500_000
+"""Of SQLite's pages: negative, in kB."""
 
 
 async def load(engine: AsyncEngine, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -34,9 +36,13 @@ async def load(engine: AsyncEngine, table: sa.Table, rows: Sequence[Mapping[str,
             return
         marks = ", ".join("?" * len(names))
         statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of our own
+        # All pages that change stay in memory until the end.
+        (kept,) = (await connection.exec_driver_sql("PRAGMA cache_size")).one()
+        await connection.exec_driver_sql(f"PRAGMA cache_size = {_CACHE}")
         records = _tuples(rows, names, json_columns)
         while batch := list(itertools.islice(records, _BATCH)):
             await connection.exec_driver_sql(statement, batch)
+        await connection.exec_driver_sql(f"PRAGMA cache_size = {kept}")
 
 
 def _tuples(

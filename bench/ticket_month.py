@@ -59,22 +59,27 @@ def make(period: Period, *, tickets: int, calls_: int, seed: int = 1) -> Month:
     all_calls: list[Row] = []
     all_tickets: list[Row] = []
     for part in (period.before, period):
-        all_calls += [_call(chance, part, len(all_calls) + n) for n in range(calls_)]
-        all_tickets += [_ticket(chance, part, len(all_tickets) + n) for n in range(tickets)]
+        # In the order of time, as they come: neighbours in time are neighbours on the disk.
+        came, handed_in = (_times(chance, part, count) for count in (calls_, tickets))
+        all_calls += [_call(chance, at, n) for n, at in enumerate(came, len(all_calls))]
+        all_tickets += [_ticket(chance, at, n) for n, at in enumerate(handed_in, len(all_tickets))]
     all_segments = [_segment(chance, call) for call in all_calls if call["answered_at"] is not None]
     rated = [_rating(chance, call) for call in all_calls if call["answered_at"] is not None]
     return Month(all_calls, all_segments, all_tickets, rated, period.end + 3 * DAY)
 
 
-def _call(chance: random.Random, period: Period, number: int) -> Row:
-    arrived = chance.uniform(period.start, period.end)
+def _times(chance: random.Random, period: Period, count: int) -> list[float]:
+    return sorted(chance.uniform(period.start, period.end) for _ in range(count))
+
+
+def _call(chance: random.Random, arrived: float, number: int) -> Row:
     outcomes = ("answered", "abandoned", "call_back", "rejected", "failed")
     outcome = chance.choices(outcomes, (90, 5, 2, 2, 1))[0]
     waited = chance.expovariate(1 / 8)
     answered = arrived + waited if outcome == "answered" else None
     caller = f"138{chance.randrange(90000):08}" if chance.random() < 0.97 else None
     return {
-        "call_id": f"c{number}",
+        "call_id": f"c{number:08}",
         "node": "n1",
         "line": chance.choice(tuple(LINES)),
         "caller": caller,
@@ -115,11 +120,10 @@ def _segment(chance: random.Random, call: Row) -> Row:
     }
 
 
-def _ticket(chance: random.Random, period: Period, number: int) -> Row:
-    submitted = chance.uniform(period.start, period.end)
+def _ticket(chance: random.Random, submitted: float, number: int) -> Row:
     row: Row = {
-        "id": f"t{number}",
-        "call_id": f"c{number}",
+        "id": f"t{number:08}",
+        "call_id": f"c{number:08}",
         "agent_id": "1001",
         "status": "answered",
         "channel": chance.choice(_CHANNELS),
@@ -133,7 +137,7 @@ def _ticket(chance: random.Random, period: Period, number: int) -> Row:
         "urgency": chance.choices(("普通", "一般", "紧急", "特急"), (80, 14, 5, 1))[0],
         "secret": chance.random() < 0.05,
         "fields": {},
-        "reopens": "t0" if number and chance.random() < 0.02 else None,
+        "reopens": f"t{0:08}" if number and chance.random() < 0.02 else None,
         "unit": None,
         "passed_at": None,
         "deadline_at": None,
