@@ -378,7 +378,7 @@ def _full_name(text: str) -> str | None:
         given += 1
     if given == 0 or re.match(rf"{_TITLE}", after):
         return None
-    if given > 1 and _is_short(after):
+    if given > 1 and (after[1:].startswith(family) or _is_short(after)):
         given = 1
     return text[: len(family) + given]
 

@@ -162,6 +162,19 @@ def test_nothing_said_eases_what_an_agent_decided(field: str, value: object) -> 
         assert after[name] == before[name]
 
 
+@pytest.mark.parametrize(
+    "said,partner",
+    [
+        ("帮我转一下一一零", "110"),
+        ("麻烦接一下交警我跟人家擦了一下车", "122"),
+        ("不用转一一零我就是问问", None),
+        ("一一零让我打你们电话", None),
+    ],
+)
+def test_a_citizen_may_ask_to_be_put_through(said: str, partner: str | None) -> None:
+    assert judge(said).transfer == partner
+
+
 def test_a_burst_is_not_taken_back_by_one_citizen() -> None:
     draft = TicketDraft("x", None)
     draft.hear(Utterance("caller", "三楼着火了"))
