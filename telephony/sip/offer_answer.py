@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
@@ -58,6 +59,9 @@ _WELL_FORMED = {
 }
 _SIGNS_OF_HOLD = ("sendonly", "inactive", " 0.0.0.0", " ::")
 _PTIME = re.compile(r"[0-9]{1,3}")
+# Together they bound what peers can make us remember: 512 KiB of descriptions.
+_KEPT, _LONGEST_KEPT = 128, 4096
+_SECRETS = ("a=crypto:", "a=ice-pwd:")
 
 
 class SdpError(SipError, ValueError):
@@ -111,8 +115,17 @@ def parse_audio(sdp: str) -> RemoteAudio:
     Raises:
         SdpError: there is none, or the description is malformed.
     """
+    # Each layer of a call asks for each party's. What holds keys or passwords is not kept.
+    kept = len(sdp) <= _LONGEST_KEPT and not any(secret in sdp for secret in _SECRETS)
+    return _audio_known(sdp) if kept else _audio_in(sdp)
+
+
+def _audio_in(sdp: str) -> RemoteAudio:
     message = _parse(sdp)
     return _read_audio(message, _usable_audio(message))
+
+
+_audio_known = lru_cache(_KEPT)(_audio_in)
 
 
 def is_listening(sdp: str) -> bool:

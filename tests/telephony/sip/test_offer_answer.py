@@ -10,6 +10,7 @@ from telephony.sip.offer_answer import (
     LocalDescription,
     RemoteAudio,
     SdpError,
+    _audio_known,
     build_answer,
     build_offer,
     parse_audio,
@@ -21,6 +22,17 @@ A_LAW, MU_LAW = AudioFormat("PCMA", 8), AudioFormat("PCMU", 0)
 def sdp(*media: str, connection: str = "c=IN IP4 10.0.0.1") -> str:
     head = ["v=0", "o=- 5 7 IN IP4 10.0.0.1", "s=-", *filter(None, [connection]), "t=0 0"]
     return "\r\n".join([*head, *media, ""])
+
+
+@pytest.mark.parametrize("secret", ["", "a=crypto:1 X inline:abc", "a=ice-pwd:secret"])
+def test_what_holds_no_secret_is_read_once(secret: str) -> None:
+    described = sdp("m=audio 20000 RTP/AVP 8", f"a=x-once:{secret}", *filter(None, [secret]))
+    before = _audio_known.cache_info()
+    assert parse_audio(described) == parse_audio(described)
+    after = _audio_known.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (
+        (0, 0) if secret else (1, 1)
+    )
 
 
 def test_a_trunks_offer_is_read() -> None:
