@@ -74,10 +74,12 @@ async def test_a_repeated_invite_is_one_call_and_a_200_comes_until_its_ack(
         caller.send(invite)  # RFC 6026 §7.1: absorbed; it is no call, and brings no answer
         await trunk.repeated("200 INVITE")
         caller.ack()
+        Caller(trunk, sip).ask("OPTIONS")
+        await trunk.response("200 OPTIONS")  # so the ACK before it has been read
         # §13.3.1.4: "an interval that starts at T1 seconds and doubles": the next would come after
         # 1 s (all of them are in tests/telephony/sip/test_inbound_leg.py)
         await trunk.hears_nothing(1.3)
-        assert trunk.story == ["180 INVITE", "200 INVITE"]
+        assert trunk.story == ["180 INVITE", "200 INVITE", "200 OPTIONS"]
         assert agent.phone.story == ["INVITE", "ACK"]
         phone.ask("BYE")
         caller.answer(200, await trunk.request("BYE"))
