@@ -16,8 +16,8 @@ from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.hop import Hop
 
-RING_OCTETS: Final = 24 * 2**20
-"""Of memory: what went over the wire, and what it costs to keep it."""
+RING_OCTETS: Final = 8 * 2**20
+"""Of memory: what went over the wire, and what it costs to keep it; some 800 calls."""
 OVERHEAD: Final = 400
 """Octets of memory for each message kept, beside its own."""
 LONGEST_DIALOG: Final = 400
