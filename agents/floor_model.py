@@ -77,6 +77,7 @@ class FloorModel(FloorTable):
         if node not in self.nodes and command.name != "restore":
             return Reply(unknown=True, now=now, sequence=self._sequence)
         self._sequence += 1
+        self._notice_silence(now)
         self.nodes[node] = now + self.times.node
         turn = Turn(node, now)
         if command.name == "restore":
@@ -141,6 +142,18 @@ class FloorModel(FloorTable):
         if self.run is not None or agents or calls or token > 0:  # not the very first life
             self.held_until = turn.now + self.times.grace
         self.run = run
+
+    def _notice_silence(self, now: float) -> None:
+        """Let all nodes tell first where all are overdue.
+
+        They did not fall silent together: nobody reached Redis, which was frozen, or cut off from
+        them; and of those who come back the first must not bury the others.
+        """
+        alone = self._home is not None  # a node's own floor, which asks nobody
+        if alone or self.held_until is not None or len(self.nodes) <= 1:
+            return
+        if max(self.nodes.values()) <= now:
+            self.held_until = now + self.times.grace
 
     def _settle(self, turn: Turn) -> None:
         if self.held_until is not None:

@@ -245,6 +245,7 @@ if name ~= 'restore' and not is_known(NODE) then
   return cjson.encode({ unknown = true, now = stamp(NOW), sequence = sequence })
 end
 sequence = redis.call('INCR', key('sequence'))
+notice_silence()
 redis.call('ZADD', key('nodes'), stamp(NOW + TIMES.node), NODE)
 if name == 'restore' then
   begin_life(asked)

@@ -98,6 +98,21 @@ end
 -- fell silent only because nobody could say otherwise.
 local held_until = tonumber(redis.call('GET', key('held')) or '')
 
+local function hold()
+  held_until = NOW + TIMES.grace
+  redis.call('SET', key('held'), stamp(held_until))
+end
+
+-- The same where all nodes are overdue: they did not fall silent together, nobody reached Redis. Which
+-- was frozen, or cut off from them; of those who come back the first must not bury the others.
+local function notice_silence()
+  local newest = redis.call('ZRANGE', key('nodes'), -1, -1, 'WITHSCORES')[2]
+  local overdue = newest and tonumber(newest) <= NOW
+  if overdue and not held_until and redis.call('ZCARD', key('nodes')) > 1 then
+    hold()
+  end
+end
+
 local function begin_life(asked)
   local run = asked.run
   local known = redis.call('GET', key('run'))
@@ -105,8 +120,7 @@ local function begin_life(asked)
     return
   end
   if known or #asked.agents > 0 or #asked.calls > 0 or asked.token > 0 then -- not the very first life
-    held_until = NOW + TIMES.grace
-    redis.call('SET', key('held'), stamp(held_until))
+    hold()
   end
   redis.call('SET', key('run'), run)
 end

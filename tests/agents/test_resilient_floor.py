@@ -137,6 +137,43 @@ async def test_a_frozen_redis_holds_nobody_up_for_long(
     assert len(node.offers) == 1
 
 
+async def test_a_redis_frozen_for_longer_than_leases_and_nodes_last_ends_no_conversation(
+    server: RedisServer, new_node: NewNode
+) -> None:
+    clock = Clock()
+    a, b = await new_node("a", clock=clock), await new_node("b", clock=clock)
+    await a.ready_agent("1001")
+    await b.floor.enqueue("talks", arrived_at=1)
+    await b.floor.talking(b.offers[0])
+    await b.ready_agent("2001")
+    await a.floor.enqueue("rings", arrived_at=2)
+    await a.floor.ringing(a.offers[0])
+    await b.floor.enqueue("waits", arrived_at=3)
+    server.freeze()
+    try:
+        await asyncio.gather(a.floor.beat(), b.floor.beat())
+        assert (a.floor.status, b.floor.status) == ("away", "away")
+        clock.now += 40  # all leases have run out, and both nodes seem dead
+        await asyncio.gather(a.floor.beat(), b.floor.beat())
+    finally:
+        server.thaw()
+    await until(lambda: a.floor.status == b.floor.status == "ok")
+
+    states = [one.state for one in (*a.presences, *b.presences) if one.agent_id == "1001"]
+    assert State.WRAP_UP not in states  # neither has buried the other
+    assert await b.state("1001") == "talking"
+    assert (await a.floor.counts())["waiting"] == 2
+    clock.now += TIMES.grace
+    await asyncio.gather(a.floor.beat(), b.floor.beat())
+    assert [(offer.call_id, offer.agent_id) for offer in (*a.offers, *b.offers)] == [
+        ("rings", "2001"),
+        ("rings", "2001"),
+        ("talks", "1001"),
+    ]
+    await b.floor.finish("1001", "talks")
+    assert await a.state("1001") == "wrap_up"
+
+
 async def test_a_node_that_starts_without_redis_joins_when_it_is_there(
     server: RedisServer, new_node: NewNode
 ) -> None:
@@ -181,8 +218,9 @@ async def test_a_node_taken_for_dead_puts_its_conversations_back(new_node: NewNo
     slow, quick = Clock(), Clock()
     stalled, other = await new_node("a", clock=slow), await new_node("b", clock=quick)
     await one_call_of_each_kind(stalled)
-    quick.now += 16
-    await other.floor.beat()
+    for seconds in (10, 6):
+        quick.now += seconds
+        await other.floor.beat()
     assert await other.state("1001") == "wrap_up"
     assert (await other.floor.counts())["waiting"] == 0
 
@@ -200,7 +238,9 @@ async def test_a_conversation_wins_over_another_nodes_offer(new_node: NewNode) -
     await stalled.ready_agent("1001")
     await stalled.floor.enqueue("c1", arrived_at=1)
     await stalled.floor.talking(stalled.offers[0])
-    quick.now += 16
+    quick.now += 10
+    await other.floor.beat()
+    quick.now += 6
     await other.floor.enqueue("c2", arrived_at=2)
     await other.floor.end_wrap_up("1001")
     assert await other.state("1001") == "reserved"
