@@ -64,13 +64,14 @@ class CallLists:
         ]
 
     def partners(self) -> list[dict[str, Any]]:
-        """Return the directory: id, name, numbers, open, health, one_key, shares."""
+        """Return the directory: id, name, numbers, topics, open, health, one_key, shares."""
         now = self._wall_clock()
         return [
             {
                 "id": partner.id,
                 "name": partner.name,
                 "numbers": list(partner.numbers),
+                "topics": list(partner.topics),
                 "open": partner.is_open(now),
                 "health": self._facilities.health.of(partner.id, asyncio.get_running_loop().time()),
                 "one_key": partner.one_key,

@@ -29,6 +29,7 @@ class Partner:
         id: what he goes by.
         name: on the agents' screens.
         numbers: tried in this order.
+        topics: what he is called for; agents find him by them.
         trunks: those that lead to him; any when empty.
         opens: from when he takes calls, China time; with ``closes`` None: day and night.
         closes: until when.
@@ -48,6 +49,7 @@ class Partner:
     calls_from: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
     one_key: OneKey = "blind"
+    topics: tuple[str, ...] = ()
 
     def is_open(self, now: float) -> bool:
         """Tell whether he takes calls at a Unix time."""

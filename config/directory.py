@@ -47,6 +47,8 @@ class PartnerSettings(Section):
     """Its name on the agents' screens."""
     numbers: Annotated[Numbers, Field(min_length=1)]
     """Its numbers, tried in this order."""
+    topics: Annotated[tuple[Text, ...], BeforeValidator(split)] = ()
+    """Its skills: what it is called for. Agents find it by them."""
     trunks: Annotated[tuple[Name, ...], BeforeValidator(split)] = ()
     """The trunks that lead to it; none: any."""
     hours: Annotated[Hours | None, BeforeValidator(empty_is_none)] = None

@@ -50,6 +50,7 @@ def _partner(name: str, partner: PartnerSettings) -> Partner:
         calls_from=partner.calls_from,
         shares=partner.shares,
         one_key=partner.one_key,
+        topics=partner.topics,
     )
 
 

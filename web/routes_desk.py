@@ -102,10 +102,16 @@ async def directory(
 ) -> list[DirectoryEntryOut]:
     """Search partners, lines and colleagues by name, pinyin, its initials, or number.
 
+    Partners are also found by what they are called for.
+
     Best match first; without `q` all, partners first, then colleagues on the floor, then lines.
     """
     entries = [entry for entry in await _everybody(served) if entry.target != f"agent:{who.id}"]
-    return found(q, ((entry, entry.name, entry.numbers) for entry in entries))[:limit]
+    by_each_word = (
+        (entry, word, entry.numbers) for entry in entries for word in (entry.name, *entry.topics)
+    )
+    # Whoever is found by several words stands where the best of them puts him.
+    return list({entry.target: entry for entry in found(q, by_each_word)}.values())[:limit]
 
 
 async def _everybody(served: Services) -> list[DirectoryEntryOut]:
@@ -115,6 +121,7 @@ async def _everybody(served: Services) -> list[DirectoryEntryOut]:
             kind="partner",
             name=partner["name"],
             numbers=partner["numbers"],
+            topics=partner["topics"],
             available=partner["open"],
         )
         for partner in served.calls.partners()

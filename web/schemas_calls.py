@@ -43,12 +43,14 @@ class PartnerOut(BaseModel):
     """Somebody outside whom calls go to.
 
     ``open``: whether he takes calls now; ``health``: whether the latest call reached him;
-    ``one_key``: what his key does with a call; ``shares``: the ticket's fields he may have.
+    ``topics``: what he is called for; ``one_key``: what his key does with a call; ``shares``: the
+    ticket's fields he may have.
     """
 
     id: str
     name: str
     numbers: list[str]
+    topics: list[str] = []
     open: bool
     health: Literal["ok", "failing", "unknown"] = "unknown"
     one_key: Literal["blind", "consult", "conference"] = "blind"

@@ -35,6 +35,7 @@ class DirectoryEntryOut(BaseModel):
     kind: Literal["partner", "agent", "line", "skill"]
     name: str
     numbers: list[str]
+    topics: list[str] = Field(default=[], description="What a partner is called for.")
     available: bool
     state: str | None = Field(default=None, description="Where an agent stands.")
 

@@ -323,7 +323,9 @@ class FakeCalls(FakeTickets):
         return [water] if topic in "供水集团" else []
 
     def partners(self) -> list[dict[str, Any]]:
-        return [{"id": "110", "name": "公安报警", "numbers": ["110"], "open": True}]
+        return [
+            {"id": "110", "name": "公安报警", "numbers": ["110"], "topics": ["治安"], "open": True}
+        ]
 
     def controls(self, call_id: str) -> "FakeControls":
         return FakeControls(self, call_id)

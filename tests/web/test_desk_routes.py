@@ -79,6 +79,8 @@ async def test_during_a_consultation_there_is_no_hold(house: House) -> None:
         ("", ["partner:110", "agent:1002", "line:12345", "skill:english", "skill:general"]),
         ("110", ["partner:110"]),
         ("gabj", ["partner:110"]),
+        ("治安", ["partner:110"]),
+        ("zhian", ["partner:110"]),
         ("lq", ["agent:1002"]),
         ("便民", ["line:12345"]),
         ("nobody", []),

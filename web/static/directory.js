@@ -10,6 +10,7 @@ import { byId, make } from "./page.js";
  * @property {"partner" | "agent" | "line" | "skill" | "number"} kind
  * @property {string} name
  * @property {string[]} numbers
+ * @property {string[]} [topics] what a partner is called for
  * @property {boolean} available
  * @property {string | null} state
  */
@@ -112,6 +113,7 @@ export class Directory {
     const where = entry.state ? t(`state.${entry.state}`) : entry.available ? "" : t("directory_closed");
     const state = make("span", "chip", where);
     state.dataset.level = entry.available ? "ok" : "off";
+    if (entry.topics?.length) who.append(make("span", "muted", ` ${entry.topics.join("、")}`));
     row.append(who, make("span", "mono muted", entry.numbers.join(" ")), state, this.buttons(entry));
     row.addEventListener("click", () => this.choose(n));
     return row;

@@ -13,10 +13,11 @@ export const partners = (panel) =>
       name: "partners",
       word: "partners.partners",
       keyWord: "form.key",
-      columns: ["name", "numbers", "hours", "one_key", "shares"],
+      columns: ["name", "numbers", "topics", "hours", "one_key", "shares"],
       fields: [
         { name: "name", kind: "text" },
         { name: "numbers", kind: "list" },
+        { name: "topics", kind: "list" },
         { name: "hours", kind: "text", nullable: true, word: "form.partner_hours" },
         { name: "one_key", kind: "choice", options: ["blind", "consult", "conference"], prefix: "one_key" },
         { name: "trunks", kind: "list" },
