@@ -17,7 +17,7 @@ _LENGTHS = (1, 2, 3)
 _CALM = "calm"
 _CRIES_FOR_HELP = "求助"
 """The type whose matters may be urgent; of all others the examples are calm."""
-_SHORTEST = 8
+_SHORTEST = 10
 """Characters that it takes to sound like anything."""
 _NO_NEWS = frozenset(("没有", "就是", *"是在有叫姓住到去来说没好对大小老新"))
 """Verbs and adjectives that a mere name or address has too."""
