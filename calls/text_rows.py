@@ -10,6 +10,7 @@ import csv
 import io
 import re
 import tomllib
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -128,6 +129,12 @@ class CategoryRow(BaseRow):
     category: Annotated[Level, Field(min_length=1)]
     topic: Level = ""
     words: tuple[Annotated[str, AfterValidator(_word)], ...] = ()
+
+    @model_validator(mode="after")
+    def _has_room_for_its_words(self) -> Self:
+        if self.words and not self.topic:
+            raise ValueError("topic: wanted, where there are words")
+        return self
 
 
 class NameRow(BaseRow):
@@ -270,6 +277,10 @@ def _read_names(text: str, _format: str) -> list[Row]:
     ]
 
 
+def _named(row: Row) -> tuple[str, ...]:
+    return (row.get("name", ""), row.get("kind", ""), _APART.join(row.get("also", ())))
+
+
 def _lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
     """Return the heads as written, and what stands in the columns that mean something."""
     heads, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -278,19 +289,41 @@ def _lines(text: str) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _write_names(text: str, _format: str, rows: list[Row]) -> Document:
-    heads, lines = _lines(text)
+    heads, _ = _lines(text)
     for name in ("kind", "also"):
         if name not in map(column_of, heads) and any(row.get(name) for row in rows):
             heads.append(name)
-    others = {cells.get("name", ""): cells for cells in lines}
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    for row in rows:
-        cells = {**row, "also": _APART.join(row.get("also", ()))}
-        known = {**others.get(row["name"], {}), "kind": "", **cells}
+    for row, before in zip(rows, _before(text, rows), strict=True):
+        known = {**before, **dict(zip(("name", "kind", "also"), _named(row), strict=True))}
         writer.writerow([known.get(column_of(head) or head, "") for head in heads])
     return {"text": out.getvalue(), "format": "csv"}
+
+
+def _before(text: str, rows: list[Row]) -> list[Mapping[str, str]]:
+    """Return the line that each row was, for its other columns; each line is one row's at most.
+
+    Lines of one name are told apart by their kind, then by their order. A row without a line of its
+    name is a line whose name was put right, where there are as many left of both.
+    """
+    left = [cells for cells in _lines(text)[1] if any(cells.values())]
+    named = dict(enumerate(map(_named, _read_names(text, "csv"))))
+    found: dict[int, Mapping[str, str]] = {}
+    for alike in (3, 2, 1):
+        waiting: defaultdict[tuple[str, ...], deque[int]] = defaultdict(deque)
+        for at, name in named.items():
+            waiting[name[:alike]].append(at)
+        for number, row in enumerate(rows):
+            if number not in found and (same := waiting[_named(row)[:alike]]):
+                at = same.popleft()
+                found[number] = left[at]
+                del named[at]
+    new = [number for number in range(len(rows)) if number not in found]
+    if len(new) == len(named):
+        found |= {number: left[at] for number, at in zip(new, named, strict=True)}
+    return [found.get(number, {}) for number in range(len(rows))]
 
 
 URGENCY_ROWS: Final[Lists] = {

@@ -11,6 +11,11 @@ from typing import Final
 
 _OPEN: Final = r"不是正确的正则表达式：第 \1 个字符后的"
 
+_REST: Final = r"\1"
+"""What stands before is taken away, and the rest looked up."""
+_MOST_BEFORE: Final = 8
+"""So many names of fields may stand before a sentence."""
+
 _SENTENCES: Final = (
     # pydantic's
     (r"Field required", "必须填写"),
@@ -74,6 +79,7 @@ _SENTENCES: Final = (
         r"a name has (\d+) to (\d+) Chinese characters, not (.+)",
         r"名称应为 \1 到 \2 个汉字，不能是 \3",
     ),
+    (r"topic: wanted, where there are words", "填了关键词，就要填主题"),
     (r"signs: some, or a field that answers the question", "请填写标志，或选择由哪个字段回答"),
     (r"(.+) is there twice", r"\1 重复了"),
     (r"texts without NUL, which no database keeps", "不能含有空字符"),
@@ -114,7 +120,7 @@ _SENTENCES: Final = (
     (r"text: (\S+) must be a list of words such as .+", r"\1 应为关键词列表，如 路灯=6、修&路=3"),
     (r"text:\d+: the first level is empty", "第一级为空"),
     (r"text:\d+: no column 'name' \(名称\)", "缺少 name（名称）一列"),
-    (r"text:\d+: (a name has .+)", r"\1"),
+    (r"text:\d+: (a name has .+)", _REST),
     (
         r"(?:text:\d+: )?(.+) \(at (?:line (\d+), column (\d+)|end of document)\)",
         r"TOML 语法错误：\1",
@@ -159,7 +165,7 @@ _SENTENCES: Final = (
         "只有通话中的坐席可以这样做",
     ),
     (r"(\w+) is for supervisors", "须由班长操作"),
-    (r"\w[\w.\[\]]*: (.+)", r"\1"),
+    (r"\w[\w.\[\]]*: (.+)", _REST),
 )
 
 
@@ -170,9 +176,12 @@ def _compiled() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 def in_chinese(message: str) -> str | None:
     """Return a refusal's words in Chinese; None: there are none."""
-    for english, chinese in _compiled():
-        if found := english.fullmatch(message):
-            if chinese == r"\1":  # only what stands before it is taken away
-                return in_chinese(found[1])
+    for _ in range(1 + _MOST_BEFORE):
+        matches = ((english.fullmatch(message), chinese) for english, chinese in _compiled())
+        found, chinese = next(((one, said) for one, said in matches if one), (None, ""))
+        if found is None:
+            return None
+        if chinese != _REST:
             return found.expand(chinese)
+        message = found[1]
     return None

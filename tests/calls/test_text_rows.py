@@ -120,6 +120,24 @@ def test_names_keep_the_columns_that_only_the_city_knows() -> None:
     )
 
 
+def test_lines_of_one_name_keep_their_own_columns() -> None:
+    lines = ["张家浜,河道,长江边", "张家浜,村,三组", "张家浜,村,四组", "观前街,道路,步行"]
+    document = {"text": "\n".join(["名称,类别,备注", *lines, ""]), "format": "csv"}
+    rows = shown(GAZETTEER.lists, document)["names"]
+    assert changed(GAZETTEER, document, "names", rows)["text"] == document["text"]
+    rows[0]["kind"] = "河"
+    rows[3]["name"] = "观前步行街"
+    out = changed(GAZETTEER, document, "names", [rows[2], rows[0], rows[3], rows[1]])
+    assert out["text"].splitlines()[1:] == [
+        "张家浜,村,三组",
+        "张家浜,河,长江边",
+        "观前步行街,道路,步行",
+        "张家浜,村,四组",
+    ]
+    less = changed(GAZETTEER, document, "names", rows[1:3])
+    assert less["text"].splitlines()[1:] == lines[1:3]
+
+
 @pytest.mark.parametrize(
     "name, section, row, field",
     [
@@ -143,6 +161,7 @@ def test_names_keep_the_columns_that_only_the_city_knows() -> None:
             "category.0.words.0",
         ),
         ("categories", "category", {"category": " "}, "category.0.category"),
+        ("categories", "category", {"category": "路", "words": ["灯"]}, "category.0.topic"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(name: str, section: str, row: Any, field: str) -> None:

@@ -125,8 +125,14 @@ ROWS: list[tuple[Any, str, Any]] = [
     (TEMPLATES, "topic", {**TOPIC, "id": "噪音"}),
     (TEMPLATES, "topic", {**TOPIC, "ask": []}),
     (CATEGORIES, "category", {"category": "路", "words": ["&"]}),
+    (CATEGORIES, "category", {"category": "路", "words": ["路灯"]}),
     (GAZETTEER, "names", {"name": "A幢"}),
 ]  # fmt: skip
+
+
+def test_what_stands_before_a_sentence_is_taken_away_within_reason() -> None:
+    assert in_chinese("partners.110: name: Field required") == "必须填写"
+    assert in_chinese("a: " * 2000 + "Field required") is None
 
 
 def is_chinese(message: str) -> bool:
