@@ -1,11 +1,13 @@
 """The pages' words: both languages have the same, and whatever a page asks for is there."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from calls.reporting.tables import COUNTS, DIRECTIONS, SECONDS, SHARES, VOLUMES
+from tickets import rules
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "web" / "static"
@@ -34,6 +36,15 @@ def test_every_word_that_a_page_asks_for_is_there(page: Path) -> None:
 def test_every_figure_of_a_report_has_its_words() -> None:
     figures = {f"report.{name}" for name in (*COUNTS, *SECONDS, *SHARES, *DIRECTIONS)}
     assert figures | {f"report.by_{name}" for name in VOLUMES} <= words("zh")
+
+
+def test_the_form_of_urgency_knows_every_guard() -> None:
+    guards = set(rules.load("urgency")["guards"])
+    form = (STATIC / "text_forms.js").read_text()
+    listed = re.search(r"^const GUARDS = (\[.*\]);$", form, re.MULTILINE)
+    assert listed
+    assert set(json.loads(listed[1])) == guards
+    assert {f"guard.{name}" for name in guards} <= words("zh")
 
 
 def test_no_page_has_script_or_style_of_its_own() -> None:

@@ -68,7 +68,11 @@ function control(field, value, id) {
     return { control: box, read: () => box.checked };
   }
   if (field.kind === "choice") {
-    const options = (field.options ?? []).map((option) => h("option", { value: option, selected: option === (value ?? "") }, optionWord(field, option)));
+    const present = value === undefined || value === null ? "" : String(value);
+    const known = field.options ?? [];
+    // A value that this page does not know stays what it is: no other is taken for it.
+    const offered = present === "" || known.includes(present) ? known : [...known, present];
+    const options = offered.map((option) => h("option", { value: option, selected: option === present }, optionWord(field, option)));
     const select = /** @type {HTMLSelectElement} */ (h("select", { id }, ...options));
     return { control: select, read: () => (select.value === "" && field.nullable ? null : select.value) };
   }
