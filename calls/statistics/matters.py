@@ -15,6 +15,8 @@ TOP: Final = 8
 DAYS: Final = 7
 """So many days before tell what is usual; days without a ticket do not count."""
 _DAY: Final = 86_400.0
+USUAL_SECONDS: Final = 300.0
+"""So often what is usual by this time of the day is counted anew."""
 Usual = Mapping[str, Mapping[str, float]]
 """``category`` and ``street``: name → tickets by this time of a usual day; empty: nobody knows."""
 URGENT: Final = ("紧急", "特急")
@@ -53,6 +55,23 @@ async def usual_by(engine: AsyncEngine, since: float, now: float) -> Usual:
             rows = await connection.execute(query)
             usual[column.name] = {name: round(count / days, 1) for name, count in rows}
         return usual
+
+
+class UsualByNow:
+    """What is usual by this time of the day, counted anew now and then, and when a day begins."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._usual: Usual = {}
+        self._day: float | None = None
+        self._until = 0.0
+
+    async def at(self, since: float, now: float) -> Usual:
+        """Return it; arguments as of ``usual_by``."""
+        if since != self._day or now >= self._until:
+            self._usual = await usual_by(self._engine, since, now)
+            self._day, self._until = since, now + USUAL_SECONDS
+        return self._usual
 
 
 async def matters(

@@ -16,7 +16,7 @@ from calls.reporting.period import Period
 from calls.statistics.accumulator import Accumulator, Key
 from calls.statistics.counts import QUARTER, Counts, quarter_of
 from calls.statistics.live import Floor, Person, Waiting, live_figures
-from calls.statistics.matters import Usual, matters, usual_by
+from calls.statistics.matters import UsualByNow, matters
 from calls.statistics.rated import Rated, rated_between
 from calls.statistics.shared_waiting import SharedWaiting
 from calls.statistics.store import IntervalStore
@@ -29,9 +29,6 @@ TURN_SECONDS: Final = 2.0
 """How often rows are written and waiting calls exchanged."""
 SLOW_TURNS: Final = 5
 """Every so many turns accounts, tickets and other nodes' rows are read again."""
-
-USUAL_SECONDS: Final = 300.0
-"""So often what is usual by this time of the day is counted anew."""
 
 
 class FloorStatistics:
@@ -78,8 +75,7 @@ class FloorStatistics:
         self._elsewhere: Mapping[Key, Counts] = {}
         self._waiting_elsewhere: list[Waiting] = []
         self._matters: dict[str, Any] = {"tickets": 0, "topics": [], "streets": [], "urgent": []}
-        self._usual: Usual = {}
-        self._usual_until = 0.0
+        self._usual = UsualByNow(engine)
         self._satisfaction: dict[str, Any] = {}
         self._rated: dict[Key, Rated] = {}
         self._counts = Accumulator(skill_of=skill_of, group_of=self._group_of)
@@ -167,10 +163,8 @@ class FloorStatistics:
         }
         self._counts.forget(today.start)
         self._elsewhere = await self._store.read(today.start, today.end, others_only=True)
-        if self._clock() >= self._usual_until:
-            self._usual_until = self._clock() + USUAL_SECONDS
-            self._usual = await usual_by(self._engine, today.start, self._clock())
-        self._matters = await matters(self._engine, today.start, today.end, self._usual)
+        usual = await self._usual.at(today.start, self._clock())
+        self._matters = await matters(self._engine, today.start, today.end, usual)
         async with self._engine.connect() as connection:
             rated = await satisfaction.counted(connection, today.start, today.end)
         shares = satisfaction.shares(rated).items()

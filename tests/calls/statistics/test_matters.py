@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from calls.statistics.matters import matters, usual_by
+from calls.statistics.matters import USUAL_SECONDS, UsualByNow, matters, usual_by
 from tickets.store import metadata, tickets_table
 
 DAY = 86_400.0
@@ -49,6 +49,14 @@ async def test_a_topic_is_compared_with_other_days_by_this_time(database_url: st
         {"name": "物业", "count": 1, "usual": 0.0},
     ]
     assert found["streets"] == [{"name": "城厢镇", "count": 6, "usual": 3.0}]
+    tomorrow = TODAY + DAY
+    early = tomorrow + 20.0
+    kept = UsualByNow(engine)
+    assert (await kept.at(TODAY, tomorrow - 1))["category"] == {"路灯": 3.0, "噪音": 0.5}
+    assert await kept.at(tomorrow, early) == await usual_by(engine, tomorrow, early)
+    assert await kept.at(tomorrow, early + USUAL_SECONDS - 1) == await usual_by(
+        engine, tomorrow, early
+    )
     unknown = await matters(engine, TODAY, TODAY + DAY)
     assert unknown["topics"][0] == {"name": "路灯", "count": 5, "usual": None}
     await engine.dispose()
