@@ -5,6 +5,7 @@ commits together with its record and with what other platforms shall be told of 
 (:mod:`tickets.dispatch`).
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,6 +65,7 @@ class TicketDesk:
         self._deadlines = deadlines
         self._dispatch = dispatch
         self._clock = clock
+        self._counting = asyncio.Lock()
 
     async def step(self, ticket_id: str, step: Step, *, who: str) -> dict[str, Any]:
         """Take one step; return the ticket (keys as ``TicketStore.get``).
@@ -134,9 +136,14 @@ class TicketDesk:
         """Count working days by these from now on, and anew what units have to do already.
 
         Returns:
-            how many tickets have another deadline now. Safe to repeat, and on several nodes.
+            how many tickets have another deadline now. Safe to repeat, and on several nodes; of
+            several at once each waits for the one before, and the newest counts.
         """
         self._calendar, self._deadlines = calendar, deadlines
+        async with self._counting:
+            return await self._count_anew(self._calendar, self._deadlines)
+
+    async def _count_anew(self, calendar: Calendar, deadlines: Deadlines) -> int:
         columns = tickets_table.c
         query = sa.select(
             columns.id, columns.passed_at, columns.deadline_at, columns.type, columns.urgency

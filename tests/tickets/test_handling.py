@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
@@ -89,6 +90,30 @@ async def test_deadlines_follow_the_calendar(office: Office) -> None:
     ended = await office.store.get("t1")
     assert ended is not None
     assert ended["deadline_at"] == found["deadline_at"]
+
+
+async def test_deadlines_are_counted_once_at_a_time_and_by_the_newest(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.submitted()
+    await office.desk.step("t1", Step("pass_on", unit="城管局"), who="1001")
+    begin, at_once, most = AsyncEngine.begin, 0, 0
+
+    @asynccontextmanager
+    async def watched(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        async with begin(engine) as connection:
+            yield connection
+        at_once -= 1
+
+    monkeypatch.setattr(AsyncEngine, "begin", watched)
+    counts = (office.desk.count_by(Calendar(), Deadlines(days)) for days in (9, 3, 7))
+    await asyncio.gather(*counts)
+    found = await office.store.get("t1")
+    assert found is not None
+    assert (most, found["deadline_at"]) == (1, Calendar().deadline(NOW, 7))
 
 
 async def test_a_refused_step_leaves_no_trace(office: Office) -> None:
