@@ -150,7 +150,9 @@ class FloorModel(FloorTable):
         them; and of those who come back the first must not bury the others.
         """
         alone = self._home is not None  # a node's own floor, which asks nobody
-        if alone or self.held_until is not None or len(self.nodes) <= 1:
+        # A hold that has passed counts for nothing: Redis may have been away all that time again.
+        held = self.held_until is not None and self.held_until > now
+        if alone or held or len(self.nodes) <= 1:
             return
         if max(self.nodes.values()) <= now:
             self.held_until = now + self.times.grace

@@ -74,10 +74,11 @@ class Ladders:
         tied = self._finished.get(call_id)
         if tied is None:
             tied = self._ties.setdefault(call_id, [])
+            self._wire.hold(sip_call_id)
         if sip_call_id not in tied:
             tied.append(sip_call_id)
         while len(self._ties) > CALLS_OPEN:  # a click whose phone nobody answered has no end
-            self._ties.popitem(last=False)
+            self._let_go(self._ties.popitem(last=False)[1])
 
     async def of(self, call_id: str) -> Ladder | None:
         """Return a call's ladder; None when there is no such call, or nothing is known of it."""
@@ -98,9 +99,14 @@ class Ladders:
         seen = self._seen(call_id)
         self._records.change(call_id, ladder=[_rung(one).to_dict() for one in seen])
         if tied := self._ties.pop(call_id, None):
+            self._let_go(tied)
             self._finished[call_id] = tied
             if len(self._finished) > CALLS_TIED:
                 self._finished.popitem(last=False)
+
+    def _let_go(self, sip_call_ids: Sequence[str]) -> None:
+        for sip_call_id in sip_call_ids:
+            self._wire.let_go(sip_call_id)
 
     def _seen(self, call_id: str) -> Sequence[Seen]:
         return self._wire.of(self._ties.get(call_id) or self._finished.get(call_id) or ())

@@ -8,7 +8,7 @@ Its inner tables have defaults of their own: the operator makes as many as he ne
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -222,18 +222,17 @@ class RoutingSettings(RoutingTable):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        groups = {"default_group": self.default_group}
+        groups = [("default_group", self.default_group)]
         for key, rule in self.rules.items():
             for at, step in enumerate(rule.steps):
-                groups |= {f"rules.{key}.steps.{at}.groups": group for group in step.groups}
-        groups |= {
-            f"agents.{key}.group": one.group for key, one in self.agents.items() if one.group
-        }
-        _all_there(groups, self.groups, "group")
-        rules = {f"lines.{key}.rule": line.rule for key, line in self.lines.items()}
-        _all_there(
-            {"rules": "usual", "partner_rule": self.partner_rule, **rules}, self.rules, "rule"
+                groups += ((f"rules.{key}.steps.{at}.groups", group) for group in step.groups)
+        groups += (
+            (f"agents.{key}.group", one.group) for key, one in self.agents.items() if one.group
         )
+        _all_there(groups, self.groups, "group")
+        rules = [("rules", "usual"), ("partner_rule", self.partner_rule)]
+        rules += ((f"lines.{key}.rule", line.rule) for key, line in self.lines.items())
+        _all_there(rules, self.rules, "rule")
         _not_too_many(self.callers)
         return self
 
@@ -254,8 +253,8 @@ def _not_too_many(callers: Mapping[str, CallerRouting]) -> None:
             )
 
 
-def _all_there(named: Mapping[str, str], known: Mapping[str, object], what: str) -> None:
+def _all_there(named: Iterable[tuple[str, str]], known: Mapping[str, object], what: str) -> None:
     """Refuse names of what is not there; the message begins with the field that has the name."""
-    for field, name in named.items():
+    for field, name in named:
         if name not in known:
             raise ValueError(f"{field}: a {what} that there is, not {name}")

@@ -1,8 +1,9 @@
 """What went over the wire, kept for a while: so that a call's SIP ladder can be looked at.
 
 The ring holds the newest messages of all dialogs, up to a number of octets of memory; older dialogs
-go first, each as a whole. Counting by method, status and peer goes on beside it and is never
-forgotten. What strangers send is counted, not kept: a flood would push all calls out of the ring.
+go first, each as a whole, and those of calls under way last. Counting by method, status and peer
+goes on beside it and is never forgotten. What strangers send is counted, not kept: a flood would
+push all calls out of the ring.
 """
 
 import re
@@ -124,6 +125,31 @@ class _Dialog:
     messages: list[Seen] = field(default_factory=list)
 
 
+class _Dialogs(OrderedDict[str, _Dialog]):
+    """By Call-ID, oldest first, and the octets of all."""
+
+    octets = 0
+
+    def put(self, call_id: str, dialog: _Dialog) -> None:
+        self[call_id] = dialog
+        self.octets += dialog.octets
+
+    def take(self, call_id: str) -> _Dialog | None:
+        if (dialog := self.pop(call_id, None)) is not None:
+            self.octets -= dialog.octets
+        return dialog
+
+    def grow(self, call_id: str, seen: Seen) -> None:
+        """Add a message to a dialog of these; of a long one forget one in the middle."""
+        dialog = self[call_id]
+        before = dialog.octets
+        dialog.messages.append(seen)
+        dialog.octets += _memory_of(seen)
+        if len(dialog.messages) > LONGEST_DIALOG:
+            dialog.octets -= _memory_of(dialog.messages.pop(LONGEST_DIALOG // 2))
+        self.octets += dialog.octets - before
+
+
 class Wire:
     """The ring and the tally.
 
@@ -144,14 +170,14 @@ class Wire:
         self._peer_of = peer_of
         self._limit = octets
         self._clock = clock
-        self._dialogs: OrderedDict[str, _Dialog] = OrderedDict()
-        self._octets = 0
+        self._open = _Dialogs()
+        self._others = _Dialogs()
         self.tally: Counter[Tally] = Counter()
 
     @property
     def octets(self) -> int:
         """How much is kept now."""
-        return self._octets
+        return self._open.octets + self._others.octets
 
     def __call__(
         self,
@@ -175,29 +201,36 @@ class Wire:
         if call_ids and kept:
             self._keep(call_ids[0], Seen(self._clock(), inbound, hop, _without_secrets(data)))
 
-    def _keep(self, call_id: str, seen: Seen) -> None:
-        dialog = self._dialogs.get(call_id)
-        if dialog is None:
-            dialog = self._dialogs[call_id] = _Dialog()
-        dialog.messages.append(seen)
-        size = len(seen.data) + OVERHEAD
-        dialog.octets += size
-        self._octets += size
-        if len(dialog.messages) > LONGEST_DIALOG:
-            self._forget_one(dialog, LONGEST_DIALOG // 2)
-        while self._octets > self._limit and self._dialogs:
-            _, oldest = self._dialogs.popitem(last=False)
-            self._octets -= oldest.octets
+    def hold(self, call_id: str) -> None:
+        """Note that a dialog belongs to a call under way: others' messages go before its own."""
+        if call_id not in self._open:
+            self._open.put(call_id, self._others.take(call_id) or _Dialog())
 
-    def _forget_one(self, dialog: _Dialog, place: int) -> None:
-        size = len(dialog.messages.pop(place).data) + OVERHEAD
-        dialog.octets -= size
-        self._octets -= size
+    def let_go(self, call_id: str) -> None:
+        """Note that its call is over: from now on it is the newest of those that may go."""
+        if (dialog := self._open.take(call_id)) is not None and dialog.messages:
+            self._others.put(call_id, dialog)
+
+    def _keep(self, call_id: str, seen: Seen) -> None:
+        dialogs = self._open if call_id in self._open else self._others
+        if call_id not in dialogs:
+            dialogs.put(call_id, _Dialog())
+        dialogs.grow(call_id, seen)
+        while self.octets > self._limit:
+            # Calls under way have half of the ring for certain, and so have those that are over.
+            crowded = self._open.octets > self._limit // 2 or not self._others
+            oldest = self._open if crowded else self._others
+            oldest.take(next(iter(oldest)))
 
     def of(self, call_ids: Iterable[str]) -> Sequence[Seen]:
         """Return the messages of these dialogs (SIP Call-IDs) in the order of time."""
-        found = (self._dialogs[call_id] for call_id in call_ids if call_id in self._dialogs)
-        return sorted((seen for dialog in found for seen in dialog.messages), key=lambda s: s.at)
+        found = (self._open.get(one) or self._others.get(one) for one in call_ids)
+        messages = (seen for dialog in found if dialog is not None for seen in dialog.messages)
+        return sorted(messages, key=lambda seen: seen.at)
+
+
+def _memory_of(seen: Seen) -> int:
+    return len(seen.data) + OVERHEAD
 
 
 def _without_secrets(data: bytes) -> bytes:

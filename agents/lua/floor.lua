@@ -108,7 +108,8 @@ end
 local function notice_silence()
   local newest = redis.call('ZRANGE', key('nodes'), -1, -1, 'WITHSCORES')[2]
   local overdue = newest and tonumber(newest) <= NOW
-  if overdue and not held_until and redis.call('ZCARD', key('nodes')) > 1 then
+  local held = held_until and held_until > NOW -- a hold that has passed counts for nothing
+  if overdue and not held and redis.call('ZCARD', key('nodes')) > 1 then
     hold()
   end
 end

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.floor import Offer, Outcome
+from agents.floor import FloorTimes, Offer, Outcome
 from agents.presence import PresenceError, State
 from tests.support.floors import Clock, Node
 from tests.support.waiting import until
@@ -462,6 +462,27 @@ async def test_a_dead_node_loses_its_calls_and_its_agents_are_freed(
     assert (await living.floor.counts())["waiting"] == 0
     states = [(one.agent_id, one.state.value) for one in living.presences[-2:]]
     assert states == [("1002", "ready"), ("1001", "wrap_up")]
+
+
+async def test_who_comes_back_first_a_second_time_buries_nobody_either(
+    two_nodes: list[Node], clock: Clock
+) -> None:
+    first, other = two_nodes
+    await other.ready_agent("1001")
+    await other.floor.enqueue("c1", arrived_at=clock.now)
+    await other.floor.talking(other.offers[0])
+
+    clock.now += 40  # nobody reached Redis
+    await first.floor.beat()
+    clock.now += 40  # and again nobody did, before the other had told
+    await first.floor.beat()
+    assert await first.state("1001") == "talking"
+
+    await other.floor.beat()
+    clock.now += FloorTimes().grace
+    await first.floor.beat()
+    await other.floor.beat()
+    assert await first.state("1001") == "talking"
 
 
 async def test_a_node_that_leaves_frees_its_agents_at_once(

@@ -77,19 +77,44 @@ def test_credentials_are_not_kept() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 200)), max_size=300),
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 200), st.sampled_from(["", "open", "over"])),
+        max_size=300,
+    ),
     st.integers(1_000, 60_000),
 )
 def test_never_more_than_the_limit_and_the_newest_stay(
-    sent: list[tuple[int, int]], limit: int
+    sent: list[tuple[int, int, str]], limit: int
 ) -> None:
     ring = wire(limit)
-    for number, padding in sent:
+    for number, padding, becomes in sent:
+        if becomes:
+            (ring.hold if becomes == "open" else ring.let_go)(str(number))
         data = request(call_id=str(number), extra=f"X: {'x' * padding}\r\n")
         ring(read(data), data, PHONE, inbound=True)
         assert ring.octets <= limit
         kept = [ring.of([str(one)]) for one in range(31)]
         assert sum(len(seen.data) + OVERHEAD for of_one in kept for seen in of_one) == ring.octets
+
+
+def test_a_call_under_way_outlasts_those_that_are_over() -> None:
+    def see(call_id: str, method: str = "INVITE") -> None:
+        ring(read(request(method, call_id)), request(method, call_id), PHONE, inbound=True)
+
+    ring = wire(20 * (len(request(call_id="long")) + OVERHEAD))
+    see("long")
+    ring.hold("long")
+    for number in range(100):
+        see(str(number))
+    see("long", "BYE")
+    assert [seen.at for seen in ring.of(["long"])] == [1.0, 102.0]
+    ring.let_go("long")
+    for number in range(100, 110):
+        see(str(number))
+    assert ring.of(["long"])  # as any that has just ended
+    for number in range(110, 140):
+        see(str(number))
+    assert not ring.of(["long"])
 
 
 def test_a_dialog_that_never_ends_keeps_its_beginning_and_its_end() -> None:

@@ -49,11 +49,16 @@ async def test_a_change_counts_at_once_and_is_in_the_trail(
 @pytest.mark.parametrize(
     "path, body, field",
     [
-        ("lines/12345", {"rule": "nowhere"}, None),
+        ("lines/12345", {"rule": "nowhere"}, "lines.12345.rule"),
         ("lines/12345", {"hours": ["25:00-26:00"]}, "lines.12345.hours.0"),
         ("agents/1001", {"skills": {"english": 10}}, "agents.1001.skills.english"),
         ("groups/own", {"colour": "red"}, "groups.own.colour"),
         ("callers/vip", {"number": "("}, "callers.vip.number"),
+        (
+            "rules/odd",
+            {"steps": [{"groups": ["gone", "own"], "lent": True}]},
+            "rules.odd.steps.0.groups",
+        ),
     ],
 )
 async def test_what_cannot_be_is_named_and_changes_nothing(
@@ -68,7 +73,7 @@ async def test_what_cannot_be_is_named_and_changes_nothing(
 async def test_what_is_named_elsewhere_cannot_be_removed(admin: httpx.AsyncClient) -> None:
     answer = await admin.delete("/api/v1/routing/groups/linkage")
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "rules.green" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["field"] == "rules.usual.steps.1.groups"
     assert (await admin.delete("/api/v1/routing/lines/1")).status_code == HTTPStatus.NOT_FOUND
 
 
