@@ -42,12 +42,19 @@ export class Fetches {
     if (call) this.desk.attempt(() => this.live(call.call_id));
   }
 
-  /** @param {string} callId */
+  /**
+   * Asks how a call stands. What was told of it meanwhile the answer may not know: then again.
+   * @param {string} callId
+   */
   async live(callId) {
-    /** @type {{call_id: string}[]} */
-    const calls = await api.live();
-    const call = calls.find(({ call_id: id }) => id === callId);
-    if (call) this.desk.dispatch({ event: "live", call });
+    for (;;) {
+      const known = this.desk.state.call;
+      /** @type {{call_id: string}[]} */
+      const calls = await api.live();
+      const call = calls.find(({ call_id: id }) => id === callId);
+      if (!call || this.desk.state.call?.call_id !== callId) return;
+      if (this.desk.state.call === known) return this.desk.dispatch({ event: "live", call });
+    }
   }
 
   /** @param {string} callId */

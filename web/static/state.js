@@ -86,15 +86,6 @@ function callOf({ transfer_to: target, transfer_stage: stage, ...told }, before)
   };
 }
 
-/**
- * Whether an answer was on its way while an event told more: a call that was answered rings no more.
- * @param {{state: string}} told
- * @param {{state: string}} known
- */
-function isStale(told, known) {
-  return known.state === "ended" || (known.state === "talking" && told.state === "ringing");
-}
-
 /** @param {State} state @param {any} event @param {number} now */
 function onSnapshot(state, event, now) {
   const same = state.ticket && event.ticket?.id === state.ticket.id;
@@ -384,7 +375,7 @@ export function reduce(state, event, now) {
         fields: { ...event.ticket.fields, ...ticket.fields },
       }));
     case "live": // asked for when parties come or go
-      return onCall(state, event.call, (call) => (isStale(event.call, call) ? call : callOf(event.call, call)));
+      return onCall(state, event.call, (call) => callOf(event.call, call));
     case "outbound": // a call that he makes himself: no event tells of it
       return { ...state, call: callOf(event.call, state.call) };
     case "outbound-over":
