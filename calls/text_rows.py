@@ -81,6 +81,7 @@ class UrgencyRow(BaseRow):
     any_: Annotated[Patterns, Field(min_length=1, alias="any")]
     all_: Annotated[Patterns, Field(alias="all")] = ()
     not_: Annotated[Patterns, Field(alias="not")] = ()
+    lifted: Patterns = ()
 
 
 class GuardRow(BaseRow):

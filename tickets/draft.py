@@ -5,7 +5,7 @@ agent corrected belongs to the agent and is never overwritten by what is heard l
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
@@ -14,7 +14,7 @@ from tickets.ear import Ear
 from tickets.fields import FIELDS, URGENCIES, FieldChange, FieldValue, Passage, check
 from tickets.heard import REMEMBERED, SURE, Heard
 from tickets.tree import SHIPPED, CategoryTree
-from tickets.urgency import LIFTED, Urgency, UrgencyRules
+from tickets.urgency import Urgency, UrgencyRules
 
 Speaker = Literal["caller", "agent"]
 
@@ -82,11 +82,27 @@ _EMPTY: Mapping[str, Any] = {
 }
 
 
-def _certainty(said: Sequence[Utterance]) -> float:
-    """Return how sure the recogniser was of these, 0 to 1, long ones counting for more."""
-    letters = sum(len(one.text) for one in said)
-    sure = sum(len(one.text) * (1.0 if one.confidence is None else one.confidence) for one in said)
-    return sure / letters if letters else 1.0
+_PRESSING = ("urgent", "urgency", "urgency_reason", "transfer")
+"""How urgent it is: where the agent decided one of these, none is lowered by what is heard."""
+
+
+def _sureness(said: Utterance) -> float:
+    """Return how sure the recogniser was, 0 to 1."""
+    return 1.0 if said.confidence is None or not said.text else said.confidence
+
+
+class _Certainty:
+    """How sure the recogniser was of the whole talk, long utterances counting for more."""
+
+    def __init__(self) -> None:
+        self._letters = 0
+        self._sure = 0.0
+
+    def add(self, said: Utterance) -> float:
+        """Take in an utterance; return the certainty of all, 0 to 1."""
+        self._letters += len(said.text)
+        self._sure += len(said.text) * _sureness(said)
+        return self._sure / self._letters if self._letters else 1.0
 
 
 class TicketDraft:
@@ -121,14 +137,15 @@ class TicketDraft:
         self._heard: list[Utterance] = []
         self._ear = Ear(classifier, tree, rules)
         self._alarms: list[tuple[int, Urgency]] = []
+        self._certainty = _Certainty()
 
     def hear(self, utterance: Utterance) -> list[FieldChange]:
         """Take in what one party said; return the fields that changed. Never raises."""
         self._heard.append(utterance)
         changes: list[FieldChange] = []
         # What has no words of its own follows from the whole talk.
-        sure, sure_of_all = _certainty([utterance]), _certainty(self._heard)
-        for heard in self._ear.hear(utterance.speaker, utterance.text):
+        sure, sure_of_all = _sureness(utterance), self._certainty.add(utterance)
+        for heard in self._unlowered(self._ear.hear(utterance.speaker, utterance.text)):
             certainty = sure if heard.words else sure_of_all
             changes += self._take(replace(heard, confidence=heard.confidence * certainty))
         return changes
@@ -147,7 +164,8 @@ class TicketDraft:
     def alarm(self, urgency: Urgency) -> list[FieldChange]:
         """Raise the urgency for what lies outside this talk; return what changed."""
         self._alarms.append((len(self._heard), urgency))
-        return [change for heard in self._ear.alarm(urgency) for change in self._take(heard)]
+        heard = self._unlowered(self._ear.alarm(urgency))
+        return [change for value in heard for change in self._take(value)]
 
     def check(self, field: str, value: object) -> str | bool | None:
         """Return ``value`` as the field would store it.
@@ -185,8 +203,6 @@ class TicketDraft:
         confidence = round(heard.confidence, 2) if heard.words or value else None
         if old.source == "agent" or (not value and old.source != "heard"):
             return []
-        if self._is_taken_back(field, value):
-            return []  # an agent decided how urgent it is
         if old.value == value and old.source == "heard":
             # Said again: the first words stay the evidence.
             if (confidence or 0.0) < (old.confidence or 0.0) + _CLEARER:
@@ -200,15 +216,18 @@ class TicketDraft:
             changes += self._forget(old.value)
         return changes
 
-    def _is_taken_back(self, field: str, value: object) -> bool:
-        """Tell whether a value would ease what an agent decided to be urgent."""
-        if "agent" not in {self.fields["urgent"].source, self.fields["urgency"].source}:
-            return False
-        if field == "urgency":
-            return self.fields["urgent"].value is True and value in {"普通", "一般"}
-        if field == "urgency_reason":
-            return not value or str(value).endswith(LIFTED)
-        return field == "transfer" and not value
+    def _unlowered(self, values: Iterable[Heard]) -> Iterator[Heard]:
+        """Leave out what would lower the urgency once the agent decided anything about it."""
+        values = list(values)
+        level = next((heard.value for heard in values if heard.field == "urgency"), None)
+        if level is None or all(self.fields[name].source != "agent" for name in _PRESSING):
+            yield from values
+            return
+        lower = URGENCIES.index(level) < _rank(self.fields)
+        for heard in values:
+            emptied = not heard.value or lower
+            if heard.field not in _PRESSING or not (emptied and self.fields[heard.field].value):
+                yield heard
 
     def _forget(self, name: str) -> list[FieldChange]:
         """Take back what belonged to somebody else who once called from this number."""
@@ -228,6 +247,8 @@ class TicketDraft:
     def _passage(self, words: str | None) -> Passage | None:
         """Find where words were said, in the newest utterance that has any of them."""
         pieces = [piece for piece in _PIECES.split(words or "") if piece]
+        if not pieces:
+            return None
         for said in reversed(self._heard):
             spans = [
                 (start, start + len(piece))
@@ -273,7 +294,7 @@ class TicketDraft:
         return draft
 
 
-_TOGETHER = (("urgent", "urgency", "urgency_reason", "transfer"), ("category", "topic"))
+_TOGETHER = (_PRESSING, ("category", "topic"))
 """Fields that one decision fills: of a decision of the agent's, all of them stay."""
 
 

@@ -1,7 +1,7 @@
 """Everything that listens to one talk, and what the whole of it says so far.
 
 One small ear per slot keeps what it needs between utterances (half a telephone number, the question
-just asked); what the matter is about is judged anew from all that the citizen has said.
+just asked); what the matter is about is judged anew from the gist of what the citizen has said.
 """
 
 import re
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from tickets import content
 from tickets.address import AddressEar
 from tickets.category import Classifier, classify
+from tickets.dangers import Dangers
+from tickets.gist import Gist
 from tickets.heard import LIKELY, PERHAPS, SURE, Heard
 from tickets.intent import called_before, matter_type, wants_secrecy
 from tickets.moments import TimeEar
@@ -48,20 +50,19 @@ class Ear:
         rules: UrgencyRules | None = None,
     ) -> None:
         self._classifier = classifier
-        self._rules = rules or shipped_rules()
-        self._judge = self._rules.judge
         self._tree = tree
         self._name = NameEar()
         self._phone = PhoneEar()
         self._address = AddressEar()
         self._time = TimeEar()
         self._party = PartyEar()
-        self._urgency: Urgency = CALM
+        self._dangers = Dangers(rules or shipped_rules())
         self._alarm: Urgency = CALM
-        self._said: list[str] = []
+        self._gist = Gist()
+        self._wished: dict[str, str | None] = {}  # secret and repeat: the words that said so
         self._content: list[str] = []
         self._question: str | None = None
-        self._danger: str | None = None
+        self._asked_of: str | None = None
         self._last_number: str | None = None  # time or address: what 不对是27号 corrects
 
     def hear(self, speaker: str, text: str) -> Iterator[Heard]:
@@ -72,7 +73,7 @@ class Ear:
 
     def _agent(self, text: str) -> Iterator[Heard]:
         self._question = text if _QUESTION.search(text) else None
-        self._danger = _as_told(text) if _QUESTION.search(text) else None
+        self._asked_of = _as_told(text) if _QUESTION.search(text) else None
         self._phone.agent(text)
         self._address.agent(text)
         self._time.agent(text)
@@ -87,9 +88,9 @@ class Ear:
     def _caller(self, text: str) -> Iterator[Heard]:
         if self._question and _YES.match(text):
             yield from self._confirmed(self._question)
-        if self._danger and _THERE_IS.match(text):
-            self._raise(self._judge(self._danger))  # 有人受伤吗 - 有
-        self._danger = None
+        if self._asked_of and _THERE_IS.match(text):
+            self._dangers.affirmed(self._asked_of)  # 有人受伤吗 - 有
+        self._asked_of = None
         self._question = None
         name = self._name.caller(text)
         yield from _named(name, text, LIKELY)
@@ -100,9 +101,8 @@ class Ear:
         said = repaired(figures(_blanked(text, spans)))
         yield from self._numbered(said)
         self._party.caller(said.text)
-        self._raise(self._judge(text))
-        self._urgency = self._rules.eased(self._urgency, text) or self._urgency
-        self._said.append(text)
+        self._dangers.hear(text)
+        self._gist.add(text)
         self._content.append(content.readable(said.text))
         yield from self._matter()
 
@@ -112,11 +112,6 @@ class Ear:
             return iter(())
         self._alarm = urgency
         return self._matter()
-
-    def _raise(self, urgency: Urgency) -> None:
-        """Take a higher urgency; a slow case that worsens is raised."""
-        if urgency.rank > self._urgency.rank:
-            self._urgency = urgency
 
     def _numbered(self, said: Figured) -> Iterator[Heard]:
         """Hear time and place, whose numbers look alike: 27号 is a day or a house."""
@@ -152,9 +147,9 @@ class Ear:
             yield self._placed(SURE if read_back else 0.0)
 
     def _matter(self) -> Iterator[Heard]:
-        text = "，".join(self._said)
+        text = self._gist.text
         # What lies outside the talk (a burst) is not taken back by what is said in it.
-        urgency = max(self._urgency, self._alarm, key=lambda danger: danger.rank)
+        urgency = max(self._dangers.worst, self._alarm, key=lambda danger: danger.rank)
         best = self._classifier(text, urgency.category)[0]
         kind = matter_type(text, best.category, urgency)
         if kind.type:
@@ -168,7 +163,9 @@ class Ear:
         yield Heard("urgency_reason", urgency.reason, urgency.words)
         yield Heard("transfer", urgency.transfer, urgency.words)
         for field, words in (("secret", wants_secrecy(text)), ("repeat", called_before(text))):
-            yield Heard(field, words is not None, words)
+            if words or self._gist.whole:
+                self._wished[field] = words
+            yield Heard(field, self._wished[field] is not None, self._wished[field])
         party = self._party.best(kind.type)
         party_name = party.name if party else None
         yield Heard("party", party_name, party_name, PERHAPS)

@@ -5,7 +5,7 @@ utterance each is looked for in is here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,8 +30,9 @@ class Guards:
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
     ends, ``denied_within`` stands inside it; ``supposed`` may do so too (广告牌万一砸到人);
     ``yesterday`` is past unless ``still`` says that it goes on; ``settled`` and ``still_going`` say
-    the same of the whole utterance; ``asked`` makes a question of the whole utterance; ``lifted``
-    and ``not_lifted``, ``unhurt`` are of an utterance that follows the dangerous one.
+    the same of the whole utterance; ``asked`` makes a question of the whole utterance; ``closing``
+    may stand beside words that end a danger; ``unhurt`` and ``not_unhurt`` are of accidents;
+    ``grave`` is of the whole talk.
     """
 
     expressions: Mapping[str, re.Pattern[str]]
@@ -40,15 +41,29 @@ class Guards:
         """Tell whether the whole utterance is a question about rules, or thanks."""
         return self.expressions["asked"].search(utterance) is not None
 
-    def lifts(self, utterance: str, start: int = 0) -> str | None:
-        """Return the words from ``start`` on that say a danger told before is over, or None."""
-        match = self.expressions["lifted"].search(utterance, start)
-        return match[0] if match and not self._has("not_lifted", utterance) else None
+    def ends(self, endings: Sequence[re.Pattern[str]], utterance: str) -> str | None:
+        """Return the words of ending, where the utterance has each of ``endings`` and nothing else.
+
+        Beside them only ``closing`` may be said (不用来了谢谢): what is not known to be harmless
+        leaves the danger as it is (找到了在水里).
+        """
+        found = [match for ending in endings if (match := ending.search(utterance))]
+        if not found or len(found) < len(endings):
+            return None
+        rest = utterance
+        for expression in (*endings, self.expressions["closing"]):
+            rest = expression.sub("，", rest)
+        return None if rest.strip("，。！、 ") else found[0][0]
+
+    def is_grave(self, utterance: str) -> bool:
+        """Tell whether something is said after which nothing in the talk is lowered."""
+        return self._has("grave", utterance)
 
     def unhurt(self, utterance: str) -> str | None:
-        """Return the words that say nobody was hurt, or None."""
+        """Return the words that say nobody was hurt on either side, or None."""
         match = self.expressions["unhurt"].search(utterance)
-        return match[0] if match and not self._has("not_unhurt", utterance) else None
+        doubtful = self._has("not_unhurt", utterance) or self.is_grave(utterance)
+        return match[0] if match and not doubtful else None
 
     def reading(self, utterance: str, start: int, end: int) -> Reading:
         """Tell how ``utterance[start:end]`` is meant."""
@@ -57,7 +72,6 @@ class Guards:
         if (
             self._has("denied", before)
             or self._is_settled(utterance)
-            or self.lifts(utterance, end)
             or self._has("denied_within", utterance[start:end])
             or self._has("past", near)
             or self.expressions["past_after"].match(after)
@@ -72,10 +86,9 @@ class Guards:
         return Reading.HAPPENING
 
     def is_over(self, utterance: str) -> bool:
-        """Tell whether an utterance speaks of what is past, supposed, taken back or of hearsay."""
+        """Tell whether an utterance speaks of what is past, supposed or of hearsay."""
         return (
             self._is_settled(utterance)
-            or self.lifts(utterance) is not None
             or any(self._has(name, utterance) for name in ("past", "supposed", "hearsay"))
             or (self._has("yesterday", utterance) and not self._has("still", utterance))
         )

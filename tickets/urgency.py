@@ -21,15 +21,15 @@ from tickets.guards import Guards, Reading
 KINDS = ("突发", "敏感", "集中", "重要")
 _HEARSAY = "（传闻，待核实）"
 _UNHURT = "（无人受伤）"
-LIFTED = "（来电人称已解除）"
-"""Ends the reason of a danger that the citizen took back."""
+LIFTED = "（来电人称已解除，请确认）"
+"""Ends the reason of a danger that the citizen says is over."""
 MINOR = 1
 """The rank of 一般: what is above is passed on at once."""
 _ROADS = "交通出行"
 _SOUNDS = "突发：听来像险情，请核实"
 _CATEGORIES = {"110": "治安警情", "119": "消防安全", "120": "医疗卫生", "122": _ROADS}
 """What the dangers of each partner are about."""
-_EXPRESSIONS = ("any", "all", "not")
+_EXPRESSIONS = ("any", "all", "not", "lifted")
 _KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
 
 
@@ -78,6 +78,7 @@ class _Rule:
     any: tuple[re.Pattern[str], ...]
     all: tuple[re.Pattern[str], ...]
     none: tuple[re.Pattern[str], ...]
+    lifted: tuple[re.Pattern[str], ...]
 
 
 class UrgencyRules:
@@ -115,47 +116,63 @@ class UrgencyRules:
             _rule(f"{where}: rule {number}", rule, words)
             for number, rule in enumerate(listed, start=1)
         )
+        self._endings: dict[str | None, tuple[re.Pattern[str], ...]] = {
+            rule.reason: rule.lifted for rule in self._rules if rule.lifted
+        }
 
     def __len__(self) -> int:
         return len(self._rules)
 
     def judge(self, utterance: str) -> Urgency:
         """Return how pressing one utterance of the citizen makes the matter."""
-        best = CALM
+        dangers = self.dangers(utterance)
+        best = max(dangers, key=lambda danger: danger.rank, default=CALM)
+        return self._unhurt(best, utterance) or best
+
+    def dangers(self, utterance: str) -> list[Urgency]:
+        """Return all that one utterance tells of, by rule."""
         if self._guards.asks(utterance):
-            return best
+            return []
+        found: list[Urgency] = []
         named = False
         for rule in self._rules:
-            found, matched = self._judge(rule, utterance)
+            danger, matched = self._judge(rule, utterance)
             named = named or matched
-            if found is not None and found.rank > best.rank:
-                best = found
-        if best.rank <= MINOR and not named:
-            best = self._sounding(utterance) or best
-        return self._unhurt(best, utterance) or best
+            if danger is not None:
+                found.append(danger)
+        if not named and all(danger.rank <= MINOR for danger in found):
+            sounding = self._sounding(utterance)
+            found += [sounding] if sounding else []
+        return found
+
+    def is_grave(self, utterance: str) -> bool:
+        """Tell whether something is said after which nothing in the talk is lowered."""
+        return self._guards.is_grave(utterance)
 
     def _sounding(self, utterance: str) -> Urgency | None:
         """Judge what no rule has words for by its likeness to examples of danger."""
-        if self._alike is None or self._guards.is_over(utterance):
+        if self._alike is None or self._guards.is_over(utterance) or self._only_ends(utterance):
             return None
         heard = alike.shipped().sounds(utterance)
         if heard is None or heard.margin < self._alike:
             return None
         return Urgency("紧急", _SOUNDS, heard.partner, utterance, _CATEGORIES[heard.partner])
 
-    def eased(self, known: Urgency, utterance: str) -> Urgency | None:
-        """Return what is left of a danger after an utterance that takes it back, or None.
+    def _only_ends(self, utterance: str) -> bool:
+        """Tell whether an utterance says nothing but that some danger is over."""
+        return any(self._guards.ends(words, utterance) for words in self._endings.values())
 
-        火已经灭了 leaves a matter for the duty desk to know of, with the old reason; 没有人受伤
-        an accident of cars alone. What goes on (还没灭), or is new, eases nothing.
+    def eased(self, known: Urgency, utterance: str) -> Urgency | None:
+        """Return what is left of a danger after an utterance that ends it, or None.
+
+        Each rule has its own words of ending (``lifted``); most have none: nobody who wanted to
+        jump, drew a knife or lost consciousness is safe because somebody says so. 火已经灭了
+        leaves the old reason, to be confirmed, and proposes the partner still; 没有人受伤 leaves an
+        accident of cars alone.
         """
-        if self.judge(utterance).rank > MINOR:
-            return None
-        words = self._guards.lifts(utterance)
+        words = self._guards.ends(self._endings.get(known.reason, ()), utterance)
         if known.rank > MINOR and words:
-            return replace(
-                known, level="一般", reason=f"{known.reason}{LIFTED}", transfer=None, words=words
-            )
+            return replace(known, level="一般", reason=f"{known.reason}{LIFTED}", words=words)
         return self._unhurt(known, utterance)
 
     def _unhurt(self, known: Urgency, utterance: str) -> Urgency | None:
@@ -245,6 +262,7 @@ def _rule(where: str, rule: Any, words: Mapping[str, str]) -> _Rule:
         expressions["any"],
         expressions["all"],
         expressions["not"],
+        expressions["lifted"],
     )
 
 

@@ -46,7 +46,9 @@ STREET_LEAST = {"name": 95.0, "address": 90.0, "type": 90.0, "category": 90.0, "
 STREET_LEAST |= {"secret": 100.0, "transfer": 90.0}
 TOWN_LEAST = {"name": 98.0, "phone": 100.0, "address": 97.0, "type": 96.0, "category": 93.0}
 COUNTY_LEAST = {"name": 98.0, "phone": 100.0, "address": 96.0, "type": 94.0, "category": 95.0}
-COUNTY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 98.0}
+# Three citizens call again to take back what they told before (刚才说的那个着火的…我看错了):
+# that stays pressing on purpose, two of the 63 partners with it.
+COUNTY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 TOWN_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 
 

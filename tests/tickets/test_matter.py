@@ -2,6 +2,7 @@ import pytest
 
 from tickets.category import classify
 from tickets.content import join, readable
+from tickets.draft import TicketDraft, Utterance
 from tickets.intent import called_before, matter_type, wants_secrecy
 from tickets.party import PartyEar
 from tickets.rules import load
@@ -44,6 +45,20 @@ def test_the_rule_file_knows_exactly_the_categories_of_the_field() -> None:
 )
 def test_categories(said: str, category: str) -> None:
     assert classify(said)[0].category == category
+
+
+@pytest.mark.parametrize(
+    "said", ["他打我还抢我手机", "我老公打我摔我手机", "隔壁邻居打我还抢了我的手机和钱"]
+)
+def test_who_is_beaten_does_not_tell_how_he_is_reached(said: str) -> None:
+    draft = TicketDraft("x", None)
+    draft.hear(Utterance("caller", said))
+    assert draft.values()["category"] == "治安警情"
+
+
+@pytest.mark.parametrize("said", ["有事打我这个电话", "打给我的手机", "打我老公电话"])
+def test_how_the_citizen_is_reached_is_no_matter(said: str) -> None:
+    assert classify(said)[0].category == "其他"
 
 
 def test_a_hint_outweighs_a_passing_word() -> None:

@@ -88,29 +88,135 @@ def test_hearsay_is_marked_and_calls_nobody() -> None:
     assert urgency.reason == "突发：火情或爆炸（传闻，待核实）"
 
 
+def heard(*said: str) -> TicketDraft:
+    draft = TicketDraft("x", None)
+    for utterance in said:
+        draft.hear(Utterance("caller", utterance))
+    return draft
+
+
+_PRESSING = ("urgent", "urgency", "urgency_reason", "transfer")
+
+
+def pressing(draft: TicketDraft) -> tuple[object, ...]:
+    values = draft.values()
+    return tuple(values[name] for name in _PRESSING)
+
+
 @pytest.mark.parametrize(
-    "told,taken_back",
+    "told,ended",
     [
         ("我家楼下着火了烟很大", "不是不是火已经灭了没事了"),
+        ("三楼着火了", "我们把火扑灭了谢谢"),
+        ("三楼着火了", "虚惊一场"),
         ("我孙女不见了找不到人", "哦哦找到了找到了她已经回来了"),
         ("有人被困在电梯里", "人已经出来了不用来了"),
-        ("河里有人落水了", "刚刚救上来了没事了"),
+        ("我们被困在电梯里了", "电梯门开了我们出来了"),
         ("厨房里全是煤气味", "不好意思闻错了是隔壁在刷油漆"),
-        ("有个人倒在地上不动", "他自己醒过来了"),
+        ("厨房里全是煤气味", "阀门关好了没有味道了"),
     ],
 )
-def test_what_is_taken_back_is_eased_and_the_reason_stays(told: str, taken_back: str) -> None:
-    draft = TicketDraft("x", None)
-    draft.hear(Utterance("caller", told))
+def test_a_danger_that_the_citizen_ends_waits_to_be_confirmed(told: str, ended: str) -> None:
+    draft = heard(told)
     before = draft.values()
     assert before["urgent"]
-    changes = {change.field: change for change in draft.hear(Utterance("caller", taken_back))}
+    changes = {change.field: change for change in draft.hear(Utterance("caller", ended))}
     after = draft.values()
-    assert (after["urgent"], after["urgency"], after["transfer"]) == (False, "一般", None)
+    assert (after["urgent"], after["urgency"]) == (False, "一般")
+    assert after["transfer"] == before["transfer"]  # proposed still
     assert after["urgency_reason"] == before["urgency_reason"] + LIFTED
     words = changes["urgency"].evidence
     assert words
-    assert words in taken_back
+    assert words in ended
+
+
+@pytest.mark.parametrize(
+    "said,level,partner",
+    [
+        ("厨房着火了我们人已经出来了", "特急", "119"),
+        ("着火了我刚刚出来了", "特急", "119"),
+        ("楼上着火了老人刚刚救出来了火还很大", "特急", "119"),
+        ("地下车库着火了烟很大刚才救出来了三个人", "特急", "119"),
+        ("有个人要跳楼一直喊别过来", "特急", "110"),
+        ("我不想活了你们别来了", "特急", "110"),
+        ("有人跳楼刚刚下来了", "特急", "110"),
+        ("孩子掉河里了找到了在水里", "特急", "110"),
+        ("有个孩子掉水里了他妈妈回来了", "特急", "110"),
+        ("一个男的拿刀砍人他刚刚出来了", "特急", "110"),
+        ("拿刀的那个人回来了", "特急", "110"),
+        ("老公要杀我他又回来了", "特急", "110"),
+        ("煤气漏了火灭了煤气还在往外冒", "特急", "119"),
+        ("我孩子不见了找到了一只鞋", "紧急", "110"),
+        ("撞车了我没伤对方出血了", "紧急", "122"),
+    ],
+)
+def test_nothing_in_the_same_breath_lowers_a_danger(said: str, level: str, partner: str) -> None:
+    urgency = judge(said)
+    assert (urgency.level, urgency.transfer) == (level, partner)
+
+
+@pytest.mark.parametrize(
+    "told,said",
+    [
+        ("家里着火了", "人都出来了"),
+        ("家里着火了", "孩子出来了"),
+        ("家里着火了", "我老公回来了"),
+        ("家里着火了", "没事了"),
+        ("家里着火了", "不是误报"),
+        ("家里着火了", "不是虚惊一场"),
+        ("家里着火了", "火灭了吧"),
+        ("家里着火了", "火灭了快来"),
+        ("家里着火了", "有没有火了我不知道"),
+        ("家里着火了", "火应该灭了"),
+        ("家里着火了我妈躺在地上", "火灭了"),
+        ("仓库着火了爆炸了", "火灭了"),
+        ("我爸心脏病发作倒在地上", "我妈回来了"),
+        ("有个人倒在地上不动", "他自己醒过来了"),
+        ("有人要跳楼", "他喊别过来"),
+        ("有人要跳楼", "他刚刚下来了摔在地上"),
+        ("我不想活了", "不用叫警察了"),
+        ("我不想活了", "你们别来了"),
+        ("我老公拿刀要砍我", "他回来了"),
+        ("有人被绑架了", "他们说别叫警察了"),
+        ("孩子掉河里了", "找到了在水里没动"),
+        ("河里有人落水了", "刚刚救上来了没事了"),
+        ("煤气泄漏了", "火灭了"),
+        ("煤气泄漏了", "阀门关好了"),
+        ("我孩子不见了", "找到了一只鞋"),
+        ("我孩子不见了", "我老公回来了"),
+        ("有人被困在电梯里", "出来了一个"),
+        ("两车相撞有人受伤", "没事了吧"),
+        ("两辆车撞了", "我没受伤对方躺在地上"),
+        ("两辆车撞了", "我们都没受伤"),
+        ("两辆车撞了", "我车上没有人受伤"),
+        ("两辆车撞了", "有没有人受伤我不知道"),
+        ("两辆车撞了他头晕", "没有人受伤"),
+    ],
+)
+def test_what_is_said_of_something_else_lowers_nothing(told: str, said: str) -> None:
+    before = pressing(heard(told))
+    assert before[0]
+    assert pressing(heard(told, said)) == before
+
+
+def test_the_end_of_one_danger_leaves_the_others() -> None:
+    draft = heard("家里着火了", "我孙女也不见了", "火灭了")
+    assert pressing(draft) == (True, "紧急", "敏感：有人走失", "110")
+
+
+def test_a_yes_to_whether_it_is_over_may_be_the_beginning_of_a_no() -> None:
+    draft = heard("家里着火了")
+    draft.hear(Utterance("agent", "火灭了吗"))
+    draft.hear(Utterance("caller", "是这样的烟大得很"))
+    assert draft.values()["urgency"] == "特急"
+
+
+@pytest.mark.parametrize("said", ["没有人受伤", "人都没事", "都没受伤", "双方没受伤"])
+def test_nobody_is_hurt_only_where_it_is_said_of_everybody(said: str) -> None:
+    draft = heard("两辆车撞了", said)
+    assert pressing(draft) == (False, "一般", "突发：交通事故（无人受伤）", "122")
+    draft.hear(Utterance("caller", "他现在说头疼"))
+    assert draft.values()["urgency"] == "紧急"
 
 
 @pytest.mark.parametrize(
@@ -150,16 +256,31 @@ def test_an_accident_that_hurt_nobody_is_for_the_traffic_police_and_can_wait() -
     assert judge("他撞了我的车要跑没有人受伤").urgent
 
 
-@pytest.mark.parametrize("field,value", [("urgency", "特急"), ("urgent", True)])
-def test_nothing_said_eases_what_an_agent_decided(field: str, value: object) -> None:
-    draft = TicketDraft("x", None)
-    draft.hear(Utterance("caller", "三楼着火了"))
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("urgency", "特急"),
+        ("urgency", "紧急"),
+        ("urgent", True),
+        ("urgency_reason", "楼里有老人"),
+        ("transfer", "110"),
+    ],
+)
+def test_nothing_said_lowers_anything_once_the_agent_decided(field: str, value: object) -> None:
+    draft = heard("三楼着火了")
     draft.correct(field, value)
-    before = draft.values()
+    before = pressing(draft)
     draft.hear(Utterance("caller", "火已经灭了没事了"))
-    after = draft.values()
-    for name in ("urgent", "urgency", "urgency_reason", "transfer"):
-        assert after[name] == before[name]
+    assert pressing(draft) == before
+    draft.hear(Utterance("caller", "又烧起来了火很大"))
+    assert draft.values()["urgent"]
+
+
+def test_what_the_agent_decided_is_completed_by_what_is_heard_later() -> None:
+    draft = heard("你们好")
+    draft.correct("urgency", "特急")
+    draft.hear(Utterance("caller", "我孙女不见了"))
+    assert pressing(draft) == (True, "特急", "敏感：有人走失", "110")
 
 
 @pytest.mark.parametrize(
@@ -227,6 +348,17 @@ def test_a_city_has_its_own_rules(tmp_path: Path) -> None:
     assert not rules.judge("着火了").urgent
 
 
+def test_a_citys_rule_has_its_own_words_of_ending(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(_RULE + "lifted = ['修好了']\n", encoding="utf-8")
+    rules = read_rules(path)
+    told = rules.judge("楼上漏水")
+    eased = rules.eased(told, "已经修好了谢谢")
+    assert eased is not None
+    assert (eased.level, eased.reason) == ("一般", "突发：漏水" + LIFTED)
+    assert rules.eased(told, "火灭了") is None
+
+
 @pytest.mark.parametrize(
     "content,wrong",
     [
@@ -239,6 +371,7 @@ def test_a_city_has_its_own_rules(tmp_path: Path) -> None:
         (_RULE + "colour = 'red'\n", "rule 1: unknown colour"),
         (_RULE.replace('reason = "漏水"', "reason = 5"), "rule 1: reason must be text, not 5"),
         (_RULE.replace('["漏水"]', '["("]'), "rule 1: any: '\\('"),
+        (_RULE + "lifted = ['(']\n", "rule 1: lifted: '\\('"),
         (_RULE.replace('["漏水"]', "[]"), "rule 1: any must name at least one"),
         (_RULE + _RULE.replace('["漏水"]', "[5]"), "rule 2: any: 5 is not text"),
         ("[[rule", "Expected"),
