@@ -69,8 +69,12 @@ def written(lists: Lists, document: Document, section: str, wanted: Sequence[Any
     rows = lists[section]
     checked = [_checked(rows.model, row, f"{section}.{at}") for at, row in enumerate(wanted)]
     _once(section, checked)
-    told = [one.model_dump(mode="json", by_alias=True, exclude_defaults=True) for one in checked]
-    return rows.write(document["text"], document["format"], told)
+    return rows.write(document["text"], document["format"], [*map(told_by, checked)])
+
+
+def told_by(row: BaseRow) -> Row:
+    """Return a row as texts say it: without what is left at its default."""
+    return row.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _checked(model: type[BaseRow], row: Any, where: str) -> BaseRow:

@@ -1,7 +1,7 @@
 """The rows of a text document: what its form shows, and how a changed row comes into the text.
 
 A text stays as somebody wrote it, comments and all: only what a row says differently is written
-anew (``tomlkit`` keeps the rest). What is wrong with a row is named by its place, such as
+anew (``calls/toml_rows.py``). What is wrong with a row is named by its place, such as
 ``rule.3.any.0``; what only the whole text can be asked is still its reader's matter
 (``calls/text_readers.py``).
 """
@@ -14,13 +14,17 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
-import tomlkit
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
-from tomlkit.container import Container
-from tomlkit.items import AoT, Table
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
-from calls.document_rows import BaseRow, Lists, Row, Rows
+from calls.document_rows import BaseRow, Lists, Row, Rows, told_by
 from calls.documents import Document
+from calls.toml_rows import with_keys, with_rows, with_tables
 from tickets import rules
 from tickets.fields import FIELDS, PARTNERS, URGENCIES
 from tickets.gazetteer import column_of, fault_of
@@ -153,48 +157,17 @@ def _tables(name: str) -> Rows:
     def read(text: str, _format: str) -> list[Row]:
         return list(tomllib.loads(text).get(name, ()))
 
+    def as_row(table: Row) -> Row:
+        try:
+            return told_by(model.model_validate(table))
+        except ValidationError:  # older than what rows must be
+            return table
+
     def write(text: str, _format: str, rows: list[Row]) -> Document:
-        document = tomlkit.parse(text)
-        document[name] = _list_of(document.get(name), rows)
-        return {"text": tomlkit.dumps(document), "format": "toml"}
+        return {"text": with_rows(text, name, rows, as_row), "format": "toml"}
 
-    return Rows(_MODELS[name], read, write)
-
-
-def _list_of(old: Any, rows: list[Row]) -> AoT:
-    """Return the tables of rows, of those that are as before the very same with their comments."""
-    tables: list[Table | None] = list(old.body) if isinstance(old, AoT) else []
-    told = [table.unwrap() if table is not None else None for table in tables]
-    made: list[Table | None] = [None] * len(rows)
-    for at, row in enumerate(rows):
-        if row in told:
-            was = told.index(row)
-            made[at], tables[was], told[was] = tables[was], None, None
-    listed = tomlkit.aot()
-    for at, row in enumerate(rows):
-        same_place = tables[at] if at < len(tables) else None
-        listed.append(made[at] or _filled(same_place or tomlkit.table(), row))
-    return listed
-
-
-def _filled(table: Table, row: Row) -> Table:
-    for name in [name for name in table if name not in row]:
-        table.remove(name)
-    for name, value in row.items():
-        if name in table and table[name].unwrap() == value:
-            continue
-        rows = isinstance(value, list) and value and isinstance(value[0], dict)
-        table[name] = _list_of(table.get(name), value) if rows else _item(value)
-    return table
-
-
-def _item(value: Any) -> Any:
-    if isinstance(value, list):
-        array = tomlkit.array()
-        array.extend([_item(one) for one in value])
-        return array
-    plain = isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable()
-    return tomlkit.string(value, literal=True) if plain else tomlkit.item(value)
+    model = _MODELS[name]
+    return Rows(model, read, write)
 
 
 _MODELS: Final[Mapping[str, type[BaseRow]]] = {"rule": UrgencyRow, "topic": TopicRow}
@@ -209,11 +182,8 @@ def _read_guards(text: str, _format: str) -> list[Row]:
 
 
 def _write_guards(text: str, _format: str, rows: list[Row]) -> Document:
-    document = tomlkit.parse(text)
     told = {row["name"]: row["pattern"][0] for row in rows}
-    table = document.setdefault("guards", tomlkit.table())
-    _filled(table, told)
-    return {"text": tomlkit.dumps(document), "format": "toml"}
+    return {"text": with_keys(text, "guards", told), "format": "toml"}
 
 
 # -- categories -----------------------------------------------------------------------------------
@@ -230,37 +200,12 @@ def _read_categories(text: str, format_: str) -> list[Row]:
 
 def _write_categories(text: str, format_: str, rows: list[Row]) -> Document:
     """Write them as TOML, also those of a CSV file: that has no room for words."""
-    old = tomlkit.parse(text if format_ == "toml" else "")
     wanted: dict[str, Row] = {}
     for row in rows:
         topics = wanted.setdefault(row["category"], {})
         if row.get("topic"):
             topics[row["topic"]] = row.get("words", [])
-    document = old
-    if list(old) != list(wanted):
-        document = tomlkit.document()
-        for line in _before_tables(old):
-            document.add(tomlkit.comment(line)) if line else document.add(tomlkit.nl())
-    for name, topics in wanted.items():
-        document[name] = _topics(old.get(name), topics)
-    return {"text": tomlkit.dumps(document), "format": "toml"}
-
-
-def _topics(old: Any, topics: Row) -> Table:
-    table = old if isinstance(old, Table) else tomlkit.table()
-    if old is not None and any(isinstance(one, dict) for one in old.values()):
-        table = tomlkit.table()  # deeper tables; the way to a topic is one key here
-    kept = _filled(table, topics)
-    return kept if list(kept) == list(topics) else _filled(tomlkit.table(), topics)
-
-
-def _before_tables(document: Container) -> list[str]:
-    lines = []
-    for line in tomlkit.dumps(document).splitlines():
-        if line.strip() and not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").strip())
-    return lines
+    return {"text": with_tables(text if format_ == "toml" else "", wanted), "format": "toml"}
 
 
 # -- names ----------------------------------------------------------------------------------------
