@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 
 from bench.media_servers import HOST, MediaProcess, resident_kb
 from telephony.media.rtp import RtpPacket, build
+from telephony.media_commands import MediaRefused
 
 AT_ONCE = 20
 PACKETS = 5
 REPORTS = 10
+RESTING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,20 @@ class Memory:
     resident_kb: int
 
 
+async def opened(server: MediaProcess, leg: str, phone: int) -> int:
+    """Open a session as soon as there are ports: those of the calls before rest a while."""
+    while True:
+        try:
+            return await server.open(leg, phone)
+        except MediaRefused:
+            await asyncio.sleep(RESTING_SECONDS)
+
+
 async def short_call(name: str, server: MediaProcess, phone: socket.socket, folder: Path) -> None:
     """Open, bridge, fork, record, speak, close."""
     client, path = server.client, folder / f"{name}.wav"
     legs = (f"{name}-citizen", f"{name}-agent")
-    ports = [await server.open(leg, phone.getsockname()[1]) for leg in legs]
+    ports = [await opened(server, leg, phone.getsockname()[1]) for leg in legs]
     await client.bridge(*legs)
     await client.record(name, path, left=legs[0], right=legs[1])
     for number in range(PACKETS):
