@@ -67,12 +67,14 @@ _LOGS_SHOWN, _LINES_SHOWN = 3, 100
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the latest nodes said where a test fails: elsewhere nobody sees it again."""
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what nodes said meanwhile where a test fails: elsewhere nobody sees it again."""
     report = yield
     if report.failed:
         for log in node.LOGS[-_LOGS_SHOWN:]:
-            if log.exists():
+            if log.exists() and log.stat().st_mtime >= call.start:
                 lines = log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
                 report.sections.append((f"the end of {log}", "\n".join(lines)))
     return report
