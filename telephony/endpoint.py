@@ -6,8 +6,6 @@ it belongs to, feeds it, performs the effects and re-arms the timer. What a requ
 """
 
 import asyncio
-import ipaddress
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +18,7 @@ from telephony.abuse.door import Door, OpenDoor
 from telephony.abuse.gatekeeper import AMPLIFICATION
 from telephony.alarm import Alarm
 from telephony.requests import ClientTransactionHandle, IncomingRequest
+from telephony.sender import Sender
 from telephony.sip.client_transaction import (
     ClientTransaction,
     InviteClientTransaction,
@@ -29,16 +28,13 @@ from telephony.sip.errors import LocalProtocolError, MalformedMessage, Transacti
 from telephony.sip.hop import Destination, Hop, Transport, as_hop, default_port
 from telephony.sip.message import (
     FINAL,
-    MAX_FORWARDS,
     build_cancel,
     copy_message,
     make_response,
     parse_message,
     tag_of,
 )
-from telephony.sip.name_addr import sip_uri
 from telephony.sip.rate_limit import RateLimiter
-from telephony.sip.remembered import remembered
 from telephony.sip.server_transaction import ServerTransaction, server_transaction
 from telephony.sip.transaction import (
     Cancelled,
@@ -57,10 +53,7 @@ from telephony.sip.transaction import (
 )
 from telephony.sip.transaction_layer import TransactionLayer
 from telephony.sip.via import (
-    HIGHEST_PORT,
-    MAGIC_COOKIE,
     Address,
-    push_via,
     reopening_destination,
     response_destination,
     stamp_source,
@@ -91,9 +84,6 @@ COUNTERS = (
 )
 # RFC 5626 §3.5.1 keeps a binding alive with CRLFs; some phones send blanks or NULs instead.
 _KEEP_ALIVE = b"\r\n \x00"
-# RFC 3261 §18.1.1: a request "larger than 1300 bytes" goes "using an RFC 2914 congestion controlled
-# transport protocol, such as TCP".
-LARGEST_DATAGRAM = 1300
 MAIN_TRANSPORTS: tuple[Transport, ...] = ("UDP", "TCP")
 
 A = TypeVar("A")
@@ -160,7 +150,6 @@ class SipEndpoint:
 
     Attributes:
         local: the bound address of the first listener, once open.
-        advertised: the address to be reached at there, once open.
         counters: how often each of `COUNTERS` has happened.
     """
 
@@ -178,23 +167,31 @@ class SipEndpoint:
         witness: Witness | None = None,
     ) -> None:
         self.local: Address = ("", 0)
-        self.advertised: Address = advertised or ("", 0)
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._on_request = on_request
         self._timers = timers
-        self._drop = drop
         self._door = door
         self._witness = witness
         self._on_flow_lost = on_flow_lost
         self._transports = TransportLayer(
             on_message=self.message_received, on_lost=self._flow_lost, limits=limits, tls=tls
         )
+        self._sender = Sender(
+            self._transports,
+            counters=self.counters,
+            advertised=advertised or ("", 0),
+            drop=drop,
+            witness=witness,
+        )
         self._layer = TransactionLayer()
         self._users: dict[_Transaction, _User] = {}
         self._limiter = RateLimiter()
         self._alarm: Alarm[_Transaction] | None = None
-        # what was written last, and its octets: a message is measured before it is sent
-        self._last: tuple[SipRequest | SipResponse | None, bytes] = (None, b"")
+
+    @property
+    def advertised(self) -> Address:
+        """The address to be reached at by the first listener, once open."""
+        return self._sender.advertised
 
     @property
     def transactions(self) -> int:
@@ -232,6 +229,7 @@ class SipEndpoint:
             ValueError: bound to every address, and no advertised one was given.
         """
         self._alarm = Alarm(lambda transaction: self._feed(transaction, TimeUp()))
+        self._sender.is_open = True
         advertised = self.advertised if self.advertised[0] else None
         try:
             await self._transports.open_together(transports, host, port, advertised)
@@ -240,13 +238,14 @@ class SipEndpoint:
         except (OSError, ValueError):
             await self.close()
             raise
-        self.local, self.advertised = self.listeners[0].local, self.listeners[0].advertised
+        self.local, self._sender.advertised = self.listeners[0].local, self.listeners[0].advertised
 
     async def close(self) -> None:
         """Release the ports and forget every transaction; nobody is told."""
         if self._alarm is not None:
             self._alarm.close()
             self._alarm = None
+        self._sender.is_open = False
         self._users.clear()
         self._layer = TransactionLayer()
         await self._transports.close()
@@ -264,25 +263,12 @@ class SipEndpoint:
         return self._transports.alive(hop)
 
     def reached_at(self, destination: Destination) -> tuple[Transport, Address]:
-        """Return how a peer there reaches us: what stands in Via and Contact."""
-        hop = as_hop(destination)
-        bound = self._transports.listener_for(hop)
-        return hop.transport, self.advertised if bound is None else bound.advertised
+        """Return how a peer there reaches us; see `Sender.reached_at`."""
+        return self._sender.reached_at(destination)
 
     def contact(self, user: str, destination: Destination, *, like: str = "sip:") -> str:
-        """Return our URI, for Contact, as a peer there reaches us.
-
-        Args:
-            user: its user part.
-            destination: the peer.
-            like: the Request-URI of the message. RFC 3261 §12.1.1: where it is a sips URI, "the
-                Contact … MUST be a SIPS URI".
-        """
-        transport, us = self.reached_at(destination)
-        uri = sip_uri(user, us)
-        if like[:5].lower() == "sips:":
-            return f"sips{uri[3:]}" + (";transport=ws" if transport == "WSS" else "")
-        return uri if transport == "UDP" else f"{uri};transport={transport.lower()}"
+        """Return our URI, for Contact, as a peer there reaches us; see `Sender.contact`."""
+        return self._sender.contact(user, destination, like=like)
 
     # What a user asks for
 
@@ -311,26 +297,18 @@ class SipEndpoint:
         """
         if request.method in ("ACK", "CANCEL"):
             raise LocalProtocolError(f"{request.method} has a way of its own")
+        self._opened()
         hop = as_hop(destination)
-        sent = self._with_via(request, hop)
-        if not self._wants_tcp(sent, hop):
+        sent = self._sender.with_via(request, hop)
+        if not self._sender.wants_tcp(sent, hop):
             return self._start_client(sent, hop, on_response, on_failure)
         by_tcp = hop._replace(transport="TCP", flow=None)
-        sent = self._with_via(request, by_tcp)
+        sent = self._sender.with_via(request, by_tcp)
 
         def by_udp() -> tuple[SipRequest, Hop]:
-            return self._with_via(request, hop), hop
+            return self._sender.with_via(request, hop), hop
 
         return self._start_client(sent, by_tcp, on_response, on_failure, otherwise=by_udp)
-
-    def _wants_tcp(self, request: SipRequest, hop: Hop) -> bool:
-        """Tell whether a request is too long for UDP, and TCP can be tried."""
-        return (
-            hop.transport == "UDP"
-            and not hop.pinned
-            and len(self._written(request)) > LARGEST_DATAGRAM
-            and self._transports.listener_for(hop._replace(transport="TCP", flow=None)) is not None
-        )
 
     def cancel(
         self, invite: ClientTransactionHandle, headers: Sequence[tuple[str, str]] = ()
@@ -361,24 +339,15 @@ class SipEndpoint:
         Raises:
             LocalProtocolError: the endpoint is not open.
         """
-        hop = as_hop(destination)
-        sent = self._with_via(request, hop)
-        if self._wants_tcp(sent, hop):
-            by_tcp = hop._replace(transport="TCP", flow=None)
-            by_udp = partial(self._transmit, sent, hop, _nothing)
-            self._transmit(self._with_via(request, by_tcp), by_tcp, by_udp)
-        else:
-            self._transmit(sent, hop, _nothing)
-
-    def _with_via(self, request: SipRequest, hop: Hop) -> SipRequest:
-        """Return a copy that carries our Via with a new branch (RFC 3261 §8.1.1.7)."""
         self._opened()
-        sent = copy_message(request)
-        transport, us = self.reached_at(hop)
-        push_via(sent, us, MAGIC_COOKIE + secrets.token_hex(12), transport)
-        if "Max-Forwards" not in sent.headers:
-            sent.headers.append("Max-Forwards", str(MAX_FORWARDS))
-        return sent
+        hop = as_hop(destination)
+        sent = self._sender.with_via(request, hop)
+        if self._sender.wants_tcp(sent, hop):
+            by_tcp = hop._replace(transport="TCP", flow=None)
+            by_udp = partial(self._sender.transmit, sent, hop, _nothing)
+            self._sender.transmit(self._sender.with_via(request, by_tcp), by_tcp, by_udp)
+        else:
+            self._sender.transmit(sent, hop, _nothing)
 
     def _start_client(
         self,
@@ -418,7 +387,7 @@ class SipEndpoint:
 
     def message_received(self, data: bytes, hop: Hop) -> None:
         """Take one datagram, or one message of a connection, whatever is in it."""
-        if self._lose(hop):
+        if self._sender.lose(hop):
             return
         self.counters["received"] += 1
         if not self._door.admits(data, hop, self._opened().now()):
@@ -482,10 +451,10 @@ class SipEndpoint:
         def respond(response: SipResponse) -> None:
             if response.status_code < FINAL or self._alarm is None:
                 return
-            if len(self._written(response)) > AMPLIFICATION * size:
+            if len(self._sender.written(response)) > AMPLIFICATION * size:
                 self.counters["unanswered"] += 1
                 return
-            self._transmit(response, _way_back(request, hop), _nothing, kept=False)
+            self._sender.transmit(response, _way_back(request, hop), _nothing, kept=False)
 
         self._guard(self._on_request, IncomingRequest(request, hop, respond))
 
@@ -548,7 +517,7 @@ class SipEndpoint:
         self.counters["malformed_answered"] += 1
         stamp_source(error.request, source)
         answer = make_response(error.request, error.status, error.reason)
-        self._transmit(answer, _way_back(error.request, hop), _nothing, kept=False)
+        self._sender.transmit(answer, _way_back(error.request, hop), _nothing, kept=False)
 
     # Machines, effects, time
 
@@ -568,7 +537,7 @@ class SipEndpoint:
         match effect:
             case Send(message):
                 failed = partial(self._feed, transaction, TransportFailed())
-                if not self._transmit(message, user.hop, failed):
+                if not self._sender.transmit(message, user.hop, failed):
                     # Later, so that nobody is told of a failure before his own call returns.
                     asyncio.get_running_loop().call_soon(failed)
             case Terminated():
@@ -580,49 +549,6 @@ class SipEndpoint:
                 user.deliver(message)
             case Fail(reason):
                 user.fail(reason)
-
-    def _transmit(
-        self,
-        message: SipRequest | SipResponse,
-        hop: Hop,
-        on_failure: Callable[[], object],
-        *,
-        kept: bool = True,
-    ) -> bool:
-        """Send a message; False when the transport refuses it (RFC 3261 §18.4).
-
-        Args:
-            message: with its Via.
-            hop: where it goes.
-            on_failure: called later, if a connection had to be made for it and could not.
-            kept: it may belong to a call.
-        """
-        data = self._written(message)
-        if self._lose(hop):
-            return True
-
-        def failed() -> None:
-            self.counters["send_errors"] += 1
-            if self._alarm is not None:  # still open
-                on_failure()
-
-        try:
-            _check_numeric(hop.address)
-            self._transports.send(data, hop, failed)
-        except OSError as error:
-            self.counters["send_errors"] += 1
-            _log.debug("sip.send_failed", destination=str(hop), error=str(error))
-            return False
-        self.counters["sent"] += 1
-        if self._witness is not None:
-            self._witness(message, data, hop, inbound=False, kept=kept)
-        return True
-
-    def _written(self, message: SipRequest | SipResponse) -> bytes:
-        """Return a message as it goes over the wire; it must not be changed any more."""
-        if self._last[0] is not message:
-            self._last = message, bytes(message)
-        return self._last[1]
 
     def _flow_lost(self, hop: Hop) -> None:
         """Let go of what can be reached over this connection alone, and tell."""
@@ -651,12 +577,6 @@ class SipEndpoint:
             return False
         return True
 
-    def _lose(self, hop: Hop) -> bool:
-        """Tell whether the test that runs us wants this datagram lost."""
-        lost = self._drop is not None and not hop.reliable and self._drop()
-        self.counters["lost_on_purpose"] += lost
-        return lost
-
     def _opened(self) -> Alarm[_Transaction]:
         """Return the alarm, which exists while the endpoint is open."""
         if self._alarm is None:
@@ -672,28 +592,6 @@ def _way_back(request: SipRequest, hop: Hop) -> Hop:
     else:
         host, port = reopening_destination(via, default_port(hop.transport))
     return hop._replace(host=host, port=port)
-
-
-def _check_numeric(destination: Address) -> None:
-    """Refuse what the socket would look up in DNS, which would stop the loop, or cannot send to.
-
-    Raises:
-        OSError: not a numeric host, or no port.
-    """
-    host, port = destination
-    if not _is_numeric(host):
-        raise OSError(f"not a numeric address: {host}")
-    if not 0 < port <= HIGHEST_PORT:
-        raise OSError(f"not a port: {port}")
-
-
-@remembered
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _refuse_to_answer(response: SipResponse) -> None:
