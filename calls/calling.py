@@ -102,17 +102,10 @@ class Calling:
         """INVITE all phones of an agent; their session is open."""
         owner = self._owner
         for name, binding in zip(names, bindings, strict=True):
-            # A key in a description is worth as much as the way it goes (RFC 4568 §7).
-            secured = owner.facilities.secure_phones and binding.transport == "TLS"
+            kind = owner.facilities.phone_audio(agent_id, binding)
             leg = owner.facilities.gateway.invite(
                 binding,
-                sdp=owner.audio.offer(
-                    name,
-                    owner.leg.remote_sdp,
-                    secured=secured,
-                    dtls=agent_id in owner.facilities.audio.dtls_phones,
-                    browser=binding.is_browser,
-                ),
+                sdp=owner.audio.offer(name, owner.leg.remote_sdp, **kind),
                 caller=owner.calling_agent or owner.caller,
                 display=owner.line_name,
                 called=agent_id,

@@ -135,16 +135,10 @@ class ClickToCall:
             raise TransferError("target_not_ready")
         await audio.open(CALLER)
         for binding in bindings:
-            secured = self._f.secure_phones and binding.transport == "TLS"
+            kind = self._f.phone_audio(agent_id, binding)
             leg = self._f.gateway.invite(
                 binding,
-                sdp=audio.offer(
-                    CALLER,
-                    None,
-                    secured=secured,
-                    dtls=agent_id in self._f.audio.dtls_phones,
-                    browser=binding.is_browser,
-                ),
+                sdp=audio.offer(CALLER, None, **kind),
                 caller=ringing.number,
                 display=ringing.line,
                 called=agent_id,

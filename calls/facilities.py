@@ -16,7 +16,7 @@ from calls.routing import Route, anybody
 from calls.supervision_events import SupervisionStep, TakerLeft
 from calls.targets import NumberTarget, Target
 from eventbus.bus import EventBus
-from telephony.bindings import BindingStore
+from telephony.bindings import Binding, BindingStore
 from telephony.gateway import SipGateway
 from telephony.media_commands import MediaCommands
 
@@ -66,3 +66,12 @@ class Facilities:
     route: Route = anybody
     partner: Callable[[str], NumberTarget] = _no_partner
     may_be_sent_to: Callable[[str, str], bool] = _nowhere  # (role, number): by a 3xx
+
+    def phone_audio(self, agent_id: str, binding: Binding) -> dict[str, bool]:
+        """Return how an agent's phone is offered audio, as ``CallAudio.offer`` takes it."""
+        return {
+            # A key in a description is worth as much as the way it goes (RFC 4568 §7).
+            "secured": self.secure_phones and binding.transport == "TLS",
+            "dtls": agent_id in self.audio.dtls_phones,
+            "browser": binding.is_browser,
+        }

@@ -44,7 +44,7 @@ def outcome_of_status(status: int | None) -> OfferOutcome:
 
 
 class SearchState(Enum):
-    """Where a search is; see the module's picture."""
+    """Where a search is; see the picture in ``calls/agent_search.py``."""
 
     WAITING = "waiting"
     OFFERING = "offering"

@@ -107,9 +107,9 @@ end
 -- was frozen, or cut off from them; of those who come back the first must not bury the others.
 local function notice_silence()
   local newest = redis.call('ZRANGE', key('nodes'), -1, -1, 'WITHSCORES')[2]
-  local overdue = newest and tonumber(newest) <= NOW
+  local silent = newest and tonumber(newest) <= NOW
   local held = held_until and held_until > NOW -- a hold that has passed counts for nothing
-  if overdue and not held and redis.call('ZCARD', key('nodes')) > 1 then
+  if silent and not held and redis.call('ZCARD', key('nodes')) > 1 then
     hold()
   end
 end

@@ -104,10 +104,10 @@ async def test_the_agents_of_a_node_that_was_killed_are_freed_by_the_others(
 
     # The dead node beat with its own expiry, 15 s, the last time; the test does not wait for that.
     in_15_s = time.time() + 15.5
-    for _ in range(
-        20
-    ):  # a sweep between two beats, by the real clock, lets them all be overdue anew
-        await living.floor.beat(now=in_15_s)  # all are overdue: whoever lives may tell first
+    # All are overdue: whoever lives may tell first. More than once, as a sweep between the two
+    # beats, which goes by the real clock, lets them all be overdue anew.
+    for _ in range(20):
+        await living.floor.beat(now=in_15_s)
         await living.floor.beat(now=in_15_s + FloorTimes().grace)
         if await living.state("1001") == "ready":
             break

@@ -7,6 +7,7 @@ from tests.support.census import census, left_of
 from tests.support.waiting import until
 
 CALLS = 30
+RAREST = CALLS // 5  # who give up at once are the fewest
 
 
 async def some_calls(house: House, numbers: range) -> None:
@@ -42,4 +43,4 @@ async def test_thirty_calls_leave_nothing(tmp_path: Path) -> None:
         await some_calls(house, range(5))
         before = census()
         await some_calls(house, range(5, 5 + CALLS))
-        assert left_of(CALLS, before) == {}
+        assert left_of(RAREST, before) == {}

@@ -14,7 +14,7 @@ OURS = (
 )
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)\s#]+)")
 FILE = re.compile(r"`([\w./-]+\.(?:py|lua|js|c|sh|toml))(?:::\w+)?`")
-BENCH = re.compile(r"python -m ((?:bench|hotline|tickets|asr)(?:\.\w+)*)")
+MODULE = re.compile(r"python -m ((?:bench|hotline|tickets|asr)(?:\.\w+)*)")
 
 
 @cache
@@ -33,7 +33,7 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     files = [name for name in FILE.findall(text) if name.removeprefix("./") not in _files()]
     modules = [
         name
-        for name in BENCH.findall(text)
+        for name in MODULE.findall(text)
         if not {name.replace(".", "/") + end for end in (".py", "/__main__.py")} & _files()
     ]
     assert (links, files, modules) == ([], [], [])

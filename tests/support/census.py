@@ -20,7 +20,7 @@ def census() -> Counter[str]:
 
 
 def left_of(calls: int, before: Counter[str]) -> dict[str, int]:
-    """Return the types of which something is left of at least every second call."""
+    """Return the types of which something is left of at least every second of so many calls."""
     left = census() - before
     return {name: many for name, many in left.items() if many >= calls / 2}
 
