@@ -30,17 +30,20 @@ class Alike:
     Attributes:
         margin: by how much it is more like danger than like what is calm (cosines).
         partner: whose examples it resembles most.
+        category: what that partner's matters are about.
     """
 
     margin: float
     partner: str
+    category: str
 
 
-class Dangers:
+class DangerExamples:
     """Compares utterances with examples of danger."""
 
     def __init__(self) -> None:
-        said = {name: list(of["said"]) for name, of in rules.load("dangers").items()}
+        shipped = rules.load("dangers")
+        said = {name: list(of["said"]) for name, of in shipped.items()}
         calm = said.pop(_CALM)
         for kind, categories in rules.load("matters").items():
             if kind != _CRIES_FOR_HELP:
@@ -48,6 +51,7 @@ class Dangers:
         dangers = [matter for matters in said.values() for matter in matters]
         self._danger = Examples({"danger": dangers, _CALM: calm}, _LENGTHS)
         self._partner = Examples({name: said[name] for name in PARTNERS}, _LENGTHS)
+        self._categories = {name: str(shipped[name]["category"]) for name in PARTNERS}
 
     def sounds(self, utterance: str) -> Alike | None:
         """Tell how an utterance sounds; None of one too short to tell."""
@@ -56,7 +60,8 @@ class Dangers:
         alike = self._danger.likeness(utterance)
         partners = self._partner.likeness(utterance)
         partner = max(partners, key=lambda name: partners[name])
-        return Alike(alike["danger"] - alike[_CALM], partner)
+        margin = alike["danger"] - alike[_CALM]
+        return Alike(margin, partner, self._categories[partner])
 
 
 def _tells_something(utterance: str) -> bool:
@@ -65,6 +70,6 @@ def _tells_something(utterance: str) -> bool:
 
 
 @cache
-def shipped() -> Dangers:
+def shipped() -> DangerExamples:
     """Return the examples that ship with the product."""
-    return Dangers()
+    return DangerExamples()

@@ -105,7 +105,8 @@ class RuleClassifier:
             known = next((r for r in ranked if r.category == hint), Ranked(hint, "", 0.0, ()))
             ranked = [r for r in ranked if r.category != hint]
             ranked.append(replace(known, score=known.score + _HINT))
-        likeness = self._examples.likeness(text)
+        alikes = self._examples.likeness(text).items()
+        likeness = {name: alike for name, alike in alikes if name in self._keywords}
         alike = max(likeness.values(), default=0.0)
         if not ranked and (alike < _ALIKE or len(text) < _TALK):
             return [Ranked(OTHER, "", 0.0, (), _UNSURE)]

@@ -25,10 +25,8 @@ LIFTED = "（来电人称已解除，请确认）"
 """Ends the reason of a danger that the citizen says is over."""
 MINOR = 1
 """The rank of 一般: what is above is passed on at once."""
-_ROADS = "交通出行"
+_TRAFFIC_POLICE = "122"
 _SOUNDS = "突发：听来像险情，请核实"
-_CATEGORIES = {"110": "治安警情", "119": "消防安全", "120": "医疗卫生", "122": _ROADS}
-"""What the dangers of each partner are about."""
 _EXPRESSIONS = ("any", "all", "not", "lifted")
 _KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
 
@@ -97,7 +95,7 @@ class UrgencyRules:
         guards, listed = data.get("guards", {}), data.get("rule", [])
         words = data.get("words", {})
         self._alike = data.get("alike")
-        if self._alike is not None and not isinstance(self._alike, float):
+        if self._alike is not None and type(self._alike) not in {int, float}:  # True is an int
             raise BadRules(f"{where}: alike is a number such as 0.03, not {self._alike!r}")
         if not isinstance(guards, dict) or not isinstance(listed, list) or not listed:
             raise BadRules(f"{where}: wants a table [guards] and at least one [[rule]]")
@@ -156,7 +154,7 @@ class UrgencyRules:
         heard = alike.shipped().sounds(utterance)
         if heard is None or heard.margin < self._alike:
             return None
-        return Urgency("紧急", _SOUNDS, heard.partner, utterance, _CATEGORIES[heard.partner])
+        return Urgency("紧急", _SOUNDS, heard.partner, utterance, heard.category)
 
     def _only_ends(self, utterance: str) -> bool:
         """Tell whether an utterance says nothing but that some danger is over."""
@@ -178,7 +176,7 @@ class UrgencyRules:
     def _unhurt(self, known: Urgency, utterance: str) -> Urgency | None:
         """Return an accident of cars alone, which 122 still takes, where nobody was hurt."""
         words = self._guards.unhurt(utterance)
-        if known.level == "紧急" and known.category == _ROADS and words:
+        if known.level == "紧急" and known.transfer == _TRAFFIC_POLICE and words:
             return replace(known, level="一般", reason=f"{known.reason}{_UNHURT}", words=words)
         return None
 

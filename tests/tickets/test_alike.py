@@ -5,7 +5,7 @@ import pytest
 from tickets import rules
 from tickets.alike import shipped
 from tickets.fields import PARTNERS
-from tickets.urgency import UrgencyRules, judge, shipped_rules
+from tickets.urgency import BadRules, UrgencyRules, judge, shipped_rules
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,12 @@ def test_a_city_whose_rules_name_no_likeness_has_none() -> None:
     del data["alike"]
     assert shipped_rules().judge(said).urgent
     assert not UrgencyRules(data, "city.toml").judge(said).urgent
+
+
+def test_the_least_likeness_is_any_number() -> None:
+    said = "隔壁那个老爷子身子都凉了没动静了"
+    data = dict(rules.load("urgency"))
+    assert not UrgencyRules(data | {"alike": 1}, "city.toml").judge(said).urgent
+    for wrong in (True, "0.03"):
+        with pytest.raises(BadRules, match=r"city\.toml: alike is a number such as 0\.03"):
+            UrgencyRules(data | {"alike": wrong}, "city.toml")
