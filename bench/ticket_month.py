@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.bulk_load import load
 from calls.after_call import ratings
 from calls.records import calls, segments
-from calls.reporting.figures import ANSWER_SECONDS, FREQUENT, NOT_SAID, TOP
+from calls.reporting.exchanges import CONSULTED
+from calls.reporting.figures import ANSWER_SECONDS, FREQUENT, TOP
 from calls.reporting.period import DAY, HOUR, Period
-from calls.reporting.report import Share
+from calls.reporting.report import NOT_SAID, Share
+from tickets.exchange.store import handovers_table
 from tickets.masking import mask_number
 from tickets.store import tickets_table
 
@@ -40,6 +42,7 @@ class Month:
     segments: Sequence[Row]
     tickets: Sequence[Row]
     ratings: Sequence[Row]
+    handovers: Sequence[Row]
     now: float
     _by_time: dict[tuple[str, str], tuple[list[float], list[Row]]] = field(default_factory=dict)
 
@@ -65,7 +68,8 @@ def make(period: Period, *, tickets: int, calls_: int, seed: int = 1) -> Month:
         all_tickets += [_ticket(chance, at, n) for n, at in enumerate(handed_in, len(all_tickets))]
     all_segments = [_segment(chance, call) for call in all_calls if call["answered_at"] is not None]
     rated = [_rating(chance, call) for call in all_calls if call["answered_at"] is not None]
-    return Month(all_calls, all_segments, all_tickets, rated, period.end + 3 * DAY)
+    exchanged = [_handover(chance, t) for t in all_tickets if chance.random() < 0.01]
+    return Month(all_calls, all_segments, all_tickets, rated, exchanged, period.end + 3 * DAY)
 
 
 def _times(chance: random.Random, period: Period, count: int) -> list[float]:
@@ -117,6 +121,26 @@ def _segment(chance: random.Random, call: Row) -> Row:
         "partner": chance.choice(("110", "120")) if out else None,
         "direction": chance.choice(("out", "in")) if out else None,
         "reason": chance.choice(("警情", "伤病", None)) if out else None,
+        "answered_at": call["arrived_at"] + 5 if chance.random() < 0.9 else None,
+        "outcome": chance.choice(("answered", "transferred", CONSULTED, None)),
+    }
+
+
+def _handover(chance: random.Random, ticket: Row) -> Row:
+    """A ticket, or the draft of a call, that went to a partner or came from one."""
+    return {
+        "partner": chance.choice(("110", "12345-苏州")),
+        "direction": chance.choice(("out", "in")),
+        "kind": "ticket" if chance.random() < 0.9 else "draft",
+        "number": ticket["id"],
+        "state": "finished",
+        "step": 1,
+        "ticket_id": ticket["id"] if chance.random() < 0.9 else None,
+        "reason": "已办结",
+        "matter": {},
+        "said_at": ticket["submitted_at"],
+        "created_at": ticket["submitted_at"],
+        "changed_at": ticket["submitted_at"] + 60,
     }
 
 
@@ -167,6 +191,7 @@ async def store(engine: AsyncEngine, month: Month) -> None:
         (segments, month.segments),
         (tickets_table, month.tickets),
         (ratings, month.ratings),
+        (handovers_table, month.handovers),
     ):
         await load(engine, table, rows)
 
@@ -296,10 +321,16 @@ def _volumes(month: Month, period: Period) -> Mapping[str, list[Row]]:
                 "count": counts[name],
                 "before": earlier[name],
                 "percent": Share(counts[name], len(now), "").percent,
+                "change": _change(counts[name], earlier[name]),
             }
             for name in names
         ]
     return volumes
+
+
+def _change(now: int, then: int) -> float | None:
+    """Return by how many percent there are more now; None where there were none."""
+    return round(100 * (now - then) / then, 2) if then else None
 
 
 def _hot(month: Month, period: Period) -> list[Row]:
@@ -330,9 +361,10 @@ def _units(month: Month, period: Period) -> list[Row]:
     for unit in _UNITS:
         its = [row for row in month.tickets if row["unit"] == unit and row["passed_at"] < until]
         passed = _in(its, "passed_at", period)
-        late = [row for row in passed if (row["ended_at"] or month.now) > row["deadline_at"]]
         ended = _in(its, "ended_at", period)
         open_ = [row for row in its if row["ended_at"] is None or row["ended_at"] >= until]
+        late = [row for row in open_ if row["deadline_at"] < until]
+        late += [row for row in ended if row["deadline_at"] < row["ended_at"] < until]
         on_time = sum(row["ended_at"] <= row["deadline_at"] for row in ended)
         if passed or open_ or ended:
             rows.append(
@@ -348,11 +380,21 @@ def _units(month: Month, period: Period) -> list[Row]:
 
 
 def _exchanges(month: Month, period: Period) -> list[Row]:
-    rows = [row for row in month.within("segments", "offered_at", period) if row["partner"]]
-    keys = ("partner", "direction", "reason")
-    counts = Counter((row["partner"], row["direction"], row["reason"] or NOT_SAID) for row in rows)
-    ranked = sorted(counts, key=lambda key: (-counts[key], *key))
-    return [{**dict(zip(keys, key, strict=True)), "count": counts[key]} for key in ranked]
+    passed_on = [
+        ("call", row["partner"], row["direction"], row["reason"] or NOT_SAID)
+        for row in month.within("segments", "offered_at", period)
+        if row["partner"] and row["answered_at"] is not None and row["outcome"] != CONSULTED
+    ]
+    about = {row["id"]: row["category"] for row in month.tickets}
+    handed_over = [
+        ("ticket", row["partner"], row["direction"], about.get(row["ticket_id"]) or NOT_SAID)
+        for row in month.within("handovers", "created_at", period)
+        if row["kind"] == "ticket"
+    ]
+    counts = Counter(passed_on + handed_over)
+    ranked = sorted(counts, key=lambda key: (-counts[key], *key[1:3], key[0], key[3]))
+    names = ("what", "partner", "direction", "reason")
+    return [{**dict(zip(names, key, strict=True)), "count": counts[key]} for key in ranked]
 
 
 def comparable(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -370,15 +412,12 @@ def comparable(report: Mapping[str, Any]) -> dict[str, Any]:
                     "count": row["count"],
                     "before": row["before"],
                     "percent": row["share"]["percent"],
+                    "change": row["change"]["percent"],
                 }
                 for row in rows
             ]
             for kind, rows in report["volumes"].items()
         },
         "units": report["units"],
-        # In one order: databases differ in where they put null, and in their collation.
-        "exchanges": sorted(
-            report["exchanges"],
-            key=lambda row: (-row["count"], row["partner"], row["direction"], row["reason"]),
-        ),
+        "exchanges": report["exchanges"],
     }

@@ -12,11 +12,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from calls.records import calls, segments
-from calls.reporting import satisfaction
+from calls.records import calls
+from calls.reporting import exchanges, satisfaction
 from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import (
-    Exchange,
+    NOT_SAID,
     Frequent,
     Hot,
     Point,
@@ -33,7 +33,6 @@ ANSWER_SECONDS: Final = 15.0
 FREQUENT: Final = 3
 """Who calls so often in a period is listed."""
 TOP: Final = 20
-NOT_SAID: Final = "未填"
 
 # (agents' own calls, back to citizens or to units, are no calls for the hotline)
 _TAKEN = sa.and_(
@@ -87,7 +86,7 @@ class Reporter:
                 hot=await _hot(connection, period),
                 frequent=await _frequent(connection, period),
                 units=await _units(connection, period, now),
-                exchanges=await _exchanges(connection, period),
+                exchanges=await exchanges.counted(connection, period.start, period.end),
             )
 
     async def _volumes(
@@ -109,6 +108,11 @@ class Reporter:
 
 def _within(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[bool]:
     return sa.and_(column >= period.start, column < period.end)
+
+
+def _by_octets(connection: AsyncConnection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Order as SQLite does, whatever order a PostgreSQL has: the first ones are always the same."""
+    return sa.collate(column, "C") if connection.dialect.name == "postgresql" else column
 
 
 def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
@@ -252,7 +256,10 @@ async def _hot(connection: AsyncConnection, period: Period) -> tuple[Hot, ...]:
         )
         .group_by(tickets.c.category, tickets.c.street)
         .having(number > 0)
-        .order_by(number.desc(), tickets.c.category, tickets.c.street)
+        .order_by(
+            number.desc(),
+            *(_by_octets(connection, c) for c in (tickets.c.category, tickets.c.street)),
+        )
         .limit(TOP)
     )
     return tuple(
@@ -268,7 +275,7 @@ async def _frequent(connection: AsyncConnection, period: Period) -> tuple[Freque
         .where(_within(calls.c.arrived_at, period), _TAKEN, calls.c.caller.is_not(None))
         .group_by(calls.c.caller)
         .having(number >= FREQUENT)
-        .order_by(number.desc(), calls.c.caller)
+        .order_by(number.desc(), _by_octets(connection, calls.c.caller))
         .limit(TOP)
     )
     return tuple(
@@ -280,16 +287,18 @@ async def _frequent(connection: AsyncConnection, period: Period) -> tuple[Freque
 async def _units(connection: AsyncConnection, period: Period, now: float) -> tuple[Unit, ...]:
     table, until = tickets.c, min(period.end, now)
     ended_by_then = sa.and_(table.ended_at.is_not(None), table.ended_at < until)
-    passed = _within(table.passed_at, period)
-    late = sa.func.coalesce(table.ended_at, now) > table.deadline_at
+    open_ = sa.and_(table.status.in_(("passed", "closed")), ~ended_by_then)
     ended = sa.and_(_within(table.ended_at, period), table.deadline_at.is_not(None))
-    overdue = _count(sa.and_(passed, late)).label("overdue")
+    late = sa.or_(
+        sa.and_(open_, table.deadline_at < until),
+        sa.and_(ended, table.ended_at < until, table.ended_at > table.deadline_at),
+    )
     query = (
         sa.select(
             table.unit,
-            _count(passed).label("passed"),
-            overdue,
-            _count(sa.and_(table.status.in_(("passed", "closed")), ~ended_by_then)).label("open"),
+            _count(_within(table.passed_at, period)).label("passed"),
+            _count(late).label("overdue"),
+            _count(open_).label("open"),
             _count(ended).label("ended"),
             _count(sa.and_(ended, table.ended_at <= table.deadline_at)).label("on_time"),
         )
@@ -317,19 +326,3 @@ async def _units(connection: AsyncConnection, period: Period, now: float) -> tup
     ]
     shown = (row for row in rows if row.passed or row.open or row.on_time.whole)
     return tuple(sorted(shown, key=lambda row: (-row.overdue, -row.passed, row.name)))
-
-
-async def _exchanges(connection: AsyncConnection, period: Period) -> tuple[Exchange, ...]:
-    """Count the calls handed to partners or taken from them: the segments that name one."""
-    number = sa.func.count().label("number")
-    keys = (segments.c.partner, segments.c.direction, segments.c.reason)
-    query = (
-        sa.select(*keys, number)
-        .where(_within(segments.c.offered_at, period), segments.c.partner.is_not(None))
-        .group_by(*keys)
-        .order_by(number.desc(), *keys)
-    )
-    return tuple(
-        Exchange(row.partner, row.direction or "", row.reason or NOT_SAID, int(row.number))
-        for row in await connection.execute(query)
-    )

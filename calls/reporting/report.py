@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from calls.reporting.period import Period
+
+NOT_SAID: Final = "未填"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Unit:
 
     Attributes:
         passed: tickets passed on to it in the period.
-        overdue: of those, how many are or ended later than their deadline.
+        overdue: of those that are open, and of those that ended in the period, how many are or
+            were beyond their deadline, whenever they were passed on.
         open: with it at the end of the period or now, whichever is earlier.
         on_time: ended in time, of those with it that ended in the period.
     """
@@ -81,10 +84,11 @@ class Unit:
     on_time: Share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Exchange:
-    """Calls handed over to, or taken from, a partner, and for what reason."""
+    """Calls or tickets (``what``) handed over to, or taken from, a partner, and for what reason."""
 
+    what: str
     partner: str
     direction: str
     reason: str
@@ -185,6 +189,7 @@ class Report:
             ],
             "exchanges": [
                 {
+                    "what": row.what,
                     "partner": row.partner,
                     "direction": row.direction,
                     "reason": row.reason,

@@ -42,6 +42,7 @@ VOLUMES: Final[Mapping[str, str]] = {
     "category": "类别",
 }
 DIRECTIONS: Final[Mapping[str, str]] = {"out": "转出", "in": "转入"}
+EXCHANGED: Final[Mapping[str, str]] = {"call": "电话转接", "ticket": "工单互派"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,15 @@ def _frequent(report: Report) -> Table:
 
 
 def _units(report: Report) -> Table:
-    head = ("承办单位", "本期派单", "其中超期", "在办", "按时办结率 %", "按时", "有期限的办结工单")
+    head = (
+        "承办单位",
+        "本期派单",
+        "超期（在办与本期办结）",
+        "在办",
+        "按时办结率 %",
+        "按时",
+        "有期限的办结工单",
+    )
     rows = (
         (row.name, row.passed, row.overdue, row.open, *_bare(row.on_time)) for row in report.units
     )
@@ -142,10 +151,17 @@ def _units(report: Report) -> Table:
 
 def _exchanges(report: Report) -> Table:
     rows = (
-        (row.partner, DIRECTIONS.get(row.direction, row.direction), row.reason, row.count)
+        (
+            EXCHANGED[row.what],
+            row.partner,
+            DIRECTIONS.get(row.direction, row.direction),
+            row.reason,
+            row.count,
+        )
         for row in report.exchanges
     )
-    return Table("exchanges", "转接与互派", ("单位", "方向", "原因", "次数"), tuple(rows))
+    head = ("方式", "单位", "方向", "原因或类别", "次数")
+    return Table("exchanges", "转接与互派", head, tuple(rows))
 
 
 def to_csv(report: Report) -> bytes:

@@ -129,7 +129,7 @@ class FakeReports:
             hot=(Hot("市容管理", "城厢镇", 3, 1),),
             frequent=(Frequent("138****1001", 4),),
             units=(Unit("=城管局", 3, 1, 2, Share(1, 1, "有期限的办结工单")),),
-            exchanges=(Exchange("110", "out", "警情", 2),),
+            exchanges=(Exchange("call", "110", "out", "警情", 2),),
         )
 
 

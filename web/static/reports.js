@@ -69,7 +69,7 @@ function volumes(report) {
 function others({ units, frequent, exchanges }) {
   return [
     card("report.units", ["report.name", "report.passed", "report.overdue", "report.open", "report.on_time"], units.map((/** @type {any} */ row) => [row.name, row.passed, row.overdue, row.open, `${percent(row.on_time)} (${fraction(row.on_time)})`])),
-    card("report.exchanges", ["board.partner", "report.direction", "board.why", "report.count"], exchanges.map((/** @type {any} */ row) => [row.partner, t(`report.${row.direction}`), row.reason || "—", row.count])),
+    card("report.exchanges", ["report.what", "board.partner", "report.direction", "board.why", "report.count"], exchanges.map((/** @type {any} */ row) => [t(`report.${row.what}`), row.partner, t(`report.${row.direction}`), row.reason || "—", row.count])),
     card("report.frequent", ["report.caller", "report.calls"], frequent.map((/** @type {any} */ row) => [row.caller, row.calls])),
   ];
 }
