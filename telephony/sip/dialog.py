@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 from aiosipua import SipMessage, SipRequest, SipResponse
 
 from telephony.sip.hop import Destination, next_hop
-from telephony.sip.message import MAX_FORWARDS, cseq_of, tag_of
+from telephony.sip.message import CREDENTIALS, MAX_FORWARDS, cseq_of, tag_of
 from telephony.sip.name_addr import (
     AddressError,
     NameAddr,
@@ -183,9 +183,14 @@ class Dialog:
         self.local_cseq += 1
         return replace(request, cseq=self.local_cseq)
 
-    def ack(self, invite_cseq: int) -> OutgoingRequest:
-        """Make the ACK of a 2xx to our INVITE with that CSeq number (§13.2.2.4)."""
-        return self._build("ACK", invite_cseq, ())
+    def ack(self, invite: OutgoingRequest) -> OutgoingRequest:
+        """Make the ACK of a 2xx to an INVITE of ours (§13.2.2.4).
+
+        §22.1: nobody may challenge an ACK, so it has to "duplicate all of the Authorization and
+        Proxy-Authorization header field values that appeared in the INVITE".
+        """
+        proofs = [header for header in invite.headers if header[0] in CREDENTIALS]
+        return self._build("ACK", invite.cseq, proofs)
 
     def confirm(self, response: SipResponse) -> None:
         """Take over the 2xx to our INVITE.

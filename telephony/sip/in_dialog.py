@@ -40,7 +40,7 @@ from telephony.sip.leg_events import (
     LegReofferRefused,
     LegResumed,
 )
-from telephony.sip.message import FAILED, FINAL, cseq_of
+from telephony.sip.message import FAILED, FINAL
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import is_listening
 from telephony.sip.referral import Referral
@@ -55,7 +55,7 @@ _SERVER_ERROR = 500
 class _Ack:
     """The ACK of the peer's 2xx, which has to wait for the owner's answer to the offer in it."""
 
-    cseq: int
+    invite: OutgoingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class InviteDialog:
         self._question: SipRequest | _Ack | _Prack | None = None  # the owner's to answer
         self._answer_by: float | None = None
         self._acks: dict[int, OutgoingRequest] = {}  # of our INVITEs' 2xx, by CSeq
+        self._pracks: set[OutgoingRequest] = set()  # not answered yet
         self._held = False
         self._referral = Referral(dialog)
         self._why: Headers = ()  # of our BYE
@@ -161,6 +162,8 @@ class InviteDialog:
                 return self._end()
             case RequestFailed(to, cause) if asked and to == asked.request:
                 return self._nobody_there(asked, 408, cause)
+            case GotResponse(to, response) if to in self._pracks:
+                return self._prack_answered(to, response)
             case GotResponse() | RequestFailed():
                 return self._referral.answered(event, now)
             case TimePassed():
@@ -189,7 +192,19 @@ class InviteDialog:
         return [self._prack(rack, None), *self.hold_changes()]
 
     def _prack(self, rack: str, sdp: str | None) -> SendRequest:
-        return SendRequest(replace(self.dialog.request("PRACK", [("RAck", rack)]), sdp=sdp))
+        return self._send_prack(replace(self.dialog.request("PRACK", [("RAck", rack)]), sdp=sdp))
+
+    def _send_prack(self, prack: OutgoingRequest) -> SendRequest:
+        self._pracks.add(prack)
+        return SendRequest(prack)
+
+    def _prack_answered(self, prack: OutgoingRequest, response: SipResponse) -> list[LegEffect]:
+        """Prove who we are where a PRACK needs that; any other refusal shows in the INVITE's."""
+        if response.status_code < FINAL:
+            return []
+        self._pracks.discard(prack)
+        again = self._terms.digest.answer(prack, response)
+        return [self._send_prack(self.dialog.renumbered(again))] if again else []
 
     def answered(self, reply: Reply, now: float) -> None:
         """Note that we have accepted the INVITE with this 2xx, sent just now."""
@@ -197,19 +212,24 @@ class InviteDialog:
         self._unacked = UnackedAnswer(reply, first=True, timers=self._terms.timers, now=now)
 
     def accepted(
-        self, response: SipResponse, *, ending: LegEnded | None, now: float
+        self,
+        response: SipResponse,
+        *,
+        invite: OutgoingRequest,
+        ending: LegEnded | None,
+        now: float,
     ) -> list[LegEffect]:
         """Take the peer's 2xx to our INVITE; with ``ending`` only to hang up at once."""
         self.confirmed = True
         self.dialog.confirm(response)
         self.learn(response)
         self.timer.agreed(response, now)
-        cseq, sdp, negotiation = cseq_of(response)[0], sdp_of(response), self.negotiation
+        sdp, negotiation = sdp_of(response), self.negotiation
         if ending is not None:
-            return [*self._acknowledge(cseq), *self.end_with(ending)]
+            return [*self._acknowledge(invite), *self.end_with(ending)]
         if negotiation.local is None and negotiation.pending is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
-            self._question, self._answer_by = _Ack(cseq), None
+            self._question, self._answer_by = _Ack(invite), None
             return [Tell(LegAnswered(sdp, offered=True))]
         if negotiation.local is None and negotiation.pending == "ours":
             # RFC 6337 §3.1: what came before unreliably was a preview of the answer
@@ -219,12 +239,12 @@ class InviteDialog:
         remote = negotiation.remote or (negotiation.offer if self._question else None)
         if remote is None:
             failed = LegEnded("failure", 488, "answered without a session description")
-            return [*self._acknowledge(cseq), *self.end_with(failed)]
+            return [*self._acknowledge(invite), *self.end_with(failed)]
         told = LegAnswered(remote, offered=self._question is not None)
-        return [*self._acknowledge(cseq), Tell(told), *self.hold_changes()]
+        return [*self._acknowledge(invite), Tell(told), *self.hold_changes()]
 
-    def _acknowledge(self, cseq: int, sdp: str | None = None) -> list[LegEffect]:
-        ack = self._acks[cseq] = replace(self.dialog.ack(cseq), sdp=sdp)
+    def _acknowledge(self, invite: OutgoingRequest, sdp: str | None = None) -> list[LegEffect]:
+        ack = self._acks[invite.cseq] = replace(self.dialog.ack(invite), sdp=sdp)
         return [SendAck(ack)]
 
     def _acknowledge_again(self, to: OutgoingRequest, response: SipResponse) -> list[LegEffect]:
@@ -288,8 +308,8 @@ class InviteDialog:
         else:  # the question was a re-INVITE without an offer: this is ours
             self.negotiation.propose(sdp, whose="ours")
         match question:
-            case _Ack(cseq):
-                effects = self._acknowledge(cseq, sdp)
+            case _Ack(invite):
+                effects = self._acknowledge(invite, sdp)
             case _Prack(rack):
                 effects = [self._prack(rack, sdp)]
             case SipRequest():
@@ -312,10 +332,10 @@ class InviteDialog:
             return []
         self.negotiation.drop()
         match question:
-            case _Ack(cseq):
+            case _Ack(invite):
                 # an ACK refuses nothing: without its answer there is no session
                 failed = LegEnded("failure", status, reason or "the offer was refused")
-                effects = self._acknowledge(cseq)
+                effects = self._acknowledge(invite)
                 return effects if self._ending else effects + self.end_with(failed)
             case _Prack(rack):
                 return [self._prack(rack, None)]
@@ -426,7 +446,9 @@ class InviteDialog:
         ):
             return Reply(request, 491)  # §14.2: "while an INVITE … that it had sent is in progress"
         if sdp is not None or invite:
-            status = 491 if self._ending else self.negotiation.objection()
+            # the offer that a re-INVITE of ours has asked for counts as open
+            busy = self._ending or self._reoffering.awaits_offer
+            status = 491 if busy else self.negotiation.objection()
             if status is not None:
                 return self._not_now(request, status)
         if sdp is None and request.body:
@@ -448,7 +470,7 @@ class InviteDialog:
         if self.over or self._ending:
             self._reoffering.failed()
             invited = asked.request.method == "INVITE"
-            return self._acknowledge(asked.request.cseq) if success and invited else []
+            return self._acknowledge(asked.request) if success and invited else []
         if success:
             return self._agreed(asked, response, now)
         if status in {408, 481}:
@@ -463,19 +485,19 @@ class InviteDialog:
         invited = request.method == "INVITE"
         if invited and request.sdp is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
-            self._question, self._answer_by = _Ack(request.cseq), None
+            self._question, self._answer_by = _Ack(request), None
             return [Tell(LegReoffered(sdp))]
-        effects = self._acknowledge(request.cseq) if invited else []
+        effects = self._acknowledge(request) if invited else []
         if request.sdp is not None and sdp is not None:
             changed = sdp != negotiation.remote
             negotiation.accept(sdp)
             if asked.wish or changed:
                 effects.append(Tell(LegReanswered(sdp)))
-        elif asked.wish:
-            negotiation.drop()
-            effects.append(Tell(LegReofferRefused(488, "answered without a session description")))
         else:
-            negotiation.drop()
+            negotiation.withdraw()  # the peer's own offer may have crossed a refresh without one
+            if asked.wish:
+                refused = LegReofferRefused(488, "answered without a session description")
+                effects.append(Tell(refused))
         return effects + self.hold_changes()
 
     # Time

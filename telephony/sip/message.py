@@ -28,6 +28,7 @@ FINAL = 200  # the lowest final status
 FAILED = 300  # the lowest that is not success
 UNAVAILABLE = 503
 DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 REASONS: dict[int, str] = {
     100: "Trying",
@@ -289,8 +290,11 @@ def make_response(
 
 
 def build_ack(invite: SipRequest, response: SipResponse) -> SipRequest:
-    """Build the ACK of a non-2xx final response, hop by hop (RFC 3261 §17.1.1.3)."""
+    """Build the ACK of a non-2xx final response, hop by hop (RFC 3261 §17.1.1.3, §22.1)."""
     ack = _same_hop(invite, "ACK")
+    for name in CREDENTIALS:
+        for value in invite.headers.get(name):
+            ack.headers.append(name, value)
     for value in response.headers.get("To"):
         ack.headers.set_single("To", value)
     return ack

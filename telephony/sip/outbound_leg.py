@@ -313,7 +313,7 @@ class OutboundLeg:
         wish, effects = self._wish, self._let_go(but=tag)
         fork = self._forks.get(tag) or self._new_fork(tag, response)
         self._winner = tag
-        effects += fork.usage.accepted(response, ending=self._ending, now=now)
+        effects += fork.usage.accepted(response, invite=self.invite, ending=self._ending, now=now)
         if wish is not None:
             effects += fork.usage.handle(wish, now)
         return effects
@@ -325,7 +325,7 @@ class OutboundLeg:
             dialog.confirm(response)
         else:
             dialog = Dialog.as_uac(self.invite, response, pinned=self._pinned)
-        ack = self._acks[tag] = dialog.ack(self.invite.cseq)
+        ack = self._acks[tag] = dialog.ack(self.invite)
         return [SendAck(ack), SendRequest(dialog.request("BYE"))]
 
     # The peer's requests, time, the end

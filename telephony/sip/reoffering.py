@@ -87,6 +87,11 @@ class Reoffering:
         """Whether a re-INVITE of ours is under way."""
         return self.asked is not None and self.asked.request.method == "INVITE"
 
+    @property
+    def awaits_offer(self) -> bool:
+        """Whether a re-INVITE of ours is under way that asks for the peer's offer."""
+        return self.asked is not None and self.is_inviting and self.asked.request.sdp is None
+
     def learn(self, message: SipMessage) -> None:
         """Note which methods the peer says that it allows."""
         if message.headers.get("Allow"):
@@ -151,7 +156,7 @@ class Reoffering:
     def failed(self) -> None:
         """Note that the request under way led to nothing."""
         self.asked = None
-        self._negotiation.drop()
+        self._negotiation.withdraw()
 
     def refused(self, asked: Asked, response: SipResponse, now: float) -> list[LegEffect]:
         """Take a refusal that leaves the dialog as it is: ask again, later perhaps, or tell it."""

@@ -66,7 +66,7 @@ def test_request_of_the_called_side() -> None:
 
 def test_request_of_the_calling_side() -> None:
     dialog = calling()
-    assert dialog.ack(1) == OutgoingRequest(
+    assert dialog.ack(our_invite()) == OutgoingRequest(
         method="ACK",
         uri="sip:1001@127.0.0.1:5072",
         destination=("127.0.0.1", 5072),
@@ -106,8 +106,8 @@ def test_a_route_that_cannot_be_resolved_here_leaves_the_address_seen(value: str
 def test_a_registered_phone_is_reached_where_it_registered_from() -> None:
     ours = our_invite()
     answer = response(ours, 200, contact="<sip:1001@192.168.1.7:5060>")
-    assert Dialog.as_uac(ours, answer, pinned=True).ack(1).destination == PEER
-    assert Dialog.as_uac(ours, answer).ack(1).destination == ("192.168.1.7", 5060)
+    assert Dialog.as_uac(ours, answer, pinned=True).ack(ours).destination == PEER
+    assert Dialog.as_uac(ours, answer).ack(ours).destination == ("192.168.1.7", 5060)
 
 
 @pytest.mark.parametrize("contact", ["nonsense", "<sip:1001@127.0.0.1", None])
@@ -116,7 +116,7 @@ def test_an_answer_without_a_usable_contact_is_acknowledged_all_the_same(
 ) -> None:
     ours = our_invite()
     dialog = Dialog.as_uac(ours, response(ours, 200, contact=contact))
-    assert dialog.ack(1).uri == ours.uri
+    assert dialog.ack(our_invite()).uri == ours.uri
 
 
 def test_an_invite_with_an_unusable_contact_makes_no_dialog() -> None:

@@ -201,7 +201,8 @@ def test_without_a_tag_each_copy_of_a_request_is_answered_alike_and_others_are_n
 
 
 def test_the_ack_of_a_failure_has_the_invites_via_and_the_responses_to() -> None:
-    invite = request(more="Route: <sip:p1;lr>, <sip:p2;lr>\r\nProxy-Require: foo\r\n")
+    proof = "Proxy-Authorization: Digest username=hotline\r\n"  # §22.1: it is in the ACK, too
+    invite = request(more=f"Route: <sip:p1;lr>, <sip:p2;lr>\r\nProxy-Require: foo\r\n{proof}")
     ack = build_ack(invite, response(486, invite, tag="busy"))
     assert bytes(ack).decode().split("\r\n") == [
         "ACK sip:12345@city.example SIP/2.0",
@@ -213,6 +214,7 @@ def test_the_ack_of_a_failure_has_the_invites_via_and_the_responses_to() -> None
         "Route: <sip:p2;lr>",
         "CSeq: 314159 ACK",
         "Max-Forwards: 70",
+        "Proxy-Authorization: Digest username=hotline",
         "Content-Length: 0",
         "",
         "",

@@ -24,6 +24,7 @@ from telephony.sip.invite_usage import (
 from telephony.sip.leg_events import (
     LegAnswered,
     LegEnded,
+    LegHeld,
     LegReanswered,
     LegReoffered,
     LegReofferRefused,
@@ -363,3 +364,76 @@ def test_a_challenged_reinvite_and_a_challenged_bye_are_answered() -> None:
         assert "Authorization" in dict(again.headers)
         calling.got(200, to=again, sdp=ANSWER)
     assert calling.leg.over
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Proxy-Authorization"])
+def test_what_an_invite_proved_its_ack_repeats(header: str) -> None:
+    challenger = "WWW" if header == "Authorization" else "Proxy"
+    challenge = [(f"{challenger}-Authenticate", 'Digest realm="partner", nonce="a", qop="auth"')]
+    calling = Calling(credentials=("hotline", "secret"), cnonce="c0ffee")
+    [proven] = sent(calling.got(401 if challenger == "WWW" else 407, headers=challenge))
+    proof = dict(proven.headers)[header]
+    [first, _] = calling.got(200, to=proven, sdp=ANSWER)
+    assert isinstance(first, SendAck)
+    assert first.request.headers == ((header, proof),)
+    # another phone that answered as well is acknowledged no worse
+    [other, _] = calling.got(200, to=proven, sdp=ANSWER, tag="second")
+    assert isinstance(other, SendAck)
+    assert other.request.headers == ((header, proof),)
+    # a re-INVITE that proved nothing has an ACK that proves nothing
+    [asked] = sent(calling.do(Reoffer(OTHER)))
+    [plain, *_] = calling.got(200, to=asked, sdp=ANSWER)
+    assert isinstance(plain, SendAck)
+    assert plain.request.headers == ()
+
+
+def test_a_challenged_prack_is_answered_once() -> None:
+    challenge = [("Proxy-Authenticate", 'Digest realm="partner", nonce="abc", qop="auth"')]
+    calling = Calling(credentials=("hotline", "secret"), cnonce="c0ffee")
+    [prack] = sent(calling.got(183, sdp=ANSWER, headers=reliable(7)))
+    assert calling.got(100, to=prack) == []
+    [again] = sent(calling.got(407, to=prack, headers=challenge))
+    assert (again.method, again.cseq) == ("PRACK", prack.cseq + 1)
+    assert dict(again.headers)["RAck"] == "7 1 INVITE"
+    assert "Proxy-Authorization" in dict(again.headers)
+    assert calling.got(407, to=again, headers=challenge) == []
+    assert told(calling.got(200)) == [LegAnswered(ANSWER)]
+
+
+# Offers that cross
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_that_crosses_our_refresh_is_still_the_owners_to_answer(
+    method: str, status: int
+) -> None:
+    calling = Calling(session=SessionPolicy(interval=1800))
+    calling.got(200, sdp=ANSWER, headers=[ALLOW, ("Session-Expires", "1800;refresher=uac")])
+    calling.now += 900
+    [refresh] = sent(calling.do(TimePassed()))
+    assert (refresh.method, refresh.sdp) == ("UPDATE", None)
+    hold = f"{OTHER}c=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 8\r\na=sendonly\r\n"
+    assert told(calling.do(GotRequest(request(method, cseq=1, body=hold)))) == [LegReoffered(hold)]
+    assert calling.got(status, to=refresh) == []
+    [reply, held] = calling.do(Answer(ANSWER))
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.sdp, held) == (200, ANSWER, Tell(LegHeld()))
+    if method == "INVITE":
+        calling.do(GotRequest(request("ACK", cseq=1)))
+    # that agreement stands, and the next offer finds nothing open
+    assert told(calling.do(GotRequest(request("UPDATE", cseq=2, body=OFFER)))) == [
+        LegReoffered(OFFER)
+    ]
+
+
+def test_an_offer_waits_while_we_have_asked_for_one() -> None:
+    calling = Calling()
+    calling.got(200, sdp=ANSWER, headers=[ALLOW])
+    [asked] = sent(calling.do(Reoffer(None)))
+    update = request("UPDATE", cseq=1, body=OTHER)
+    assert calling.do(GotRequest(update)) == [Reply(update, 491)]
+    assert told(calling.got(200, to=asked, sdp=OTHER)) == [LegReoffered(OTHER)]
+    [ack] = calling.do(Answer(ANSWER))
+    assert isinstance(ack, SendAck)
+    assert ack.request.sdp == ANSWER
