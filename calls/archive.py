@@ -91,10 +91,15 @@ class CallArchive:
         touched = [(part, within) for part in parts if (within := part.within(span)) is not None]
         if not touched:
             raise RedactionError(f"nothing is recorded from {span.start:g} to {span.end:g} s")
-        for part, _ in touched:
-            if not await asyncio.to_thread(part.path.is_file):
-                raise UnknownCall(call_id)
+        there = []
         for part, within in touched:
+            if await asyncio.to_thread(part.path.is_file):
+                there.append((part, within))
+            elif part.complete:
+                raise UnknownCall(call_id)
+        if not there:
+            raise UnknownCall(call_id)
+        for part, within in there:
             seconds += await asyncio.to_thread(self._files.silence, part.path, within)
             digest = await asyncio.to_thread(checksum, part.path)
             self._records.rerecorded(call_id, part.number, sha256=digest)

@@ -20,12 +20,18 @@ import structlog
 from calls.audio_policy import G711_ONLY, AudioPolicy
 from calls.dead_legs import limit_for
 from calls.hearing import CALLER, Hearing, NeedsMixer, as_pairs
+from calls.recorded_parts import path_of
 from calls.tune_player import TunePlayer
 from calls.tunes import Tune
 from eventbus.tasks import both
 from telephony.media.certificate import own_certificate, own_fingerprint
 from telephony.media.control import Dtls, Srtp, Watched
-from telephony.media_commands import MediaCommands, MediaError, RecordingInfo
+from telephony.media_commands import (
+    MediaCommands,
+    MediaError,
+    MediaUnavailable,
+    RecordingInfo,
+)
 from telephony.sip.audio_formats import CLOCK_RATE, AudioFormat, events_beside, ordered
 from telephony.sip.offer_answer import (
     PTIME,
@@ -398,27 +404,32 @@ class CallAudio:
     async def start_recording(self, left: str, right: str) -> Path | None:
         """Record two legs from now on.
 
-        Return where, None when calls are not recorded or it cannot be. A call whose second party
-        changes is recorded in parts: a recording has two channels, and a party each.
+        Return where the call's first part lies, None when calls are not recorded or it cannot be. A
+        call whose second party changes is recorded in parts: a recording has two channels, and a
+        party each.
         """
         sides = self.session(left), self.session(right)
         if self._recordings is None or sides[0] is None or sides[1] is None:
             return None
         self._parts += 1
-        name = self._call_id if self._parts == 1 else f"{self._call_id}-{self._parts}"
         day = self._call_id[:8]
-        path = (
-            self._recordings / day[:4] / day[4:6] / day[6:] / f"{name}{self._policy.files.suffix}"
-        )
+        folder = self._recordings / day[:4] / day[4:6] / day[6:]
+        first = folder / f"{self._call_id}{self._policy.files.suffix}"
+        path = path_of(first, self._parts)
         try:
             seal = self._policy.files.new_seal()
-            await self._media.record(name, path, left=sides[0], right=sides[1], seal=seal)
+            await self._media.record(path.stem, path, left=sides[0], right=sides[1], seal=seal)
+        except MediaUnavailable as error:
+            # It may have begun all the same, and is told to end: whatever lies there is the call's,
+            # so that it goes when the call's recordings go.
+            log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
+            return first
         except MediaError as error:  # the disk is full: the call goes on without
             log.error("not_recorded", call_id=self._call_id, error=str(error))  # noqa: TRY400 - no trace
             return None
-        self._recording, self._right = name, [sides[1]]
+        self._recording, self._right = path.stem, [sides[1]]
         self._paused = False
-        return path
+        return first
 
     async def record_right(self, *legs: str) -> None:
         """Record these legs on the right side from now on, mixed.

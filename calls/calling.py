@@ -77,17 +77,13 @@ class Calling:
         """Call every phone of an agent."""
         owner = self._owner
         first = f"agent.{effect.token}.0"
-        try:
-            # (at once: the caller waits for both)
-            bindings, _ = await both(
-                owner.facilities.bindings.lookup(effect.agent_id), owner.audio.open(CALLER, first)
-            )
-        except MediaError as error:
-            log.warning("no_media", call_id=owner.call_id, error=str(error))
-            owner.feed(OfferFailed(effect.token, "no_media"))
-            return
-        if not bindings:
-            owner.feed(OfferFailed(effect.token, "no_phone"))
+        # (at once: the caller waits for both)
+        bindings, is_open = await both(
+            owner.facilities.bindings.lookup(effect.agent_id), self._open(CALLER, first)
+        )
+        if not bindings or not is_open:
+            # without a phone it is his trouble, and not to be tried again with him
+            owner.feed(OfferFailed(effect.token, "no_media" if bindings else "no_phone"))
             return
         names = (first, *(f"agent.{effect.token}.{number}" for number in range(1, len(bindings))))
         if not owner.call.expects(effect.token):
@@ -97,6 +93,15 @@ class Calling:
         by = owner.call.segments[-1].summons.by
         await asyncio.sleep(0)  # first the INVITEs leave, then it is told
         owner.ledger.offered(owner.facilities.wall_clock(), effect.agent_id, by=by)
+
+    async def _open(self, *legs: str) -> bool:
+        """Open ports for legs; False: there is no media process that would."""
+        try:
+            await self._owner.audio.open(*legs)
+        except MediaError as error:
+            log.warning("no_media", call_id=self._owner.call_id, error=str(error))
+            return False
+        return True
 
     def _invite(self, agent_id: str, names: tuple[str, ...], bindings: Sequence[Binding]) -> None:
         """INVITE all phones of an agent; their session is open."""
@@ -119,10 +124,7 @@ class Calling:
         owner = self._owner
         bindings = await owner.facilities.bindings.lookup(effect.supervisor)
         names = tuple(f"{effect.group}.{number}" for number in range(len(bindings)))
-        try:
-            await owner.audio.open(CALLER, *names[:1])
-        except MediaError as error:
-            log.warning("no_media", call_id=owner.call_id, error=str(error))
+        if names and not await self._open(CALLER, names[0]):
             names = ()
         if owner.call.state is CallState.ENDED:
             return

@@ -20,13 +20,16 @@ class Part:
         number: from 1.
         path: of the file.
         begins: seconds since the answer.
-        seconds: how long it lasts; None: its media process died, so only the file knows.
+        seconds: how long it lasts, at most; None: only the file knows.
+        complete: whether it was completed; if not, its media process died or was silent, and there
+            may be no file.
     """
 
     number: int
     path: Path
     begins: float
     seconds: float | None
+    complete: bool = True
 
     def within(self, span: Span) -> Span | None:
         """Return the part's share of a span of the call, on the part's own time line."""
@@ -58,5 +61,6 @@ def parts_of(row: Mapping[str, Any]) -> Sequence[Part]:
         parts.append(Part(number, path_of(first, number), begins, seconds))
         end = begins + seconds
     if all(part.number != 1 for part in parts):
-        parts.insert(0, Part(1, first, 0.0, None))
+        until = min((part.begins for part in parts), default=None)
+        parts.insert(0, Part(1, first, 0.0, until, complete=False))
     return parts

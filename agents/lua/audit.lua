@@ -14,11 +14,12 @@ local function is_indexed(index, id, time)
   return not time or redis.call('ZSCORE', key(index), id)
 end
 
--- Let go of an agent whose call there is not, unless its node tells of it when it is asked.
+-- Let go of an agent whose call there is not, or is held out to another or talking with him, unless
+-- its node tells of it when it is asked.
 local function audit_hold(agent)
   local id = agent.agent_id
   local call = HELD[agent.state] and load('call', agent.call_id)
-  if call or not HELD[agent.state] then
+  if not HELD[agent.state] or (call and call.agent_id == id) then
     redis.call('HDEL', key('doubts'), id)
     return call
   end
@@ -30,6 +31,7 @@ local function audit_hold(agent)
     redis.call('HDEL', key('doubts'), id)
     free_if_lost(id)
   end
+  return call
 end
 
 local function audit_agent(agent)

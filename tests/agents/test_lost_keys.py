@@ -197,6 +197,24 @@ async def test_an_agent_whose_call_is_lost_with_all_who_know_of_it_is_free(
         await other.close()
 
 
+async def test_an_agent_who_is_said_to_be_in_anothers_call_is_free(
+    server: RedisServer, redis: Redis
+) -> None:
+    async with busy_floor(server, clock := Clock()):
+        await redis.hset(f"{BASE}:call:c1", "agent_id", "1005")
+        await redis.delete(f"{BASE}:nodes")  # of those who know better none is left
+        other = RedisEngine(redis, node="c", times=TIMES)
+        restore = Command("restore", {"agents": [], "calls": [], "token": 0})
+        for seconds, state in ((0.0, State.TALKING), (TIMES.grace, State.WRAP_UP)):
+            clock.now += seconds
+            await other.execute(restore, clock.now)
+            await other.execute(Command("beat"), clock.now)
+            await other.execute(restore, clock.now)
+            reply = await other.execute(Command("presence", {"agent_id": "1001"}), clock.now)
+            assert reply.result.state is state
+        await other.close()
+
+
 @pytest.mark.parametrize("told_by", ["a", "b"])
 async def test_a_call_that_another_node_tells_of_is_no_longer_the_firsts(
     redis: Redis, told_by: str

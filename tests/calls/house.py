@@ -179,6 +179,7 @@ class StandInMedia:
 
     Attributes:
         refuses: command → error code.
+        silent: commands that it carries out too late for anybody to hear of it.
         gates: command → an event to wait for before it is obeyed.
     """
 
@@ -196,6 +197,7 @@ class StandInMedia:
         self.watched: dict[str, tuple[float | None, bool]] = {}
         self.said: list[list[str]] = []
         self.refuses: dict[str, str] = {}
+        self.silent: set[str] = set()
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
         self.away = False
@@ -253,6 +255,8 @@ class StandInMedia:
         await self._ask("record", left, right)
         if recording in self.recordings:
             raise MediaRefused("exists", recording)
+        if "record" in self.silent:  # and it is told to stop by the client
+            raise MediaUnavailable("no answer")
         self.recordings[recording] = path
 
     async def stop_record(self, recording: str) -> RecordingInfo:

@@ -165,6 +165,19 @@ async def test_an_absent_media_process_is_no_agents_segment(house: House) -> Non
     assert [part["outcome"] for part in record["segments"]] == ["answered"]
 
 
+async def test_an_agent_without_a_phone_is_passed_over_though_there_are_no_ports_either(
+    house: House,
+) -> None:
+    house.media.away = True
+    await house.ready_agent("1001")
+    house.bindings.replace("1001", [])  # it was switched off; nobody knows yet
+    citizen = house.arrives()
+    await house.until_state("1001", "not_ready")
+    citizen.end()
+    record = await house.record()
+    assert [part["outcome"] for part in record["segments"]] == ["unreachable"]
+
+
 async def test_a_reinvite_keeps_the_codec_that_its_answer_names(house: House) -> None:
     await house.ready_agent("1001")
     citizen = house.arrives(remote_sdp=sdp(PCMU, PCMA))

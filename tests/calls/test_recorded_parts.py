@@ -39,7 +39,11 @@ def test_parts_from_before_beginnings_were_kept_follow_one_another() -> None:
 
 
 def test_a_recording_whose_media_process_died_is_its_file() -> None:
-    assert parts_of(row()) == [Part(1, FIRST, 0.0, None)]
+    assert parts_of(row()) == [Part(1, FIRST, 0.0, None, complete=False)]
+    first, second = parts_of(row((2, 14.0, 5.0)))
+    assert first == Part(1, FIRST, 0.0, 14.0, complete=False)  # at most until then
+    assert second.within(Span(15.0, 16.0)) == Span(1.0, 2.0)
+    assert first.within(Span(15.0, 16.0)) is None
     assert parts_of({"recording": None, "recordings": []}) == ()
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from calls.errors import RecordingError, UnknownCall
+from calls.recorded_parts import path_of
 from calls.redaction import RedactionError, Span, checksum
 from tests.calls.house import House, open_house
+from tests.support.waiting import until
 from tests.support.waveforms import write_tone
 
 
@@ -21,6 +23,10 @@ def flip_a_bit(path: Path) -> None:
     octets = bytearray(path.read_bytes())
     octets[1000] ^= 1
     path.write_bytes(octets)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
 
 
 async def talking(house: House) -> str:
@@ -113,6 +119,48 @@ async def test_a_recording_that_was_changed_is_found_out(house: House) -> None:
     assert await house.service.is_intact(call_id) is True
     flip_a_bit(path)
     assert await house.service.is_intact(call_id) is False
+
+
+async def test_a_recording_of_which_nobody_was_told_is_the_calls_all_the_same(
+    house: House,
+) -> None:
+    house.media.silent.add("record")
+    call_id = await talking(house)
+    await ended(house, call_id)
+    record = await house.records.get(call_id)
+    assert record is not None
+    assert record["recordings"] == []
+    first = Path(record["recording"])  # retention lets go of what lies there
+    first.parent.mkdir(parents=True)
+    write_tone(first, 400, seconds=0.5)
+    assert await house.service.recording(call_id) == first
+    second = path_of(first, 2)
+    house.records.recorded(
+        call_id, 2, path=str(second), seconds=1.0, bytes=44, sha256="", pauses=[], begins=5.0
+    )
+    write_tone(second, 400, seconds=1.0)
+    assert await house.service.redact(call_id, Span(5.2, 5.5)) == pytest.approx(0.3, abs=0.001)
+    remove(first)  # it did not begin
+    assert await house.service.redact(call_id, Span(4.0, 5.5)) == pytest.approx(0.5, abs=0.001)
+
+
+async def test_the_second_agents_part_is_found_though_the_first_was_not_recorded(
+    house: House,
+) -> None:
+    house.media.refuses["record"] = "disk"
+    call_id = await talking(house)
+    await house.until_asked("record")
+    del house.media.refuses["record"]
+    await house.ready_agent("1002")
+    await house.service.transfer(call_id, "agent:1002", "blind", agent_id="1001")
+    (await house.phone(1)).pick_up()
+    await until(lambda: house.media.recordings)
+    [path] = house.media.recordings.values()
+    await house.service.hang_up(call_id, agent_id="1002")
+    await house.record()
+    path.parent.mkdir(parents=True)
+    write_tone(path, 400, seconds=1.0)
+    assert await house.service.recording(call_id, part=2) == path
 
 
 async def test_a_span_is_silenced_in_every_part_that_it_lies_in(house: House) -> None:
