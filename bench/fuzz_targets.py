@@ -13,6 +13,7 @@ from aiosipua import SipRequest, SipResponse
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
+from telephony.sip.bodies import sdp_of
 from telephony.sip.client_transaction import (
     ClientTransaction,
     InviteClientTransaction,
@@ -204,6 +205,7 @@ def fuzz_message(data: bytes) -> None:
         calling_identity(message, trusted=True)
         forwardings(message)
         objection(message)
+        sdp_of(message)
         with suppress(ReferError):
             parse_refer(message)
             replaces_of(message)

@@ -16,7 +16,8 @@ from telephony.leg import Leg, LegWire
 from telephony.leg_book import LegBook
 from telephony.overload import Overload
 from telephony.requests import IncomingRequest
-from telephony.sip.dialog import header_address, sdp_of
+from telephony.sip.bodies import sdp_of
+from telephony.sip.dialog import header_address
 from telephony.sip.hop import Hop
 from telephony.sip.identity import calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg

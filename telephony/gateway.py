@@ -23,7 +23,8 @@ from telephony.leg_book import LegBook
 from telephony.overload import Overload
 from telephony.qualify import Qualifier
 from telephony.registration import RegistrationService
-from telephony.sip.dialog import SDP, dialog_id
+from telephony.sip.bodies import READ
+from telephony.sip.dialog import dialog_id
 from telephony.sip.digest import DigestGuard
 from telephony.sip.hop import Destination, Transport
 from telephony.sip.invite_usage import Reply, write_reply
@@ -343,7 +344,7 @@ class SipGateway:
             case "REGISTER":
                 self._start(self._on_register(incoming), incoming)
             case "OPTIONS":
-                self._reply(incoming, Reply(request, 200, headers=(("Accept", SDP),)))
+                self._reply(incoming, Reply(request, 200, headers=(READ,)))
             case "REFER":
                 # outside a call there is nobody to transfer, and nobody who may make us call
                 self._reply(incoming, Reply(request, 403))

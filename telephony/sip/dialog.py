@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
+from telephony.sip.bodies import SDP
 from telephony.sip.hop import Destination, next_hop
 from telephony.sip.message import CREDENTIALS, MAX_FORWARDS, cseq_of, tag_of
 from telephony.sip.name_addr import (
@@ -16,7 +17,6 @@ from telephony.sip.name_addr import (
     without_headers,
 )
 
-SDP = "application/sdp"
 # what makes a dialog or refreshes its target, or a subscription in it (RFC 6665 §4.1.2.2)
 _REFRESHING = frozenset({"INVITE", "UPDATE", "NOTIFY"})
 
@@ -297,12 +297,6 @@ def dialog_id(request: SipRequest) -> DialogId:
         local_tag=header_address(request, "To").tag,
         remote_tag=header_address(request, "From").tag,
     )
-
-
-def sdp_of(message: SipMessage) -> str | None:
-    """Return the session description a message carries, or None."""
-    kind = (message.headers.get_first("Content-Type") or "").partition(";")[0]
-    return message.text if message.body and kind.strip().lower() == SDP else None
 
 
 def _route_uri(route: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from aiosipua import SipMessage, SipRequest, SipResponse
 
-from telephony.sip.dialog import SDP, Dialog, OutgoingRequest, sdp_of
+from telephony.sip.bodies import READ, is_unreadable, sdp_of
+from telephony.sip.dialog import Dialog, OutgoingRequest
 from telephony.sip.identity import reason_header, reason_of
 from telephony.sip.invite_usage import (
     Answer,
@@ -451,8 +452,8 @@ class InviteDialog:
             status = 491 if busy else self.negotiation.objection()
             if status is not None:
                 return self._not_now(request, status)
-        if sdp is None and request.body:
-            return Reply(request, 415, headers=(("Accept", SDP),))
+        if is_unreadable(request):
+            return Reply(request, 415, headers=(READ,))
         return self.timer.objection(request)
 
     def _not_now(self, request: SipRequest, status: int) -> Reply:

@@ -2,8 +2,9 @@
 
 from aiosipua import SipRequest
 
+from telephony.sip.bodies import sdp_of
 from telephony.sip.client_auth import DigestClient
-from telephony.sip.dialog import Dialog, sdp_of
+from telephony.sip.dialog import Dialog
 from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError
 from telephony.sip.hop import Destination

@@ -11,7 +11,8 @@ from typing import Literal
 
 from aiosipua import SipRequest, SipResponse
 
-from telephony.sip.dialog import SDP, OutgoingRequest
+from telephony.sip.bodies import SDP
+from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.errors import TransactionFailure
 from telephony.sip.leg_events import LegEvent
 from telephony.sip.message import TRYING, make_response

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from aiosipua import SipRequest, SipResponse
 
+from telephony.sip.bodies import sdp_of
 from telephony.sip.client_auth import DigestClient
-from telephony.sip.dialog import Dialog, OutgoingRequest, dialog_id, peer_tag, sdp_of
+from telephony.sip.dialog import Dialog, OutgoingRequest, dialog_id, peer_tag
 from telephony.sip.dice import Dice
 from telephony.sip.errors import LocalProtocolError, TransactionFailure
 from telephony.sip.identity import reason_header

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from aiosipua import SipRequest
 
-from telephony.sip.dialog import SDP, header_address, sdp_of
+from telephony.sip.bodies import READ, SDP, is_unreadable
+from telephony.sip.dialog import header_address
 from telephony.sip.identity import split_list
 from telephony.sip.invite_usage import ALLOW, SUPPORTED, Reply
 from telephony.sip.message import MAX_FORWARDS, tag_of
@@ -36,12 +37,12 @@ def objection(request: SipRequest) -> Reply | None:  # noqa: PLR0911 - one line 
     if unknown:
         return Reply(request, 420, headers=tuple(("Unsupported", name) for name in unknown))
     encoding = (request.headers.get_first("Content-Encoding") or "identity").lower()
-    unreadable = sdp_of(request) is None or encoding != "identity"
-    if request.method == "INVITE" and request.body and unreadable:
-        return Reply(request, 415, headers=(("Accept", SDP), ("Accept-Encoding", "identity")))
+    unreadable = is_unreadable(request) or (request.body and encoding != "identity")
+    if request.method == "INVITE" and unreadable:
+        return Reply(request, 415, headers=(READ, ("Accept-Encoding", "identity")))
     if request.method == "INVITE" and not _takes_sdp(request):
         # RFC 4475 §3.3.15: our answer could not be written in any of the types asked for
-        return Reply(request, 406, headers=(("Accept", SDP),))
+        return Reply(request, 406, headers=(READ,))
     return None
 
 

@@ -5,7 +5,8 @@ from aiosipua import SipRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.sip.dialog import Dialog, DialogId, OutgoingRequest, dialog_id, sdp_of
+from telephony.sip.bodies import sdp_of
+from telephony.sip.dialog import Dialog, DialogId, OutgoingRequest, dialog_id
 from telephony.sip.invite_usage import Reply, write_reply
 from telephony.sip.message import parse_message
 from telephony.sip.name_addr import (

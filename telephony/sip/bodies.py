@@ -1,0 +1,115 @@
+"""What a message carries: a session description, alone or among other parts (RFC 5621, RFC 2046).
+
+A carrier that keeps its ISUP signalling in SIP (RFC 3204) sends the two in one ``multipart/mixed``,
+and an emergency call may have its caller's place beside the description. What we cannot read is
+passed over, unless its sender insists that it be understood.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiosipua import SipMessage
+
+SDP = "application/sdp"
+READ = ("Accept", f"{SDP}, multipart/mixed")
+"""What we can read, as a header."""
+
+MOST_PARTS = 16  # what stands behind them is not looked at
+
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_HANDLING = re.compile(r";\s*handling\s*=\s*(required|optional)\b", re.IGNORECASE)
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a body, or a body of one.
+
+    Attributes:
+        kind: its media type in lower case, without parameters.
+        handling: ``required``, ``optional``, or "" where its sender does not say.
+        data: its octets.
+    """
+
+    kind: str
+    handling: str
+    data: bytes
+
+
+def sdp_of(message: SipMessage) -> str | None:
+    """Return the session description a message carries, or None."""
+    if not message.body:
+        return None
+    if message.headers.get_first("Content-Type") == SDP:
+        return message.text  # nearly always
+    described = (part for part in _parts(message) if part.kind == SDP)
+    first = next(described, None)
+    return None if first is None else first.data.decode("utf-8", errors="replace")
+
+
+def is_unreadable(message: SipMessage) -> bool:
+    """Tell whether a message has to be refused (415) for what it carries.
+
+    RFC 3261 §20.11: a body whose handling is optional is passed over where it is not understood,
+    and what says nothing "SHOULD be assumed" to be required. The latter we do for a body that
+    stands alone; of a part beside a description only its sender's own word is taken: to lose a
+    citizen's call for what the network put into it would serve nobody.
+    """
+    if not message.body or message.headers.get_first("Content-Type") == SDP:
+        return False
+    parts = list(_parts(message))
+    if len(parts) == 1:
+        return parts[0].kind != SDP and parts[0].handling != "optional"
+    return any(part.kind != SDP and part.handling == "required" for part in parts)
+
+
+def _parts(message: SipMessage) -> Iterator[Part]:
+    written = message.headers.get_first("Content-Type") or ""
+    whole = _part(written, message.headers.get_first("Content-Disposition") or "", message.body)
+    boundary = _BOUNDARY.search(written) if whole.kind.startswith("multipart/") else None
+    pieces = _cut(message.body, boundary[1] or boundary[2]) if boundary else []
+    if not pieces:
+        yield whole
+    for piece in pieces:
+        head, data = _divided(piece)
+        yield _part(head.get("content-type", ""), head.get("content-disposition", ""), data)
+
+
+def _part(kind: str, disposition: str, data: bytes) -> Part:
+    handling = _HANDLING.search(disposition)
+    return Part(
+        kind.partition(";")[0].strip().lower(), handling[1].lower() if handling else "", data
+    )
+
+
+def _cut(body: bytes, boundary: str) -> list[bytes]:
+    """Return what stands between the lines of a boundary (RFC 2046 §5.1.1), at most `MOST_PARTS`.
+
+    Each piece begins with the line end of its boundary's line.
+    """
+    name = re.escape(boundary.encode())
+    line = re.compile(rb"(?:\A|\r?\n)--" + name + rb"(--)?[ \t]*(?=\r?\n|\Z)")
+    pieces: list[bytes] = []
+    begin: int | None = None
+    for found in line.finditer(body):
+        if begin is not None:
+            pieces.append(body[begin : found.start()])
+        if found[1] or len(pieces) == MOST_PARTS:
+            return pieces
+        begin = found.end()
+    if begin is not None:
+        pieces.append(body[begin:])  # its end was forgotten, or lost
+    return pieces
+
+
+def _divided(piece: bytes) -> tuple[dict[str, str], bytes]:
+    """Return a piece's headers, by their names in lower case, and its octets."""
+    empty = _EMPTY_LINE.search(piece)
+    if empty is None:
+        return {}, b""
+    head = _FOLD.sub(" ", piece[: empty.start()].decode("utf-8", errors="replace"))
+    lines = (line.partition(":") for line in head.splitlines())
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+    return headers, piece[empty.end() :]
