@@ -16,6 +16,8 @@ _PING, _PONG = b"\r\n\r\n", b"\r\n"  # RFC 7118 §6, RFC 5626 §4.4.1
 class WholeMessages:
     """A codec for what comes and goes one message at a time."""
 
+    unfinished = False
+
     def feed(self, data: bytes) -> list[Frame]:
         """Take one message."""
         if len(data) > LARGEST_HEAD + LARGEST_BODY:

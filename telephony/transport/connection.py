@@ -22,7 +22,8 @@ class ConnectionLimits:
     Attributes:
         per_source: at most so many from one address. Behind one address may be a whole office.
         total: at most so many altogether.
-        first_message_seconds: whoever connects has so long until his first whole message.
+        message_seconds: whoever connects has so long until his first whole message, and whoever
+            has begun one so long to end it; a TLS handshake takes no longer, either.
         idle_seconds: closed when nothing came and nothing went for so long; longer than phones
             keep silent, for their registration ends with it.
         connect_seconds: how long making a connection may take.
@@ -31,7 +32,7 @@ class ConnectionLimits:
 
     per_source: int = 500
     total: int = 20_000
-    first_message_seconds: float = 10.0
+    message_seconds: float = 10.0
     idle_seconds: float = 900.0
     connect_seconds: float = 4.0
     unsent_bytes: int = 1 << 20
@@ -39,6 +40,11 @@ class ConnectionLimits:
 
 class Codec(Protocol):
     """SIP messages in a stream of bytes."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun to come, and not ended."""
+        ...
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes as they come; return what they complete."""
@@ -104,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._waiting: list[tuple[bytes, Callable[[], None]]] = []
         self._over = False
         self._heard = False
+        self._unfinished_since: float | None = None
         self._began = self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -191,6 +198,11 @@ class Connection(asyncio.Protocol):
                 case Broken(reason):
                     log.debug("sip.stream_broken", peer=self.peer[0], reason=reason)
                     self.close()
+        if not self._codec.unfinished:
+            self._unfinished_since = None
+        elif self._unfinished_since is None:
+            self._unfinished_since = self._last
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -212,12 +224,17 @@ class Connection(asyncio.Protocol):
     # Time
 
     def _watch(self) -> None:
-        """Look again when the connection could have been idle for too long."""
-        if self._heard:
-            end = self._last + self._limits.idle_seconds
-        else:  # single bytes now and then buy no time
-            end = self._began + self._limits.first_message_seconds
+        """Look again when the connection could have been idle, or a message on its way, too long.
+
+        Single bytes now and then buy no time.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        since = self._unfinished_since if self._heard else self._began
+        end, reason = self._last + self._limits.idle_seconds, "idle"
+        if since is not None and since + self._limits.message_seconds < end:
+            end, reason = since + self._limits.message_seconds, "no whole SIP message"
         if end <= self._loop.time():
-            self.abort("idle" if self._heard else "no SIP message")
+            self.abort(reason)
         else:
             self._timer = self._loop.call_at(end, self._watch)

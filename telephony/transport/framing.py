@@ -68,6 +68,11 @@ class SipStream:
         self._broken = False
 
     @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun to come, and not ended; line ends between two are none."""
+        return self._searched > 0 or self._whole > 0
+
+    @property
     def waiting(self) -> int:
         """How many bytes of an unfinished message are held."""
         return len(self._buffer)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import structlog
 
+from telephony.abuse.gatekeeper import source_of
 from telephony.sip.hop import Hop, Transport
 from telephony.sip.name_addr import host_port
 from telephony.sip.via import Address
@@ -104,7 +105,10 @@ class TransportLayer:
             bound = await _bind(listener.host, listener.port)
             local = bound.getsockname()[:2]
             server = await asyncio.get_running_loop().create_server(
-                lambda: self._accepted(flow), sock=bound, ssl=context
+                lambda: self._accepted(flow),
+                sock=bound,
+                ssl=context,
+                ssl_handshake_timeout=self._limits.message_seconds if context else None,
             )
             closable = server
         self._closables.append(closable)
@@ -309,7 +313,7 @@ class TransportLayer:
         """See `ConnectionUser`."""
         if connection.made_by_us:
             return True
-        source = connection.peer[0]
+        source = source_of(connection.peer[0])
         if (
             len(self._connections) >= self._limits.total
             or self._per_source[source] >= self._limits.per_source
@@ -331,7 +335,7 @@ class TransportLayer:
         if self._by_peer.get((connection.transport, connection.peer)) is connection:
             del self._by_peer[connection.transport, connection.peer]
         if not connection.made_by_us:
-            source = connection.peer[0]
+            source = source_of(connection.peer[0])
             self._per_source[source] -= 1
             if not self._per_source[source]:
                 del self._per_source[source]
@@ -343,7 +347,7 @@ class TransportLayer:
         self._connections[connection.flow] = connection
         self._by_peer[connection.transport, connection.peer] = connection
         if not connection.made_by_us:
-            self._per_source[connection.peer[0]] += 1
+            self._per_source[source_of(connection.peer[0])] += 1
         self._empty.clear()
 
 

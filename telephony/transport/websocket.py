@@ -40,6 +40,11 @@ class SipWebSocket:
         self._parts = bytearray()
         self._broken = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message, or a frame, has begun to come and not ended."""
+        return bool(self._parts or self._protocol.reader.buffer)
+
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes as they come; return what they complete."""
         frames: list[Frame] = []

@@ -10,6 +10,7 @@ from telephony.sip.hop import Hop
 from telephony.sip.message import make_response
 from telephony.sip.via import Address
 from telephony.transport.carried import WholeMessages
+from telephony.transport.connection import ConnectionLimits
 from telephony.transport.framing import LARGEST_BODY, LARGEST_HEAD, Answer, Broken, Message
 
 PEER: Address = ("192.0.2.77", 50000)
@@ -87,6 +88,18 @@ async def test_a_line_that_breaks_the_rules_is_closed_and_closing_closes_all() -
     await endpoint.close()
     assert quiet.closed
     assert endpoint.connections == 0
+
+
+async def test_a_site_with_many_ipv6_addresses_is_one_source() -> None:
+    limits = ConnectionLimits(per_source=2)
+    endpoint = SipEndpoint(on_request=lambda _incoming: None, limits=limits)
+    await endpoint.open("127.0.0.1", 0)
+    hosts = ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::3")
+    lines = [Carried() for _ in hosts]
+    for host, line in zip(hosts, lines, strict=True):
+        endpoint.carry((host, 50000), line, secure=True)
+    assert [line.closed for line in lines] == [False, False, True, False]
+    await endpoint.close()
 
 
 def test_the_codec_takes_one_message_at_a_time() -> None:

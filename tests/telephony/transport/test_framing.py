@@ -71,6 +71,19 @@ def test_the_same_content_length_twice_is_one() -> None:
     assert read([message]) == [Message(message)]
 
 
+def test_what_has_begun_is_unfinished_until_it_is_whole() -> None:
+    reader = SipStream()
+    for between in (b"", b"\r\n", b"\r\n\r\n", b"\r\n\r"):
+        reader.feed(between)
+        assert not reader.unfinished
+    reader.feed(b"\n")
+    for byte in INVITE[:-1]:
+        reader.feed(bytes([byte]))
+        assert reader.unfinished
+    assert reader.feed(INVITE[-1:]) == [Message(INVITE)]
+    assert not reader.unfinished
+
+
 PIECES = st.sampled_from(
     [OPTIONS, INVITE, SHORT, FOLDED, RESPONSE, b"\r\n\r\n", b"\r\n", b"\n", b"\r", b"\0", b"GET /"]
 )

@@ -165,7 +165,7 @@ async def test_a_malformed_message_is_answered_and_the_next_one_too(endpoint: Op
 
 
 async def test_who_says_nothing_is_cut_off_and_so_is_who_falls_silent(endpoint: Open) -> None:
-    limits = ConnectionLimits(first_message_seconds=0.1, idle_seconds=0.3)
+    limits = ConnectionLimits(message_seconds=0.5, idle_seconds=1.0)
     ours = await endpoint(limits=limits)
     async with connected(ours.local) as silent, connected(ours.local) as idle:
         idle.send(request("OPTIONS", via=tcp(idle.address)))
@@ -175,6 +175,23 @@ async def test_who_says_nothing_is_cut_off_and_so_is_who_falls_silent(endpoint: 
         assert ours.connections == 1
         await idle.closed()
     await until(lambda: ours.connections == 0)
+
+
+async def test_who_never_ends_what_he_began_is_cut_off_though_he_goes_on(endpoint: Open) -> None:
+    ours = await endpoint(limits=ConnectionLimits(message_seconds=1.0, idle_seconds=600))
+    async with connected(ours.local) as slow, connected(ours.local) as ready:
+        for stream in (slow, ready):
+            stream.send(request("OPTIONS", via=tcp(stream.address, branch=f"z9hG4bK{id(stream)}")))
+            assert (await stream.response()).status_code == 200
+        ready.send(b"\r\n")  # between two messages nobody is in a hurry
+        slow.send(b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 60000\r\n\r\n")
+        cut_off = asyncio.ensure_future(slow.closed())
+        while not cut_off.done():
+            slow.send(b"x")
+            await asyncio.sleep(0.02)
+        assert cut_off.result() == b""
+        ready.send(request("OPTIONS", via=tcp(ready.address, branch="z9hG4bKagain")))
+        assert (await ready.response()).status_code == 200
 
 
 async def test_connections_of_one_source_are_limited(endpoint: Open) -> None:

@@ -16,6 +16,7 @@ from telephony.endpoint import SipEndpoint
 from telephony.sip.hop import Hop
 from telephony.sip.message import make_response
 from telephony.sip.via import Address, top_via
+from telephony.transport.connection import ConnectionLimits
 from telephony.transport.listener import Listener
 from telephony.transport.self_signed import self_signed
 from telephony.transport.tls import Tls, TlsFiles
@@ -26,6 +27,8 @@ from tests.telephony.peers import User, answering
 from tests.telephony.sip.samples import request
 from tests.telephony.transport.streams import connected, listening
 from tests.telephony.transport.test_tcp import Answers, outgoing
+
+LIMITS = ConnectionLimits()
 
 
 @pytest.fixture
@@ -46,8 +49,10 @@ def trusting(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def secure(tls: Tls, user: User | None = None) -> AsyncIterator[tuple[SipEndpoint, Address]]:
-    ours = SipEndpoint(on_request=user or User(answering(200)), tls=tls)
+async def secure(
+    tls: Tls, user: User | None = None, *, limits: ConnectionLimits = LIMITS
+) -> AsyncIterator[tuple[SipEndpoint, Address]]:
+    ours = SipEndpoint(on_request=user or User(answering(200)), tls=tls, limits=limits)
     await ours.open("127.0.0.1", 0, further=[Listener("TLS", "127.0.0.1", 0)])
     try:
         yield ours, ours.listeners[-1].local
@@ -90,6 +95,15 @@ def test_the_same_on_uvloop(authority: Authority) -> None:
             assert (await stream.response()).status_code == 200
 
     uvloop.run(asked_and_answered())
+
+
+async def test_who_does_not_shake_hands_is_cut_off(authority: Authority) -> None:
+    limits = ConnectionLimits(message_seconds=0.2)
+    async with (
+        secure(Tls(files(authority)), limits=limits) as (_, address),
+        connected(address) as silent,
+    ):
+        assert await silent.closed() == b""
 
 
 async def test_an_old_version_of_tls_is_refused(authority: Authority) -> None:

@@ -9,8 +9,11 @@ import pytest
 from aiosipua import SipRequest, SipResponse
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 from websockets.typing import Subprotocol
 
+from bench.fuzz_targets import HANDSHAKE
 from telephony.endpoint import SipEndpoint
 from telephony.sip.message import make_response, parse_message
 from telephony.sip.via import top_via
@@ -124,6 +127,17 @@ def test_a_request_that_no_frame_follows_is_refused() -> None:
     asked = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
     (broken,) = SipWebSocket().feed(2 * asked)
     assert broken == Broken("WebSocket handshake: no frame behind it")
+
+
+def test_a_frame_and_a_message_are_unfinished_until_they_are_whole() -> None:
+    codec = SipWebSocket()
+    begun = WebSocketFrame(Opcode.BINARY, b"OPTIONS ", fin=False).serialize(mask=True)
+    ended = WebSocketFrame(Opcode.CONT, b"sip:a").serialize(mask=True)
+    fed = [
+        (codec.feed(data), codec.unfinished)[-1]
+        for data in (HANDSHAKE, begun[:7], begun[7:], ended[:-1], ended[-1:])
+    ]
+    assert fed == [False, True, True, True, False]
 
 
 def test_nothing_is_written_before_the_handshake() -> None:
