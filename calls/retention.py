@@ -1,7 +1,8 @@
 """What is kept for how long, and the job that lets go of the rest.
 
 Personal information is kept no longer than its purpose needs (个人信息保护法 §19). The row of a
-call or ticket stays, for the statistics; what it says about a person goes.
+call or ticket stays, for the statistics; what it says about a person goes. Of a call whose ticket a
+unit still has to do with, all stays until that is over.
 """
 
 import asyncio
@@ -15,20 +16,23 @@ from typing import Any, Final
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.audit import AuditTrail, audit_entries
-from calls.callback_store import callbacks
-from calls.records import calls, utterances, withheld_numbers
+from calls.forgetting import (
+    BATCH,
+    forget_callers,
+    forget_exchanged,
+    forget_tickets,
+    still_needed,
+)
+from calls.records import calls, utterances
 from eventbus.tasks import end
-from tickets.store import changes_table, deliveries_table, steps_table, tickets_table
 
 log = structlog.get_logger(__name__)
 
 DAY: Final = 86400.0
 _EVERY_SECONDS: Final = 6 * 3600.0
-_BATCH: Final = 500
-_PERSONAL: Final = frozenset({"name", "title", "phone", "address", "party", "content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class RetentionJob:
         engine: the database.
         periods: how long each kind is kept.
         audit: is told how much went.
+        node: this node, which removes the recordings of its own calls, and of others' where they
+            lie on a disk that it sees.
         clock: Unix seconds.
     """
 
@@ -57,11 +63,13 @@ class RetentionJob:
         *,
         periods: Periods,
         audit: AuditTrail,
+        node: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._periods = periods
         self._audit = audit
+        self._node = node
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
@@ -100,28 +108,46 @@ class RetentionJob:
         return gone
 
     async def _recordings(self, before: float) -> int:
-        removed = 0
-        while rows := await self._old_recordings(before):
+        removed, after = 0, ""
+        while rows := await self._old_recordings(before, after):
             for row in rows:
-                await asyncio.to_thread(_remove, Path(row.recording))
-                async with self._engine.begin() as connection:
-                    await connection.execute(
-                        calls.update().where(calls.c.call_id == row.call_id).values(recording=None)
-                    )
-                removed += 1
+                removed += await self._remove_recording(row)
+            after = rows[-1].call_id
         return removed
 
-    async def _old_recordings(self, before: float) -> list[sa.Row[Any]]:
+    async def _remove_recording(self, row: sa.Row[Any]) -> bool:
+        """Remove one; one that cannot be removed keeps no other from it, and is tried again."""
+        path = Path(row.recording)
+        try:
+            if row.node != self._node and not await asyncio.to_thread(path.is_file):
+                return False  # it lies on another machine, which removes it
+            await asyncio.to_thread(_remove, path)
+        except OSError as error:
+            log.warning("recording_not_removed", call_id=row.call_id, error=str(error))
+            return False
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                calls.update().where(calls.c.call_id == row.call_id).values(recording=None)
+            )
+        return True
+
+    async def _old_recordings(self, before: float, after: str) -> list[sa.Row[Any]]:
         query = (
-            sa.select(calls.c.call_id, calls.c.recording)
-            .where(calls.c.recording.is_not(None), calls.c.ended_at < before)
-            .limit(_BATCH)
+            sa.select(calls.c.call_id, calls.c.recording, calls.c.node)
+            .where(
+                calls.c.recording.is_not(None),
+                calls.c.ended_at < before,
+                calls.c.call_id > after,
+                ~still_needed(),
+            )
+            .order_by(calls.c.call_id)
+            .limit(BATCH)
         )
         async with self._engine.connect() as connection:
             return list(await connection.execute(query))
 
     async def _transcripts(self, before: float) -> int:
-        old = sa.select(calls.c.call_id).where(calls.c.ended_at < before)
+        old = sa.select(calls.c.call_id).where(calls.c.ended_at < before, ~still_needed())
         async with self._engine.begin() as connection:
             done = await connection.execute(
                 utterances.delete().where(utterances.c.call_id.in_(old))
@@ -130,36 +156,9 @@ class RetentionJob:
 
     async def _personal(self, before: float) -> int:
         """Empty the personal fields of tickets that ended long ago, and callers' numbers."""
-        emptied = 0
-        while rows := await self._old_tickets(before):
-            async with self._engine.begin() as connection:
-                for row in rows:
-                    await _forget_person(connection, row)
-                    emptied += 1
-        async with self._engine.begin() as connection:
-            done = await connection.execute(
-                calls.update()
-                .where(calls.c.caller.is_not(None), calls.c.ended_at < before)
-                .values(caller=None)
-            )
-            await connection.execute(
-                withheld_numbers.delete().where(withheld_numbers.c.at < before)
-            )
-            # an entry that is open is still needed
-            await connection.execute(callbacks.delete().where(callbacks.c.closed_at < before))
-        return emptied + int(done.rowcount)
-
-    async def _old_tickets(self, before: float) -> list[sa.Row[Any]]:
-        table = tickets_table
-        finished = sa.func.coalesce(table.c.ended_at, table.c.updated_at)
-        over = table.c.status.in_(("answered", "closed", "draft"))
-        query = (
-            sa.select(table.c.id, table.c.fields)
-            .where(over, finished < before, table.c.forgotten.is_(False))
-            .limit(_BATCH)
-        )
-        async with self._engine.connect() as connection:
-            return list(await connection.execute(query))
+        await forget_exchanged(self._engine, before)
+        tickets = await forget_tickets(self._engine, before)
+        return tickets + await forget_callers(self._engine, before)
 
     async def _audit_entries(self, before: float) -> int:
         async with self._engine.begin() as connection:
@@ -173,31 +172,7 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     for part in path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"):  # of a call passed on
         part.unlink(missing_ok=True)
+    for copy in path.parent.glob(f".{path.stem}*.redacting"):  # of a node that was killed meanwhile
+        copy.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # other calls of that day
         path.parent.rmdir()
-
-
-async def _forget_person(connection: AsyncConnection, row: sa.Row[Any]) -> None:
-    fields = {
-        name: {**field, "value": "" if name == "content" else None, "evidence": None}
-        if name in _PERSONAL
-        else {**field, "evidence": None}
-        for name, field in row.fields.items()
-    }
-    table = tickets_table
-    await connection.execute(
-        table.update()
-        .where(table.c.id == row.id)
-        .values(fields=fields, phone=None, name=None, forgotten=True)
-    )
-    await connection.execute(
-        changes_table.delete().where(
-            changes_table.c.ticket_id == row.id, changes_table.c.field.in_(_PERSONAL)
-        )
-    )
-    await connection.execute(
-        steps_table.update().where(steps_table.c.ticket_id == row.id).values(note="")
-    )
-    await connection.execute(
-        deliveries_table.delete().where(deliveries_table.c.ticket_id == row.id)
-    )

@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[1] / "config" / "knowledge"
 
 
 def retention_job(
-    settings: RetentionSettings, *, engine: AsyncEngine, audit: AuditTrail
+    settings: RetentionSettings, *, engine: AsyncEngine, audit: AuditTrail, node: str
 ) -> RetentionJob:
     """Return what removes records whose time is over."""
     return RetentionJob(
@@ -32,6 +32,7 @@ def retention_job(
             audit=settings.audit_days,
         ),
         audit=audit,
+        node=node,
     )
 
 

@@ -74,7 +74,12 @@ class Storage:
         # The dictionary takes a second to load: not during the first call, and not on this loop.
         frame.part("ticket rules", partial(asyncio.to_thread, tickets.warm_up))
         frame.part("knowledge base", self._open_knowledge, self.helper.close)
-        retention = retention_job(frame.settings.retention, engine=self.engine, audit=self.audit)
+        retention = retention_job(
+            frame.settings.retention,
+            engine=self.engine,
+            audit=self.audit,
+            node=frame.settings.node.id,
+        )
         frame.part("retention", retention.start, retention.close)
         dispatcher = ticket_dispatcher(
             frame.settings.handling,

@@ -11,6 +11,7 @@ from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.retention import DAY, Periods, RetentionJob
 from tickets.draft import TicketDraft
+from tickets.exchange.store import handovers_table, letters_table
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines, Step
 from tickets.store import TicketStore
@@ -19,6 +20,8 @@ from tickets.working_days import Calendar
 
 NOW = 1_795_000_000.0
 PERIODS = Periods(recordings=30, transcripts=60, personal=90, audit=180)
+KINDS_OF_ONE_CALL = {"recordings": 1, "transcripts": 1, "personal": 2}
+"""Of the last, the ticket's fields and the call's number."""
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ class Archive:
         self.records = CallRecords(engine, self.writer, node="n1")
         self.audit = AuditTrail(engine, self.writer, clock=lambda: NOW)
 
-    async def call(self, call_id: str, days_ago: float) -> None:
+    async def call(self, call_id: str, days_ago: float, *, answered: bool = True) -> None:
         at = NOW - days_ago * DAY
         day = self.folder / call_id
         day.mkdir()
@@ -51,7 +54,11 @@ class Archive:
         self.records.arrived(
             call_id, line="12345", caller="13862311001", sip_call_id="s", arrived_at=at
         )
-        self.records.change(call_id, ended_at=at, recording=str(path))
+        self.records.change(call_id, ended_at=at, recording=str(path), called="13862311001")
+        self.records.change(call_id, ladder=[{"start": "INVITE", "from": "13862311001"}])
+        self.records.segment(
+            call_id, 1, agent_id=None, kind="partner", number="13862311001", offered_at=at
+        )
         self.records.utterance(call_id, 1, leg="caller", start=0.0, end=1.0, text="我姓陆")
         tickets = TicketStore(self.engine, clock=lambda: at)
         draft = TicketDraft(f"t-{call_id}", "13862311001")
@@ -62,10 +69,13 @@ class Archive:
         await tickets.save(draft)
         await tickets.submit(f"t-{call_id}", agent_id="1001")
         desk = TicketDesk(self.engine, calendar=Calendar(), deadlines=Deadlines(), clock=lambda: at)
-        await desk.step(f"t-{call_id}", Step("answer", note="陆先生已告知"), who="1001")
+        done = Step("answer", note="陆先生已告知") if answered else Step("pass_on", unit="城管局")
+        await desk.step(f"t-{call_id}", done, who="1001")
 
     def job(self, periods: Periods) -> RetentionJob:
-        return RetentionJob(self.engine, periods=periods, audit=self.audit, clock=lambda: NOW)
+        return RetentionJob(
+            self.engine, periods=periods, audit=self.audit, node="n1", clock=lambda: NOW
+        )
 
 
 def folders(path: Path) -> list[str]:
@@ -91,11 +101,116 @@ async def test_each_kind_goes_after_its_own_time(engine: AsyncEngine, tmp_path: 
     call = await archive.records.get("c100")
     assert call is not None
     changes = await tickets.changes("t-c100")
-    text = repr((emptied, call, changes))
+    text = repr((emptied, call, changes, await archive.records.ladder("c100")))
     for personal in ("陆", "13862311001", "人民路"):
         assert personal not in text
     assert (await archive.audit.list_())[0]["detail"] == gone
     assert await archive.job(PERIODS).once() == dict.fromkeys(gone, 0)
+    await archive.writer.close()
+
+
+async def test_what_a_unit_still_has_to_do_with_stays(engine: AsyncEngine, tmp_path: Path) -> None:
+    archive = Archive(engine, tmp_path)
+    await archive.call("c300", 300, answered=False)
+    await archive.writer.flush()
+    archive.records.withheld("c300", number="13862311001", at=NOW - 300 * DAY)
+    await archive.writer.flush()
+    nothing = {"recordings": 0, "transcripts": 0, "personal": 0, "audit": 0}
+    assert await archive.job(PERIODS).once() == nothing
+    assert folders(tmp_path) == ["c300"]
+    assert len(await archive.records.transcript("c300")) == 1
+    assert await archive.records.withheld_number("c300") == "13862311001"
+    desk = TicketDesk(
+        engine, calendar=Calendar(), deadlines=Deadlines(), clock=lambda: NOW - 95 * DAY
+    )
+    await desk.step("t-c300", Step("close", note="好了"), who="2001")
+    assert await archive.job(PERIODS).once() == {**nothing, **KINDS_OF_ONE_CALL}
+    assert folders(tmp_path) == []
+    assert await archive.records.withheld_number("c300") is None
+    await archive.writer.close()
+
+
+async def test_a_recording_is_removed_where_it_lies(engine: AsyncEngine, tmp_path: Path) -> None:
+    archive = Archive(engine, tmp_path)
+    for call_id in ("c1", "c2", "c3"):
+        await archive.call(call_id, 40)
+    # c1 lies on another machine; of c2, of another node, the disk is shared
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "c1").rename(elsewhere)
+    archive.records.change("c1", node="n2")
+    archive.records.change("c2", node="n2")
+    # a killed node has left a copy that was not silenced yet
+    (tmp_path / "c3" / ".c3.wav.redacting").write_bytes(b"RIFF")
+    await archive.writer.flush()
+    assert (await archive.job(PERIODS).once())["recordings"] == 2
+    assert folders(tmp_path) == ["elsewhere"]
+    left = await archive.records.get("c1")
+    assert left is not None
+    assert left["recording"] is not None
+    await archive.writer.close()
+
+
+async def test_a_file_that_cannot_be_removed_keeps_nothing_else(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    archive = Archive(engine, tmp_path)
+    for call_id in ("c1", "c2"):
+        await archive.call(call_id, 100)
+    stubborn = tmp_path / "c1" / "c1.wav"
+    stubborn.unlink()
+    (stubborn / "within").mkdir(parents=True)
+    await archive.writer.flush()
+    gone = await archive.job(PERIODS).once()
+    assert (gone["recordings"], gone["transcripts"], gone["personal"]) == (1, 2, 4)
+    assert folders(tmp_path) == ["c1"]
+    await archive.writer.close()
+
+
+async def test_what_partners_said_goes_with_what_is_decided(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    row = {
+        "partner": "110",
+        "direction": "in",
+        "kind": "ticket",
+        "step": 1,
+        "reason": "陆先生已联系",
+        "matter": {"name": "陆"},
+        "said_at": 1.0,
+        "created_at": NOW - 100 * DAY,
+        "changed_at": NOW - 100 * DAY,
+    }
+    letter = {
+        "partner": "110",
+        "body": {"name": "陆"},
+        "created_at": NOW - 100 * DAY,
+        "attempts": 9,
+        "alarmed": False,
+    }
+    async with engine.begin() as connection:
+        await connection.execute(
+            handovers_table.insert(),
+            [{**row, "number": state, "state": state} for state in ("finished", "arrived")],
+        )
+        await connection.execute(
+            letters_table.insert(),
+            [
+                {**letter, "message_id": "given up", "next_at": None},
+                {**letter, "message_id": "on its way", "next_at": NOW},
+            ],
+        )
+    archive = Archive(engine, tmp_path)
+    await archive.job(PERIODS).once()
+    async with engine.connect() as connection:
+        told = {
+            one.number: (one.matter, one.reason)
+            for one in await connection.execute(handovers_table.select())
+        }
+        bodies = {
+            one.message_id: one.body for one in await connection.execute(letters_table.select())
+        }
+    assert told == {"finished": ({}, ""), "arrived": ({"name": "陆"}, "陆先生已联系")}
+    assert bodies == {"given up": None, "on its way": {"name": "陆"}}
     await archive.writer.close()
 
 
