@@ -22,6 +22,7 @@ from calls.redaction import (
     blackened_fields,
     checksum,
 )
+from tickets import blackening
 from tickets.store import TicketStore
 
 log = structlog.get_logger(__name__)
@@ -66,23 +67,32 @@ class CallArchive:
             UnknownCall: there is no finished call of this id with a recording.
             calls.redaction.RedactionError: the span is not in the recording.
             OSError: the recording cannot be rewritten.
+            TimeoutError: the database takes no transcript just now.
         """
         row = await self._records.get(call_id)
         parts = parts_of(row) if row is not None else ()
         if not parts or self._is_live(call_id):
             raise UnknownCall(call_id)
         seconds = await self._silence(call_id, parts, span)
-        words: list[str] = []
-        for said in await self._records.transcript(call_id):
-            if span.touches(said["start"], said["end"], said["leg"]):
-                words += [said["text"], said["spoken"] or ""]
-                self._records.rewrite(call_id, said["seq"], text=BLACKENED, spoken=BLACKENED)
-        words = [text for text in words if text != BLACKENED]
-        await self._tickets.redact(
-            call_id,
-            fields=partial(blackened_fields, span=span, words=words),
-            text=partial(blacken, words=words),
-        )
+        said = [
+            one
+            for one in await self._records.transcript(call_id)
+            if span.touches(one["start"], one["end"], one["leg"])
+        ]
+        spoken = [text for one in said for text in (one["text"], one["spoken"] or "")]
+        words = [text for text in spoken if text != BLACKENED]
+        # The ticket first: who is interrupted here and does it again still knows the words.
+        async with self._tickets.begin() as connection:
+            await blackening.redact(
+                connection,
+                call_id,
+                fields=partial(blackened_fields, span=span, words=words),
+                text=partial(blacken, words=words),
+                mark=BLACKENED,
+            )
+        for one in said:
+            self._records.rewrite(call_id, one["seq"], text=BLACKENED, spoken=BLACKENED)
+        await self._records.written()
         return seconds
 
     async def _silence(self, call_id: str, parts: Sequence[Part], span: Span) -> float:

@@ -8,7 +8,8 @@ is filled in one transaction, so a restart goes on where it was, and nothing is 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,9 @@ from asr.group import RecognizerGroup
 from asr.ports import Final, Heard
 from calls.gaps import MISSING, RECOGNISED, GapStore, MissedPart
 from calls.late_words import LateWords
+from calls.recorded_parts import Part
 from calls.recording_files import PLAIN, RecordingFiles
+from calls.redaction import Span
 from eventbus.bus import EventBus
 from eventbus.catalogue import TranscriptFinal, TranscriptGap
 from eventbus.tasks import end
@@ -121,32 +124,56 @@ class CatchUp:
             return False
         if self._is_live(part.call_id):
             return False  # the last words are still coming
-        path = Path(part.recording) if part.recording else None
-        if path is None or not await asyncio.to_thread(path.is_file):
-            await self._gaps.give_up(part, "the call was not recorded")
+        files = [file for file in part.recording if _lies_in(part, file) is not None]
+        there = [file for file in files if await asyncio.to_thread(file.path.is_file)]
+        if not there or len(there) < len(files):
+            await self._gaps.give_up(part, "nothing of it was recorded")
             return True
-        self._stream, self._heard = f"{STREAM}{part.id}.{part.attempts}", []
-        with contextlib.ExitStack() as lent:
+        return await self._fill(part, there)
+
+    async def _fill(self, part: MissedPart, there: Sequence[Part]) -> bool:
+        """Recognise a gap from the files it lies in; return False when another must come first."""
+        said: list[Final] = []
+        for file in there:
             try:
-                wav = await asyncio.to_thread(lent.enter_context, self._files.plain(path))
+                heard, fault = await self._hear(part, file)
             except SealError as error:
                 await self._gaps.give_up(part, str(error))
                 return True
+            if fault is not None:
+                await self._failed(part, fault)
+                return False
+            if heard is None:
+                return True  # a span of it was taken out meanwhile: what is left is heard anew
+            said += heard
+        # What the lead brought along is in the transcript already.
+        said = [final for final in said if (final.start + final.end) / 2 > part.start]
+        await self._found(part, said)
+        return True
+
+    async def _hear(self, part: MissedPart, file: Part) -> tuple[list[Final] | None, str | None]:
+        """Recognise a gap's share of a file; return what was said, in the call's time, or a fault.
+
+        None in the place of words: the file was changed meanwhile, and they may be taken out.
+        """
+        share = _lies_in(part, file)
+        if share is None:
+            return [], None
+        before = await asyncio.to_thread(_stamp, file.path)
+        self._stream, self._heard = f"{STREAM}{part.id}.{part.attempts}.{file.number}", []
+        with contextlib.ExitStack() as lent:
+            wav = await asyncio.to_thread(lent.enter_context, self._files.plain(file.path))
             fault = await self._recognizer.recognise_file(
                 self._stream,
                 wav,
                 channel=_CHANNELS[part.leg],
-                start=max(0.0, part.start - _LEAD),
-                end=part.end or part.recorded_seconds or _TO_THE_END,
+                start=max(0.0, share.start - _LEAD),
+                end=share.end,
                 recogniser=part.recogniser,
             )
-        if fault is not None:
-            await self._failed(part, fault)
-            return False
-        # What the lead brought along is in the transcript already.
-        said = [final for final in self._heard if (final.start + final.end) / 2 > part.start]
-        await self._found(part, said)
-        return True
+        if await asyncio.to_thread(_stamp, file.path) != before:
+            return None, None
+        return [_later(final, file.begins) for final in self._heard], fault
 
     async def _failed(self, part: MissedPart, fault: str) -> None:
         log.warning("gap_not_filled", call_id=part.call_id, leg=part.leg, reason=fault)
@@ -194,3 +221,24 @@ def gap_event(part: MissedPart, *, at: float, state: str = MISSING) -> Transcrip
         reason=part.reason,
         state=state,
     )
+
+
+def _lies_in(part: MissedPart, file: Part) -> Span | None:
+    """Return a gap's share of a file, in the file's own time; None: it has none."""
+    end = file.begins + (_TO_THE_END if file.seconds is None else file.seconds)
+    end = end if part.end is None else min(part.end, end)
+    return file.within(Span(part.start, end)) if part.start < end else None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when another file takes this one's place."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _later(final: Final, seconds: float) -> Final:
+    """Return an utterance, with its words, so much later."""
+    words = tuple(
+        replace(word, start=word.start + seconds, end=word.end + seconds) for word in final.words
+    )
+    return replace(final, start=final.start + seconds, end=final.end + seconds, words=words)

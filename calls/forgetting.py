@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from calls.after_call import dispositions
 from calls.callback_store import callbacks
 from calls.records import calls, segments, withheld_numbers
-from tickets.exchange.store import handovers_table, letters_table
+from tickets.exchange.store import handovers_table
 from tickets.store import changes_table, deliveries_table, steps_table, tickets_table
 
 BATCH: Final = 500
@@ -72,22 +72,20 @@ async def forget_callers(engine: AsyncEngine, before: float) -> int:
 
 
 async def forget_exchanged(engine: AsyncEngine, before: float) -> None:
-    """Empty what partners said, and were told, of matters that were decided before."""
+    """Empty what partners said, and were told, of tickets that were decided before.
+
+    Letters and partners' drafts go by themselves within days (:mod:`tickets.exchange`).
+    """
+    handovers = handovers_table.c
     async with engine.begin() as connection:
-        handovers = handovers_table.c
         await connection.execute(
             handovers_table.update()
             .where(
-                sa.or_(handovers.state.in_(_DECIDED), handovers.kind == "draft"),
+                handovers.kind == "ticket",
+                handovers.state.in_(_DECIDED),
                 handovers.changed_at < before,
             )
             .values(matter={}, reason="")
-        )
-        letters = letters_table.c  # (of one that arrived, the words are gone already)
-        await connection.execute(
-            letters_table.update()
-            .where(letters.next_at.is_(None), letters.created_at < before)
-            .values(body=None)
         )
 
 

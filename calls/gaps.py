@@ -25,7 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asr.ports import Final
-from calls.records import RecordWriter, calls, metadata, utterances
+from calls.recorded_parts import Part, parts_of
+from calls.records import RecordWriter, calls, metadata, recordings, utterances
 
 MISSING, RECOGNISED, FAILED = "missing", "recognised", "failed"
 
@@ -58,7 +59,7 @@ _END = update(transcript_gaps).where(
 
 @dataclass(frozen=True, slots=True)
 class MissedPart:
-    """A gap of a finished call, with what is needed to recognise it now."""
+    """A gap of a finished call, and the files that its words may be in, to recognise it now."""
 
     id: int
     call_id: str
@@ -69,8 +70,7 @@ class MissedPart:
     reason: str
     recogniser: str
     attempts: int
-    recording: str | None
-    recorded_seconds: float | None
+    recording: tuple[Part, ...]
 
 
 class GapStore:
@@ -173,7 +173,7 @@ class GapStore:
         query = (
             select(
                 *(gap.id, gap.call_id, calls.c.agent_id, gap.leg, gap.start, gap.end, gap.reason),
-                *(gap.recogniser, gap.attempts, calls.c.recording, calls.c.recorded_seconds),
+                *(gap.recogniser, gap.attempts, calls.c.recording),
             )
             .join(calls, calls.c.call_id == gap.call_id)
             .where(gap.node == self._node, gap.state == MISSING, calls.c.ended_at.is_not(None))
@@ -182,7 +182,13 @@ class GapStore:
         )
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return MissedPart(*row) if row is not None else None
+            if row is None:
+                return None
+            files = await connection.execute(
+                select(recordings).where(recordings.c.call_id == row.call_id)
+            )
+            parts = parts_of({"recording": row.recording, "recordings": files.mappings().all()})
+        return MissedPart(*row[:-1], tuple(parts))
 
     async def missing(self) -> int:
         """Return how many gaps are still to be recognised."""

@@ -435,6 +435,14 @@ class CallRecords:
             result = await connection.execute(statement)
         return int(result.rowcount)
 
+    async def written(self) -> None:
+        """Return when all that was noted so far is in the database.
+
+        Raises:
+            TimeoutError: the database does not take it.
+        """
+        await self._writer.flush()
+
     # -- reading -----------------------------------------------------------------------------------
 
     async def get(self, call_id: str) -> dict[str, Any] | None:

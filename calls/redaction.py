@@ -25,6 +25,8 @@ _COPY_FRAMES: Final = 65536
 _PUNCTUATION: Final = re.compile(r"[\s，。、；：？！,.;:?!]")
 _RUN: Final = 4
 """So many characters in a row that were taken out are taken out wherever they are repeated."""
+_AS_SAID: Final = frozenset({"name", "phone", "address", "time", "party"})
+"""Fields that hold words as they were said; all others hold one of ours."""
 
 
 class RedactionError(Exception):
@@ -83,13 +85,11 @@ def blackened_fields(
 ) -> dict[str, dict[str, Any]]:
     """Return a ticket's fields without what was said in the span.
 
-    Evidence from the span goes; of the values, what the content repeats of ``words``. Other values
-    stay: they are the ticket's, which an agent can correct.
+    What was heard there alone goes, value and evidence, and what content and evidence repeat of
+    ``words``. A value that was read from elsewhere, or that the agent set, stays.
     """
-    return {
-        name: {**field, **_without(name, field, span, list(words))}
-        for name, field in fields.items()
-    }
+    gone = list(words)
+    return {name: {**field, **_without(name, field, span, gone)} for name, field in fields.items()}
 
 
 def _without(name: str, field: Mapping[str, Any], span: Span, words: list[str]) -> dict[str, Any]:
@@ -97,6 +97,10 @@ def _without(name: str, field: Mapping[str, Any], span: Span, words: list[str]) 
     passage = field.get("passage")
     if passage and span.touches(passage["start"], passage["end"], passage["leg"]):
         changed["evidence"] = BLACKENED
+        if name in _AS_SAID and field["source"] == "heard":
+            changed["value"] = None
+    elif field.get("evidence"):
+        changed["evidence"] = blacken(field["evidence"], words)
     if name == "content" and field["value"]:
         changed["value"] = blacken(field["value"], words)
     return changed

@@ -19,11 +19,13 @@ from calls.gaps import GapStore
 from calls.late_words import LateWords
 from calls.recording_files import PLAIN, RecordingFiles
 from calls.records import CallRecords, RecordWriter, metadata
+from calls.redaction import Span, silence
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event, TicketField, TranscriptFinal, TranscriptGap
 from telephony.media.sealed import SealedFile, SealKeys
 from tests.calls.house import open_house
 from tests.support.node import until
+from tests.support.waveforms import write_tone
 from tickets.draft import TicketDraft, Utterance
 from tickets.store import TicketStore
 from tickets.store import metadata as tickets_metadata
@@ -72,8 +74,21 @@ class Archive:
         self.records.change(CALL, answered_at=2.0, agent_id="1001")
         if recording:
             self.records.change(CALL, recording=str(self.recording), recorded_seconds=9.5)
+            self.part(1, self.recording, begins=0.0, seconds=9.5)
         if ended:
             self.records.change(CALL, ended_at=12.0, outcome="answered")
+
+    def part(self, number: int, path: Path, *, begins: float, seconds: float) -> None:
+        self.records.recorded(
+            CALL,
+            number,
+            path=str(path),
+            seconds=seconds,
+            bytes=44,
+            sha256="ab" * 32,
+            pauses=[],
+            begins=begins,
+        )
 
     def gap(self, *, leg: str = "caller", end: float | None = 6.0) -> None:
         self.gaps.add(CALL, leg=leg, start=4.0, end=end, reason="load", recogniser="")
@@ -230,6 +245,48 @@ async def test_a_gap_without_end_reaches_to_the_recordings_end(archive: Archive)
     await archive.until_state(["recognised"])
     await job.close()
     assert (recognizer.asked[0]["channel"], recognizer.asked[0]["end"]) == (1, 9.5)
+
+
+async def test_a_gap_is_heard_in_every_part_that_it_lies_in(archive: Archive) -> None:
+    archive.call()
+    second = archive.recording.with_name(f"{archive.recording.stem}-2.wav")
+    second.write_bytes(archive.recording.read_bytes())
+    archive.part(2, second, begins=12.0, seconds=5.0)
+    archive.gap(end=13.0)
+    recognizer = StandInRecognizer([said("话", 0.5, 0.9), said("中间", 8.0, 8.4)])
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    asked = [(one["path"], one["start"], one["end"]) for one in recognizer.asked]
+    assert asked == [(archive.recording, pytest.approx(3.6), 9.5), (second, 0.0, 1.0)]
+    spans = [(one["spoken"], one["start"]) for one in await archive.records.transcript(CALL)]
+    assert spans == [("中间", 8.0), ("话", 12.5), ("中间", 20.0)]
+
+
+async def test_what_was_redacted_while_it_was_heard_is_heard_again(archive: Archive) -> None:
+    write_tone(archive.recording, 400, seconds=9.5)
+    archive.call()
+    archive.gap()
+    recognizer = StandInRecognizer([said("卡号", 4.5, 5.5)])
+    heard = recognizer.recognise_file
+
+    async def redacted_meanwhile(stream: str, path: Path, **what: Any) -> str | None:
+        fault = await heard(stream, path, **what)
+        if len(recognizer.asked) == 1:
+            silence(archive.recording, Span(4.0, 6.0))
+            recognizer.says = []
+        return fault
+
+    recognizer.recognise_file = redacted_meanwhile  # type: ignore[method-assign]
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    assert len(recognizer.asked) == 2
+    assert await archive.records.transcript(CALL) == []
 
 
 async def test_what_fails_is_tried_again_and_given_up_in_the_end(archive: Archive) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from calls.errors import RecordingError, UnknownCall
 from calls.recorded_parts import path_of
-from calls.redaction import RedactionError, Span, checksum
+from calls.redaction import BLACKENED, RedactionError, Span, checksum
 from tests.calls.house import House, open_house
 from tests.support.waiting import until
 from tests.support.waveforms import write_tone
@@ -115,7 +115,11 @@ async def test_a_recording_that_was_changed_is_found_out(house: House) -> None:
     assert await house.service.is_intact("nobody's") is None
 
     # What we change ourselves, we vouch for.
+    for seq, start in ((91, 0.1), (92, 70.0)):
+        house.records.utterance(call_id, seq, leg="caller", start=start, end=start + 1, text="卡号")
     await house.service.redact(call_id, Span(0.2, 60.0))
+    said = {one["seq"]: one["text"] for one in await house.service.transcript(call_id)}
+    assert (said[91], said[92]) == (BLACKENED, "卡号")
     assert await house.service.is_intact(call_id) is True
     flip_a_bit(path)
     assert await house.service.is_intact(call_id) is False

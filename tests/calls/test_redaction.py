@@ -94,9 +94,13 @@ def test_evidence_in_the_span_goes_and_what_the_content_repeats_of_it() -> None:
     fields = {
         "name": field("陆", 2.0),
         "address": field("文昌路66号", 8.0),
+        "phone": {**field("13862311001", 3.0), "source": "agent"},
+        "category": field("消费维权", 2.5),
         "content": {**field("文昌路66号路灯坏了，卡号是6222。", 0.0), "passage": None},
     }
     redacted = blackened_fields(fields, Span(2.0, 4.0, "caller"), ["我姓陆，卡号是6222。"])
-    assert redacted["name"] == {**fields["name"], "evidence": BLACKENED}
+    assert redacted["name"] == {**fields["name"], "value": None, "evidence": BLACKENED}
     assert redacted["address"] == fields["address"]
+    assert redacted["phone"]["value"] == "13862311001"
+    assert redacted["category"]["value"] == "消费维权"
     assert redacted["content"]["value"] == f"文昌路66号路灯坏了，{BLACKENED}。"

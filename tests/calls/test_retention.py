@@ -11,7 +11,7 @@ from calls.records import CallRecords, RecordWriter
 from calls.records import metadata as calls_metadata
 from calls.retention import DAY, Periods, RetentionJob
 from tickets.draft import TicketDraft
-from tickets.exchange.store import handovers_table, letters_table
+from tickets.exchange.store import handovers_table
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines, Step
 from tickets.store import TicketStore
@@ -180,24 +180,10 @@ async def test_what_partners_said_goes_with_what_is_decided(
         "created_at": NOW - 100 * DAY,
         "changed_at": NOW - 100 * DAY,
     }
-    letter = {
-        "partner": "110",
-        "body": {"name": "陆"},
-        "created_at": NOW - 100 * DAY,
-        "attempts": 9,
-        "alarmed": False,
-    }
     async with engine.begin() as connection:
         await connection.execute(
             handovers_table.insert(),
             [{**row, "number": state, "state": state} for state in ("finished", "arrived")],
-        )
-        await connection.execute(
-            letters_table.insert(),
-            [
-                {**letter, "message_id": "given up", "next_at": None},
-                {**letter, "message_id": "on its way", "next_at": NOW},
-            ],
         )
     archive = Archive(engine, tmp_path)
     await archive.job(PERIODS).once()
@@ -206,11 +192,7 @@ async def test_what_partners_said_goes_with_what_is_decided(
             one.number: (one.matter, one.reason)
             for one in await connection.execute(handovers_table.select())
         }
-        bodies = {
-            one.message_id: one.body for one in await connection.execute(letters_table.select())
-        }
     assert told == {"finished": ({}, ""), "arrived": ({"name": "陆"}, "陆先生已联系")}
-    assert bodies == {"given up": None, "on its way": {"name": "陆"}}
     await archive.writer.close()
 
 
