@@ -188,7 +188,7 @@ class GapStore:
                 select(recordings).where(recordings.c.call_id == row.call_id)
             )
             parts = parts_of({"recording": row.recording, "recordings": files.mappings().all()})
-        return MissedPart(*row[:-1], tuple(parts))
+        return MissedPart(**{**row._asdict(), "recording": tuple(parts)})
 
     async def missing(self) -> int:
         """Return how many gaps are still to be recognised."""
