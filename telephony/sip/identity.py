@@ -1,7 +1,7 @@
 """Who calls (RFC 3323, 3325), and how the call got here (RFC 3326, 7044, 5806)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aiosipua import SipMessage, SipRequest
 
 from telephony.sip.dialog import header_address
-from telephony.sip.name_addr import AddressError, parse_name_addr, user_of
+from telephony.sip.name_addr import AddressError, NameAddr, parse_name_addr, user_of
 
 ANONYMOUS: Final = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
 PRIVACY_ID: Final = ("Privacy", "id")  # RFC 3325 §9.3
@@ -22,6 +22,9 @@ LONGEST_NUMBER: Final = 64
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETED = re.compile(r"<([^<>]*)>")
 _HIDING = frozenset({"id", "user", "header"})
+_HIDING_PLACES = frozenset({"history", "header", "session"})  # RFC 7044 §10.1
+_HIDING_DIVERSION = frozenset({"full", "uri"})  # RFC 5806 §4: "name" hides the display name alone
+_ENTRYS_PRIVACY = re.compile(r"[?&]privacy=([^&>]*)", re.IGNORECASE)
 _CAUSE = re.compile(r"(?:^|[;?&])\s*cause\s*=\s*\"?([0-9]{1,3})", re.IGNORECASE)
 _REASON_TEXT = re.compile(r";\s*text\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]+))", re.IGNORECASE)
 
@@ -50,6 +53,7 @@ class Identity:
 
 
 NOBODY: Final = Identity(None, withheld=False)
+UNTOLD: Final = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Forwarding:
     """One place that the call was meant for before it came to us.
 
     Attributes:
-        number: the user part of its URI.
+        number: the user part of its URI; `UNTOLD` where who was there does not want it told.
         why: a Diversion's reason (``user-busy`` …), or a History-Info's cause (``486``); "" when
             it says neither.
     """
@@ -81,17 +85,18 @@ def calling_identity(request: SipRequest, *, trusted: bool) -> Identity:
     user = user_of(sender)
     # RFC 3323 §4.1.1.3: anonymous@anonymous.invalid is how a user agent itself asks for privacy
     hidden = user is None or user.lower() == "anonymous" or sender.endswith("anonymous.invalid")
-    wishes = {
-        wish.strip().lower()
-        for value in request.headers.get("Privacy")
-        for wish in value.split(";")
-    }
+    wishes = _wishes(request.headers.get("Privacy"))
     number = asserted_number(request) if trusted else None
     if number is None and not hidden:
         number = user
     if number is not None and not (number.isprintable() and len(number) <= LONGEST_NUMBER):
         number = None  # nobody's number, and nothing that a call's record can hold
     return Identity(number, withheld=hidden or not _HIDING.isdisjoint(wishes))
+
+
+def _wishes(values: Iterable[str]) -> set[str]:
+    """Return what Privacy headers ask for (RFC 3323 §4.2)."""
+    return {wish.strip().lower() for value in values for wish in value.split(";")}
 
 
 def asserted_number(message: SipMessage) -> str | None:
@@ -119,6 +124,7 @@ def forwardings(message: SipMessage) -> tuple[Forwarding, ...]:
 
 def _entries(message: SipMessage, name: str) -> tuple[Forwarding, ...]:
     found = []
+    private = not _HIDING_PLACES.isdisjoint(_wishes(message.headers.get("Privacy")))
     values = [part for value in message.headers.get(name) for part in split_list(value)]
     for value in values[: MOST_FORWARDINGS + 1]:
         try:
@@ -129,8 +135,16 @@ def _entries(message: SipMessage, name: str) -> tuple[Forwarding, ...]:
             continue
         cause = _CAUSE.search(unquote(address.uri))
         why = address.params.get("reason") or (cause[1] if cause else "")
-        found.append(Forwarding(user, why))
+        hidden = private or _is_private(address)
+        found.append(Forwarding(UNTOLD if hidden else user, why))
     return tuple(found)
+
+
+def _is_private(place: NameAddr) -> bool:
+    """Tell whether one place alone is not to be told (RFC 7044 §10.1.2, RFC 5806 §4)."""
+    wishes = (unquote(value) for value in _ENTRYS_PRIVACY.findall(place.uri))
+    diverted = (place.params.get("privacy") or "").lower()
+    return not _HIDING_PLACES.isdisjoint(_wishes(wishes)) or diverted in _HIDING_DIVERSION
 
 
 def split_list(value: str) -> list[str]:

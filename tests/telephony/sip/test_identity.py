@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from telephony.sip.identity import (
     LONGEST_NUMBER,
     MOST_FORWARDINGS,
+    UNTOLD,
     Forwarding,
     Identity,
     calling_identity,
@@ -80,6 +81,25 @@ def test_what_no_record_can_hold_is_no_number(user: str) -> None:
             (Forwarding("111", "486"), Forwarding("222", "302")),
         ),
         ([("Diversion", "nonsense"), ("Diversion", "<mailto:a@b>")], ()),
+        (  # who was there may not want it told
+            [
+                ("Diversion", "<sip:333@h>;reason=user-busy;privacy=Full"),
+                ("Diversion", "<sip:222@h>;privacy=name, <sip:111@h>;privacy=uri"),
+            ],
+            (Forwarding(UNTOLD), Forwarding("222"), Forwarding(UNTOLD, "user-busy")),
+        ),
+        (
+            [
+                ("History-Info", "<sip:111@h?Reason=SIP%3Bcause%3D486&Privacy=history>;index=1"),
+                ("History-Info", "<sip:222@h?privacy=none>;index=1.1, <sip:12345@h>;index=1.2"),
+            ],
+            (Forwarding(UNTOLD, "486"), Forwarding("222")),
+        ),
+        (
+            [("Privacy", "id; History"), ("History-Info", "<sip:111@h>;index=1, <sip:12345@h>")],
+            (Forwarding(UNTOLD),),
+        ),
+        ([("Privacy", "id"), ("Diversion", "<sip:111@h>")], (Forwarding("111"),)),
     ],
 )
 def test_where_the_call_has_been(
