@@ -30,6 +30,8 @@ CommandName = Literal[
     "dequeue",
     "ringing",
     "talking",
+    "set_talk",
+    "set_wants",
     "release",
     "finish",
     "presence",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from agents.demand import ANYBODY, Want
-from agents.presence import Presence
+from agents.presence import Presence, Talk
 
 Outcome = Literal["missed", "unreachable", "refused", "busy", "cancelled"]
 """How an offer ended without a conversation."""
@@ -203,6 +203,24 @@ class Floor(Protocol):
 
     async def talking(self, offer: Offer, *, now: float | None = None) -> bool:
         """He answered. False: the lease is no longer ours, so hang up his phone."""
+
+    async def set_talk(
+        self, agent_id: str, call_id: str, talk: Talk | None, *, now: float | None = None
+    ) -> None:
+        """Tell how he talks. Nothing happens if he does not talk in that call (any more)."""
+
+    async def set_wants(
+        self,
+        call_id: str,
+        *,
+        priority: int,
+        wants: Sequence[Want],
+        now: float | None = None,
+    ) -> None:
+        """Change whom a call may have that waits, or is held out and may wait again.
+
+        Nothing happens to one that is for one certain agent, or that somebody has answered.
+        """
 
     async def release(self, offer: Offer, outcome: Outcome, *, now: float | None = None) -> None:
         """End an offer that led to no conversation; nothing happens if it is no longer ours.

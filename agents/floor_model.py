@@ -14,7 +14,7 @@ from agents.floor import FloorTimes, Outcome
 from agents.floor_match import best, position, ready_pools
 from agents.floor_return import restore
 from agents.floor_table import FloorTable, Turn
-from agents.presence import Details, Input, Presence, PresenceError, State, step
+from agents.presence import Details, Input, Presence, PresenceError, State, Talk, step
 
 ENDINGS: Final[dict[Outcome, Input]] = {
     "missed": Input.MISSED,
@@ -62,6 +62,8 @@ class FloorModel(FloorTable):
             "dequeue": self._dequeue,
             "ringing": self._ringing,
             "talking": self._talking,
+            "set_talk": self._set_talk,
+            "set_wants": self._set_wants,
             "release": self._release,
             "finish": self._finish,
             "presence": lambda _turn, agent_id: self.agents.get(agent_id),
@@ -308,6 +310,17 @@ class FloorModel(FloorTable):
             self.step(turn, agent_id, Input.ANSWER)
             self.put_call(turn, replace(call, state="talking", expires_at=None))
         return call is not None
+
+    def _set_talk(self, turn: Turn, agent_id: str, call_id: str, talk: Talk | None = None) -> None:
+        agent = self.agent(turn, agent_id)
+        if agent.state is State.TALKING and agent.call_id == call_id:
+            self.step(turn, agent_id, Input.TALK, Details(talk=talk))
+
+    def _set_wants(self, turn: Turn, call_id: str, wants: str, priority: int) -> None:
+        """Change what a call wants that waits, or is held out and may wait again."""
+        call = self.calls.get(call_id)
+        if call is not None and call.state != "talking" and call.wanted is None:
+            self.put_call(turn, replace(call, wants=wants, priority=priority))
 
     def _release(
         self, turn: Turn, call_id: str, agent_id: str, token: int, outcome: Outcome

@@ -119,6 +119,7 @@ class FloorTable:
             call_node=call.node,
             wrap_up_until=None,
             not_before=None,
+            talk=None,
         )
         self.put_agent(turn, talking)
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 from agents.commands import Call, Command, CommandName, Engine, Reply, ignore
 from agents.demand import ANYBODY, Want, pools_text, wants_text
 from agents.floor import Floor, FloorTimes, Offer, Outcome, Stalled, Status
-from agents.presence import Presence
+from agents.presence import Presence, Talk
 from eventbus.tasks import end
 
 _log = structlog.get_logger(__name__)
@@ -167,6 +167,20 @@ class NodeFloor(Floor):
     @override
     async def talking(self, offer: Offer, *, now: float | None = None) -> bool:
         return cast("bool", await self._run("talking", now, **_lease(offer)))
+
+    @override
+    async def set_talk(
+        self, agent_id: str, call_id: str, talk: Talk | None, *, now: float | None = None
+    ) -> None:
+        await self._run("set_talk", now, agent_id=agent_id, call_id=call_id, talk=talk)
+
+    @override
+    async def set_wants(
+        self, call_id: str, *, priority: int, wants: Sequence[Want], now: float | None = None
+    ) -> None:
+        await self._run(
+            "set_wants", now, call_id=call_id, priority=priority, wants=wants_text(wants)
+        )
 
     @override
     async def release(self, offer: Offer, outcome: Outcome, *, now: float | None = None) -> None:

@@ -6,11 +6,15 @@ table (see ``agents.scripts``). Nothing here does I/O or reads a clock.
 Three states are *held* by a call: reserved, ringing, talking. What the agent asks for meanwhile
 (a break, going home) is remembered in ``pending`` and applied when the call lets go of him, so a
 state never changes under an offer (the INVITE/CANCEL storm of FreeSWITCH PR 800).
+
+Who talks may have his caller on hold, consult somebody, or talk with several: that is ``talk``, a
+state within the state. For the floor it makes no difference: he is in one call and gets no other.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 
 class PresenceError(Exception):
@@ -59,6 +63,11 @@ class Input(StrEnum):
     END_WRAP_UP = "end_wrap_up"
     EXTEND_WRAP_UP = "extend_wrap_up"
     LOST = "lost"
+    TALK = "talk"
+
+
+Talk = Literal["hold", "consult", "conference"]
+"""How an agent talks who does not simply talk: 保持, 咨询, 三方."""
 
 
 HELD = frozenset({State.RESERVED, State.RINGING, State.TALKING})
@@ -106,6 +115,7 @@ TRANSITIONS: Mapping[State, Mapping[Input, State]] = {
     State.TALKING: {
         **dict.fromkeys(_HELD_WISHES, State.TALKING),
         Input.ANSWER: State.TALKING,
+        Input.TALK: State.TALKING,
         Input.HANG_UP: State.WRAP_UP,
     },
     State.WRAP_UP: {
@@ -145,6 +155,7 @@ class Presence:
         desktop: the node that his desktop is connected to.
         alone_until: ready, but with neither phone nor desktop: then he is not ready any more.
         extended: whether this wrap-up has been extended (1), which is possible once.
+        talk: while he talks, how; None: with one other, and both hear each other.
     """
 
     agent_id: str
@@ -165,6 +176,7 @@ class Presence:
     desktop: str | None = None
     alone_until: float | None = None
     extended: int = 0
+    talk: Talk | None = None
 
     def watched(self, now: float, alone_seconds: float) -> "Presence":
         """Return him with the clock running, or not, that ends being ready without any device."""
@@ -191,6 +203,7 @@ class Details:
         wrap_up_seconds: HANG_UP.
         reoffer_seconds: REFUSED.
         extension_seconds: EXTEND_WRAP_UP.
+        talk: TALK.
     """
 
     node: str | None = None
@@ -200,6 +213,7 @@ class Details:
     wrap_up_seconds: float = 0.0
     reoffer_seconds: float = 0.0
     extension_seconds: float = 0.0
+    talk: Talk | None = None
 
 
 NOTHING = Details()
@@ -227,6 +241,8 @@ def _held(before: Presence, what: Input, target: State, now: float, details: Det
     """Stay with a call, or begin to."""
     if what in _HELD_WISHES:
         return _remember(before, what, details.reason)
+    if what is Input.TALK:
+        return replace(before, talk=details.talk)
     if target is before.state:
         return before
     if what is Input.RESERVE:

@@ -158,6 +158,12 @@ class CallFacts:
         return self._transfer is not None and self._transfer.party is None
 
     @property
+    def consulting(self) -> bool:
+        """Whether who holds the call asks somebody, apart from the caller."""
+        transfer = self._transfer
+        return transfer is not None and transfer.mode == "consult" and not transfer.merged
+
+    @property
     def transfer_to(self) -> str | None:
         """The public name of whom the call is being transferred to."""
         return name_of(self._transfer.target) if self._transfer else None

@@ -1,7 +1,9 @@
 """What an agent does to a call from his desk: hold, mute, keys.
 
 His phone is told nothing: here only who hears whom changes, so it works with every phone. A hold
-and a mute last until he ends them, passes the call on, or leaves it.
+and a mute last until he ends them, passes the call on, or leaves it. A hold by the phone itself
+comes to the same: phones differ in what they send meanwhile, most send nothing, and nobody shall
+hear silence.
 """
 
 from collections.abc import Sequence
@@ -66,7 +68,29 @@ class CallControls:
         self._wanted = wanted
         if self.pressed.held and self._owner.call.transferring:
             self._change(Pressed(muted=self.pressed.muted))
-        return heard_with(wanted, self._agents_leg, self.pressed)
+        return heard_with(self._unless_on_hold(wanted), self._agents_leg, self.pressed)
+
+    @property
+    def holding(self) -> bool:
+        """Whether the agent has the caller on hold, by his desk or by his phone."""
+        return self.pressed.held or self.phone_holds
+
+    @property
+    def phone_holds(self) -> bool:
+        """Whether the agent's phone holds the call."""
+        return self._agents_end in self._owner.on_hold
+
+    def phone_told(self) -> None:
+        """A party's phone holds the call now, or is back."""
+        if self._owner.call.state is CallState.TALKING:
+            self._owner.do(self._again)
+
+    def _unless_on_hold(self, hearing: Hearing) -> Hearing:
+        """Take out the caller and the agent (his own call: whom he called) who holds him."""
+        if not self.phone_holds:
+            return hearing
+        end = self._agents_end
+        return frozenset(pair for pair in hearing if CALLER not in pair or end not in pair)
 
     def reset(self) -> None:
         """End hold and mute: somebody else has the call."""
@@ -139,6 +163,11 @@ class CallControls:
     def _agents_leg(self) -> str | None:
         holder = self._owner.call.holder
         return holder.leg if holder is not None and holder.agent_id is not None else None
+
+    @property
+    def _agents_end(self) -> str | None:
+        """The leg of the agent who holds the call, or whose own call it is."""
+        return CALLER if self._owner.calling_agent is not None else self._agents_leg
 
     def _talking(self) -> str:
         leg = self._agents_leg

@@ -137,7 +137,7 @@ class Joining:
         if owner.conversation is None or owner.call.state is CallState.ENDED:
             return
         heard = holder is not None and owner.call.caller_hears(holder.leg)
-        heard = heard and owner.controls.pressed == Pressed()
+        heard = heard and owner.controls.pressed == Pressed() and not owner.controls.phone_holds
         if holder is not None and heard and holder.agent_id == owner.conversation.agent_id:
             await owner.conversation.follow(owner.audio.session(holder.leg))
         else:

@@ -63,6 +63,7 @@ from calls.ledger import CallLedger
 from calls.phone_transfer import PhoneTransfer
 from calls.reception import Reception
 from calls.supervision_events import CallSupervisor, SupervisionStep, TakerLeft
+from calls.talks import Talks
 from calls.targets import Target
 from telephony.leg import (
     Leg,
@@ -169,6 +170,7 @@ class CallOwner:
         self.joining = Joining(self)
         self.kept = Keeping(self)
         self.controls = CallControls(self)
+        self.talks = Talks(self)
         self.reception = Reception(self)
         self.phone = PhoneTransfer(self, resolve=facilities.resolve)
 
@@ -280,6 +282,7 @@ class CallOwner:
         """Give the machine an input and perform what it says."""
         for effect in self.call.handle(event, self._loop.time()):
             self._perform(effect)
+        self.talks.follow()
         self._rearm()
 
     def _rearm(self) -> None:
@@ -324,10 +327,9 @@ class CallOwner:
                 self.joining.reanswer(name, sdp)
             case LegConfirmed(str(sdp)) | LegReanswered(sdp):
                 self.joining.move(name, sdp)
-            case LegHeld():
-                self.note_hold(name, held=True)
-            case LegResumed():
-                self.note_hold(name, held=False)
+            case LegHeld() | LegResumed():
+                self.note_hold(name, held=isinstance(event, LegHeld))
+                self.controls.phone_told()
             case LegDigit(key):
                 self.controls.key_told(name, key)
             case _:
@@ -341,6 +343,7 @@ class CallOwner:
         else:
             self.on_hold.pop(name, None)
         self.ledger.held(self.facilities.wall_clock(), who, agent_id=self.call.agent_id, held=held)
+        self.talks.follow()
 
     def note_muted(self, *, muted: bool) -> None:
         """Tell that nobody hears the agent, or everybody again."""

@@ -25,6 +25,9 @@ def tunes(call: CallFacts, hearing: Hearing) -> dict[str, Tune]:
     if CALLER not in hearers and call.calling_agent is None:
         played[CALLER] = "music"
     holder = call.holder
-    if holder is not None and holder.leg not in hearers and call.is_calling:
-        played[holder.leg] = "ringback"
+    if holder is not None and holder.leg not in hearers:
+        if call.is_calling and call.via is None:  # (else his phone's second call rings)
+            played[holder.leg] = "ringback"
+        elif call.calling_agent is not None:
+            played[holder.leg] = "music"  # whom an agent called, and has on hold
     return played

@@ -52,7 +52,8 @@ class AgentPresence(Event):
     """An agent's state changed: signed_out, ready, reserved, ringing, talking, wrap_up, not_ready.
 
     ``phones`` counts his registered phones; ``wrap_up_until`` is when wrap-up ends by itself;
-    ``pending`` is the state that he asked for during a call and will be in after it.
+    ``pending`` is the state that he asked for during a call and will be in after it; ``talk`` says
+    how he talks: hold, consult, conference, or null when he simply talks.
     """
 
     name: ClassVar[str] = "agent.presence"
@@ -62,6 +63,7 @@ class AgentPresence(Event):
     phones: int = 0
     wrap_up_until: float | None = None
     pending: str | None = None
+    talk: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ _FIELDS: Mapping[str, str] = {
     "partner": "the partner who called by his own trunk (`110`: the green channel), or null",
     "phones": "how many registered phones the agent has",
     "wrap_up_until": "when wrap-up ends by itself, Unix seconds; null outside wrap-up",
+    "talk": "how he talks: `hold`, `consult` or `conference`; null when he simply talks, or not",
     "pending": "the state he asked for during a call and will be in after it, or null",
     "questions": "what should still be asked, in order",
     "reason": "why he is not ready, or null",

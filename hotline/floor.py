@@ -46,4 +46,5 @@ def presence_event(presence: Presence, *, at: float) -> AgentPresence:
         phones=presence.phones,
         wrap_up_until=presence.wrap_up_until,
         pending=presence.pending.value if presence.pending else None,
+        talk=presence.talk,
     )

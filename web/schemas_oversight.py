@@ -101,7 +101,10 @@ class WaitingOut(BaseModel):
 
 
 class BoardAgentOut(BaseModel):
-    """An agent on the floor and since when he is what he is."""
+    """An agent on the floor and since when he is what he is.
+
+    ``talk``: how he talks, hold, consult or conference; null when he simply talks or does not.
+    """
 
     id: str
     name: str
@@ -109,6 +112,7 @@ class BoardAgentOut(BaseModel):
     state: str
     reason: str | None
     since: float
+    talk: str | None = None
     phones: int
     call_id: str | None
 

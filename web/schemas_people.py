@@ -49,7 +49,8 @@ class PresenceOut(BaseModel):
 
     ``phones`` counts his registered phones; ``pending`` is what he asked for during a call and
     will be after it. ``break_left``: the seconds that were left today of the reason for which he is
-    not ready, as of now; null where there is no limit, and of others than the asker.
+    not ready, as of now; null where there is no limit, and of others than the asker. ``talk``: how
+    he talks, null when he simply talks or does not talk.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -64,6 +65,7 @@ class PresenceOut(BaseModel):
     pending: PresenceState | None = None
     pending_reason: str | None = None
     break_left: float | None = None
+    talk: Literal["hold", "consult", "conference"] | None = None
 
 
 class BreakOut(BaseModel):

@@ -111,6 +111,21 @@ function COMMANDS.talking(asked)
   return call ~= nil
 end
 
+function COMMANDS.set_talk(asked)
+  local agent = find_agent(asked.agent_id)
+  if agent.state == 'talking' and agent.call_id == asked.call_id then
+    step_agent(asked.agent_id, 'talk', { talk = asked.talk })
+  end
+end
+
+-- The rules have changed while the call waits, or is held out: it may wait again.
+function COMMANDS.set_wants(asked)
+  local call = load('call', asked.call_id)
+  if call and call.state ~= 'talking' and not call.wanted then
+    put_call(changed(call, { wants = asked.wants, priority = stamp(asked.priority) }))
+  end
+end
+
 function COMMANDS.release(asked)
   local call = fenced(asked)
   if not call or call.state ~= 'offered' then

@@ -13,7 +13,7 @@ local function join(agent, call)
   after.state, after.since = 'talking', stamp(NOW)
   after.call_id, after.call_node = call.call_id, call.node
   after.ready_since, after.not_before = nil, nil
-  after.wrap_up_until, after.reason = nil, nil
+  after.wrap_up_until, after.reason, after.talk = nil, nil, nil
   put_agent(after)
 end
 

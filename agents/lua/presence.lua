@@ -54,6 +54,11 @@ local function hold(before, what, target, details)
   if WISH[what] then
     return remember(before, what, details.reason)
   end
+  if what == 'talk' then
+    local after = copy(before)
+    after.talk = details.talk
+    return after
+  end
   if target == before.state then
     return before
   end

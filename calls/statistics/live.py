@@ -177,6 +177,7 @@ def _agent(agent: Presence, people: Mapping[str, Person]) -> dict[str, Any]:
         "state": str(agent.state),
         "reason": agent.reason,
         "since": agent.since,
+        "talk": agent.talk,
         "phones": agent.phones,
         "call_id": agent.call_id,
     }

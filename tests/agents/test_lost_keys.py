@@ -47,6 +47,8 @@ COMMANDS: tuple[tuple[CommandName, dict[str, Any]], ...] = (
     ("enqueue", {"call_id": "c9", "arrived_at": 1.0, "priority": 1, "wants": "0|any|0|0"}),
     ("ringing", {"call_id": "c2", "agent_id": "1002", "token": 3}),
     ("talking", {"call_id": "c2", "agent_id": "1002", "token": 3}),
+    ("set_talk", {"agent_id": "1001", "call_id": "c1", "talk": "hold"}),
+    ("set_wants", {"call_id": "c3", "priority": 1, "wants": "0|any|9|0"}),
     ("release", {"call_id": "c2", "agent_id": "1002", "token": 3, "outcome": "busy"}),
     ("finish", {"call_id": "c1", "agent_id": "1001"}),
     ("dequeue", {"call_id": "c3"}),

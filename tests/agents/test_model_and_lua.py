@@ -165,6 +165,23 @@ class Comparison(RuleBasedStateMachine):
                 wants=wants_text(wants),
             )
 
+    @rule(node=NODE, call_id=CALLS, priority=st.integers(-1, 1), wants=WANTS)
+    def rules_change(self, node: str, call_id: str, priority: int, wants: list[Want]) -> None:
+        for _ in range(2):
+            text = wants_text(wants)
+            self.run_command("set_wants", node, call_id=call_id, priority=priority, wants=text)
+
+    @rule(
+        node=NODE,
+        agent_id=AGENTS,
+        call_id=CALLS,
+        talk=st.sampled_from([None, "hold", "consult", "conference"]),
+    )
+    def how_he_talks_changes(
+        self, node: str, agent_id: str, call_id: str, talk: str | None
+    ) -> None:
+        self.run_command("set_talk", node, agent_id=agent_id, call_id=call_id, talk=talk)
+
     @rule(node=NODE, call_id=CALLS)
     def position(self, node: str, call_id: str) -> None:
         self.run_command("position", node, call_id=call_id)

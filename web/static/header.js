@@ -19,7 +19,7 @@ export function showHeader(state) {
   const name = presence?.state ?? "signed_out";
   byId("state").dataset.state = name;
   const why = name === "not_ready" && presence?.reason ? ` · ${reason(presence.reason)}` : "";
-  setText(byId("state-name"), t(`state.${name}`) + why);
+  setText(byId("state-name"), t(`state.${(name === "talking" && presence?.talk) || name}`) + why);
   const next = presence?.pending ? t(`pending_${presence.pending}`) : "";
   const nextWhy = presence?.pending_reason ? ` · ${reason(presence.pending_reason)}` : "";
   setText(byId("state-pending"), next && next + nextWhy);

@@ -20,7 +20,7 @@
  *   category: string | null, address: string | null, urgency: string | null}} Earlier
  * @typedef {{state: string, reason: string | null, since: number, phones: number,
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null,
- *   over?: boolean}} Presence over: the reason's daily allowance is used up
+ *   talk?: string | null, over?: boolean}} Presence over: the reason's daily allowance is used up
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean,
  *   ratings: import("./after_call.js").Rating[],
  *   dispositions: import("./after_call.js").Chosen[]}} Opened
@@ -128,7 +128,7 @@ function sameSpell(/** @type {Presence | null} */ presence, /** @type {any} */ e
 function withAnswer(answer, shown) {
   if (!answer || !shown || answer.since > shown.since) return answer;
   const same = answer.since === shown.since && answer.state === shown.state;
-  return same ? { ...answer, phones: shown.phones } : shown;
+  return same ? { ...answer, phones: shown.phones, talk: shown.talk } : shown;
 }
 
 /** @type {Record<string, (state: State, event: any) => State>} */
@@ -144,6 +144,7 @@ const CHANGES = {
       reason: event.reason,
       since: event.since,
       phones: event.phones,
+      talk: event.talk ?? null,
     },
     call:
       ["ready", "not_ready", "signed_out"].includes(event.state) && state.call?.state !== "talking"

@@ -37,7 +37,7 @@ function agentRow(agent, now) {
     agent.id,
     agent.name,
     agent.group || "—",
-    h("span.chip", { "data-state": agent.state }, t(`state.${agent.state}`) + why),
+    h("span.chip", { "data-state": agent.state }, t(`state.${agent.talk || agent.state}`) + why),
     h("span.clock", {}, span(now - agent.since)),
     t(agent.phones ? "phone_on" : "phone_off"),
     h(
