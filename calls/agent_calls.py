@@ -150,6 +150,9 @@ class AgentCalls:
         if owner is not None:
             # Who calls somebody from within a call asks him about it.
             owner.consult(leg, target)
+        elif await self._talks_elsewhere(agent_id):
+            # the call that he asks about it from is another node's, which a proxy tries next
+            leg.refuse(503)
         else:
             await self._call_out(leg, target, agent_id)
 
@@ -194,6 +197,13 @@ class AgentCalls:
         """Tell whether a call is held out to an agent, or has him, on whatever node."""
         presence = await self._floor.presence(agent_id)
         return presence is not None and presence.state in HELD
+
+    async def _talks_elsewhere(self, agent_id: str) -> bool:
+        """Tell whether the call that has an agent is another node's."""
+        presence = await self._floor.presence(agent_id)
+        if presence is None or presence.state not in HELD:
+            return False
+        return presence.call_node not in {None, self._floor.node}
 
     async def resume(self, agent_id: str, *, paused: bool = True) -> None:
         """Let an agent have calls again, if his own call alone kept them away."""

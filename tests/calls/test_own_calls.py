@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from agents.presence import Presence
+from agents.presence import Presence, State
 from telephony.leg import Leg, LegRinging
 from tests.calls.house import House, StandInLeg, open_house, sdp
 from tests.support.node import until
@@ -194,6 +195,23 @@ async def test_who_is_being_called_himself_hears_busy(house: House) -> None:
     await house.until_state("1001", "wrap_up")  # and no wish to be not ready is left
     await house.floor.end_wrap_up("1001")
     await house.until_state("1001", "ready")
+
+
+async def test_who_talks_at_another_node_is_sent_on_to_it(house: House) -> None:
+    """A proxy in front of the nodes takes 503 for "try the next one"."""
+    await house.ready_agent("1001")
+    ready = await house.floor.presence("1001")
+    assert ready is not None
+
+    async def talking(agent_id: str) -> Presence | None:
+        assert agent_id == "1001"
+        return replace(ready, state=State.TALKING, call_id="other", call_node="n2")
+
+    house.floor.presence = talking  # type: ignore[method-assign]
+    own = StandInLeg(remote_sdp=sdp(), account="1001", called="110", caller="1001")
+    house.service.on_call(cast("Leg", own))
+    await _refused(own)
+    assert own.done == ["refuse 503"]
 
 
 async def test_a_call_that_comes_while_he_dials_is_his(house: House) -> None:

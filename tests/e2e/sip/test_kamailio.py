@@ -171,6 +171,27 @@ async def a_citizens_call(edge: Kamailio, desk: Desk, directory: Path) -> int:
     return leg.wire.endpoint.local[1]
 
 
+async def test_a_phones_call_that_is_another_nodes_matter_is_sent_on_to_it(
+    house: House, edge: Kamailio, desk: Desk, tmp_path: Path
+) -> None:
+    """An agent asks somebody with a second call, which its Call-ID has led to the wrong node."""
+    async with Baresip(
+        tmp_path / "b", user="1001", password="pw1001", registrar=edge.address
+    ) as phone:
+        await phone.register()
+        await phone.dial(f"sip:110@{edge.address[0]}:{edge.address[1]}")
+        wrong, _ = await desk.call()
+        wrong.refuse(503)
+        right, owner = await desk.call()
+        assert right.wire.endpoint.local != wrong.wire.endpoint.local
+        assert (right.account, right.called) == ("1001", "110")
+        right.answer(answer_to(right))
+        await phone.wait_event("CALL_ESTABLISHED")
+        right.hang_up()
+        assert await owner.ended() == LegEnded("local")
+    assert house.first.counts()["legs"] == house.second.counts()["legs"] == 0
+
+
 @pytest.mark.parametrize("ends", ["node", "carrier"])
 async def test_calls_go_out_through_the_proxy(
     house: House, edge: Kamailio, tmp_path: Path, ends: str
