@@ -194,6 +194,9 @@ class Wire:
         else:
             method = (message.headers.get("CSeq") or [""])[0].rpartition(" ")[2]
             status = str(message.status_code)
+            if inbound and not kept:
+                # it answers nothing of ours: whoever forges some shall not make a row of each
+                status = f"{status[0]}xx"
         direction = "in" if inbound else "out"
         named = method if method in _METHODS else _OTHER_METHOD
         self.tally[Tally(direction, named, status, self._peer_of(hop))] += 1

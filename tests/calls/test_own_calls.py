@@ -203,8 +203,8 @@ async def test_who_talks_at_another_node_is_sent_on_to_it(house: House) -> None:
     ready = await house.floor.presence("1001")
     assert ready is not None
 
-    async def talking(agent_id: str) -> Presence | None:
-        assert agent_id == "1001"
+    async def talking(agent_id: str, *, now: float | None = None) -> Presence | None:
+        assert (agent_id, now) == ("1001", None)
         return replace(ready, state=State.TALKING, call_id="other", call_node="n2")
 
     house.floor.presence = talking  # type: ignore[method-assign]

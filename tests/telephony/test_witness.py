@@ -55,6 +55,12 @@ def test_messages_are_counted_and_kept_by_dialog() -> None:
         ("out", "INVITE", "", "phone"): 1,
         ("in", "other", "", "phone"): 1,
     }
+    for status in range(200, 700):
+        ring(read(answer(status)), answer(status), PHONE, inbound=True, kept=False)
+    strays = {key.status: count for key, count in ring.tally.items() if key.peer == "phone"}
+    assert {status: strays[status] for status in strays if status} == {
+        f"{kind}xx": 100 for kind in range(2, 7)
+    }
     both = ring.of(["b", "a"])
     assert [(seen.at, seen.inbound, seen.hop) for seen in both] == [
         (1.0, True, TRUNK),
