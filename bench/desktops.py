@@ -198,21 +198,20 @@ def row_of(desktops: int, calls: int, seconds: float, cpu: float, seen: Desktops
     }
 
 
-def main() -> int:
-    """Print the table; 1 when the goal is missed or a desktop was dropped."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """Return what a program like this one takes."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--desktops", type=int, default=300)
     parser.add_argument("--leaders", type=int, default=10, help="of them, who see every call")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--goal", type=float, default=200.0, help="ms, of the 95th percentile")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        uvloop.run(serve(given.desktops, given.leaders))
-        return 0
-    rows = uvloop.run(run(given.desktops, given.leaders, given.calls, given.seconds))
+    return parser
+
+
+def report(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    """Print the table; return 1 when the goal is missed or a desktop was dropped."""
     if given.json:
         print(json.dumps({"desktops": given.desktops, "leaders": given.leaders, "rows": rows}))
     else:
@@ -220,11 +219,20 @@ def main() -> int:
         for row in rows:
             print("   ".join(f"{name} {value}" for name, value in row.items()))
     busy = rows[-1]
-    return (
-        0
-        if busy["p95_ms"] is not None and busy["p95_ms"] < given.goal and not busy["dropped"]
-        else 1
-    )
+    met = busy["p95_ms"] is not None and busy["p95_ms"] < given.goal
+    return 0 if met and not busy["dropped"] else 1
+
+
+def main() -> int:
+    """Measure, and print the table."""
+    parser = arguments(__doc__)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        uvloop.run(serve(given.desktops, given.leaders))
+        return 0
+    rows = uvloop.run(run(given.desktops, given.leaders, given.calls, given.seconds))
+    return report(given, rows)
 
 
 if __name__ == "__main__":

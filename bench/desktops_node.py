@@ -10,13 +10,9 @@ that with their own clock, so Redis and the gathering before it are in these fig
 time is the node process's, without its children.
 """
 
-import argparse
 import asyncio
-import json
-import os
 import sys
 import tempfile
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,16 @@ import uvloop
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.desktops import CONNECTING, PARTIAL_SECONDS, Desktops, row_of, said
+from bench.desktops import (
+    CONNECTING,
+    PARTIAL_SECONDS,
+    Desktops,
+    arguments,
+    report,
+    row_of,
+    said,
+)
+from bench.processes import cpu_seconds
 from eventbus.bus import EventBus
 from eventbus.fanout import RedisFanout
 from tests.support.node import RunningNode, running_node, until
@@ -71,10 +76,10 @@ async def run(desktops: int, leaders: int, calls: int, seconds: float) -> list[d
         rows = []
         for talking in (0, calls):
             seen.late.clear()
-            before = _cpu(node.pid)
+            before = cpu_seconds(node.pid)
             talks = (_talk(bus, number, calls, seconds) for number in range(talking))
             await asyncio.gather(asyncio.sleep(seconds), *talks)
-            rows.append(row_of(desktops, talking, seconds, _cpu(node.pid) - before, seen))
+            rows.append(row_of(desktops, talking, seconds, cpu_seconds(node.pid) - before, seen))
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
@@ -97,34 +102,11 @@ async def _talk(bus: EventBus, number: int, calls: int, seconds: float) -> None:
             bus.publish(event)
 
 
-def _cpu(pid: int) -> float:
-    """Return the seconds of processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def main() -> int:
-    """Print the table; 1 when the goal is missed or a desktop was dropped."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--desktops", type=int, default=300)
-    parser.add_argument("--leaders", type=int, default=10, help="of them, who see every call")
-    parser.add_argument("--calls", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--goal", type=float, default=200.0, help="ms, of the 95th percentile")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    began = time.monotonic()
+    """Measure, and print the table."""
+    given = arguments(__doc__).parse_args()
     rows = uvloop.run(run(given.desktops, given.leaders, given.calls, given.seconds))
-    if given.json:
-        print(json.dumps({"desktops": given.desktops, "leaders": given.leaders, "rows": rows}))
-    else:
-        took = time.monotonic() - began
-        print(f"{given.desktops} desktops, {given.leaders} of them leaders'; {took:.0f} s in all")
-        for row in rows:
-            print("   ".join(f"{name} {value}" for name, value in row.items()))
-    busy = rows[-1]
-    met = busy["p95_ms"] is not None and busy["p95_ms"] < given.goal
-    return 0 if met and not busy["dropped"] else 1
+    return report(given, rows)
 
 
 if __name__ == "__main__":

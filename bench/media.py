@@ -53,14 +53,13 @@ from bench.media_servers import (
     Rtpengine,
     bare_relay,
     compile_program,
-    cpu_seconds,
     kept_waiting,
     media_process,
-    resident_kb,
     rtpengine,
     turns,
 )
 from bench.media_short_calls import AT_ONCE, Memory, many_short_calls
+from bench.processes import cpu_seconds, resident_kb
 from telephony.media.scheduling import Realtime, share_of
 
 WARM_UP_SECONDS = 1.0

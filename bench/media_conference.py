@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.media_load import Phones
-from bench.media_servers import MediaProcess, cpu_seconds
+from bench.media_servers import MediaProcess
+from bench.processes import cpu_seconds
 
 WARM_UP_SECONDS = 1.0
 FRAMES_A_SECOND = 50

@@ -6,11 +6,9 @@ other through it and returns the ports they send to.
 
 import asyncio
 import itertools
-import os
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -268,11 +266,6 @@ async def media_process(
                 await client.close()
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of another process: its clock's number is made of its pid (Linux)."""
-    return time.clock_gettime((~pid << 3) | 2)
-
-
 Turns = dict[str, tuple[float, float]]
 
 
@@ -294,9 +287,3 @@ def kept_waiting(before: Turns, after: Turns) -> float:
         if name in before
     ]
     return max(spent)[1]
-
-
-def resident_kb(pid: int) -> int:
-    """Return how much memory another process holds, in kB (Linux)."""
-    fields = Path(f"/proc/{pid}/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGESIZE") // 1024

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.media_servers import HOST, MediaProcess, resident_kb
+from bench.media_servers import HOST, MediaProcess
+from bench.processes import resident_kb
 from telephony.media.rtp import RtpPacket, build
 from telephony.media_commands import MediaRefused
 

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from bench.processes import family_cpu_seconds
 from bench.ticket_month import LINES, Month, comparable, make, recount, store
 from calls.reporting.figures import Reporter
 from calls.reporting.page import to_page
@@ -63,25 +63,11 @@ async def databases(folder: Path) -> AsyncIterator[list[Database]]:
     try:
 
         def cpu() -> float:
-            return time.process_time() + server_seconds(server.pid)
+            return time.process_time() + family_cpu_seconds(server.pid)
 
         yield [sqlite, Database("PostgreSQL", server.url, cpu)]
     finally:
         await server.stop()
-
-
-def server_seconds(pid: int) -> float:
-    """Return the processor seconds of a process, of its children and of those that have ended."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    ticks = 0
-    for process in (str(pid), *children):
-        try:
-            text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
-        except OSError:  # it has just ended: the parent has its time
-            continue
-        # The 14th field and the next: utime, stime, and those of the children that have ended.
-        ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def plainly(month: Month) -> dict[str, Plain]:

@@ -14,7 +14,6 @@ for others.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.processes import cpu_seconds, resident_kb
 from tests.e2e.sip.conftest import OnDuty
 from tests.e2e.sip.raw import Caller, RawSip, Registration, description
 from tests.e2e.sip.talk import Talk, talking
@@ -30,7 +30,6 @@ from tests.support.programs import Program
 from tests.support.tones import sine
 
 TRUNK, PHONE = "127.0.0.9", "127.0.0.10"
-TICKS = os.sysconf("SC_CLK_TCK")
 FRAMES_A_SECOND = 50
 
 
@@ -59,16 +58,6 @@ class Row:
     heard: float
     cpu: float
     grown_kib: int
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _resident_kib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 async def _not_read(node: RunningNode) -> int:
@@ -124,7 +113,7 @@ async def _measure(
         directory=folder,
         env={"PYTHONPATH": str(ROOT)},
     )
-    cpu, memory, unread = _cpu_seconds(node.pid), _resident_kib(node.pid), await _not_read(node)
+    cpu, memory, unread = cpu_seconds(node.pid), resident_kb(node.pid), await _not_read(node)
     began = time.monotonic()
     if rate:
         await flood.start()
@@ -147,8 +136,8 @@ async def _measure(
         median_ms=1000 * statistics.median(waits) if waits else float("nan"),
         worst_ms=1000 * max(waits, default=float("nan")),
         heard=heard,
-        cpu=(_cpu_seconds(node.pid) - cpu) / passed,
-        grown_kib=_resident_kib(node.pid) - memory,
+        cpu=(cpu_seconds(node.pid) - cpu) / passed,
+        grown_kib=resident_kb(node.pid) - memory,
     )
 
 

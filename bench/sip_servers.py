@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from agents.accounts import Accounts, NewAccount
-from bench.media_servers import cpu_seconds
+from bench.processes import cpu_seconds
 from hotline.database import open_engine
 from hotline.embedded import DataDirectory
 from tests.support.node import PASSWORD, Api, RunningNode, running_node, until

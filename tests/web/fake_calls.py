@@ -125,8 +125,17 @@ class FakeCalls(FakeTickets):
         self._records[call_id].setdefault("gaps", []).append(gap)
         return gap
 
-    def say(self, call_id: str, leg: str, text: str, start: float = 0.0, end: float = 1.0) -> None:
-        """A party said something."""
+    def say(
+        self,
+        call_id: str,
+        leg: str,
+        text: str,
+        start: float = 0.0,
+        end: float = 1.0,
+        *,
+        doubtful: tuple[str, ...] = (),
+    ) -> None:
+        """A party said something; of some words the recogniser is not sure."""
         said = self._transcripts[call_id]
         utterance: dict[str, Any] = {
             "seq": len(said) + 1,
@@ -142,6 +151,7 @@ class FakeCalls(FakeTickets):
                 at=self._clock(),
                 agent_id=self._live[call_id].agent_id,
                 call_id=call_id,
+                doubtful=doubtful,
                 **utterance,
             )
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
-from eventbus.catalogue import CallHelp, TranscriptFinal
+from eventbus.catalogue import CallHelp
 from tests.web.desk.page import sign_in
 from tests.web.house import House
 
@@ -53,19 +53,8 @@ async def busy(house: House, page: Page) -> str:
     ticket_id = house.calls.answer("c1")
     await expect(page.get_by_test_id("call-state")).to_have_text("通话中")
     house.calls.say("c1", "agent", "您好，这里是12345，请讲。", 0.0, 2.0)
-    house.bus.publish(
-        TranscriptFinal(
-            at=time.time(),
-            agent_id="1001",
-            call_id="c1",
-            leg="caller",
-            text="我姓张，锦都花园3幢楼道里电瓶车着火了，好多烟！",
-            start=3.0,
-            end=9.0,
-            seq=2,
-            doubtful=("锦都",),
-        )
-    )
+    burning = "我姓张，锦都花园3幢楼道里电瓶车着火了，好多烟！"
+    house.calls.say("c1", "caller", burning, 3.0, 9.0, doubtful=("锦都",))
     house.calls.partial("c1", "caller", "三楼好像还有人没下来", 10.0)
     for name, value in HEARD.items():
         house.calls.hear(ticket_id, name, value, "着火")

@@ -1,6 +1,5 @@
 """What an agent does with a call from the page, by mouse and by keyboard."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,6 @@ from playwright.async_api import Browser, Page, expect
 
 from agents.presence import Input
 from calls.errors import UnknownCall
-from eventbus.catalogue import TranscriptFinal
 from tests.support.browser import Window, window
 from tests.support.waiting import until
 from tests.web.desk.conftest import SECONDS
@@ -165,19 +163,7 @@ async def test_what_is_in_no_list_is_no_category(house: House, opened: Window) -
 async def test_what_is_urgent_or_doubtful_is_marked(house: House, opened: Window) -> None:
     page = opened.page
     ticket_id = await talking(house, page)
-    house.bus.publish(
-        TranscriptFinal(
-            at=time.time(),
-            agent_id="1001",
-            call_id="c1",
-            leg="caller",
-            text="锦都花园着火了",
-            start=1.0,
-            end=2.0,
-            seq=1,
-            doubtful=("锦都",),
-        )
-    )
+    house.calls.say("c1", "caller", "锦都花园着火了", 1.0, 2.0, doubtful=("锦都",))
     await expect(page.get_by_test_id("word-doubtful")).to_have_text("锦都")
     for name, heard in (("urgency", "特急"), ("urgency_reason", "突发：火情"), ("transfer", "119")):
         house.calls.hear(ticket_id, name, heard, "着火")
