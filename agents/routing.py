@@ -122,6 +122,12 @@ class RoutingPlan:
         demands |= {frozenset({skill}) for skill in self.skills}
         return frozenset(demands)
 
+    @property
+    def reserved(self) -> frozenset[str]:
+        """The groups that are there for the green channel: linkage seats."""
+        groups = self.settings.groups.items()
+        return frozenset(key for key, group in groups if group.kind == "linkage")
+
     # -- calls -------------------------------------------------------------------------------------
 
     def plan(
@@ -186,7 +192,7 @@ class RoutingPlan:
         )
 
     def _groups(self, step: RuleStep) -> tuple[str, ...]:
-        usual = (key for key, group in self.settings.groups.items() if group.kind != "linkage")
+        usual = (key for key in self.settings.groups if key not in self.reserved)
         return step.groups or tuple(usual)
 
     def _is_open(self, line: LineRouting, now: float) -> bool:

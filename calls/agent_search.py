@@ -160,6 +160,12 @@ class AgentSearch:
     def _enqueue(self) -> Enqueue:
         return Enqueue(self._seat, self._priority, self._wanted, self._line, self._skill)
 
+    @property
+    def wish(self) -> Enqueue | None:
+        """What the floor was told last, while anybody will do whom the rules allow."""
+        waits = self.state in {SearchState.WAITING, SearchState.OFFERING, SearchState.CONNECTING}
+        return self._enqueue() if waits and self._wanted is None else None
+
     def concerns(  # noqa: PLR0911 - a table: one line for each kind of input
         self, event: CallInput
     ) -> bool:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Literal
 
 from calls.agent_search import AgentSearch
+from calls.call_effects import Enqueue
 from calls.call_terms import EndedBy, TransferMode, TransferStage
 from calls.hearing import CALLER, NOBODY, Hearing, circle
 from calls.number_search import NumberSearch
@@ -192,6 +193,12 @@ class CallFacts:
         """Return the token of the offer by which an agent is held a place in this call."""
         offers = (search for search in self._searches() if isinstance(search, AgentSearch))
         return next((search.token for search in offers if search.agent_id == agent_id), None)
+
+    @property
+    def wishes(self) -> list[Enqueue]:
+        """What the floor was told of the places for which agents are sought."""
+        sought = (search for search in self._searches() if isinstance(search, AgentSearch))
+        return [wish for search in sought if (wish := search.wish) is not None]
 
     def leg_of(self, agent_id: str) -> str | None:
         """Return the leg of an agent who is in the call, None when he is not."""

@@ -50,12 +50,7 @@ class Calling:
     async def enqueue(self, effect: Enqueue) -> None:
         """Let the floor look for an agent."""
         owner = self._owner
-        line, own = effect.line or owner.line, effect.line is None and effect.skill is None
-        if (line, effect.skill) not in self._plans:
-            self._plans[line, effect.skill] = await owner.facilities.route(
-                line, owner.caller, partner=owner.partner_id is not None, skill=effect.skill
-            )
-        plan = self._plans[line, effect.skill]
+        own, plan = effect.line is None and effect.skill is None, await self._plan(effect)
         first = own and effect.seat == 0 and owner.calling_agent is None
         if first and plan.closed in {"announce", "call_back"}:
             owner.reception.turn_away(call_back=plan.closed == "call_back")
@@ -72,6 +67,30 @@ class Calling:
             owner.ledger.waiting(owner.facilities.wall_clock())
         if first:
             self.resorts.follow(plan)
+
+    async def _plan(self, effect: Enqueue) -> Plan:
+        owner, line = self._owner, effect.line or self._owner.line
+        if (line, effect.skill) not in self._plans:
+            self._plans[line, effect.skill] = await owner.facilities.route(
+                line, owner.caller, partner=owner.partner_id is not None, skill=effect.skill
+            )
+        return self._plans[line, effect.skill]
+
+    async def replan(self) -> None:
+        """Go by the rules as they are now, where agents are sought still.
+
+        Who was let in stays in, also where the line has closed meanwhile; last resorts stay too.
+        """
+        before, self._plans = self._plans, {}
+        for wish in self._owner.call.wishes:
+            old = before.get((wish.line or self._owner.line, wish.skill))
+            plan = await self._plan(wish)
+            if old is not None and (plan.wants, plan.priority) != (old.wants, old.priority):
+                await self._owner.facilities.floor.set_wants(
+                    self._owner.place(wish.seat),
+                    priority=wish.priority + plan.priority,
+                    wants=plan.wants,
+                )
 
     async def call_phones(self, effect: CallPhones) -> None:
         """Call every phone of an agent."""

@@ -161,6 +161,9 @@ class RoutingKeeper:
         groups: returns the accounts' groups by agent.
         bus: says that another node has changed the document.
         on_stalled: told what the watchdog found: nothing, when all is well.
+
+    Attributes:
+        on_planned: called when another document is in force, and the floor knows of its skills.
     """
 
     def __init__(
@@ -176,6 +179,8 @@ class RoutingKeeper:
         self._floor = floor
         self._ask_groups = groups
         self._groups: Mapping[str, str] = {}
+        self._planned = book.plan
+        self.on_planned: Callable[[], None] = lambda: None
         self._bus = bus
         self._on_stalled = on_stalled
         self._changed = asyncio.Event()
@@ -190,6 +195,7 @@ class RoutingKeeper:
         """Take the newest document into force and begin to watch."""
         self._groups = await self._ask_groups()
         await self._book.load()
+        self._planned = self._book.plan
         self._book.on_change = self._changed.set
         self._unsubscribe = self._bus.subscribe(self._on_event)
         self._changed.set()
@@ -228,9 +234,14 @@ class RoutingKeeper:
         """Load what others have changed, and tell the floor of this node's agents."""
         await self._book.load()
         self._groups = await self._ask_groups()
+        plan = self._book.plan
         for agent in await self._floor.everyone():
-            if agent.node != self._floor.node:
+            # who works at a desk is its node's: the one where he signed in may be dead
+            if (agent.desktop or agent.node) != self._floor.node:
                 continue
             pools, group = self.profile_of(agent.agent_id)
             if (pools_text(pools), group) != (agent.pools, agent.group):
                 await self._floor.set_pools(agent.agent_id, pools, group)
+        if plan is not self._planned:
+            self._planned = plan
+            self.on_planned()

@@ -352,6 +352,11 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
             conversation, side = talk
             conversation.hear(side, result)
 
+    def on_rules_changed(self) -> None:
+        """Let calls that wait go by the rules as they are now."""
+        for owner in self._owners.values():
+            owner.do(owner.calling.replan)
+
     def on_recognizer_back(self) -> None:
         """Fork every talking call to the recogniser again."""
         for owner in self._owners.values():

@@ -1,7 +1,7 @@
 """The call-back list, from the settings."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,15 +26,19 @@ def call_backs(
     reader: AsyncEngine,
     bus: EventBus,
     floor: Callable[[], Floor],
+    reserved: Callable[[], Collection[str]],
     audit: AuditTrail,
 ) -> CallBackDesk:
-    """Make this node's hand on the list; ``floor`` is asked when it is needed."""
+    """Make this node's hand on the list; ``floor`` is asked when it is needed.
+
+    ``reserved``: groups whose agents are not given call-backs by the system (linkage seats).
+    """
     wanted = settings.call_back
     automatic = Automatic(
         rule=QuietRule(ready=wanted.ready_agents),
         every_seconds=wanted.every_seconds,
         allowed=within(wanted.hours),
-        ready=ready_agents(floor),
+        ready=ready_agents(floor, reserved),
         waiting=waiting_calls(floor),
         note=audit.note,
     )
@@ -75,12 +79,18 @@ def waiting_calls(floor: Callable[[], Floor]) -> Callable[[], Awaitable[int]]:
     return waiting
 
 
-def ready_agents(floor: Callable[[], Floor]) -> Callable[[], Awaitable[list[str]]]:
-    """Return who are ready and can be called, the longest idle first."""
+def ready_agents(
+    floor: Callable[[], Floor], reserved: Callable[[], Collection[str]] = tuple
+) -> Callable[[], Awaitable[list[str]]]:
+    """Return who are ready and can be called, the longest idle first; none of a reserved group."""
 
     async def ready() -> list[str]:
-        now = time.time()
-        found = [one for one in await floor().everyone() if one.can_take_a_call(now)]
+        now, kept = time.time(), reserved()
+        found = [
+            one
+            for one in await floor().everyone()
+            if one.can_take_a_call(now) and one.group not in kept
+        ]
         return [one.agent_id for one in sorted(found, key=lambda one: one.since)]
 
     return ready

@@ -47,14 +47,14 @@ class Routing:
         self.router = CallRouter(
             book=self.book, floor=floor, past=PastCalls(reader), wall_clock=time.time
         )
-        self._keeper = RoutingKeeper(
+        self.keeper = RoutingKeeper(
             book=self.book,
             floor=floor,
             groups=self._groups,
             bus=bus,
             on_stalled=self._on_stalled,
         )
-        floor.profile_of = self._keeper.profile_of
+        floor.profile_of = self.keeper.profile_of
         self.breaks = BreakDesk(
             SqlBreaks(engine, writer, node=settings.node.id),
             bus=bus,
@@ -64,13 +64,13 @@ class Routing:
     async def start(self) -> None:
         """Take the document into force and begin to watch."""
         self._health.set("routing", "ok")
-        await self._keeper.start()
+        await self.keeper.start()
         await self.breaks.start()
 
     async def close(self) -> None:
         """Stop."""
         await self.breaks.close()
-        await self._keeper.close()
+        await self.keeper.close()
 
     async def _groups(self) -> Mapping[str, str]:
         return {account.id: account.group for account in await self._accounts.list_()}

@@ -120,6 +120,7 @@ class Wiring:
             reader=self.storage.reader,
             bus=self.bus,
             floor=lambda: self.floor,
+            reserved=lambda: self.routing.book.plan.reserved,
             audit=self.storage.audit,
         )
         self.attending = attending(
@@ -242,6 +243,7 @@ class Wiring:
             ),
         )
         self.floor.on_offer = self.calls.on_offer
+        self.routing.keeper.on_planned = self.calls.on_rules_changed
         self.call_backs.click = self.calls.clicks.call
         self.calls.clicks.while_not_ready = self._settings.call_back.while_not_ready
 

@@ -288,6 +288,20 @@ async def test_the_system_hands_entries_out_in_quiet_times_alone(
         await desk.status("open")
 
 
+async def test_linkage_seats_are_left_to_the_green_channel(desk: Desk) -> None:
+    await desk.missed()
+    await desk.house.ready_agent("1001")
+    await desk.house.floor.set_pools("1001", {}, "linkage")
+    noted: list[Any] = []
+    rule = quiet(desk.house, noted=noted)
+    assert await desk.desk.hand_out_one(rule) is None  # nobody else is ready
+    await desk.house.ready_agent("1002")
+    assert await desk.desk.hand_out_one(rule) is not None
+    assert noted[0][-1] == {"agent_id": "1002"}
+    (await desk.house.phone()).end(status=486)
+    await desk.status("open")
+
+
 async def test_a_caller_whose_node_died_holds_no_call_back_up(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         entry_id = await desk.missed()
@@ -305,7 +319,7 @@ def quiet(house: House, *, allowed: bool = True, noted: list[Any] | None = None)
         rule=QuietRule(ready=1),
         every_seconds=1.0,
         allowed=lambda _now: allowed,
-        ready=ready_agents(lambda: house.floor),
+        ready=ready_agents(lambda: house.floor, lambda: {"linkage"}),
         waiting=waiting_calls(lambda: house.floor),
         note=lambda *entry: noted.append(entry) if noted is not None else None,
     )
