@@ -38,6 +38,8 @@ class MqttSettings(Section):
     """First part of every topic."""
     protocol: Literal["5", "3.1.1"]
     """The version of MQTT that the broker at ``url`` is spoken to in."""
+    full_numbers: bool
+    """Whether events hold telephone numbers in full; otherwise their middle is masked."""
 
 
 class DatabaseSettings(Section):

@@ -293,12 +293,14 @@ Everything that happens is published once, as one JSON object, in three places:
 |---|---|---|
 | WebSocket feed | the object as below | agents: what carries their `agent_id`; supervisors: all |
 | Redis channel `hotline:events` | `{"node": ..., "event": {...}}` | the other nodes; live only |
-| MQTT `hotline/...` | the object with `id` and `node` added | whoever the broker lets subscribe |
+| MQTT `hotline/...` | with `id` and `node`, numbers masked | whoever the broker lets subscribe |
 
 MQTT: QoS 1, each node's in order, at least once. After a broken connection an event may
 come again with the same `id`: that is the key to leave repetitions out by. Events wait in the
 node's outbox while the broker is away. `transcript.partial` alone is QoS 0 and is not kept.
-`hotline/node/<node>/status` (retained) is `online` or `offline`.
+`hotline/node/<node>/status` (retained) is `online` or `offline`. Telephone numbers are masked
+(152****2668; `mqtt.full_numbers` changes that), but for those of `ticket.submitted`, which holds
+neither name nor number where the citizen asked for secrecy.
 
 A reader leaves out events and fields that he does not know: more will come, none will change its
 meaning. Times are Unix seconds unless a field says otherwise.

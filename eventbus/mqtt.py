@@ -23,11 +23,11 @@ import sqlite3
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiomqtt
 import structlog
@@ -64,6 +64,7 @@ class MqttPublisher:
         username, password, tls: how to reach a broker that is not on this machine.
         keepalive: seconds after which a silent broker is taken for dead.
         on_status: called with ``ok`` or ``away``, and why, at each change.
+        shown: makes an event's object for the broker, JSON-ready.
 
     Attributes:
         connected: whether the broker takes messages.
@@ -88,7 +89,9 @@ class MqttPublisher:
         tls: ssl.SSLContext | None = None,
         keepalive: int = 10,
         on_status: Callable[[str, str | None], None] | None = None,
+        shown: Callable[[Event], Mapping[str, Any]] = Event.to_dict,
     ) -> None:
+        self._shown = shown
         self.connected = False
         self.reason: str | None = None
         self.failing = False
@@ -167,7 +170,7 @@ class MqttPublisher:
         """Take an event; a subscriber for ``EventBus.subscribe(..., own_only=True)``."""
         topic = f"{self._prefix}/{event.name.replace('.', '/')}"
         number = f"{self._run}-{next(self._numbers)}"
-        body = {"id": number, "node": self._node, **event.to_dict()}
+        body = {"id": number, "node": self._node, **self._shown(event)}
         payload = _write(body).encode(errors="replace")
         if isinstance(event, TranscriptPartial):
             self._take_partial(topic, payload)

@@ -1,9 +1,10 @@
 """What carries events: the broker for others, Redis among the nodes."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis
@@ -12,12 +13,14 @@ from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
 
 from config.servers import MqttSettings
+from eventbus.catalogue import Event
 from eventbus.fanout import RedisFanout
 from eventbus.mqtt import MqttPublisher
 from hotline.embedded import embedded_broker, embedded_redis, free_port, redis_url
 from hotline.exchange import BrokerAddress
 from hotline.frame import Frame
 from hotline.node import nothing
+from hotline.outside import outside
 
 
 def add_redis(frame: Frame) -> Redis:
@@ -56,6 +59,7 @@ def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
         prefix=settings.topic_prefix,
         outbox=frame.directory.root / "outbox.db",
         on_status=partial(frame.health.set, "mqtt"),
+        shown=outside(full_numbers=settings.full_numbers),
     )
     fanout = RedisFanout(bus=frame.bus, redis=redis, node=node, prefix=frame.settings.redis.prefix)
     frame.part("event fan-out", fanout.start, fanout.close)
@@ -99,6 +103,7 @@ def mqtt_publisher(
     prefix: str,
     outbox: Path,
     on_status: Callable[[str, str | None], None],
+    shown: Callable[[Event], Mapping[str, Any]],
 ) -> MqttPublisher:
     """Return what sends events to a broker, and keeps them in ``outbox`` while it is away."""
     return MqttPublisher(
@@ -112,4 +117,5 @@ def mqtt_publisher(
         password=broker.password,
         tls=broker.tls,
         on_status=on_status,
+        shown=shown,
     )

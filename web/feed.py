@@ -17,7 +17,7 @@ import structlog
 from eventbus.catalogue import CallBackChanged, CallOffered, Event
 from web.access import READERS
 from web.audience import FOR_EVERYBODY, others_who_see
-from web.masking import masked
+from web.masking import masked_event
 from web.ports import Bus
 from web.ports_people import OnDesktop
 from web.sessions import session_digest
@@ -179,12 +179,12 @@ class FeedHub:
                     client.put(text)
             return
         if own:
-            text = encode(masked(message) if isinstance(event, _MASKED_TO_ALL) else message)
+            text = encode(masked_event(message) if isinstance(event, _MASKED_TO_ALL) else message)
             for client in own:
                 client.put(text)
         roles = others_who_see(event)
         others = [c for c in self._readers if c.role in roles and c.agent_id != event.agent_id]
         if others:
-            text = encode(masked(message))
+            text = encode(masked_event(message))
             for client in others:
                 client.put(text)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from eventbus.catalogue import ExchangeTicket
 from tickets.masking import mask_text
 
 # Identifiers and names of fields are ours, never a citizen's words.
@@ -10,6 +11,8 @@ _PLAIN_KEYS = frozenset(
     {"id", "line", "event", "field", "source", "status", "state", "leg", "outcome"}
     | {"reopens", "reopened_by", "theirs"}  # tickets' numbers
 )
+_TICKETS = "tickets"
+"""The key of a list of tickets' numbers, or of tickets."""
 
 
 def masked(value: Any, key: str = "") -> Any:
@@ -21,5 +24,17 @@ def masked(value: Any, key: str = "") -> Any:
     if isinstance(value, Mapping):
         return {name: masked(part, name) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(part, key) for part in value]
+        ids = key == _TICKETS
+        return [part if ids and isinstance(part, str) else masked(part, key) for part in value]
     return value
+
+
+def masked_event(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event's object as whoever it is not about may see it.
+
+    A partner's number of a matter looks like a telephone's, and is none.
+    """
+    shown: dict[str, Any] = masked(message)
+    if message.get("event") == ExchangeTicket.name:
+        shown["number"] = message["number"]
+    return shown

@@ -1,0 +1,75 @@
+"""What goes to the broker: numbers masked wherever they hide, and what a unit needs in full."""
+
+from eventbus.catalogue import (
+    ALL_EVENTS,
+    ExchangeTicket,
+    TicketField,
+    TicketSubmitted,
+    TicketUrgent,
+    TranscriptFinal,
+)
+from eventbus.docs import EXAMPLES
+from hotline.outside import outside
+
+NUMBER = "15250322668"
+TICKET = "20261118-0V3K2M-8Z4Q1D7C"
+
+
+def test_no_event_tells_a_number_but_a_submitted_ticket() -> None:
+    shown, full = outside(full_numbers=False), outside(full_numbers=True)
+    field = TicketField(
+        at=1.0,
+        call_id="c1",
+        ticket_id=TICKET,
+        field="phone",
+        value=NUMBER,
+        source="heard",
+        evidence="一五二五零三二二六六八",
+    )
+    words = TranscriptFinal(
+        at=1.0,
+        call_id="c1",
+        leg="caller",
+        text=f"打我电话{NUMBER}",
+        spoken="打我电话一五二五零三二二六六八",
+        start=0.0,
+        end=1.0,
+        confidence=None,
+        seq=1,
+    )
+    for event in (field, words):
+        assert NUMBER in str(full(event))
+        told = str(shown(event))
+        assert NUMBER not in told
+        assert "一五二五零三二二六六八" not in told
+    submitted = TicketSubmitted(at=1.0, ticket_id=TICKET, fields={"phone": NUMBER})
+    assert shown(submitted)["fields"] == {"phone": NUMBER}
+
+
+def test_numbers_of_tickets_and_matters_stay_as_they_are() -> None:
+    shown = outside(full_numbers=False)
+    urgent = TicketUrgent(
+        at=1.0, ticket_id=TICKET, level="紧急", rule="集中", evidence=NUMBER, tickets=(TICKET,)
+    )
+    assert list(shown(urgent)["tickets"]) == [TICKET]
+    assert shown(urgent)["evidence"] == "152****2668"
+    exchanged = ExchangeTicket(
+        at=1.0,
+        partner="110",
+        direction="in",
+        kind="ticket",
+        number="20260118001",
+        state="returned",
+        ticket_id=TICKET,
+        reason=f"请打{NUMBER}",
+        reopens=None,
+    )
+    assert shown(exchanged)["number"] == "20260118001"
+    assert NUMBER not in str(shown(exchanged))
+
+
+def test_every_event_keeps_its_fields() -> None:
+    shown = outside(full_numbers=False)
+    assert {type(event) for event in EXAMPLES} == set(ALL_EVENTS)
+    for event in EXAMPLES:
+        assert shown(event).keys() == event.to_dict().keys()
