@@ -55,7 +55,12 @@ class Storage:
         )
         self.desk = ticket_desk(settings.handling, self.engine)
         self.rules = ticket_rules(settings.tickets)
-        self.tickets = TicketStore(self.engine, reader=self.reader, sorting=self.rules.sorting)
+        self.tickets = TicketStore(
+            self.engine,
+            reader=self.reader,
+            sorting=self.rules.sorting,
+            dispatch=settings.handling.webhook_url is not None,
+        )
         hasher = PasswordHasher(settings.agents.password_passes, settings.agents.password_kib)
         self.accounts = Accounts(self.engine, realm=settings.sip.realm, hasher=hasher)
         self.knowledge = KnowledgeBase(self.engine)

@@ -148,11 +148,12 @@ class WebhookDispatcher:
             rows = list(await connection.execute(due))
             claimed = []
             for row in rows:
-                # Not due again while it is under way; if this node dies, it is after that.
+                # Not due again while it is under way, one after the other; if this node dies, it is
+                # after that.
                 taken = await connection.execute(
                     table.update()
                     .where(table.c.id == row.id, table.c.next_at == row.next_at)
-                    .values(next_at=now + 2 * _TIMEOUT)
+                    .values(next_at=now + (len(rows) + 1) * _TIMEOUT)
                 )
                 claimed += [row] if taken.rowcount else []
             return claimed

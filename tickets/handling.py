@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tickets.life import Deadlines, Handling, Review, Step, take
-from tickets.secrecy import for_units
 from tickets.store import (
     UnknownTicket,
     as_ticket,
@@ -23,6 +22,7 @@ from tickets.store import (
     ticket_row,
     tickets_table,
 )
+from tickets.told import dispatched
 from tickets.working_days import Calendar
 
 _COPIED = (
@@ -217,29 +217,11 @@ class TicketDesk:
                 deliveries_table.insert().values(
                     ticket_id=row.id,
                     created_at=now,
-                    body=dispatched(row, step, now=now),
+                    body=dispatched(row, step.action, note=step.note, now=now),
                     attempts=0,
                     next_at=now,
                 )
             )
-
-
-def dispatched(row: sa.Row[Any], step: Step, *, now: float) -> dict[str, Any]:
-    """Return what another platform is told of a step: JSON-ready, secrecy honoured."""
-    values = {name: field["value"] for name, field in row.fields.items()}
-    shown = for_units(values)
-    note = for_units({**values, "note": step.note})["note"]
-    return {
-        "action": step.action,
-        "at": now,
-        "ticket_id": row.id,
-        "reopens": row.reopens,
-        "status": row.status,
-        "unit": row.unit,
-        "deadline_at": row.deadline_at,
-        "note": note,
-        "fields": shown,
-    }
 
 
 def _handling(row: sa.Row[Any]) -> Handling:

@@ -12,6 +12,13 @@ from tickets.masking import mask_text
 _PERSONAL = ("name", "title", "phone")
 
 
+def note_for_units(fields: Mapping[str, Mapping[str, Any]], note: str) -> str:
+    """Return what somebody wrote about a stored ticket (``fields``) as a unit may read it."""
+    values = {name: field["value"] for name, field in fields.items()}
+    shown: str = for_units({**values, "note": note})["note"]
+    return shown
+
+
 def for_units(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket's bare values (by field name) as a unit may see them."""
     shown = dict(values)

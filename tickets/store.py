@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tickets.draft import TicketDraft, filled_in
 from tickets.fields import FieldChange, FieldValue
 from tickets.sorting import SortingSource
+from tickets.told import dispatched
 
 metadata = sa.MetaData()
 
@@ -153,6 +154,7 @@ class TicketStore:
             that one.
         clock: Unix seconds.
         sorting: knows the categories that a correction may name.
+        dispatch: whether what is submitted is written down for delivery to another platform.
     """
 
     def __init__(
@@ -162,7 +164,9 @@ class TicketStore:
         reader: AsyncEngine | None = None,
         clock: Callable[[], float] = time.time,
         sorting: SortingSource | None = None,
+        dispatch: bool = False,
     ) -> None:
+        self._dispatch = dispatch
         self._engine = engine
         self._reader = reader or engine
         self._sorting = sorting or SortingSource()
@@ -315,6 +319,16 @@ class TicketStore:
                     ticket_id=ticket_id, at=now, who=agent_id, action="submit", note=""
                 )
             )
+            if self._dispatch:
+                await connection.execute(
+                    deliveries_table.insert().values(
+                        ticket_id=ticket_id,
+                        created_at=now,
+                        body=dispatched(row, "submit", now=now),
+                        attempts=0,
+                        next_at=now,
+                    )
+                )
             return as_ticket(row)
 
     async def get(self, ticket_id: str) -> dict[str, Any] | None:

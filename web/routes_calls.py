@@ -97,6 +97,9 @@ async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) 
     records = await served.calls.calls(
         agent_id=None if who.reads_all else who.id, limit=page.limit, offset=page.offset
     )
+    if who.reads_all:
+        seen = {"count": len(records), "offset": page.offset}
+        served.audit.note(who.id, "call.list", "all", seen)
     items = [_shown(record, who) for record in records]
     return Page(items=items, limit=page.limit, offset=page.offset)
 
@@ -110,7 +113,10 @@ async def live(request: Request, who: Asker, served: Served) -> list[LiveCallOut
 @router.get("/{call_id}", summary="One call", responses=_ONE)
 async def call(call_id: CallId, who: Asker, served: Served) -> CallOut:
     """Return a call's record, with a segment for each agent who took part."""
-    return _shown(await find_call(served, who, call_id), who)
+    record = await find_call(served, who, call_id)
+    if not owner_of(record, who):
+        served.audit.note(who.id, "call.view", call_id)
+    return _shown(record, who)
 
 
 @router.get("/{call_id}/transcript", summary="What was said", responses=_ONE)

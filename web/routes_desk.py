@@ -166,6 +166,7 @@ async def callers_history(call_id: CallId, who: Asker, served: Served) -> list[E
     if view is None or not who.may_lead(view.agent_id):
         raise not_found("call")
     earlier = await served.calls.history_of_caller(view.caller) if view.caller else []
+    served.audit.note(who.id, "history.view", call_id)
     talks = view.agent_id == who.id and view.state == "talking"
     shown = earlier if talks else masked(earlier)
     return [

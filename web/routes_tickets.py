@@ -70,6 +70,9 @@ async def tickets(
         limit=page.limit,
         offset=page.offset,
     )
+    if who.reads_all:
+        seen = {"count": len(found), "offset": page.offset}
+        served.audit.note(who.id, "ticket.list", status or "all", seen)
     items = [shown_ticket(ticket, who) for ticket in found]
     return Page(items=items, limit=page.limit, offset=page.offset)
 
@@ -85,6 +88,7 @@ async def history(ticket_id: TicketId, who: Asker, served: Served) -> list[Earli
     """Return the last tickets with the same call-back number, secret ones left out."""
     found = await _find(served, who, ticket_id)
     earlier = await served.calls.history(ticket_id)
+    served.audit.note(who.id, "history.view", ticket_id)
     shown = earlier if found.get("agent_id") == who.id else masked(earlier)
     return [EarlierTicketOut.model_validate(ticket) for ticket in shown]
 

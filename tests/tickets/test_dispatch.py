@@ -77,7 +77,7 @@ async def passed(engine: AsyncEngine, clock: Clock, *ticket_ids: str) -> None:
         engine, calendar=Calendar(), deadlines=Deadlines(), dispatch=True, clock=clock
     )
     for ticket_id in ticket_ids:
-        store = TicketStore(engine, clock=clock)
+        store = TicketStore(engine, clock=clock, dispatch=True)
         await store.create(TicketDraft(ticket_id, None), call_id="c", agent_id="1001")
         await store.submit(ticket_id, agent_id="1001")
         await desk.step(ticket_id, Step("pass_on", unit="城管局"), who="1001")
@@ -103,7 +103,7 @@ async def test_every_step_arrives_once_in_order_and_signed(engine: AsyncEngine) 
             on_status=lambda status, _detail: told.append(status),
         )
         await dispatcher.start()
-        await until(lambda: len(there.taken) == 4)
+        await until(lambda: len(there.taken) == 6)
         await until_true(lambda: settled(engine))
         await dispatcher.close()
     actions: dict[str, list[str]] = {}
@@ -116,8 +116,8 @@ async def test_every_step_arrives_once_in_order_and_signed(engine: AsyncEngine) 
             timestamp=int(headers["webhook-timestamp"]),
             body=body,
         )
-    assert actions == {"t1": ["pass_on", "urge"], "t2": ["pass_on", "urge"]}
-    assert len({headers["webhook-id"] for headers, _ in there.taken}) == 4
+    assert actions == {ticket: ["submit", "pass_on", "urge"] for ticket in ("t1", "t2")}
+    assert len({headers["webhook-id"] for headers, _ in there.taken}) == 6
     assert told == ["ok"]
     assert await dispatcher.counts() == {"deliveries": 0}
 
@@ -138,10 +138,10 @@ async def test_what_is_not_taken_is_told_again_under_the_same_id(engine: AsyncEn
         await dispatcher.start()
         await until(lambda: bool(told))
         assert told == [("away", "HTTP 503")]
-        assert [json.loads(body)["action"] for _, body in there.taken] == ["pass_on"]
+        assert [json.loads(body)["action"] for _, body in there.taken] == ["submit"]
         there.status = 204
         clock.now += pause_after(1)
-        await until(lambda: len(there.taken) == 3)
+        await until(lambda: len(there.taken) == 4)
         await dispatcher.close()
     ids = [headers["webhook-id"] for headers, _ in there.taken]
     assert ids[0] == ids[1] != ids[2]

@@ -57,7 +57,8 @@ from tickets.exchange.sharing import shared
 from tickets.handling import TicketDesk
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
 from tickets.life import Step
-from tickets.store import as_ticket, steps_table, ticket_row
+from tickets.secrecy import note_for_units
+from tickets.store import as_ticket, steps_table, ticket_row, tickets_table
 
 log = structlog.get_logger(__name__)
 
@@ -248,7 +249,7 @@ class ExchangeService:
             shared(ticket["fields"], self._shares[partner]),
             ticket["id"],
             reopens=reopens,
-            reason=reason,
+            reason=note_for_units(ticket["fields"], reason),
             call=ticket["call_id"] or None,
         )
         await self._handle(event, key, who=who, agent_id=ticket["agent_id"])
@@ -527,14 +528,16 @@ def _key(found: Mapping[str, Any]) -> Key:
 
 
 async def _result(connection: AsyncConnection, ticket_id: str) -> str:
-    """Return what was noted when a ticket was answered or closed."""
+    """Return what was noted when a ticket was answered or closed, as a partner may read it."""
     query = (
-        sa.select(steps_table.c.note)
+        sa.select(steps_table.c.note, tickets_table.c.fields)
+        .join(tickets_table, tickets_table.c.id == steps_table.c.ticket_id)
         .where(steps_table.c.ticket_id == ticket_id, steps_table.c.action.in_(("answer", "close")))
         .order_by(steps_table.c.id.desc())
         .limit(1)
     )
-    return (await connection.execute(query)).scalar_one_or_none() or ""
+    row = (await connection.execute(query)).one_or_none()
+    return note_for_units(row.fields, row.note) if row is not None else ""
 
 
 def _told(handover: Handover, at: float, agent_id: str | None) -> ExchangeTicket:

@@ -49,6 +49,8 @@ class SimilarTickets:
     async def find(self, values: dict[str, Any], *, but: str, limit: int = 3) -> list[Similar]:
         """Return open tickets of the last 30 days that are like one with these values.
 
+        Those are left out whose citizen asked for secrecy: the place may be his own.
+
         Args:
             values: the ticket's bare values.
             but: its own number.
@@ -67,6 +69,7 @@ class SimilarTickets:
                 table.status.in_(("submitted", "passed", "returned")),
                 table.submitted_at >= self._clock() - DAYS * _DAY,
                 table.id != but,
+                table.secret.is_(sa.false()),
                 sa.or_(*alike),
             )
             .order_by(table.submitted_at.desc())

@@ -214,6 +214,21 @@ async def test_secrecy_keeps_name_and_number_from_the_partner(office: Office) ->
     assert "陆明" not in repr(office.side.book)
 
 
+async def test_secrecy_keeps_them_out_of_what_is_said_of_a_ticket_as_well(office: Office) -> None:
+    secret = Matter(content="商家不退款", name="陆明", phone="13862311001", secret=True)
+    await office.service.hear("110", office.sends("JQ1", CONSUMER.model_copy(update=dict(secret))))
+    (ticket,) = await office.tickets()
+    done = Step("answer", note="已联系陆明13862311001，退款已到")
+    await office.desk.step(ticket["id"], done, who="1001")
+    await office.later(1.0)
+    told = office.side.book.handovers[Key("12345", "out", "ticket", "JQ1")].reason
+    assert told == "已联系******，退款已到"
+    await office.submitted("T1", name="陆明", content="家门口有人打架", secret=True)
+    await office.service.hand_over("T1", "110", who="1001", reason="请找陆明13912345678")
+    assert "13912345678" not in repr(office.side.book)
+    assert "找陆明" not in repr(office.side.book)
+
+
 async def test_a_partners_consumer_dispute_is_one_ticket_however_often_it_comes(
     office: Office,
 ) -> None:

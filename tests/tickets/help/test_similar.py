@@ -9,7 +9,7 @@ from tickets.store import TicketStore, metadata
 
 NOW = 1_795_000_000.0
 DAY = 86400.0
-RUBBISH = {
+RUBBISH: dict[str, str | bool] = {
     "category": "市容管理",
     "address": "城厢镇西北街218号",
     "content": "西北街218号边上垃圾没人清",
@@ -24,7 +24,7 @@ class Town:
         self.similar = SimilarTickets(self.engine, clock=lambda: NOW)
 
     async def ticket(
-        self, ticket_id: str, fields: dict[str, str], *, days_ago: float = 1.0
+        self, ticket_id: str, fields: dict[str, str | bool], *, days_ago: float = 1.0
     ) -> None:
         store = TicketStore(self.engine, clock=lambda: NOW - days_ago * DAY)
         draft = TicketDraft(ticket_id, None)
@@ -55,6 +55,7 @@ async def test_the_same_matter_is_found_and_others_are_not(town: Town) -> None:
         "elsewhere", {"category": "市容管理", "address": "沙溪镇", "content": "小广告贴满墙"}
     )
     await town.ticket("old", RUBBISH, days_ago=DAYS + 1)
+    await town.ticket("secret", {**RUBBISH, "secret": True})
     found = await town.similar.find(RUBBISH, but="mine")
     assert [ticket.ticket_id for ticket in found] == ["same", "near"]
     assert found[0].likeness > found[1].likeness
