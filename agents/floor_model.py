@@ -360,7 +360,7 @@ class FloorModel(FloorTable):
         self._settle(turn)  # what was told may be overdue by now
         return self.known_to(turn.node)
 
-    def _beat(self, turn: Turn) -> list[Call]:
+    def _beat(self, turn: Turn, *, audit: bool = True) -> list[Call]:  # noqa: ARG002 -- no key is lost
         """Return the offers of this node's calls that nobody has rung."""
         return [
             call

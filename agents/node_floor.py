@@ -245,7 +245,10 @@ class NodeFloor(Floor):
             self.on_offer(call.offer())
 
     async def _keep_watch(self) -> None:
-        """Beat when something is due, at the latest after each sweep interval."""
+        """Beat when something is due, and sweep after each sweep interval.
+
+        A busy floor has something due at every call: only a sweep looks records through.
+        """
         loop = asyncio.get_running_loop()
         swept_at = loop.time()
         while True:
@@ -257,12 +260,14 @@ class NodeFloor(Floor):
                 async with asyncio.timeout_at(wake_at):
                     await self._sooner.wait()
             except TimeoutError:
-                swept_at = loop.time()
-                await self._beat_anyhow()
+                sweeps = loop.time() >= swept_at + self._times.sweep
+                if sweeps:
+                    swept_at = loop.time()
+                await self._beat_anyhow(audit=sweeps)
 
-    async def _beat_anyhow(self) -> None:
+    async def _beat_anyhow(self, *, audit: bool) -> None:
         try:
-            await self.beat()
+            self._tell(await self._run("beat", None, audit=audit))
         except Exception:  # noqa: BLE001 -- the task's outermost boundary
             # A callback's mistake must not stop the clock by which agents are freed.
             _log.exception("the floor's sweep failed", node=self.node)

@@ -92,9 +92,9 @@ class Comparison(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(node=NODE)
-    def beat(self, node: str) -> None:
-        self.run_command("beat", node)
+    @rule(node=NODE, audit=st.booleans())
+    def beat(self, node: str, audit: bool) -> None:  # noqa: FBT001 - hypothesis calls it by name
+        self.run_command("beat", node, audit=audit)
 
     @rule(node=NODE)
     def leave_and_come_back(self, node: str) -> None:

@@ -4,13 +4,15 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 
 import pytest
 from structlog.testing import capture_logs
+from typing_extensions import override
 
-from agents.floor import FloorTimes, Offer
+from agents.commands import Command, Engine, Reply, ignore
+from agents.floor import FloorTimes, Offer, Status
 from agents.node_floor import NodeFloor
 from agents.presence import Presence
 from agents.redis_floor import connect
@@ -133,6 +135,39 @@ async def test_an_error_in_a_callback_does_not_stop_the_sweep(
         await until(lambda: logs)
     await node.floor.enqueue("c2", arrived_at=2)
     assert [offer.call_id for offer in node.offers] == ["c1", "c2"]
+
+
+class AlwaysDue(Engine):
+    """A floor on which something is due in a moment, whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.status: Status = "ok"
+        self.on_reply: Callable[[Reply], None] = ignore
+        self.on_status: Callable[[Status], None] = ignore
+        self.beats: list[bool] = []
+
+    @override
+    async def open(self) -> None:
+        self.on_reply(Reply(now=0.0, due=0.0))
+
+    @override
+    async def close(self) -> None:
+        pass
+
+    @override
+    async def execute(self, command: Command, now: float | None) -> Reply:
+        self.beats.append(command.arguments["audit"])
+        reply = Reply(result=[], now=0.0, due=0.0)
+        self.on_reply(reply)
+        return reply
+
+
+async def test_a_floor_that_always_has_something_due_is_swept_and_not_each_time() -> None:
+    engine = AlwaysDue()
+    floor = NodeFloor(engine, node="a", times=FloorTimes(sweep=0.05))
+    await floor.start()
+    await until(lambda: engine.beats.count(True) >= 2 and False in engine.beats)
+    await floor.close()
 
 
 class Exchange:
