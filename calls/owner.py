@@ -86,6 +86,8 @@ log = structlog.get_logger(__name__)
 #: How the names of legs to an agent's phones begin: called, consulting by itself, taken over by.
 _AGENTS_LEGS = ("agent.", "via.", "again.", "lead.")
 
+_PARTS = ("calling", "joining", "kept", "controls", "reception", "phone")
+
 
 class CallOwner:
     """One call and everything that belongs to it.
@@ -458,6 +460,18 @@ class CallOwner:
                 # One failed step must not leave the steps after it undone: those give the agent
                 # and the ports back.
                 log.exception("call_step_failed", call_id=self.call_id, step=repr(work))
+        if self.leg.over and not self.legs:
+            self._part()
+
+    def _part(self) -> None:
+        """Let go of those who know us, now that nothing more can come.
+
+        Else each call would leave a circle of a hundred objects, for which the garbage collector
+        has to stop all others.
+        """
+        self.conversation = None
+        for part in _PARTS:
+            delattr(self, part)
 
     def media_lost(self) -> None:
         """The media process died: its sessions are gone."""

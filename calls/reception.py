@@ -275,3 +275,4 @@ class Reception:
     async def _close(self) -> None:
         if self._attendant is not None:
             await self._attendant.close()
+            self._attendant = None

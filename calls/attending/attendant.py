@@ -215,6 +215,7 @@ class Attendant:
         for voice in (self._room, self._parting):
             if voice is not None:
                 await voice.close()
+        self._room = self._parting = None
 
     def _voice(self, what: str, script: Script, on_effect: Callable[[ScriptEffect], None]) -> Voice:
         return Voice(

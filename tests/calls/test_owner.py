@@ -1,6 +1,8 @@
 """The owner's part of a call: late answers, failures half-way, and what must not be left over."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from calls.errors import TransferError
 from eventbus.catalogue import CallEnded
 from telephony.leg import LegConfirmed, LegReoffered, LegRinging
 from tests.calls.house import PCMA, PCMU, House, open_house, sdp
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -41,6 +44,26 @@ async def test_the_whole_way(house: House) -> None:
     }
     assert record["media"]["caller"]["loss"] == 0.02
     await house.nothing_is_left()
+
+
+async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(house: House) -> None:
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    phone = await house.phone()
+    phone.pick_up()
+    await house.until_talking()
+    (owner,) = house.service._owners.values()
+    known = [weakref.ref(part) for part in (owner, owner.reception, owner.conversation)]
+    del owner
+    gc.collect()
+    gc.disable()
+    try:
+        citizen.end()
+        await house.record()
+        citizen.on_event = phone.on_event = lambda _event: None  # as legs do when they are over
+        await until(lambda: not any(part() for part in known))
+    finally:
+        gc.enable()
 
 
 async def test_a_phone_that_can_be_told_answers_by_a_click(house: House) -> None:
