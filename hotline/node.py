@@ -1,20 +1,15 @@
 """One node: everything that ``hotline/wiring.py`` made, started and stopped in the right order."""
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
-log = structlog.get_logger(__name__)
+from hotline.garbage import seldom_collecting
 
-# New objects before a young collection; young ones before a middle one; middle before a full one.
-# What a call leaves is mostly in circles, 250 objects of them: a full collection comes every 600
-# calls or so, goes through what the live ones have, and takes 25 ms where 400 are there. A young
-# one comes every few calls and stops them all for 2 ms; of ten times as many objects it took 16.
-_COLLECT_EACH = (2_000, 40, 2)
+log = structlog.get_logger(__name__)
 
 Step = Callable[[], Awaitable[object]]
 
@@ -56,7 +51,7 @@ class Node:
                 except Exception as error:
                     error.add_note(part.name)  # an "address already in use" alone helps nobody
                     raise
-            with _seldom_collecting():
+            async with seldom_collecting():
                 yield
 
     @staticmethod
@@ -68,24 +63,6 @@ class Node:
             raise
         except Exception:
             log.exception("part_not_stopped", part=part.name)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Keep the garbage collector from stopping calls while it looks at what never dies.
-
-    Modules, dictionaries and models are a million objects, through which each full collection would
-    go; and a call makes and drops so many that collections would come several times a second.
-    """
-    usual = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_EACH)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 async def nothing() -> None:
