@@ -63,7 +63,7 @@ class GuardedDoor:
 
     def admits(self, data: bytes, hop: Hop, now: float) -> bool:
         """See `Door`."""
-        return self._keeper.admits(data, hop.host, now)
+        return self._keeper.admits(data, hop.host, now, proven=hop.reliable)
 
     def is_stranger(self, request: SipRequest, hop: Hop, now: float) -> bool:
         """See `Door`."""

@@ -5,9 +5,11 @@ which somebody has proved lately who he is: it may send much, and is never banne
 a *stranger*: he may send little, is answered seldom, and never gets a transaction: RFC 3261 §8.2.7
 lets a server answer without state, so that a flood of requests leaves nothing behind.
 
-Only failures that prove their own source count towards a ban (the nonce came back that we had sent
-there), or anyone could have anyone banned by forging addresses. A scanner's signature is believed
-from strangers alone.
+Only what proves its own source bans it, or anyone could have anyone banned by forging addresses:
+failures count where the nonce came back that we had sent there, a scanner's signature where it came
+over a connection, and both from strangers alone. A signature in a datagram makes its source a
+*suspect*: nothing of his is read but REGISTERs without one, so that a phone whose address was
+forged still gets to prove whose it is.
 """
 
 import ipaddress
@@ -37,6 +39,7 @@ _KILOBYTE = 1024
 _SIGNATURE_WITHIN = 4096  # bytes of a datagram that are searched
 _BURST_SECONDS = 4.0  # of its rate a source can save up
 _REMEMBERED = 4096
+_REGISTER = b"REGISTER "
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +92,39 @@ class Gatekeeper:
         self._strangers = _limiter(policy.strangers, policy.all_strangers)
         self._answers = _limiter(policy.answers, policy.all_answers)
         self._bans = BanList(policy.bans)
+        self._suspects = BanList(policy.bans)  # apart: forged ones push no banned one out
         self._trusted: OrderedDict[str, float] = OrderedDict()  # source → until
         self._signature = _signature(policy.scanners)
 
     @property
     def bans(self) -> int:
-        """How many sources have been banned and are remembered."""
-        return len(self._bans)
+        """How many sources have been banned, or are suspects, and are remembered."""
+        return len(self._bans) + len(self._suspects)
 
-    def admits(self, data: bytes, host: str, now: float) -> bool:
-        """Tell whether a datagram is read at all."""
+    def admits(self, data: bytes, host: str, now: float, *, proven: bool = False) -> bool:
+        """Tell whether a datagram is read at all.
+
+        Args:
+            data: the datagram, or a message of a connection.
+            host: where it came from.
+            now: monotonic seconds.
+            proven: it came over a connection, so that its source is no forged one.
+        """
         cost = 1.0 + len(data) // _KILOBYTE
         if self._is_trunk(host):
             return self._within(self._trunks, host, now, cost)
         source = source_of(host)
         if self._is_trusted(source, now):
             return self._within(self._users, source, now, cost)
-        if self._bans.is_banned(source, now):
+        suspect = self._suspects.is_banned(source, now) and not data.startswith(_REGISTER)
+        if suspect or self._bans.is_banned(source, now):
             self.counters["banned"] += 1
             return False
         if not self._within(self._strangers, source, now, cost):
             return False
         if self._signature.search(data, 0, _SIGNATURE_WITHIN):
             self.counters["scanners"] += 1
-            self._bans.ban(source, now)
+            (self._bans if proven else self._suspects).ban(source, now)
             return False
         return True
 
@@ -142,6 +154,7 @@ class Gatekeeper:
         if len(self._trusted) > _REMEMBERED:
             self._trusted.popitem(last=False)
         self._bans.forgive(source)
+        self._suspects.forgive(source)
 
     def failed(self, host: str, now: float) -> bool:
         """Note wrong credentials that answer a challenge of ours; True when that is a ban."""

@@ -100,6 +100,39 @@ def test_scanners_are_banned_unread(line: bytes) -> None:
     assert not gate.admits(OPTIONS, STRANGER, 0.1)
 
 
+SCANNER = b"User-Agent: friendly-scanner\r\n\r\n"
+SCAN = b"OPTIONS sip:1 SIP/2.0\r\n" + SCANNER
+REGISTER = b"REGISTER sip:hotline SIP/2.0\r\n"
+
+
+def test_a_forged_scan_does_not_keep_a_phone_from_registering() -> None:
+    gate = keeper()
+    assert not gate.admits(SCAN, STRANGER, 0.0)
+    assert not gate.admits(OPTIONS, STRANGER, 0.1)
+    assert gate.admits(REGISTER + b"User-Agent: Yealink\r\n\r\n", STRANGER, 0.2)
+    assert not gate.admits(REGISTER + SCANNER, STRANGER, 0.3)
+    assert gate.bans == 1
+    gate.succeeded(STRANGER, 0.4)
+    assert gate.admits(OPTIONS, STRANGER, 0.5)
+    assert gate.bans == 0
+
+
+def test_a_scan_over_a_connection_proves_its_source() -> None:
+    gate = keeper()
+    assert not gate.admits(SCAN, STRANGER, 0.0, proven=True)
+    assert not gate.admits(REGISTER + b"\r\n", STRANGER, 0.1)
+    assert gate.admits(REGISTER + b"\r\n", STRANGER, 100.0)
+
+
+def test_forged_scans_push_nobody_off_the_list_of_the_banned() -> None:
+    gate = Gatekeeper(AbusePolicy(all_strangers=1e6), is_trunk=lambda _host: False)
+    for _ in range(8):
+        gate.failed(STRANGER, 0.0)
+    for number in range(5000):
+        gate.admits(SCAN, f"198.51.{number // 250}.{number % 250}", 0.0)
+    assert not gate.admits(REGISTER + b"\r\n", STRANGER, 1.0)
+
+
 def test_a_body_that_speaks_of_scanners_is_none() -> None:
     gate = keeper()
     subject = b"OPTIONS sip:1 SIP/2.0\r\nSubject: User-Agent: friendly-scanner\r\n\r\n"
