@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from tickets.bare_places import bare_place
 from tickets.numerals import Figured
 from tickets.places import Place, find_places
 
@@ -42,6 +43,8 @@ class AddressEar:
         """Hear the citizen (names blanked); tell whether the address changed."""
         asked, self._asked = self._asked, False
         places = find_places(said.text, asked=asked)
+        if not places and (bare := bare_place(said.text)):
+            places = [bare]
         changed = self.take(places, corrected=bool(_CORRECTED.search(said.text)))
         if changed and places:
             self._words.append(said.words(places[0].start, max(place.end for place in places)))

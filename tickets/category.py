@@ -30,7 +30,7 @@ _DENIED = re.compile(
 """What counts for no category: what was denied, and how the citizen is reached."""
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
-_HINT = 6.0
+_HINT = 8.0
 _UNSURE = 0.2
 _LIKENESS = 15.0
 """What likeness (a cosine) is worth, as the exponent of a factor to what words weigh."""

@@ -220,7 +220,7 @@ def _introduced(text: str) -> NameHeard | None:
         if heard and heard.name and not (found and (found.name or "").startswith(heard.name)):
             found = heard
     if found is None:
-        found = _nicknamed(text) or _self_titled(text)
+        found = _nicknamed(text) or _self_titled(text) or _explained_alone(text)
     return found
 
 
@@ -312,6 +312,16 @@ def _self_titled(text: str) -> NameHeard | None:
         if itself and family and (family == name or len(name) > len(family)):
             return NameHeard(name, _TITLES[match["title"]], match.start(), match.end())
     return None
+
+
+def _explained_alone(text: str) -> NameHeard | None:
+    """Find a full name that the utterance begins with and explains: 鲁晓燕拂晓的晓燕子的燕."""
+    lead = _LEAD.match(text)
+    start = lead.end() if lead else 0
+    name = _full_name(text[start:])
+    if name is None or _explanation(text[start + len(name) :]) not in set(name):
+        return None
+    return NameHeard(name, None, start, start + len(name))
 
 
 def _addressed(text: str) -> NameHeard | None:

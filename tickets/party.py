@@ -7,7 +7,8 @@ from functools import cache
 
 from tickets import rules
 from tickets.lexicon import cut
-from tickets.places import NEAR, NOWHERE, name_start
+from tickets.place_names import name_start
+from tickets.places import NEAR, NOWHERE
 
 _HAN = "\u4e00-\u9fffA-Za-z0-9"
 

@@ -12,6 +12,14 @@ from typing import Literal
 
 from tickets import rules
 from tickets.lexicon import cut
+from tickets.place_names import (
+    DIRECTIONS,
+    LONGEST_NAME,
+    is_family_seat,
+    may_belong,
+    name_start,
+    never_names,
+)
 
 Kind = Literal["district", "town", "village", "road", "estate", "landmark", "weak", "loose", "unit"]
 
@@ -37,7 +45,8 @@ _TAILS: dict[Kind, re.Pattern[str]] = {
         r"(?:[东南西北中]段)?(?:\d+弄)?(?:\d+(?:-\d+|之\d+)?号(?!线|窗口|公交|桥)(?:院)?)?"
         rf"(?:交叉路?口|交界处?|路?口|站台?(?!在|着|满|了|起|立|岗))?{_BUILDING}"
     ),
-    "estate": re.compile(_BUILDING),
+    # 36号楼下 of a street is below a house, 3号楼下面 of an estate below a building.
+    "estate": re.compile(_BUILDING.replace("号楼(?![下上道梯])", "号楼(?![道梯])")),
     "village": re.compile(r"(?:村委会)?(?:\d+(?:组|队))?(?:\d+号(?!线))?"),
     "landmark": re.compile(
         r"(?:第?[\d一二三四五六七八九]期)?(?:[东南西北]门|[东南西北]区)?(?:[A-Za-z\d]+座|\d+号?楼(?!下)|\d+层)?(?:\d{3,4}室?)?"
@@ -69,20 +78,20 @@ _FROM_TO = re.compile(
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _NATURE = frozenset("湖河江山港塘桥浜")
+_LARGE = frozenset({"中心", "大楼"})
+"""Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
 _STANDS_ALONE = _NATURE | {"寺", "庙", "站", "碑"}
 _LONG_VILLAGE = 4
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
 _DATES = frozenset({"五一", "五四", "七一", "八一"})
 _BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
-_DIRECTION = "东南西北中上下前后新老"
 # Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
 _COMMON_WORDS = frozenset({"n", "v", "vn", "d", "i", "l"})
+_LONG_NOUN = 3
+"""From so many characters on the dictionary's nouns are names too: 胜利路, 震泽镇, 团结村."""
 _COMMON_KINDS = frozenset({"district", "town", "village", "road"})
 _MEASURED = re.compile(r"[一二两三几多半](?:层|米|个|次|天|年|趟|辆|块|点|多|下)")
 _PLAIN = "大小老新旧好全本该此每各某整上下里外前后左右马公铁道走过条个东西南北"
-_AFTER_THIS = ("里", "边", "个", "儿", "些", "条", "家", "座", "位", "块", "片")
-_MEASURES = ("个", "家", "条", "座", "位")
-_LONGEST_NAME = 10
 _LONGEST_AFTER = 6
 _SHORT_NAME = 3
 _CONNECTOR = re.compile(r"(?:和|与|跟|到|至|往|靠近|近|交)$")
@@ -136,73 +145,9 @@ def find_places(text: str, *, asked: bool = False) -> list[Place]:
     return [replace(place, link=_link(text, places, place)) for place in places]
 
 
-def name_start(text: str, end: int, floor: int = 0) -> int:
-    """Return where the name that ends at ``end`` begins, walking left word by word.
-
-    Args:
-        text: the utterance.
-        end: where the walk starts.
-        floor: where it must stop at the latest.
-    """
-    cuts = rules.load("places")["not_in_a_name"]["cuts"]
-    start = max(floor, end - _LONGEST_NAME - 4)
-    bound = floor
-    for position in range(end - 1, start - 1, -1):
-        if text[position] in cuts:
-            start = bound = position + 1
-            break
-    if start and text[start - 1] in "这那哪" and text[start : start + 1] in _AFTER_THIS:
-        start += 1
-    begin = end
-    for word in reversed(cut(text[start:end])):
-        if _joins_nothing(text, begin - len(word.text), bound, floor):
-            begin -= len(word.text)
-            continue
-        if not _may_belong(word.text, word.kind, adjacent=not text[begin:end].strip(_DIRECTION)):
-            break
-        if end - begin + len(word.text) > _LONGEST_NAME:
-            break
-        begin -= len(word.text)
-    if begin and text[begin : begin + 1] in _MEASURES and text[begin - 1] in "那这哪一几某两每有":
-        begin += 1
-    if begin and _begins_with_inside(text, begin - 1, floor):
-        begin -= 1
-    # One function word alone is no name (没路), but it may end one (金都家园).
-    return end if text[begin:end] in _stop_words() else begin
-
-
-def _begins_with_inside(text: str, position: int, floor: int) -> bool:
-    """Tell whether 里 at ``position`` begins a name, there being nothing it could be inside of.
-
-    董家镇 + 里睦村: the village is not 睦村; 里河新村 as the whole answer.
-    """
-    after_town = 0 < floor == position and text[position - 1] in "镇乡道"
-    return (after_town and text[position] in "里上下") or (position == 0 and text[0] == "里")
-
-
-def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:
-    """Tell whether 和 at ``position`` is part of a name, having nothing to join.
-
-    在 + 和园18幢, 嘉和园9幢; but 长江路 + 和太湖路 join two places.
-    """
-    if text[position] not in "和同与" or bound == floor != 0:
-        return False
-    return position - bound == 1 or (position == bound and bound > 0)
-
-
-@cache
-def _stop_words() -> frozenset[str]:
-    return frozenset(rules.load("places")["not_in_a_name"]["words"].split())
-
-
 @cache
 def _village_cuts() -> frozenset[str]:
     return frozenset(rules.load("places")["not_in_a_name"]["cuts"]) | frozenset("有是里上下过到去")
-
-
-@cache
-def _never() -> frozenset[str]:
-    return frozenset(rules.load("places")["not_a_place"]["words"])
 
 
 @cache
@@ -218,29 +163,6 @@ def _endings() -> tuple[re.Pattern[str], dict[str, Kind]]:
 def _needs_context() -> frozenset[str]:
     data = rules.load("places")
     return frozenset(data["endings"]["weak"] + data["doubtful"]["endings"])
-
-
-_CLOSED_KINDS = frozenset("rpcudyeotk")
-_VERBAL_KINDS = frozenset("vlizm")
-
-
-def _may_belong(word: str, kind: str, *, adjacent: bool) -> bool:
-    """Tell whether a word may be part of a place's name.
-
-    A verb may (建设路, 前进街) when it stands right before the ending; single characters may unless
-    they are function words, since unknown names fall apart into them.
-    """
-    if len(word) == 1:
-        return adjacent or word not in _stop_words()
-    if word in _stop_words():
-        return False
-    if (
-        kind[0] in _CLOSED_KINDS
-        and not (adjacent and kind in {"d", "t"})  # 青年, says jieba, is a time
-        and kind not in {"ns", "nt", "tg"}
-    ):
-        return False
-    return adjacent or kind[0] not in _VERBAL_KINDS or kind == "vn"
 
 
 def _named(text: str, *, asked: bool) -> Iterator[Place]:
@@ -273,9 +195,9 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
         if kind == "weak" or (ending in _needs_context() and not _is_on_the_map(name)):
-            if not _is_there(text, begin, end, asked=asked or 0 < floor == begin) or _GOES_ON.match(
-                text, end
-            ):
+            coined = ending in _LARGE and _is_coined(name.removesuffix(ending))
+            there = coined or _is_there(text, begin, end, asked=asked or 0 < floor == begin)
+            if not there or _GOES_ON.match(text, end):
                 continue
             kind = "landmark" if kind == "weak" else kind
         number = _number(text, kind, end)
@@ -310,7 +232,7 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
     while True:
         following = pattern.match(text, end)
         skipped = end
-        if following is None and text[end : end + 1] and text[end] in _DIRECTION:
+        if following is None and text[end : end + 1] and text[end] in DIRECTIONS:
             following = pattern.match(text, end + 1)
             if following and kinds[following[0]] != "road":
                 following = None
@@ -319,10 +241,12 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
         if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
             return ending, end  # 平东镇 + 桥北村
         natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
+        if len(ending) > 1 and kinds[ending] == "landmark" and following[0] in _NATURE:
+            return ending, end  # 黄河公园 + 湖心亭
         if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
             return ending, end
         ending, end = following[0], following.end()
-        if end - start > 2 * _LONGEST_NAME:
+        if end - start > 2 * LONGEST_NAME:
             return ending, end
 
 
@@ -339,13 +263,13 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
     if not stem:
         return re.match(r"第?[\d一二三四五六]期", text[end:]) is not None  # 软件园三期
     tails = rules.load("places")["not_a_place"]["tails"]
-    if stem in _DIRECTION and (ending == "大街" or (asked and begin == 0)):
+    if stem in DIRECTIONS and (ending == "大街" or (asked and begin == 0)):
         return True
     if (
         re.search(r"[不没]", stem)
-        or name in _never()
-        or _is_followed_badly(text, ending, end)
-        or (stem.endswith(tuple(tails)) and not _is_family_seat(stem))
+        or name in never_names()
+        or (_is_followed_badly(text, ending, end) and not _is_its_bank(text, stem, ending, end))
+        or (stem.endswith(tuple(tails)) and not is_family_seat(stem))
         or text[max(0, begin - 1) : begin] + stem in tails
     ):
         return False
@@ -365,9 +289,21 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
     return True
 
 
-def _is_family_seat(stem: str) -> bool:
-    """Tell whether a stem is a family's: 张家浜, not 这家店."""
-    return stem[-1:] == "家" and stem[-2:-1] in rules.word_set("surnames", "single")
+def _is_its_bank(text: str, stem: str, ending: str, end: int) -> bool:
+    """Tell whether 边 or 里 after a water's name says only where: 金仓湖 + 边上, 新浏河 + 里."""
+    bare = any(word.kind in {"s", "f", "r"} for word in cut(stem))
+    near = NEAR.match(text, end) or text.startswith("里", end)
+    return ending in _NATURE and len(stem) > 1 and not bare and bool(near)
+
+
+def _is_coined(stem: str) -> bool:
+    """Tell whether a stem has a part that is no common word: 华旭 + 财富, not 养老 + 服务."""
+    words = cut(stem)
+    return len(words) > 1 and any(
+        (len(word.text) == 1 and word.kind not in {"a", "m", "q", "v", "d", "f"})
+        or word.kind in {"ns", "nz", "nr"}
+        for word in words
+    )
 
 
 def _is_common_word(name: str, ending: str) -> bool:
@@ -375,9 +311,10 @@ def _is_common_word(name: str, ending: str) -> bool:
     last = cut(name)[-1]
     if last.text == ending or _endings()[1][ending] not in _COMMON_KINDS:
         return False
-    return last.text in rules.load("places")["not_a_place"]["common"] or (
-        last.text == name and last.kind in _COMMON_WORDS
-    )
+    if last.text in rules.load("places")["not_a_place"]["common"]:
+        return True
+    named = last.kind == "n" and len(name) >= _LONG_NOUN
+    return last.text == name and last.kind in _COMMON_WORDS and not named
 
 
 def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
@@ -389,6 +326,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or _AT.search(text[:begin])
         or NEAR.match(text, end)
         or re.match(r"\d|就在|[东南西北]门", text[end:])
+        or (text[end - 1] in _NATURE and text.startswith("里", end))
     )
 
 
@@ -407,7 +345,7 @@ def _numbered(text: str, named: list[Place]) -> Iterator[Place]:
         begin = name_start(text, match.start(), floor)
         name = text[begin : match.start()]
         number = _number(text, "estate", match.start()) or match[0]
-        if name and name not in _never() and len(name) > 1 and not re.search(r"\d", name):
+        if name and name not in never_names() and len(name) > 1 and not re.search(r"\d", name):
             if match[0].endswith("号") and not _AT.search(text[:begin]) and begin != floor:
                 continue
             yield Place("estate", name, number, begin, match.start() + len(number))
@@ -444,8 +382,11 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
             return
     for name in sorted(rules.word_set("places", "bare"), key=len, reverse=True):
         start = text.find(name)
-        if start >= 0 and _is_there(text, start, start + len(name), asked=asked):
-            yield Place("loose", name, "", start, start + len(name))
+        end = start + len(name)
+        if start >= 0 and (
+            start == 0 or text[end : end + 1] == "里" or _is_there(text, start, end, asked=asked)
+        ):
+            yield Place("loose", name, "", start, end)
             return
     if asked:
         lead = re.match(r"(?:嗯|啊|哦|就|是|在|那个|叫|我们|我|家|住|地址|位置)*", text)
@@ -464,12 +405,15 @@ def _plain(text: str, start: int, end: int) -> Place | None:
     name = text[start:end]
     if name in rules.word_set("places", "bare"):
         return Place("loose", name, "", start, end)
-    if not 2 <= len(name) <= _LONGEST_NAME or NOWHERE.search(name) or name in _never():  # noqa: PLR2004 -- 沙溪
+    if not 2 <= len(name) <= LONGEST_NAME or NOWHERE.search(name) or name in never_names():  # noqa: PLR2004 -- 沙溪
         return None
+    words = cut(name)
     if name_start(text, end, start) != start or any(
-        w.kind[0] in "vrdpc" for w in cut(name) if len(w.text) > 1
+        w.kind[0] in "vrdpc" for w in words if len(w.text) > 1
     ):
         return None
+    if words[0].kind == "v" and len(words) > 1 and words[1].kind == "n":
+        return None  # 在放 + 音乐
     return Place("loose", name, "", start, end)
 
 
@@ -483,7 +427,7 @@ def _travel(text: str) -> list[Place]:
     start = match.start("to")
     length = 0
     for word in cut(match["to"]):
-        if not _may_belong(word.text, word.kind, adjacent=False) or word.kind[0] in "vfd":
+        if not may_belong(word.text, word.kind, adjacent=False) or word.kind[0] in "vfd":
             break
         length += len(word.text)
     places.append(_plain(text, start, start + length))

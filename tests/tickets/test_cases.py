@@ -38,6 +38,8 @@ TOWN = Path(__file__).with_name("town_cases.jsonl")
 what they showed was then mended where it was general."""
 COUNTY = Path(__file__).with_name("county_cases.jsonl")
 """Four more sets; docs/decisions.md has the figures that each had at its first try."""
+CITY = Path(__file__).with_name("city_cases.jsonl")
+"""More sets in the manner of the development dialogues; docs/decisions.md has the first figures."""
 FRESH_LEAST = {"name": 95.0, "phone": 100.0, "address": 90.0, "type": 90.0, "category": 90.0}
 FRESH_LEAST |= {"urgent": 95.0, "secret": 100.0, "transfer": 90.0}
 HELD_OUT_LEAST = {"name": 95.0, "phone": 100.0, "address": 80.0, "type": 90.0, "category": 80.0}
@@ -49,6 +51,8 @@ COUNTY_LEAST = {"name": 98.0, "phone": 100.0, "address": 96.0, "type": 94.0, "ca
 # Three citizens call again to take back what they told before (刚才说的那个着火的…我看错了):
 # that stays pressing on purpose, two of the 63 partners with it.
 COUNTY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
+CITY_LEAST = {"name": 99.0, "phone": 100.0, "address": 95.0, "type": 99.0, "category": 95.0}
+CITY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 98.0}
 TOWN_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 
 
@@ -90,6 +94,7 @@ def test_the_dialogues_come_out_right() -> None:
         (STREET, STREET_LEAST),
         (TOWN, TOWN_LEAST),
         (COUNTY, COUNTY_LEAST),
+        (CITY, CITY_LEAST),
     ],
 )
 def test_other_dialogues_come_out_right_too(path: Path, least: dict[str, float]) -> None:

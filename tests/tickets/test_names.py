@@ -38,6 +38,7 @@ def heard(*turns: str) -> tuple[str | None, str | None]:
         (["我叫李明", "问李明先生是吧", "对"], "李明", "先生"),
         (["问好的陆先生"], "陆", "先生"),
         (["我叫李明", "我姓李"], "李明", None),
+        (["鲁晓燕拂晓的晓燕子的燕"], "鲁晓燕", None),
     ],
 )
 def test_names(turns: list[str], name: str, title: str | None) -> None:

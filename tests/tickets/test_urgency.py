@@ -188,7 +188,6 @@ def test_nothing_in_the_same_breath_lowers_a_danger(said: str, level: str, partn
         ("有人掉进窨井里出不来了", "人出来了"),
         ("厨房里全是煤气味我恶心想吐", "阀门关好了没有味道了"),
         ("两车相撞有人受伤", "没事了吧"),
-        ("两辆车撞了", "我没受伤对方躺在地上"),
         ("两辆车撞了", "我们都没受伤"),
         ("两辆车撞了", "我车上没有人受伤"),
         ("两辆车撞了", "有没有人受伤我不知道"),
@@ -199,6 +198,15 @@ def test_what_is_said_of_something_else_lowers_nothing(told: str, said: str) -> 
     before = pressing(heard(told))
     assert before[0]
     assert pressing(heard(told, said)) == before
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["我没受伤对方躺在地上", "我没事可是骑电瓶车的那个起不来了", "我没受伤但是他不动了"],
+)
+def test_that_he_himself_is_unhurt_says_nothing_of_others(said: str) -> None:
+    assert (judge(said).level, judge(said).transfer) == ("特急", "120")
+    assert pressing(heard("两辆车撞了", said))[1] == "特急"
 
 
 def test_the_end_of_one_danger_leaves_the_others() -> None:
