@@ -97,8 +97,8 @@ export const api = {
   call: (callId) => request("GET", `/calls/${segment(callId)}`),
   /** @param {string} callId */
   transcript: (callId) => request("GET", `/calls/${segment(callId)}/transcript`),
-  /** @param {string} callId @returns {string} */
-  recordingUrl: (callId) => `/api/v1/calls/${segment(callId)}/recording`,
+  /** @param {string} callId @param {number} [part] @returns {string} */
+  recordingUrl: (callId, part = 1) => `/api/v1/calls/${segment(callId)}/recording${part > 1 ? `?part=${part}` : ""}`,
   /** @param {string} callId @param {boolean} held */
   hold: (callId, held) => request("PUT", `/calls/${segment(callId)}/hold`, { held }),
   /** @param {string} callId @param {boolean} muted */

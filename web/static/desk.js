@@ -16,6 +16,7 @@ import { byId, make } from "./page.js";
 import { PartnerDraft } from "./partner_draft.js";
 import { CallPromise } from "./promise.js";
 import * as reasons from "./reasons.js";
+import { Recording } from "./recording.js";
 import { Shortcuts } from "./shortcuts.js";
 import { Steps } from "./steps.js";
 import { initialState, reduce } from "./state.js";
@@ -57,7 +58,7 @@ export class Desk {
     this.view = new View(this);
     this.buttons = new Buttons(this);
     this.transcript = new Transcript(byId("transcript"), (passage) => this.view.play(passage));
-    this.recording = /** @type {HTMLAudioElement} */ (byId("recording"));
+    this.recording = new Recording(/** @type {HTMLAudioElement} */ (byId("recording")));
     this.form = new TicketForm(/** @type {HTMLFormElement} */ (byId("ticket-form")), {
       save: (ticketId, fields) => api.correct(ticketId, fields),
       onSaved: (ticket) => this.dispatch({ event: "corrected", ticket }),
@@ -174,6 +175,7 @@ export class Desk {
     }
     if (event.event === "agent.presence" && event.state === "ringing") this.fetches.ringing();
     if (event.event === "call.offered") this.fetches.history(event.call_id);
+    if (event.event === "call.ended") this.attempt(() => this.fetches.recorded(event.call_id));
     if (event.event === "call.transfer") this.fetches.onTransfer(event);
     if (event.event === "call.answered") {
       this.fetches.history(event.call_id);

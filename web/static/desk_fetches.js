@@ -15,7 +15,7 @@ const OUTBOUND_LOOKS = 60;
 const CALLERS = ["agent", "supervisor", "admin"];
 
 /** Of a ticket that came from a partner: its transcript and its record. @type {[any[], any]} */
-const NO_CALL = [[], { gaps: [], recording: false, ratings: [], dispositions: [] }];
+const NO_CALL = [[], { gaps: [], recording: false, recordings: [], ratings: [], dispositions: [] }];
 
 /** @param {unknown} error of asking for something that may be over, or never have been */
 function gone(error) {
@@ -152,9 +152,15 @@ export class Fetches {
     const ticket = await api.ticket(ticketId);
     const { call_id: callId } = ticket;
     const [finals, call] = callId ? await Promise.all([api.transcript(callId), api.call(callId)]) : NO_CALL;
-    const { gaps, recording, ratings, dispositions } = call;
-    const opened = { ticket, finals, gaps, recording, ratings, dispositions };
+    const { gaps, recording, recordings, ratings, dispositions } = call;
+    const opened = { ticket, finals, gaps, recording, recordings, ratings, dispositions };
     this.desk.dispatch({ event: "open", opened });
+  }
+
+  /** @param {string} callId a call that is over: what its ticket was read from can be heard now */
+  async recorded(callId) {
+    const { call_id, recording, recordings } = await api.call(callId);
+    this.desk.dispatch({ event: "recorded", recorded: { call_id, recording, recordings } });
   }
 
   /** Opens the ticket that the address names (/#/tickets/ID), once. */

@@ -2,7 +2,6 @@
 /** Draws the desk's state: each part of the page from it, and nothing else. */
 
 import { ratingChips } from "./after_call.js";
-import { api } from "./api.js";
 import { mayCallIn } from "./calls.js";
 import { showFirstSteps } from "./first_steps.js";
 import { showBanners, showHeader, showStateClock } from "./header.js";
@@ -62,26 +61,22 @@ export class View {
   }
 
   drawTranscript() {
-    const { opened, finals, gaps, partials } = this.desk.state;
+    const { opened, ticket, finals, gaps, partials, recorded } = this.desk.state;
     const shown = opened ?? { finals, gaps };
-    const url = opened?.recording ? api.recordingUrl(opened.ticket.call_id ?? "") : "";
+    const ended = recorded?.call_id === ticket?.call_id ? recorded : null;
+    const kept = opened ? { ...opened, call_id: opened.ticket.call_id ?? "" } : ended;
+    const callId = kept?.recording ? kept.call_id : "";
     const urgent = urgencyOf(shownTicket(this.desk.state))?.words ?? [];
-    this.desk.transcript.show(shown.finals, shown.gaps, opened ? {} : partials, urgent, Boolean(url));
+    this.desk.transcript.show(shown.finals, shown.gaps, opened ? {} : partials, urgent, Boolean(callId));
     setText(byId("transcript-heading"), t(opened ? "transcript_past" : "transcript"));
     byId("ladder").hidden = !this.ladderOf();
-    this.desk.recording.hidden = !url;
-    if (url !== (this.desk.recording.getAttribute("src") ?? "")) {
-      if (url) this.desk.recording.src = url;
-      else this.desk.recording.removeAttribute("src");
-      this.desk.recording.load();
-    }
+    this.desk.recording.show(callId, callId ? kept?.recordings : []);
   }
 
   /** @param {{start: number}} passage what is played are the words that a field was read from */
   play(passage) {
-    if (this.desk.recording.hidden) return; // it is there when the call is over
-    this.desk.recording.currentTime = passage.start;
-    this.desk.attempt(() => this.desk.recording.play());
+    if (!this.desk.recording.callId) return; // it is there when the call is over
+    this.desk.attempt(() => this.desk.recording.play(passage.start));
   }
 
   drawTicket() {

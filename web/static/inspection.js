@@ -5,6 +5,7 @@ import { api } from "./api.js";
 import { fill, h, svg, table } from "./dom.js";
 import { moment, span } from "./figures.js";
 import { t } from "./i18n.js";
+import { Recording } from "./recording.js";
 import { ask, attempt, mark } from "./staff.js";
 
 const segment = encodeURIComponent;
@@ -65,30 +66,31 @@ function results(calls, onOpen) {
 /** @param {any} call @param {HTMLElement} card */
 async function open(call, card) {
   const path = `/calls/${segment(call.call_id)}`;
-  const [said, quality, waves] = await Promise.all([
-    api.transcript(call.call_id),
-    ask("GET", `${path}/assessments`),
-    call.recording ? ask("GET", `${path}/waveform?columns=${COLUMNS}`).catch(() => null) : null,
-  ]);
-  const audio = /** @type {HTMLAudioElement} */ (
-    h("audio", { controls: true, preload: "metadata", src: api.recordingUrl(call.call_id), "aria-label": t("board.recording") })
-  );
+  const [said, quality, record] = await Promise.all([api.transcript(call.call_id), ask("GET", `${path}/assessments`), api.call(call.call_id)]);
+  const audio = /** @type {HTMLAudioElement} */ (h("audio", { controls: true, preload: "metadata", "aria-label": t("board.recording") }));
+  const player = h("div.player", {}, h("p.muted", {}, t("board.no_recording")));
+  /** @param {number} part the file that is heard */
+  const outline = async (part) => {
+    const waves = await ask("GET", `${path}/waveform?columns=${COLUMNS}&part=${part}`).catch(() => null);
+    if (waves) fill(player, waveform(waves, audio), audio);
+  };
+  const recording = new Recording(audio, (part) => void (call.recording && outline(part)));
+  recording.show(call.recording ? call.call_id : "", record.recordings);
   const lines = said.map((/** @type {any} */ one) =>
     h(
       "li.said",
       { "data-leg": one.leg, "data-start": one.start, "data-end": one.end },
-      h("button.link", { type: "button", onClick: () => (audio.currentTime = one.start) }, span(one.start)),
+      h("button.link", { type: "button", onClick: () => recording.seek(one.start) }, span(one.start)),
       h("span.speaker", {}, t(`leg.${one.leg}`)),
       h("span", {}, one.text),
     ),
   );
-  const picture = waves ? waveform(waves, audio) : h("p.muted", {}, t("board.no_recording"));
-  audio.addEventListener("timeupdate", () => follow(audio.currentTime, lines));
+  audio.addEventListener("timeupdate", () => follow(recording.now(), lines));
   fill(
     card,
     h("h2", {}, `${moment(call.arrived_at)} · ${call.caller ?? t("no_number")} · ${call.agent_id ?? "—"}`),
-    h("div.player", {}, picture, waves ? audio : null),
-    h("div.halves", {}, h("ol.transcript", { "data-testid": "transcript", tabindex: "0", "aria-label": t("transcript_past") }, ...lines), scoring(call, quality, audio, () => void attempt(() => open(call, card)))),
+    player,
+    h("div.halves", {}, h("ol.transcript", { "data-testid": "transcript", tabindex: "0", "aria-label": t("transcript_past") }, ...lines), scoring(call, quality, recording, () => void attempt(() => open(call, card)))),
   );
   mark(card);
   card.hidden = false;
@@ -137,17 +139,17 @@ function waveform({ seconds, channels }, audio) {
  * The form for judging, and what was said before.
  * @param {any} call
  * @param {{criteria: Record<string, number>, assessments: any[]}} quality
- * @param {HTMLAudioElement} audio
+ * @param {Recording} recording
  * @param {() => void} onDone
  */
-function scoring(call, { criteria, assessments }, audio, onDone) {
+function scoring(call, { criteria, assessments }, recording, onDone) {
   /** @type {{at: number, note: string}[]} */
   const marks = [];
   const listed = h("ol.marks");
   const note = /** @type {HTMLInputElement} */ (h("input", { maxlength: "200", "aria-label": t("board.mark_note"), placeholder: t("board.mark_note") }));
   const add = () => {
     if (!note.value.trim()) return;
-    marks.push({ at: Math.round(audio.currentTime * 10) / 10, note: note.value.trim() });
+    marks.push({ at: Math.round(recording.now() * 10) / 10, note: note.value.trim() });
     note.value = "";
     fill(listed, ...marks.map((one) => h("li", {}, `${span(one.at)} ${one.note}`)));
   };
@@ -160,7 +162,7 @@ function scoring(call, { criteria, assessments }, audio, onDone) {
     if (await attempt(() => ask("POST", `/calls/${segment(call.call_id)}/assessments`, body), t("board.done"))) onDone();
   };
   const earlier = assessments.map((one) =>
-    h("li", {}, `${moment(one.at)} ${one.who}: ${one.total} / 100 ${one.comment}`, h("ul", {}, ...one.marks.map((/** @type {any} */ m) => h("li", {}, h("button.link", { type: "button", onClick: () => (audio.currentTime = m.at) }, span(m.at)), ` ${m.note}`)))),
+    h("li", {}, `${moment(one.at)} ${one.who}: ${one.total} / 100 ${one.comment}`, h("ul", {}, ...one.marks.map((/** @type {any} */ m) => h("li", {}, h("button.link", { type: "button", onClick: () => recording.seek(m.at) }, span(m.at)), ` ${m.note}`)))),
   );
   return h(
     "form.scoring",

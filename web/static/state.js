@@ -22,9 +22,12 @@
  *   wrap_up_until: number | null, pending: string | null, pending_reason: string | null,
  *   talk?: string | null, over?: boolean}} Presence over: the reason's daily allowance is used up
  * @typedef {{ticket: Ticket, finals: Utterance[], gaps: Gap[], recording: boolean,
+ *   recordings: import("./recording.js").Part[],
  *   ratings: import("./after_call.js").Rating[],
  *   dispositions: import("./after_call.js").Chosen[]}} Opened
  *   a ticket that was opened from the list
+ * @typedef {{call_id: string, recording: boolean,
+ *   recordings: import("./recording.js").Part[]}} Recorded
  *
  * @typedef {object} State
  * @property {{id: string, name: string, role: string} | null} agent
@@ -39,6 +42,7 @@
  * @property {Record<string, {status: string, detail: string | null}>} services
  * @property {Ticket[]} today
  * @property {Opened | null} opened
+ * @property {Recorded | null} recorded the last call's recording, once that is over
  * @property {import("./help.js").Help | null} help for the current call, or the last one
  * @property {{call_id: string, tickets: Earlier[]} | null} history of whoever calls
  * @property {import("./today.js").CallRecord[]} calls the day's
@@ -61,6 +65,7 @@ export function initialState() {
     services: {},
     today: [],
     opened: null,
+    recorded: null,
     help: null,
     history: null,
     calls: [],
@@ -392,6 +397,8 @@ export function reduce(state, event, now) {
       return { ...state, inbox: event.handovers };
     case "paused": // the answer to our own request
       return onCall(state, event, (call) => ({ ...call, paused: event.paused }));
+    case "recorded":
+      return { ...state, recorded: event.recorded };
     case "open":
       return { ...state, opened: event.opened };
     case "back":

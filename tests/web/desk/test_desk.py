@@ -307,6 +307,40 @@ async def test_an_earlier_ticket_is_opened_with_transcript_and_recording(
     await expect(page.get_by_test_id("ticket-id")).to_have_text("Tc2")
 
 
+async def test_a_call_that_is_over_is_heard_part_by_part(house: House, opened: Window) -> None:
+    page = opened.page
+    await ready(page)
+    await house.finished_call("c1", "1001")
+    await expect(page.get_by_test_id("recording")).to_have_attribute(
+        "src", "/api/v1/calls/c1/recording"
+    )
+    await page.get_by_test_id("utterance").locator("button").first.click()
+    parts = [
+        {"part": 2, "begins": 14.0, "seconds": 5.0},
+        {"part": 1, "begins": 0.25, "seconds": 10.0},
+    ]
+    heard = await page.evaluate(
+        """async (parts) => {
+          const { Recording } = await import("/static/recording.js");
+          const audio = document.createElement("audio");
+          const recording = new Recording(audio);
+          recording.show("c1", parts);
+          return [0.1, 3.25, 14.5, 9].map((seconds) => {
+            recording.seek(seconds);
+            return [audio.getAttribute("src"), audio.currentTime, recording.now()];
+          });
+        }""",
+        parts,
+    )
+    first, second = "/api/v1/calls/c1/recording", "/api/v1/calls/c1/recording?part=2"
+    assert heard == [
+        [first, 0, 0.25],
+        [first, 3, 3.25],
+        [second, 0.5, 14.5],
+        [first, 8.75, 9],
+    ]
+
+
 async def test_what_was_not_recognised_shows_until_it_is_heard_from_the_recording(
     house: House, opened: Window
 ) -> None:
