@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from calls.document_rows import Lists, refused
-from calls.documents import BadDocument, Document
+from calls.document_terms import BadDocument, Document
 
 MOST_TEXT: Final = 4_000_000
 """Characters of a text: a gazetteer of a hundred thousand names."""

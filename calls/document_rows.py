@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from calls.documents import BadDocument, Document
+from calls.document_terms import BadDocument, Document
 
 Row = dict[str, Any]
 _NAMED: Final = re.compile(r"([a-z_]+(?:\.[\w-]+)*): ")

@@ -12,26 +12,23 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import JSON, Column, Double, Integer, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from calls.document_rows import Lists
+from calls.document_terms import BadDocument, Document
 from calls.records import metadata
 from eventbus.bus import EventBus
 from eventbus.catalogue import DocumentChanged, Event
-
-if TYPE_CHECKING:
-    from calls.document_rows import Lists
 
 log = structlog.get_logger(__name__)
 
 Note = Callable[[str, str, str, Mapping[str, Any]], None]
 """Writes into the audit trail: who, action, subject, detail."""
-Document = Mapping[str, Any]
-"""As it is kept: what JSON can hold."""
 
 document_versions = Table(
     "document_versions",
@@ -43,18 +40,6 @@ document_versions = Table(
     # none: back to what the configuration says
     Column("document", JSON(none_as_null=True), nullable=True),
 )
-
-
-class BadDocument(Exception):
-    """The document cannot be as wanted; nothing was changed.
-
-    Attributes:
-        field: the part that is wrong, with dots; in a text ``text:7`` is its seventh line.
-    """
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 class StaleDocument(Exception):
@@ -147,7 +132,7 @@ class Form(Protocol[T]):
         """Its tables, whose entries can be changed one at a time."""
 
     @property
-    def lists(self) -> "Lists":
+    def lists(self) -> Lists:
         """What of a text can be changed row by row (``calls/document_rows.py``)."""
 
     @property

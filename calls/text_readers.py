@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from calls.document_forms import TextForm
-from calls.documents import BadDocument
+from calls.document_terms import BadDocument
 from calls.place_search import PlaceNames
 from calls.text_rows import CATEGORY_ROWS, NAME_ROWS, TEMPLATE_ROWS, URGENCY_ROWS
 from tickets.gazetteer import Gazetteer, entries_of

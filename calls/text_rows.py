@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from calls.document_rows import BaseRow, Lists, Row, Rows, told_by
-from calls.documents import Document
+from calls.document_terms import Document
 from calls.toml_rows import with_keys, with_rows, with_tables
 from tickets import rules
 from tickets.fields import FIELDS, PARTNERS, URGENCIES

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.document_forms import ModelForm, Text
 from calls.document_keeper import DocumentKeeper
-from calls.documents import BadDocument, Book, Document, Form, Note, SqlVersions
+from calls.document_terms import BadDocument, Document
+from calls.documents import Book, Form, Note, SqlVersions
 from calls.help import CallHelper
 from calls.late_words import LateWords
 from calls.prompt_shelf import FORM as PROMPTS_FORM

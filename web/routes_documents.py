@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from calls.documents import BadDocument, Book, StaleDocument, UnknownEntry
+from calls.document_terms import BadDocument
+from calls.documents import Book, StaleDocument, UnknownEntry
 from web.auth import Admin
 from web.errors import ApiError, conflict, documented, not_found
 from web.schemas_base import Page

@@ -9,14 +9,8 @@ import pytest
 
 from calls.document_forms import TOLD_LINES, ModelForm
 from calls.document_keeper import DocumentKeeper
-from calls.documents import (
-    BadDocument,
-    Book,
-    SqlVersions,
-    StaleDocument,
-    UnknownEntry,
-    Version,
-)
+from calls.document_terms import BadDocument
+from calls.documents import Book, SqlVersions, StaleDocument, UnknownEntry, Version
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from config.documents import PartnersDocument
 from eventbus.bus import EventBus

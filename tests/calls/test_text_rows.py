@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calls.document_forms import TextForm
 from calls.document_rows import shown, written
-from calls.documents import BadDocument
+from calls.document_terms import BadDocument
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from hotline.documents import SHIPPED
 

@@ -1,23 +1,29 @@
 """What administrators are refused is said in Chinese as well."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import web.errors
 from calls.document_forms import ModelForm
 from calls.document_rows import written
-from calls.documents import BadDocument
-from calls.prompt_shelf import BadRecording
+from calls.document_terms import BadDocument
+from calls.prompt_shelf import MOST_OCTETS, MOST_SECONDS, BadRecording, seconds_of
+from calls.reporting.period import Period, PeriodError
 from calls.text_readers import CATEGORIES, GAZETTEER, TEMPLATES, URGENCY
 from config.routing import RoutingSettings
 from config.settings import load
 from hotline.documents import EMPTY_GAZETTEER, HANDLING, SHIPPED, partners_form
+from tests.support.waves import mono_wav
 from tests.web.house import House
 from web.chinese import in_chinese
 
+ROOT = Path(__file__).parents[2]
 ROUTING = load(None, {}).routing.model_dump(mode="json")
 DEADLINES = {
     "working_days": 5,
@@ -98,6 +104,8 @@ DOCUMENTS: list[tuple[Any, Any]] = [
     *((URGENCY, toml(text)) for text in (
         "[[rule]]\nlevel = ", "", "[guards]\nx = '1'\n[[rule]]\n",
         "[guards]\npast = '('\n[[rule]]\n",
+        "alike = 'x'\n[[rule]]\nlevel = '特急'\n", "alike = 2.5\n[guards]\n[[rule]]\n",
+        "words = 7\n[guards]\n[[rule]]\n",
         "[[rule]]\nlevel = '急'\n", "[[rule]]\nlevel = '特急'\nkind = '突发'\n",
         "[[rule]]\nlevel = '特急'\nkind = '突发'\nreason = 'x'\n",
         "[[rule]]\nlevel = '特急'\nkind = '突发'\nreason = 'x'\nany = ['(']\n",
@@ -158,10 +166,73 @@ def test_a_row_is_refused_in_chinese(form: Any, section: str, row: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [str(BadRecording(text)) for text in ("2 channels; one is wanted", "9 s; at most 8")]
+    "octets",
+    [
+        b"ID3 a song",
+        mono_wav(1, channels=2),
+        mono_wav(1, width=1),
+        mono_wav(1, rate=44100),
+        mono_wav(1)[:-4],
+        mono_wav(MOST_SECONDS + 1),
+        bytes(MOST_OCTETS + 1),
+    ],
 )
-def test_recordings_too(message: str) -> None:
-    assert is_chinese(message)
+def test_a_recording_is_refused_in_chinese(octets: bytes) -> None:
+    with pytest.raises(BadRecording) as caught:
+        seconds_of(octets)
+    assert is_chinese(str(caught.value)), str(caught.value)
+
+
+def told(node: ast.expr) -> list[str]:
+    """What a message in the source may come to: its values are numbers, or words.
+
+    What has no words of its own, and only passes others' on, comes to nothing.
+    """
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    own = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+    if not any(isinstance(part, str) and re.search("[a-z]", part) for part in own):
+        return []
+    return ["".join(value if part is None else str(part) for part in own) for value in "7x"]
+
+
+def refusals() -> Iterator[tuple[str, list[str]]]:
+    """Each sentence with which our own code refuses a request, and where it stands."""
+    kinds = {kind.__name__ for kind in web.errors._TRANSLATIONS}
+    makers = kinds | {"conflict", "_unprocessable", "_bad", "BadAssessment"}
+    for package in ("web", "calls", "tickets", "agents"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", None) in makers:
+                    for argument in node.args:
+                        sentences = told(argument)
+                        if any(" " in text for text in sentences):
+                            yield f"{path.relative_to(ROOT)}:{node.lineno}", sentences
+                elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "not_found":
+                    words = told(node.args[0]) if node.args else []
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", [f"no such {w}" for w in words]
+
+
+def test_every_refusal_in_the_source_has_its_chinese() -> None:
+    found = list(refusals())
+    assert len(found) > 60, "the walk no longer finds them"
+    english = {
+        where: sentences
+        for where, sentences in found
+        if sentences and not any(is_chinese(sentence) for sentence in sentences)
+    }
+    assert english == {}
+
+
+@pytest.mark.parametrize("name", ["2026-13", "2026-02-30", "2026-W54", "0000-01", "x"])
+def test_a_report_of_no_day_is_refused_in_chinese(name: str) -> None:
+    with pytest.raises(PeriodError) as caught:
+        Period.parse(name)
+    assert is_chinese(str(caught.value)), str(caught.value)
+
+
+def test_a_topic_that_is_there_twice_is_named() -> None:
+    document = toml((TOPIC_TOML + "ask = []\n") * 2)
+    assert in_chinese(refusal_of(TEMPLATES, document)) == "主题 a 重复了"
 
 
 async def test_the_pages_are_told_both(house: House) -> None:

@@ -30,7 +30,7 @@ const cut = (text) => (text.length > BRIEF ? `${text.slice(0, BRIEF)}…` : text
 /** @param {Field} field @param {any} value @returns {string} for a table */
 export function brief(field, value) {
   if (field.kind === "patterns" || field.kind === "words") return cut((value ?? []).join("、")) || "—";
-  if (field.kind === "rows" && field.add) return cut(value.map((/** @type {any} */ one) => Object.values(one)[0]).join("；")) || "—";
+  if (field.kind === "rows" && field.wide) return cut(value.map((/** @type {any} */ one) => Object.values(one)[0]).join("；")) || "—";
   if (field.kind === "rows") return value.map((/** @type {any} */ one) => step(field.fields ?? [], one)).join("；") || "—";
   if (field.kind === "choice") return optionWord(field, value ?? "");
   if (field.kind === "checks") return value.map((/** @type {string} */ one) => optionWord(field, one)).join("、") || "—";

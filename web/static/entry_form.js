@@ -14,6 +14,7 @@ import { has, t } from "./i18n.js";
  * @property {Field[]} [fields] of rows
  * @property {string} [hint] its word; else `hint.<name>`, where there is one
  * @property {string} [add] what the button for a further row says
+ * @property {boolean} [wide] rows are long: each has a line to itself, and tables show its first field alone
  * @property {boolean} [nullable] whether empty is null
  * @property {unknown} [initial] what a new entry begins with
  */
@@ -119,7 +120,7 @@ function rows(field, value) {
   const row = (one) => {
     const inputs = inputsOf(field.fields ?? [], one);
     const remove = h("button", { type: "button", onClick: () => ((listed = listed.filter((other) => other !== made)), draw()) }, t("board.remove"));
-    const made = { element: h(field.add ? "div.entry-row.wide" : "div.entry-row", { role: "group" }, ...[...inputs.values()].map((input) => input.element), remove), inputs };
+    const made = { element: h(field.wide ? "div.entry-row.wide" : "div.entry-row", { role: "group" }, ...[...inputs.values()].map((input) => input.element), remove), inputs };
     return made;
   };
   const draw = () => {

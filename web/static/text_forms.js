@@ -58,6 +58,7 @@ export const LISTS = {
           name: "ask",
           kind: "rows",
           add: "form.add_question",
+          wide: true,
           fields: [
             { name: "question", kind: "text" },
             { name: "field", kind: "choice", options: ASKED, prefix: "field", nullable: true, word: "form.answered_by" },
