@@ -9,6 +9,9 @@ the other, and gives each up as soon as it rings. Told are, without and with the
 new calls waited for 180, how many of the standing call's RTP packets arrived, and the node's
 processor time and memory. The flood takes processor time of its own: on two cores little is left
 for others.
+
+New calls take memory until the ring of SIP messages and other books of the last ones are full. What
+the flood itself takes is seen in the last two spells, in which no new call comes.
 """
 
 import argparse
@@ -40,9 +43,9 @@ class Row:
     Attributes:
         flood: datagrams sent a second, both kinds.
         dropped: of these, the share that the node did not even parse.
-        calls: new calls that rang.
+        calls: new calls that rang; none were placed in a flood alone.
         failed: new calls that did not, or could not be given up, within 8 s.
-        median_ms: until 180; a lost INVITE is sent again after half a second.
+        median_ms: until 180, None without calls; a lost INVITE is sent again after half a second.
         worst_ms: until 180.
         heard: RTP packets that arrived of those that the standing call's parties sent.
         cpu: of one core, by the node process.
@@ -53,11 +56,20 @@ class Row:
     dropped: float
     calls: int
     failed: int
-    median_ms: float
-    worst_ms: float
+    median_ms: float | None
+    worst_ms: float | None
     heard: float
     cpu: float
     grown_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """So many datagrams of each kind a second, for so long, with or without new calls."""
+
+    rate: int
+    seconds: float
+    calls: bool = True
 
 
 async def _not_read(node: RunningNode) -> int:
@@ -102,8 +114,9 @@ async def _speak(talk: Talk, until_time: float) -> float:
 
 
 async def _measure(
-    node: RunningNode, sip: tuple[str, int], talk: Talk, *, rate: int, seconds: float, folder: Path
+    node: RunningNode, sip: tuple[str, int], talk: Talk, spell: Spell, folder: Path
 ) -> Row:
+    rate, seconds = spell.rate, spell.seconds
     flood = Program(
         "flood",
         (
@@ -119,7 +132,8 @@ async def _measure(
         await flood.start()
     try:
         (waits, failed), heard = await asyncio.gather(
-            _new_calls(sip, began + seconds), _speak(talk, began + seconds)
+            _new_calls(sip, began + seconds if spell.calls else began),
+            _speak(talk, began + seconds),
         )
         sent = 0
         if rate:
@@ -133,8 +147,8 @@ async def _measure(
         dropped=(await _not_read(node) - unread) / sent if sent else 0.0,
         calls=len(waits),
         failed=failed,
-        median_ms=1000 * statistics.median(waits) if waits else float("nan"),
-        worst_ms=1000 * max(waits, default=float("nan")),
+        median_ms=1000 * statistics.median(waits) if waits else None,
+        worst_ms=1000 * max(waits) if waits else None,
         heard=heard,
         cpu=(cpu_seconds(node.pid) - cpu) / passed,
         grown_kib=resident_kb(node.pid) - memory,
@@ -142,7 +156,8 @@ async def _measure(
 
 
 async def run(rate: int, seconds: float) -> list[Row]:
-    """Measure without and with the flood, after a spell that does not count."""
+    """Measure without and with the flood, and the flood alone, after a spell not counted."""
+    quiet, flood, alone = Spell(0, seconds), Spell(rate, seconds), Spell(rate, seconds, calls=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = {"asr__enabled": "false", "trunks__local__networks": f"{TRUNK}/32"}
@@ -158,8 +173,8 @@ async def run(rate: int, seconds: float) -> list[Row]:
                 await api.send("PUT", "/me/presence", {"state": "ready"})
                 async with talking(line, OnDuty("1001", api, (phone,)), sip) as talk:
                     rows = [
-                        await _measure(node, sip, talk, rate=each, seconds=seconds, folder=folder)
-                        for each in (rate, 0, rate)  # the first spell warms everything up
+                        await _measure(node, sip, talk, spell, folder)
+                        for spell in (flood, quiet, flood, alone, alone)  # the first warms up
                     ]
                     await talk.citizen_hangs_up()
     return rows[1:]
@@ -175,22 +190,24 @@ def print_table(rows: list[Row]) -> None:
             f"{row.dropped:.1%}",
             f"{row.calls}",
             f"{row.failed}",
-            f"{row.median_ms:.1f} ms",
-            f"{row.worst_ms:.0f} ms",
+            "-" if row.median_ms is None else f"{row.median_ms:.1f} ms",
+            "-" if row.worst_ms is None else f"{row.worst_ms:.0f} ms",
             f"{row.heard:.1%}",
             f"{row.cpu:.0%}",
             f"{row.grown_kib} KiB",
         )
         print("".join(f"{cell:>12}" for cell in cells))
-    quiet, flooded = rows
-    print(f"180 under the flood: {flooded.median_ms / quiet.median_ms:.1f} times the quiet median")
+    quiet, flooded, *_ = rows
+    if quiet.median_ms and flooded.median_ms:
+        times = flooded.median_ms / quiet.median_ms
+        print(f"180 under the flood: {times:.1f} times the quiet median")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="A flood at the SIP port, and the calls.")
     parser.add_argument("--rate", type=int, default=5000, help="datagrams a second of each kind")
-    parser.add_argument("--seconds", type=float, default=20.0, help="each of the two spells")
+    parser.add_argument("--seconds", type=float, default=20.0, help="each spell")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args()
     rows = asyncio.run(run(arguments.rate, arguments.seconds))

@@ -27,6 +27,14 @@ certificate = {certificate}
 private_key = {key}
 verify_certificate = no
 require_certificate = no
+
+[client:default]
+method = TLSv1.2+
+certificate = {certificate}
+private_key = {key}
+ca_list = {authority}
+verify_certificate = yes
+require_certificate = yes
 """
 
 
@@ -41,6 +49,8 @@ class Kamailio:
         port: there, and the one above it for TLS; None: free ones.
         probe_seconds: how often a node is asked whether it is there.
         answer_ms: how long a node may be silent before the next one is tried.
+        authority: who has signed the nodes' certificates, where they are reached over TLS; it signs
+            ours as well, which is shown to them.
 
     Attributes:
         address: where it takes UDP and TCP.
@@ -57,20 +67,25 @@ class Kamailio:
         port: int | None = None,
         probe_seconds: int = 1,
         answer_ms: int = 1000,
+        authority: Authority | None = None,
     ) -> None:
         port = port or free_sip_port()
         self.address: Address = (host, port)
         self.secure: Address = (host, port + 1)
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(CONFIGURATION, directory / "kamailio.cfg")
-        pair = Authority(directory / "certificates").sign("edge", host)
-        (directory / "tls.cfg").write_text(
-            TLS.format(certificate=pair.certificate, key=pair.key), encoding="utf-8"
+        by_tls = ";transport=tls" if authority is not None else ""
+        authority = authority or Authority(directory / "certificates")
+        pair = authority.sign("edge", host)
+        tls = TLS.format(
+            certificate=pair.certificate, key=pair.key, authority=authority.pair.certificate
         )
+        (directory / "tls.cfg").write_text(tls, encoding="utf-8")
         local = [
             f"listen=udp:{host}:{port}",
             f"listen=tcp:{host}:{port}",
             f"listen=tls:{host}:{port + 1}",
+            f"tcp_source_ipv4={host}",  # nodes know it by its address, over TLS too
             "#!define WITH_TLS",
             f"#!define PROBE_SECONDS {probe_seconds}",
             f"#!define NODE_ANSWER_MS {answer_ms}",
@@ -78,7 +93,7 @@ class Kamailio:
         if carrier is not None:
             local.append(f'#!define CARRIER "sip:{carrier[0]}:{carrier[1]}"')
         (directory / "local.cfg").write_text("\n".join([*local, ""]), encoding="utf-8")
-        lines = [f"1 sip:{node[0]}:{node[1]} 0 0" for node in nodes]
+        lines = [f"1 sip:{node[0]}:{node[1]}{by_tls} 0 0" for node in nodes]
         (directory / "dispatcher.list").write_text("\n".join([*lines, ""]), encoding="utf-8")
         # -DD: its processes stay in our group, so that all of them end with the test
         options = {"-f": directory / "kamailio.cfg", "-w": directory, "-Y": directory}

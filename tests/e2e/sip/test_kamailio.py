@@ -11,9 +11,12 @@ import pytest
 from telephony.bindings import MemoryBindings
 from telephony.gateway import SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded
+from telephony.transport.listener import Listener
+from telephony.transport.tls import Tls, TlsFiles
 from telephony.trunks.model import Trunk
 from tests.e2e.ask import ended_call, until_state
 from tests.support.baresip import Baresip
+from tests.support.certificates import Authority
 from tests.support.kamailio import HOST as EDGE
 from tests.support.kamailio import Kamailio
 from tests.support.linphone import Linphone
@@ -147,6 +150,43 @@ async def test_a_node_that_goes_leaves_its_calls_to_the_other(
         tmp_path / "b", user="1001", password="pw1001", registrar=edge.address
     ) as phone:
         await phone.register()
+
+
+async def test_the_proxy_reaches_the_nodes_over_tls_and_shows_its_certificate(
+    house: House, desk: Desk, tmp_path: Path
+) -> None:
+    """The gateways take a trunk's calls from whoever shows a certificate, and from nobody else."""
+    authority = Authority(tmp_path / "ca")
+    pair = authority.sign("hotline")
+    files = TlsFiles(pair.certificate, pair.key, authority.pair.certificate)
+    trunk = Trunk.allowing(f"{EDGE}/32")
+    async with (
+        a_gateway(
+            desk,
+            trunks=(trunk,),
+            tls=Tls(files),
+            further=[Listener("TLS", "127.0.0.1", 0)],
+            certified_trunks=True,
+            bindings=house.bindings,
+        ) as gateway,
+        Kamailio(
+            tmp_path / "edge",
+            nodes=[gateway.endpoint.listeners[-1].local],
+            authority=authority,
+        ) as edge,
+        Baresip(tmp_path / "b", user="1001", password="pw1001", registrar=edge.address) as phone,
+    ):
+        await a_citizens_call(edge, desk, tmp_path / "citizen")
+        await phone.register()
+        [binding] = await house.bindings.lookup("1001")
+        assert binding.transport == "TLS"
+        leg, owner = await house.ring(gateway, "1001")
+        await phone.wait_event("CALL_INCOMING")
+        await phone.answer()
+        await owner.told(LegAnswered)
+        await phone.hang_up()
+        assert await owner.ended() == LegEnded("remote")
+        assert leg.over
 
 
 async def a_citizens_call(edge: Kamailio, desk: Desk, directory: Path) -> int:
