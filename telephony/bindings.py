@@ -22,6 +22,8 @@ __all__ = ["Binding", "BindingStore", "MemoryBindings", "RedisBindings"]
 
 RETRY_SECONDS = 1.0
 OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for Redis
+KEPT_SECONDS = 300.0
+"""For so long the index keeps who has lapsed, for all nodes to see."""
 _AWAY = (RedisError, OSError)
 
 T = TypeVar("T")
@@ -38,7 +40,7 @@ if old then
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[6])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[7])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tonumber(ARGV[7]) - tonumber(ARGV[8]))
 redis.call('SET', KEYS[3], 1)
 local wanted = math.ceil((tonumber(ARGV[5]) - tonumber(ARGV[7])) * 1000)
 if redis.call('PTTL', KEYS[1]) < wanted then redis.call('PEXPIRE', KEYS[1], wanted) end
@@ -74,6 +76,13 @@ class BindingStore(Protocol):
 
     async def aors(self) -> list[str]:
         """Return the addresses-of-record that have a live binding, in order."""
+        ...
+
+    async def lapsed(self, since: float, until: float) -> list[str] | None:
+        """Return whose bindings (one at least) expired after ``since``, up to ``until``.
+
+        None: that is not known now.
+        """
         ...
 
 
@@ -137,6 +146,13 @@ class MemoryBindings:
     async def aors(self) -> list[str]:
         """See `BindingStore`."""
         return sorted({aor for aor, _ in self.everything()})
+
+    async def lapsed(self, since: float, until: float) -> list[str] | None:
+        """See `BindingStore`."""
+        ends = (
+            (aor, one.expires_at) for aor in self._bindings for one in self._bindings[aor].values()
+        )
+        return sorted({aor for aor, end in ends if since < end <= until})
 
     def everything(self) -> dict[tuple[str, str], Binding]:
         """Return all live bindings by AOR and Contact URI."""
@@ -223,6 +239,20 @@ class RedisBindings:
         """See `BindingStore`."""
         return sorted({aor for aor, _ in await self._index()})
 
+    async def lapsed(self, since: float, until: float) -> list[str] | None:
+        """See `BindingStore`."""
+        if self.away:
+            return None
+        with suppress(*_AWAY):
+            return await self._in_turn(partial(self._read_lapsed, since, until))
+        return None
+
+    async def _read_lapsed(self, since: float, until: float) -> list[str]:
+        members: Any = await self._redis.zrangebyscore(
+            self._key("index"), f"({since!r}", repr(until)
+        )
+        return sorted({json.loads(member)[0] for member in members})
+
     async def _index(self) -> set[tuple[str, str]]:
         """Return AOR and Contact URI of all live bindings."""
         if not self.away:
@@ -302,6 +332,7 @@ class RedisBindings:
                     repr(binding.expires_at),
                     json.dumps([aor, contact]),
                     repr(now),
+                    KEPT_SECONDS,
                 )
             if self._pending.get((aor, contact)) is binding:  # not changed while it was written
                 del self._pending[aor, contact]

@@ -17,6 +17,9 @@ from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
 
+#: How often it is looked whose phones were another node's matter, which may be dead.
+WATCH_SECONDS = 5.0
+
 # Seconds; the timer's clock and the wall clock do not tick alike, so a check may come a hair early.
 _SOONEST_CHECK = 0.01
 
@@ -62,12 +65,33 @@ class RegistrationService:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._checks: set[asyncio.Task[None]] = set()
+        self._looked_at = wall_clock()
         # what was registered over each connection: address-of-record and Contact URI
         self._on_flow: dict[int | None, dict[tuple[str, str], None]] = {}
 
     async def resume(self) -> None:
         """Tell and watch what is registered already: a restarted node finds its phones in Redis."""
+        self._looked_at = self._wall_clock()
         for aor in await self._bindings.aors():
+            await self._tell(aor)
+        self._do(self._watch(), "registrations-watch")
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                await self.tell_lapsed()
+            except Exception:  # the task's outermost boundary: it watches on
+                log.exception("registrations_not_watched")
+
+    async def tell_lapsed(self) -> None:
+        """Tell of phones that have expired since it was looked last, also at nodes that died."""
+        now = self._wall_clock()
+        lapsed = await self._bindings.lapsed(self._looked_at, now)
+        if lapsed is None:
+            return
+        self._looked_at = now
+        for aor in lapsed:
             await self._tell(aor)
 
     async def answer(self, request: SipRequest, source: Destination) -> Reply:

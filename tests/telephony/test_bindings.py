@@ -98,6 +98,18 @@ async def test_the_best_comes_first(store: BindingStore) -> None:
     assert await store.aors() == ["1001", "1002"]
 
 
+async def test_who_has_lapsed_is_told_for_a_while(store: BindingStore) -> None:
+    began = CLOCK.now
+    await store.save("1001", bound(seconds=10))
+    await store.save("1002", bound(seconds=60))
+    CLOCK.now += 20
+    assert await store.lapsed(began, CLOCK.now) == ["1001"]
+    await store.save("1003", bound())
+    assert await store.lapsed(began, CLOCK.now) == ["1001"]
+    assert await store.lapsed(began + 15, CLOCK.now) == []
+    assert await store.aors() == ["1002", "1003"]
+
+
 async def test_a_renewal_replaces_and_one_that_was_overtaken_does_not(store: BindingStore) -> None:
     first, second = bound(cseq=1), bound(cseq=2, seconds=600)
     await store.save("1001", second)
