@@ -7,8 +7,10 @@ a decision is one command that matches, as the node sees it, there and back.
 
 For each size: p50 and p99 of a decision there and back; p50 and p99 of the same decision within
 redis-server (how much INFO commandstats has grown by it: what remains where other programs keep
-this one waiting); the same for all commands on average, and how that grows with the number of
-agents. The goal is about the decision itself: the time within redis-server.
+this one waiting); the same for all commands on average; then, over further calls whose times nobody
+takes, the processor time of redis-server for a command and for a call with all of them, and how the
+former grows with the number of agents. The goal is about the decision itself: the time within
+redis-server.
 """
 
 import argparse
@@ -33,6 +35,8 @@ from tests.support.redis_server import running_redis
 SKILLS = 300
 SKILLS_OF_AN_AGENT = 5
 GOAL_P99_MS = 5.0
+BARE_DECISIONS = 1_000
+"""Over so many the processor time is taken."""
 _NODE = "bench"
 _TRIES, _PAUSE = 20, 0.5
 _TIMES = FloorTimes(offer=3600, reoffer=5, wrap_up=3600, node=3600)
@@ -52,6 +56,8 @@ class Figures:
     redis_p99_ms: float
     redis_us_per_command: float
     redis_us_per_offer: float
+    cpu_us_per_command: float
+    cpu_us_per_call: float
 
 
 class Floor:
@@ -68,6 +74,7 @@ class Floor:
         self.seconds: list[float] = []
         self.within: list[float] = []
         self.commands = 0
+        self.watched = True
 
     async def run_command(self, name: Any, **arguments: object) -> Any:
         """Execute one command; return the reply. A starved machine is given time."""
@@ -81,6 +88,8 @@ class Floor:
 
     async def _decision(self, name: Any, **arguments: object) -> Any:
         """Execute one that matches; take its time there and back, and within Redis."""
+        if not self.watched:
+            return await self.run_command(name, **arguments)
         before, began = await self.spent(), time.perf_counter()
         reply = await self.run_command(name, **arguments)
         self.seconds.append(time.perf_counter() - began)
@@ -95,6 +104,20 @@ class Floor:
             for name in ("cmdstat_evalsha", "cmdstat_eval")
             if name in info
         )
+
+    async def processor_seconds(self) -> float:
+        """Return what redis-server has used so far."""
+        info: dict[str, Any] = await self._redis.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+    async def cost(self, decisions: int) -> tuple[float, float]:
+        """Return redis-server's processor seconds for a command, and for a call with all of its."""
+        self.watched, self.commands = False, 0
+        before = await self.processor_seconds()
+        for _ in range(decisions):
+            await self.decide()
+        used = await self.processor_seconds() - before
+        return used / self.commands, used / decisions
 
     async def fill(self) -> None:
         """Sign everybody in, nine of ten in conversations; let callers wait for rare skills."""
@@ -173,7 +196,8 @@ async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> 
                     await asyncio.sleep(0.001)
                 else:
                     offers += max(1, await floor.decide())
-            spent = await floor.spent() - spent
+            spent, commands = await floor.spent() - spent, floor.commands
+            cpu_command, cpu_call = await floor.cost(BARE_DECISIONS)
         finally:
             await redis.aclose()
     cuts = statistics.quantiles(floor.seconds, n=100)
@@ -187,26 +211,30 @@ async def measure(agents: int, *, waiting: int, rate: float, seconds: float) -> 
         p99_ms=round(cuts[98] * 1e3, 3),
         redis_p50_ms=round(inside[49] * 1e3, 3),
         redis_p99_ms=round(inside[98] * 1e3, 3),
-        redis_us_per_command=round(spent / floor.commands * 1e6, 1),
+        redis_us_per_command=round(spent / commands * 1e6, 1),
         redis_us_per_offer=round(spent / max(offers, 1) * 1e6, 1),
+        cpu_us_per_command=round(cpu_command * 1e6, 1),
+        cpu_us_per_call=round(cpu_call * 1e6, 1),
     )
 
 
 def show(found: Sequence[Figures]) -> None:
     """Print a table, and how it grows."""
     titles = ("agents", "waiting", "offers/s", "p50 ms", "p99 ms", "Redis p50", "Redis p99")
-    print("".join(f"{title:>11}" for title in titles) + f"{'us/command':>12}{'us/offer':>10}")
+    costs = ("us/command", "us/offer", "CPU us/cmd", "CPU us/call")
+    print("".join(f"{title:>11}" for title in titles) + "".join(f"{cost:>12}" for cost in costs))
     for one in found:
         row = (one.agents, one.waiting, one.per_second, one.p50_ms, one.p99_ms)
         print(
             "".join(f"{value:>11}" for value in (*row, one.redis_p50_ms, one.redis_p99_ms))
-            + f"{one.redis_us_per_command:>12}{one.redis_us_per_offer:>10}"
+            + f"{one.redis_us_per_command:>12}{one.redis_us_per_offer:>12}"
+            + f"{one.cpu_us_per_command:>12}{one.cpu_us_per_call:>12}"
         )
     first, last = found[0], found[-1]
     if last.agents > first.agents:
-        grown = last.redis_us_per_command / first.redis_us_per_command
+        grown = last.cpu_us_per_command / first.cpu_us_per_command
         logarithmic = math.log(last.agents) / math.log(first.agents)
-        print(f"from {first.agents} to {last.agents} agents: Redis x {grown:.2f} a command; "
+        print(f"from {first.agents} to {last.agents} agents: Redis's CPU x {grown:.2f} a command; "
               f"logarithmic would be x {logarithmic:.2f}")  # fmt: skip
     print(f"goal: p99 under {GOAL_P99_MS} ms with {last.agents} agents: "
           f"{'reached' if last.redis_p99_ms < GOAL_P99_MS else 'missed'} within Redis, "

@@ -20,6 +20,7 @@ from tests.e2e.sip.raw import (
 from tests.support.node import PASSWORD
 from tests.support.rtp_phone import RtpPhone
 from tests.support.tones import sine, tone_level
+from tests.support.waiting import PATIENCE
 
 CITIZENS_TONE, AGENTS_TONE = 700, 440
 SPOKEN_SECONDS = 0.5
@@ -44,6 +45,15 @@ class Talk:
     agents_voice: RtpPhone
     citizens_port: int
     agents_port: int
+
+    async def opens(self) -> None:
+        """Speak until both are heard: an answer in an ACK is acknowledged by nobody."""
+        async with asyncio.timeout(PATIENCE):
+            while not (self.citizens_voice.datagrams and self.agents_voice.datagrams):
+                await asyncio.gather(
+                    self.citizens_voice.play(sine(CITIZENS_TONE, 0.04), (HOST, self.citizens_port)),
+                    self.agents_voice.play(sine(AGENTS_TONE, 0.04), (HOST, self.agents_port)),
+                )
 
     async def is_heard(self, *, by_citizen: bool = True, by_agent: bool = True) -> None:
         """Let both speak at once: each hears the other, or, where False is said, nothing."""

@@ -352,6 +352,7 @@ async def test_an_invite_without_an_offer_gets_ours_and_answers_it_in_the_ack(
         caller.ack(sdp=description(citizens_voice.address[1], formats="0"))
         await agent.phone.request("ACK")
         talk = Talk(caller, phone, citizens_voice, agents_voice, port, media_of(invite)[0])
+        await talk.opens()
         await talk.is_heard()
         await talk.citizen_hangs_up()
 
@@ -363,6 +364,7 @@ async def test_a_reinvite_without_an_offer_gets_our_description_again(
         answer = await talk.citizen.reoffer("", answer=description(moved.address[1], version=2))
         assert media_of(answer)[0] == talk.citizens_port
         talk.citizens_voice = moved
+        await talk.opens()
         await talk.is_heard()
         await talk.citizen_hangs_up()
 
