@@ -31,6 +31,7 @@ from telephony.trunks.probe import addresses, question
 from telephony.trunks.route import Route, route_to
 
 LEAVE_SECONDS = 2.0  # that stopping waits for carriers to confirm
+MOST_ADDRESSES = 3  # of one trunk's, that one call tries
 _ID_BYTES = 8
 
 _Machine = watching.TrunkHealth | registering.RegisterClient
@@ -78,6 +79,10 @@ class _Line:
     told_up: bool | None = None
     reason: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def turn(self) -> None:
+        """Begin with the next address from now on: the first is silent."""
+        self.addresses = (*self.addresses[1:], *self.addresses[:1])
 
     @property
     def up(self) -> bool:
@@ -189,6 +194,8 @@ class TrunkService:
     ) -> list[Route]:
         """Return the ways a number can be called, in the order to try them.
 
+        RFC 3263 §4.3: of a trunk whose name has several addresses each is a way of its own.
+
         A trunk that is down stands last instead of being left out: that it does not answer OPTIONS
         proves nothing, and the call may be one to 110.
 
@@ -211,7 +218,7 @@ class TrunkService:
         return [
             route_to(trunk, address, number=number, caller=caller)
             for trunk in trunks
-            for address in self._lines[trunk.name].addresses[:1]
+            for address in self._lines[trunk.name].addresses[:MOST_ADDRESSES]
         ]
 
     def answered(self, name: str) -> None:
@@ -269,6 +276,7 @@ class TrunkService:
         self._feed_health(line, outcome)
 
     def _not_probed(self, line: _Line, cause: TransactionFailure) -> None:
+        line.turn()
         self._feed_health(line, watching.Failed(f"OPTIONS: {cause}", probe=True))
 
     # Registration
@@ -337,6 +345,7 @@ class TrunkService:
             self._feed_registration(line, event)
 
         def failed(cause: TransactionFailure) -> None:
+            line.turn()
             self._feed_registration(line, registering.RequestFailed(cause, self._chance()))
 
         self._send(replace(request, destination=ways[0]), answered, failed)
@@ -362,7 +371,8 @@ class TrunkService:
             return
         found = await addresses(host, line.trunk.port, line.trunk.transport)
         if found:
-            line.addresses = found
+            if set(found) != set(line.addresses):
+                line.addresses = found
             self._directory.learn(line.trunk, [address for address, *_ in found])
 
     def _note(self, line: _Line, reason: str | None) -> None:

@@ -138,6 +138,49 @@ async def test_the_next_trunk_is_taken_when_one_fails_and_the_owner_never_notice
             await owner.ended()
 
 
+def named(monkeypatch: pytest.MonkeyPatch, *peers: Peer) -> Trunk:
+    """Return a trunk whose name has several addresses."""
+
+    async def looked_up(*_args: object) -> tuple[tuple[str, int], ...]:
+        return tuple(peer.address for peer in peers)
+
+    monkeypatch.setattr("telephony.trunks.service.addresses", looked_up)
+    return Trunk(name="telecom", host="sip.telecom.example")
+
+
+async def test_a_call_goes_to_the_next_address_of_its_trunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with a_peer() as first, a_peer() as second:
+        trunk = named(monkeypatch, first, second)
+        async with a_node(trunk) as gateway:
+            owner = Owner()
+            dialled(gateway, owner)
+            refused = await request(first, "INVITE")
+            first.send(make_response(refused, 503, to_tag="x"), gateway.endpoint.local)
+            invite = await request(second, "INVITE")
+            assert invite.call_id == refused.call_id
+            (leg,) = gateway.legs.values()
+            assert (leg.trunk, gateway.trunks.statuses()[0].calls) == ("telecom", 1)
+            second.send(make_response(invite, 486, to_tag="busy"), gateway.endpoint.local)
+            assert await owner.ended() == LegEnded("remote", 486, "Busy Here")
+            assert gateway.trunks.statuses()[0].calls == 0
+
+
+async def test_a_trunk_whose_first_address_is_silent_is_asked_at_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with a_peer() as silent, a_peer() as alive:
+        trunk = replace(named(monkeypatch, silent, alive), probe_seconds=0.1)
+        async with a_node(trunk) as gateway:
+            options = await request(alive, "OPTIONS")
+            alive.send(make_response(options, 200, to_tag="x"), gateway.endpoint.local)
+            dialled(gateway, Owner())
+            await request(alive, "INVITE")
+            for leg in gateway.legs.values():
+                leg.hang_up()
+
+
 async def test_a_number_nobody_takes_fails_as_the_last_trunk_says() -> None:
     with a_peer() as one, a_peer() as two:
         async with a_node(to(one, "one"), to(two, "two", priority=1)) as gateway:
