@@ -1,10 +1,11 @@
 """Keeps silence away from the engine, and tells it where an utterance ends. Pure.
 
-WebRTC's voice detector looks at each 20 ms. The gate opens on 60 ms of voice within 100 ms, and
-gives the engine what came in the pre-roll before as well (a first consonant is no voice yet). It
-stays open for a hang-over of silence and then closes with ``Pause``: the utterance has ended, long
-before the engine would notice by itself. Closed, it passes nothing: the engine's clock stands
-still, and ``TimeLine`` knows where.
+WebRTC's voice detector looks at each 20 ms. What is no louder than the idle noise of a line is no
+voice, whatever it says: it takes seconds after speech to learn what the line's silence is. The gate
+opens on 60 ms of voice within 100 ms, and gives the engine what came in the pre-roll before as well
+(a first consonant is no voice yet). It stays open for a hang-over of silence and then closes with
+``Pause``: the utterance has ended, long before the engine would notice by itself. Closed, it passes
+nothing: the engine's clock stands still, and ``TimeLine`` knows where.
 
 The detector itself hangs on to voice for about 0.1 s, so the end is told that much later than
 ``VoiceTimes.hang_over`` says.
@@ -14,6 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
 import webrtcvad
 
 from asr.ports import SAMPLE_RATE
@@ -24,6 +26,13 @@ FRAME_SECONDS = 0.02
 _FRAME = int(2 * SAMPLE_RATE * FRAME_SECONDS)
 _ONSET_WINDOW = 5
 _ONSET_VOICED = 3
+_HANGS_ON = 0.1
+_FAINT = 23.0
+"""Root mean square under which a frame is silence: -60 dBm0 (G.711's tables reach +3.14 dBm0).
+
+ITU-T G.712: a channel's idle noise stays below -65 dBm0p. Speech is at about -20.
+"""
+
 _JOIN = 0.005
 """Seconds of difference under which two pieces are taken to touch."""
 
@@ -61,6 +70,7 @@ class VoiceGate:
         self._recent: deque[bool] = deque(maxlen=_ONSET_WINDOW)
         self._open = False
         self._quiet = 0.0
+        self._faint = 0.0
         self._next_at = 0.0
 
     def handle(self, audio: Audio) -> list[Audio | Pause]:
@@ -88,7 +98,7 @@ class VoiceGate:
         effects: list[Audio | Pause] = []
         leap = frame.at - self._next_at
         self._next_at = frame.at + FRAME_SECONDS
-        voiced = self._vad.is_speech(frame.pcm, SAMPLE_RATE)
+        voiced = self._is_voice(frame.pcm)
         if leap > _JOIN:
             self._before.clear()
             self._recent.clear()
@@ -109,6 +119,12 @@ class VoiceGate:
             self._before.clear()
         return effects
 
+    def _is_voice(self, pcm: bytes) -> bool:
+        voiced = self._vad.is_speech(pcm, SAMPLE_RATE)
+        self._faint = self._faint + FRAME_SECONDS if _is_faint(pcm) else 0.0
+        # Within an utterance as long as the detector hangs on itself: a stop consonant is silent.
+        return voiced and self._faint <= (_HANGS_ON if self._open else 0.0)
+
     def _ended(self) -> bool:
         return self._quiet >= self._times.hang_over - _JOIN
 
@@ -117,6 +133,11 @@ class VoiceGate:
         self._recent.clear()
         self._before.clear()
         return [Pause()]
+
+
+def _is_faint(pcm: bytes) -> bool:
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    return bool(samples @ samples < _FAINT * _FAINT * len(samples))
 
 
 class TimeLine:

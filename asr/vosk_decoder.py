@@ -83,15 +83,34 @@ class VoskDecoder:
     Args:
         decoder: Vosk's.
         doubled: it wants 16 kHz.
+
+    Attributes:
+        clean: what it hears next is not influenced by what it has heard.
     """
 
     def __init__(self, decoder: vosk.KaldiRecognizer, *, doubled: bool) -> None:
+        self.clean = True
         self._decoder = decoder
         self._doubler = Doubler() if doubled else None
         self._heard = 0
+        # What is added to Vosk's times, which count from its own first sample.
+        self._offset = 0.0
         self._last_end = 0.0
+        self._running = False
         self._utterance_start: float | None = None
         self._last_partial = ""
+
+    @property
+    def heard(self) -> float:
+        """Seconds of audio that it has been given."""
+        return self._heard / BYTES_PER_SECOND
+
+    def begin(self, at: float) -> None:
+        """Hear somebody whose clock shows ``at`` seconds now, and tell times on that clock."""
+        self._offset = at - self.heard
+        self._last_end = at
+        if self._doubler is not None:
+            self._doubler = Doubler()
 
     def push(self, pcm: bytes, *, partials: bool) -> Result | None:
         """Hear 8 kHz s16le audio; return what is new. Raises RecognizerError."""
@@ -99,6 +118,7 @@ class VoskDecoder:
         try:
             ended = self._decoder.AcceptWaveform(sound)
             self._heard += len(pcm)
+            self.clean, self._running = False, not ended
             if ended:
                 return self._final(json.loads(self._decoder.Result()))
             if not partials:
@@ -110,7 +130,11 @@ class VoskDecoder:
     def flush(self) -> Final | None:
         """Return what was heard and not final yet. Raises RecognizerError."""
         try:
-            return self._final(json.loads(self._decoder.FinalResult()))
+            final = self._final(json.loads(self._decoder.FinalResult()))
+            # Vosk's CleanUp(): a new front end after FinalResult(), but where Result() was
+            # the last, that does nothing.
+            self.clean, self._running = self.clean or self._running, False
+            return final  # noqa: TRY300 - one try for both of Vosk's calls
         except Exception as error:  # Vosk raises nothing finer
             raise RecognizerError("Vosk failed on this stream") from error
 
@@ -118,7 +142,7 @@ class VoskDecoder:
         text = join_words(spaced)
         if not text or text == self._last_partial:
             return None
-        now = self._heard / BYTES_PER_SECOND
+        now = self.heard + self._offset
         if self._utterance_start is None:
             self._utterance_start = max(self._last_end, now - _ONSET)
         self._last_partial = text
@@ -126,9 +150,10 @@ class VoskDecoder:
 
     def _final(self, result: Mapping[str, Any]) -> Final | None:
         self._utterance_start, self._last_partial = None, ""
+        offset = self._offset
         text = join_words(result["text"])
         words = tuple(
-            Word(word["word"], word["start"], word["end"], word["conf"])
+            Word(word["word"], word["start"] + offset, word["end"] + offset, word["conf"])
             for word in result.get("result", ())
         )
         if not text or not words:

@@ -3,11 +3,11 @@
 The socket is a Unix SOCK_SEQPACKET pair: it keeps order and message boundaries, so several threads
 of a worker can take messages from it. Each is one operation, the stream's number, and a body::
 
-    O stream                     make a decoder
+    O stream                     begin a stream
     P stream pcm                 hear this, with partials     → A stream result
     Q stream pcm                 hear this, without           → A stream result
     F stream                     make a final of it           → A stream result
-    C stream                     free the decoder
+    C stream                     forget the stream
     A stream result              the result as in asr/control.py's events; empty: nothing new
     E stream reason              the stream failed, and is closed
 """

@@ -173,9 +173,8 @@ class PooledStream(ChunkedStream):
         self._forget()
 
     def _move_if_better(self) -> None:
-        """Leave the worker if another has less to do, or the decoder has heard much."""
-        old = (self._heard - self._decoder_from) / BYTES_PER_SECOND > self._workers.limits.recycle
-        if self._worker is not None and (old or self._workers.better_than(self._worker)):
+        """Leave the worker if another has less to do."""
+        if self._worker is not None and self._workers.better_than(self._worker):
             self._leave()
 
     def _read(self, body: bytes) -> Result | None:

@@ -10,23 +10,24 @@ import struct
 import threading
 
 from asr.pool import frames
-from asr.ports import RecognizerError, Result
-from asr.vosk_decoder import VoskDecoder, VoskModel
+from asr.pool.decoders import Decoders
+from asr.ports import RecognizerError
+from asr.vosk_decoder import VoskModel
 
 
-def serve(model: VoskModel, channel: socket.socket, *, threads: int) -> None:
-    """Serve until the other end is closed."""
-    decoders: dict[int, VoskDecoder] = {}
+def serve(model: VoskModel, channel: socket.socket, *, threads: int, recycle: float) -> None:
+    """Serve until the other end is closed; ``recycle`` as in ``Decoders``."""
+    decoders = Decoders(model.new_decoder, recycle=recycle)
     others = [
-        threading.Thread(target=_serve, args=(model, channel, decoders), daemon=True)
+        threading.Thread(target=_serve, args=(channel, decoders), daemon=True)
         for _ in range(threads - 1)
     ]
     for thread in others:
         thread.start()
-    _serve(model, channel, decoders)
+    _serve(channel, decoders)
 
 
-def _serve(model: VoskModel, channel: socket.socket, decoders: dict[int, VoskDecoder]) -> None:
+def _serve(channel: socket.socket, decoders: Decoders) -> None:
     buffer = memoryview(bytearray(frames.LONGEST))
     while message := _receive(channel, buffer):
         try:
@@ -34,32 +35,27 @@ def _serve(model: VoskModel, channel: socket.socket, decoders: dict[int, VoskDec
         except struct.error:
             continue
         try:
-            answer = _obey(model, decoders, operation, stream, body)
+            answer = _obey(decoders, operation, stream, body)
         except RecognizerError as error:
-            decoders.pop(stream, None)
+            decoders.close(stream)
             answer = frames.pack(frames.FAILED, stream, str(error).encode())
         if answer and not _send(channel, answer):
             return
 
 
-def _obey(
-    model: VoskModel, decoders: dict[int, VoskDecoder], operation: bytes, stream: int, body: bytes
-) -> bytes:
+def _obey(decoders: Decoders, operation: bytes, stream: int, body: bytes) -> bytes:
     """Do what the message says; return the answer, empty where there is none."""
-    if operation == frames.OPEN:
-        decoders[stream] = model.new_decoder()
-        return b""
-    if operation == frames.CLOSE:
-        decoders.pop(stream, None)
-        return b""
-    decoder = decoders.get(stream)
-    if decoder is None:
-        raise RecognizerError("the stream is not open")
-    result: Result | None
-    if operation == frames.FLUSH:
-        result = decoder.flush()
-    else:
-        result = decoder.push(body, partials=operation == frames.PUSH)
+    match operation:
+        case frames.OPEN:
+            decoders.open(stream)
+            return b""
+        case frames.CLOSE:
+            decoders.close(stream)
+            return b""
+        case frames.FLUSH:
+            result = decoders.flush(stream)
+        case _:
+            result = decoders.push(stream, body, partials=operation == frames.PUSH)
     return frames.pack_result(stream, result)
 
 

@@ -32,7 +32,9 @@ def _die_with(parent: int) -> None:
         worker.leave()
 
 
-def _fork(model: VoskModel, channel: socket.socket, control: socket.socket, threads: int) -> int:
+def _fork(
+    model: VoskModel, channel: socket.socket, control: socket.socket, options: argparse.Namespace
+) -> int:
     """Make a worker on this socket; return its process id."""
     parent = os.getpid()
     pid = os.fork()
@@ -40,19 +42,19 @@ def _fork(model: VoskModel, channel: socket.socket, control: socket.socket, thre
         _die_with(parent)
         control.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        worker.serve(model, channel, threads=threads)
+        worker.serve(model, channel, threads=options.threads, recycle=options.recycle)
         worker.leave()
     return pid
 
 
-def _serve(model: VoskModel, control: socket.socket, threads: int) -> None:
+def _serve(model: VoskModel, control: socket.socket, options: argparse.Namespace) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 16, 1)
         if not message:
             return
         for descriptor in descriptors:
             with socket.socket(fileno=descriptor) as channel:
-                control.send(str(_fork(model, channel, control, threads)).encode())
+                control.send(str(_fork(model, channel, control, options)).encode())
 
 
 def main() -> None:
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--recycle", type=float, default=600.0)
     parser.add_argument("--phrases", type=Path)
     parser.add_argument("model", type=Path)
     options = parser.parse_args()
@@ -78,7 +81,7 @@ def main() -> None:
             control.send(b"error " + str(error).encode())
             return
         control.send(b"ready")
-        _serve(model, control, options.threads)
+        _serve(model, control, options)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,18 @@ def test_silence_passes_nothing() -> None:
 
 
 def test_line_noise_passes_nothing_once_the_detector_knows_it() -> None:
-    noise = np.random.default_rng(1).normal(0, 20, 10 * SAMPLE_RATE).astype("<i2").tobytes()
+    noise = np.random.default_rng(1).normal(0, 60, 10 * SAMPLE_RATE).astype("<i2").tobytes()
     audio = passed(through(VoiceGate(TIMES), pieces(noise, 320)))
     assert audio[-1].at < 1.5
+
+
+def test_the_idle_noise_of_a_line_is_no_voice_not_even_after_speech() -> None:
+    gate = VoiceGate(TIMES)
+    idle = np.random.default_rng(2).integers(-8, 9, 20 * SAMPLE_RATE).astype("<i2").tobytes()
+    effects = through(gate, pieces(idle + VOICE + idle, 320))
+    assert sum(isinstance(effect, Pause) for effect in effects) == 1
+    heard = sum(audio.seconds for audio in passed(effects))
+    assert heard < len(VOICE) / BYTES_PER_SECOND + TIMES.pre_roll + 0.1 + 0.3
 
 
 def test_speech_passes_with_what_was_before_and_a_little_after_then_pauses() -> None:

@@ -125,17 +125,6 @@ async def test_a_worker_that_has_grown_is_replaced_between_utterances() -> None:
             await stream.aclose()
 
 
-async def test_a_decoder_that_has_heard_much_is_made_anew() -> None:
-    async with pool(recycle=1.0) as recognizer:
-        stream = await recognizer.open()
-        await stream.push(SPEECH[: 2 * BYTES_PER_SECOND])
-        first = stream._id
-        await stream.flush()
-        await stream.push(SPEECH[: 2 * BYTES_PER_SECOND])
-        assert stream._id != first
-        await stream.aclose()
-
-
 async def test_workers_share_the_models_memory() -> None:
     async with pool(processes=2) as recognizer:
         streams = [await recognizer.open() for _ in range(2)]
