@@ -7,7 +7,7 @@ database is away.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -87,6 +87,7 @@ class CallBackDesk:
         wall_clock: Unix seconds.
         automatic: None: entries are worked only when an agent wants it.
         hours: when citizens should be called ("08:30-20:00"); said to agents who promise a call.
+        known_as: brings a number to the one form in which it stands on the list.
 
     Attributes:
         click: rings an agent's phone and then calls somebody; set before the first call.
@@ -104,8 +105,10 @@ class CallBackDesk:
         wall_clock: Callable[[], float],
         automatic: Automatic | None = None,
         hours: str = "",
+        known_as: Callable[[str], str] = str,
     ) -> None:
         self.hours = hours
+        self._known_as = known_as
         self._store = store
         self._bus = bus
         self._node = node
@@ -151,7 +154,7 @@ class CallBackDesk:
     def missed(self, call_id: str, number: str | None, line: str, reason: Reason) -> None:
         """Put a caller on the list; one who withholds his number cannot be called back."""
         if number:
-            number = number[:LONGEST_NUMBER]
+            number = self._known_as(number)[:LONGEST_NUMBER]
             self._queue.put_nowait((number, Missed(number, line, reason, call_id)))
 
     async def flush(self) -> None:
@@ -163,7 +166,7 @@ class CallBackDesk:
             case CallArrived(call_id=str(call_id)):
                 self._calls[call_id] = event.caller, event.line
             case CallAnswered() if event.caller and event.transferred_by is None:
-                self._queue.put_nowait((event.caller, CalledAgain()))
+                self._queue.put_nowait((self._known_as(event.caller), CalledAgain()))
             case CallEnded(call_id=str(call_id)):
                 number, line = self._calls.pop(call_id, (None, ""))
                 if event.outcome in _LOST:
@@ -248,7 +251,7 @@ class CallBackDesk:
         now = self._wall_clock()
         for call in await self._store.orphans(node):
             if number := call["caller"]:
-                event = Missed(number, call["line"], "failed", call["call_id"])
+                event = Missed(self._known_as(number), call["line"], "failed", call["call_id"])
                 self._tell(await self._store.missed(event, now=now))
         ended = await self._store.end_orphans(node, now=now)
         for call_id in ended:
@@ -277,6 +280,7 @@ class CallBackDesk:
             CallBackError: ``taken``: he is being called now; ``promised``: another agent's promise
                 is not due yet.
         """
+        promise = replace(promise, number=self._known_as(promise.number))
         changed = await self._store.schedule(promise, now=self._wall_clock())
         self._tell(changed)
         return {"id": changed[0], **asdict(changed[1])}

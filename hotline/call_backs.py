@@ -14,6 +14,7 @@ from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, QuietRule
 from config.settings import Settings
 from eventbus.bus import EventBus
+from telephony.trunks.numbers import NumberRules
 from tickets.working_days import CHINA
 
 _MINUTE: Final = "%H:%M"
@@ -54,6 +55,7 @@ def call_backs(
         wall_clock=time.time,
         automatic=automatic if wanted.automatic else None,
         hours=wanted.hours,
+        known_as=NumberRules(settings.numbers.inbound).apply,
     )
 
 

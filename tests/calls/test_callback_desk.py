@@ -14,10 +14,12 @@ from calls.callback_desk import Automatic, CallBackDesk
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, QuietRule, Scheduled
 from calls.errors import TransferError
+from config.settings import load
 from eventbus.catalogue import CallArrived, CallBackChanged
 from hotline.call_backs import ready_agents, waiting_calls, within
 from telephony.bindings import Binding
 from telephony.leg import LegRinging
+from telephony.trunks.numbers import NumberRules
 from tests.calls.house import House, open_house, sdp
 from tests.support.node import until
 
@@ -61,7 +63,12 @@ async def open_desk(folder: Path, kind: type[CallBackStore] = CallBackStore) -> 
     async with open_house(folder) as house:
         store = kind(house.engine, rules=CallBackRules(attempts=2))
         desk = CallBackDesk(
-            store, bus=house.bus, node="n1", expiry_seconds=60.0, wall_clock=lambda: 1000.0
+            store,
+            bus=house.bus,
+            node="n1",
+            expiry_seconds=60.0,
+            wall_clock=lambda: 1000.0,
+            known_as=NumberRules(load(None, {}).numbers.inbound).apply,
         )
         desk.click = house.service.clicks.call
         await desk.start()
@@ -86,6 +93,15 @@ async def test_who_gives_up_waiting_is_on_the_list_and_off_it_when_he_is_served(
     citizen.end()
     told = [event for event in desk.house.events if isinstance(event, CallBackChanged)]
     assert [event.status for event in told] == ["open", "closed"]
+
+
+async def test_a_number_stands_there_once_however_it_is_written(desk: Desk) -> None:
+    for written in (NUMBER, f"+86{NUMBER}", f"0086{NUMBER}", f"0{NUMBER}"):
+        desk.desk.missed(f"c-{written}", written, "12345", "missed")
+    assert (await desk.status("open"))["calls"] == 4
+    await desk.desk.schedule(Scheduled(f"+86 {NUMBER}", "12345", "c9", 2000.0, "1001"))
+    entry = await desk.status("open")
+    assert (entry["number"], entry["reason"], entry["calls"]) == (NUMBER, "scheduled", 4)
 
 
 async def test_who_withholds_his_number_cannot_be_called_back(desk: Desk) -> None:
