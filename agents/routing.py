@@ -56,15 +56,17 @@ class Resort:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is known of a caller from his last answered call.
+    """What is known of a caller from his last answered call, and from the call-back list.
 
     Attributes:
         agent_id: who spoke with him, if that one can be waited for now; else None.
         line: the number that he dialled.
+        owed: he is owed a call: he asked for one, was promised it, or was cut off by our fault.
     """
 
     agent_id: str | None
     line: str
+    owed: bool = False
 
 
 class RoutingPlan:
@@ -160,6 +162,8 @@ class RoutingPlan:
             if caller is not None and pattern.fullmatch(caller):
                 skills.update(rule.skills)
                 priority += rule.priority
+        if past is not None and past.owed:
+            priority += self.settings.call_back_priority
         if past is not None and past.line in self._lines:
             language = self._lines[past.line].language
             if language is not None and routing.language is None:

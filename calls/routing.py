@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import bindparam, select
+from sqlalchemy import String, bindparam, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,6 +18,7 @@ from agents.demand import ANYBODY, pools_text
 from agents.floor import Floor, Stalled
 from agents.presence import HELD, Presence, State
 from agents.routing import Past, Plan
+from calls.callback_store import callbacks
 from calls.records import calls
 from calls.routing_book import RoutingBook
 from eventbus.bus import EventBus
@@ -34,13 +35,22 @@ OVERLOOKED_SECONDS: Final = 5.0
 """Who has waited for so long though somebody fits was overlooked."""
 _DAY: Final = 86_400.0
 _LOOKS_PER_LOAD: Final = 6
-# Asked for each call: built once, since that costs as much as asking.
-_LAST_CALL: Final = (
-    select(calls.c.agent_id, calls.c.line)
+_OWED: Final = frozenset({"scheduled", "asked", "failed"})
+"""Why somebody stands on the call-back list to whom we owe a call."""
+# Asked for each call: built once, since that costs as much as asking; and both in one go.
+_LAST_CALL = (
+    select(calls.c.agent_id, calls.c.line, literal(None, String).label("reason"))
     .where(calls.c.caller == bindparam("the_caller"), calls.c.answered_at >= bindparam("since"))
     .where(calls.c.direction == "inbound")
     .order_by(calls.c.answered_at.desc())
     .limit(1)
+    .subquery()
+)
+_PAST: Final = union_all(
+    select(_LAST_CALL),
+    select(literal(None, String), literal("", String), callbacks.c.reason).where(
+        callbacks.c.open_number == bindparam("the_caller")
+    ),
 )
 
 
@@ -81,12 +91,13 @@ class PastCalls:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def last(self, caller: str, *, since: float) -> LastCall | None:
-        """Return a caller's last answered call since a Unix time."""
+    async def of(self, caller: str, *, since: float) -> tuple[LastCall | None, bool]:
+        """Return a caller's last answered call since a Unix time, and whether we owe him one."""
         values = {"the_caller": caller, "since": since}
         async with self._engine.connect() as connection:
-            row = (await connection.execute(_LAST_CALL, values)).one_or_none()
-        return None if row is None else LastCall(row.agent_id, row.line)
+            rows = (await connection.execute(_PAST, values)).all()
+        last = next((LastCall(row.agent_id, row.line) for row in rows if row.reason is None), None)
+        return last, any(row.reason in _OWED for row in rows)
 
 
 class CallRouter:
@@ -132,18 +143,19 @@ class CallRouter:
 
     async def _known(self, caller: str, now: float) -> Past | None:
         days = self._book.settings.preferred_days
-        if not days:
+        if not days and not self._book.settings.call_back_priority:
             return None
         try:
             async with asyncio.timeout(PAST_SECONDS):
-                last = await self._past.last(caller, since=now - days * _DAY)
+                last, owed = await self._past.of(caller, since=now - days * _DAY)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("callers_past_unknown", error=str(error))
             return None
-        if last is None:
-            return None
+        if last is None or not days:
+            return Past(None, "", owed=True) if owed else None
         known = await self._floor.presence(last.agent_id) if last.agent_id else None
-        return Past(known.agent_id if known and _soon_ready(known) else None, last.line)
+        agent_id = known.agent_id if known and _soon_ready(known) else None
+        return Past(agent_id, last.line, owed=owed)
 
 
 def _soon_ready(agent: Presence) -> bool:

@@ -203,6 +203,9 @@ class RoutingSettings(RoutingTable):
     """The agent who spoke with the caller within so many days is preferred; 0: nobody is."""
     preferred_seconds: Seconds
     """For so long."""
+    call_back_priority: Points
+    """Points more for a caller who is owed a call: he asked for one, or was promised it, or our
+    fault had cut him off."""
     partner_rule: Key
     """The rule for calls from a partner's own trunk (110's green channel), whatever the line's."""
     holidays: Annotated[tuple[date, ...], BeforeValidator(split)]
@@ -219,6 +222,14 @@ class RoutingSettings(RoutingTable):
     """What agents are good for."""
     reasons: dict[Skill, ReasonRouting]
     """Why agents may be not ready."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_stored(cls, document: object) -> object:
+        """Read what was stored before there was a ``call_back_priority``."""
+        if isinstance(document, Mapping) and "call_back_priority" not in document:
+            return {**document, "call_back_priority": 0}
+        return document
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

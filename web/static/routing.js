@@ -98,6 +98,7 @@ const GENERAL = {
     { name: "partner_rule", kind: "text" },
     { name: "preferred_days", kind: "number" },
     { name: "preferred_seconds", kind: "number" },
+    { name: "call_back_priority", kind: "number" },
   ]),
 };
 

@@ -52,6 +52,7 @@ export const adminEn = {
   "form.partner_rule": "Rule of the green channel",
   "form.preferred_days": "Days of knowing an agent",
   "form.preferred_seconds": "Seconds for him alone",
+  "form.call_back_priority": "Points for callers whom we owe a call",
   "form.numbers": "Numbers, in order",
   "form.trunks": "By which trunks",
   "form.calls_from": "Trunks of its own",

@@ -52,6 +52,7 @@ export const adminZh = {
   "form.partner_rule": "绿色通道规则",
   "form.preferred_days": "熟悉坐席天数",
   "form.preferred_seconds": "熟悉坐席优先秒数",
+  "form.call_back_priority": "待回拨来电加分",
   "form.numbers": "号码（按呼叫顺序）",
   "form.trunks": "走哪些中继",
   "form.calls_from": "对方自有中继",

@@ -1,0 +1,114 @@
+"""What is known of a caller before he waits: who spoke with him, and whether he is owed a call."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from agents.demand import agents_own
+from agents.floor_model import FloorModel
+from agents.node_floor import NodeFloor
+from calls.callback_store import CallBackStore
+from calls.callbacks import CallBackRules, Closed, Missed, Reason
+from calls.records import calls, metadata
+from calls.routing import CallRouter, PastCalls
+from calls.routing_book import RoutingBook
+from config.routing import RoutingSettings
+from config.settings import load
+from eventbus.bus import EventBus
+from tests.support.documents import MemoryVersions
+from tests.support.floors import TIMES, Clock, ModelEngine, Node
+
+NUMBER, NOW = "13862311001", 1_000_000.0
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'past.db'}")
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def floor() -> AsyncIterator[Node]:
+    engine = ModelEngine(FloorModel(TIMES), Clock(), "n1", [])
+    node = Node(NodeFloor(engine, node="n1", times=TIMES))
+    await node.floor.start()
+    yield node
+    await node.floor.close()
+
+
+def router(engine: AsyncEngine, floor: Node, **changes: Any) -> CallRouter:
+    def note(*_: Any) -> None:
+        pass
+
+    book = RoutingBook(
+        MemoryVersions(),
+        configured=load(None, {}).routing.model_copy(update=changes),
+        lines={"12345": "general"},
+        bus=EventBus(),
+        note=note,
+    )
+    past = PastCalls(engine)
+    return CallRouter(book=book, floor=floor.floor, past=past, wall_clock=lambda: NOW)
+
+
+async def spoke(
+    engine: AsyncEngine, agent_id: str, *, ago: float, direction: str = "inbound"
+) -> None:
+    row = {
+        "call_id": f"{agent_id}-{ago}",
+        "node": "n1",
+        "line": "12345",
+        "caller": NUMBER,
+        "direction": direction,
+        "sip_call_id": "s",
+        "arrived_at": NOW - ago,
+        "answered_at": NOW - ago,
+        "agent_id": agent_id,
+    }
+    async with engine.begin() as connection:
+        await connection.execute(calls.insert().values(row))
+
+
+async def test_who_spoke_with_him_last_is_preferred(engine: AsyncEngine, floor: Node) -> None:
+    for agent_id in ("1001", "1002", "1003"):
+        await floor.ready_agent(agent_id)
+    await spoke(engine, "1001", ago=7200.0)
+    await spoke(engine, "1002", ago=3600.0)
+    await spoke(engine, "1003", ago=60.0, direction="outbound")
+    plan = await router(engine, floor).route("12345", NUMBER)
+    assert plan.wants[0].pool == agents_own("1002")
+    assert plan.priority == 0
+    for changes in ({"preferred_days": 0}, {"preferred_days": 0, "call_back_priority": 0}):
+        plan = await router(engine, floor, **changes).route("12345", NUMBER)
+        assert agents_own("1002") not in {want.pool for want in plan.wants}
+
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+async def test_who_is_owed_a_call_goes_before_others(
+    engine: AsyncEngine, floor: Node, reason: Reason
+) -> None:
+    store = CallBackStore(engine, rules=CallBackRules())
+    entry_id, _ = await store.missed(Missed(NUMBER, "12345", reason, "c1"), now=NOW)
+    owed = reason in {"scheduled", "asked", "failed"}
+    for days in (0, 7):
+        asked = router(engine, floor, preferred_days=days, call_back_priority=9)
+        assert (await asked.route("12345", NUMBER)).priority == (9 if owed else 0)
+        assert (await asked.route("12345", "13900000000")).priority == 0
+    await floor.ready_agent("1001")
+    await spoke(engine, "1001", ago=60.0)
+    plan = await asked.route("12345", NUMBER)
+    assert (plan.priority, plan.wants[0].pool) == (9 if owed else 0, agents_own("1001"))
+    await store.change(entry_id, Closed("reached", "1001"), now=NOW)
+    assert (await asked.route("12345", NUMBER)).priority == 0
+
+
+def test_a_document_from_before_there_was_the_priority_is_read() -> None:
+    document = load(None, {}).routing.model_dump(mode="json")
+    del document["call_back_priority"]
+    assert RoutingSettings.model_validate(document).call_back_priority == 0
