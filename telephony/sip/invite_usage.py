@@ -1,7 +1,7 @@
 """What goes into the INVITE machines and what comes out of them.
 
 `InboundLeg` and `OutboundLeg` take these inputs and return these effects; once the call is answered
-both hand over to `EstablishedDialog`. Messages of ours stay values (`OutgoingRequest`, `Reply`)
+both hand over to `InviteDialog`. Messages of ours stay values (`OutgoingRequest`, `Reply`)
 until the shell writes them, so a test compares them with ``==``.
 """
 
