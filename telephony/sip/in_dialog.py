@@ -210,7 +210,7 @@ class InviteDialog:
     def answered(self, reply: Reply, now: float) -> None:
         """Note that we have accepted the INVITE with this 2xx, sent just now."""
         self.confirmed = True
-        self._unacked = UnackedAnswer(reply, first=True, timers=self._terms.timers, now=now)
+        self._unacked = self._unacknowledged(reply, now, first=True)
 
     def accepted(
         self,
@@ -323,9 +323,12 @@ class InviteDialog:
             headers = self.timer.response_headers(request, now)
         reply = Reply(request, 200, sdp=sdp, headers=headers)
         if request.method == "INVITE":
-            timers = self._terms.timers
-            self._unacked = UnackedAnswer(reply, first=False, timers=timers, now=now)
+            self._unacked = self._unacknowledged(reply, now, first=False)
         return [reply]
+
+    def _unacknowledged(self, reply: Reply, now: float, *, first: bool) -> UnackedAnswer:
+        offers = self.negotiation.pending == "ours"
+        return UnackedAnswer(reply, first=first, offers=offers, timers=self._terms.timers, now=now)
 
     def _decline(self, status: int, reason: str | None) -> list[LegEffect]:
         question, self._question = self._question, None
@@ -384,15 +387,14 @@ class InviteDialog:
         if waiting is None or not waiting.is_acknowledged_by(ack):
             return []
         self._unacked = None
-        offered = self.negotiation.pending == "ours" and self._reoffering.asked is None
-        sdp = sdp_of(ack) if offered else None
+        sdp = sdp_of(ack) if waiting.offers else None
         if sdp is not None:
             self.negotiation.accept(sdp)
-        elif offered:
+        elif waiting.offers:
             self.negotiation.drop()
         if self._ending is not None:
             return self._send_bye()
-        if offered and sdp is None and waiting.first:
+        if waiting.offers and sdp is None and waiting.first:
             # §13.2.1: the answer "MUST be placed in the ACK"; without it there is no session
             return self.end_with(LegEnded("failure", None, "ACK without a session description"))
         told = [Tell(LegConfirmed(sdp))] if waiting.first or sdp is not None else []
@@ -479,10 +481,12 @@ class InviteDialog:
         return self._reoffering.refused(asked, response, now)
 
     def _agreed(self, asked: Asked, response: SipResponse, now: float) -> list[LegEffect]:
+        sdp, request, negotiation = sdp_of(response), asked.request, self.negotiation
+        if request.sdp is not None and sdp is None:
+            self._reoffering.withdraw()
         self._reoffering.agreed(response, now)
         self.dialog.refresh_target(response)
         self.learn(response)
-        sdp, request, negotiation = sdp_of(response), asked.request, self.negotiation
         invited = request.method == "INVITE"
         if invited and request.sdp is None and sdp is not None:
             negotiation.propose(sdp, whose="theirs")
@@ -494,11 +498,8 @@ class InviteDialog:
             negotiation.accept(sdp)
             if asked.wish or changed:
                 effects.append(Tell(LegReanswered(sdp)))
-        else:
-            negotiation.withdraw()  # the peer's own offer may have crossed a refresh without one
-            if asked.wish:
-                refused = LegReofferRefused(488, "answered without a session description")
-                effects.append(Tell(refused))
+        elif asked.wish:
+            effects.append(Tell(LegReofferRefused(488, "answered without a session description")))
         return effects + self.hold_changes()
 
     # Time

@@ -70,11 +70,6 @@ class Negotiation:
         """Forget the open offer: refused, or never answered. What was agreed before holds on."""
         self.pending, self.offer = None, ""
 
-    def withdraw(self) -> None:
-        """Forget our own open offer, as `drop` does; one of the peer's still waits."""
-        if self.pending == "ours":
-            self.drop()
-
     def objection(self) -> int | None:
         """Return the status that refuses an offer of the peer's now, None when it may offer.
 

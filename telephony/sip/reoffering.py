@@ -155,8 +155,16 @@ class Reoffering:
 
     def failed(self) -> None:
         """Note that the request under way led to nothing."""
+        self.withdraw()
         self.asked = None
-        self._negotiation.withdraw()
+
+    def withdraw(self) -> None:
+        """Forget what the request under way offers; another open offer has nothing to do with it.
+
+        A refresh without one may cross the peer's offer, or its request for ours.
+        """
+        if self.asked is not None and self.asked.request.sdp is not None:
+            self._negotiation.drop()
 
     def refused(self, asked: Asked, response: SipResponse, now: float) -> list[LegEffect]:
         """Take a refusal that leaves the dialog as it is: ask again, later perhaps, or tell it."""

@@ -13,12 +13,16 @@ class UnackedAnswer:
     Args:
         reply: the 2xx.
         first: it answers the INVITE that made the dialog.
+        offers: it holds our offer, whose answer the ACK brings.
         timers: the base intervals.
         now: monotonic seconds.
     """
 
-    def __init__(self, reply: Reply, *, first: bool, timers: Timers, now: float) -> None:
+    def __init__(
+        self, reply: Reply, *, first: bool, offers: bool, timers: Timers, now: float
+    ) -> None:
         self.first = first
+        self.offers = offers
         self._reply = reply
         self._longest = timers.t2
         self._interval = timers.t1

@@ -312,6 +312,14 @@ class Calls(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.network.run(seconds)
 
+    @rule()
+    def wait_until_something_is_due(self) -> None:
+        """What crosses a refresh or a repetition would be met by chance seldom."""
+        legs = [side.machine for side in self.network.sides if side.machine is not None]
+        due = [leg.deadline for leg in legs if leg.deadline is not None]
+        if due:
+            self.network.run(max(0.0, min(due) - self.network.now) + 0.001)
+
     @rule(fates=FATES)
     def trouble(self, fates: list[Fate]) -> None:
         self.network.fates.extend(fates)

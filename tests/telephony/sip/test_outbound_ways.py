@@ -23,6 +23,7 @@ from telephony.sip.invite_usage import (
 )
 from telephony.sip.leg_events import (
     LegAnswered,
+    LegConfirmed,
     LegEnded,
     LegHeld,
     LegReanswered,
@@ -422,6 +423,23 @@ def test_an_offer_that_crosses_our_refresh_is_still_the_owners_to_answer(
     if method == "INVITE":
         calling.do(GotRequest(request("ACK", cseq=1)))
     # that agreement stands, and the next offer finds nothing open
+    assert told(calling.do(GotRequest(request("UPDATE", cseq=2, body=OFFER)))) == [
+        LegReoffered(OFFER)
+    ]
+
+
+@pytest.mark.parametrize("acknowledged_first", [True, False])
+def test_an_offer_that_the_peer_asks_for_crosses_our_refresh(*, acknowledged_first: bool) -> None:
+    """The property of two joined legs found it."""
+    calling = Calling(session=SessionPolicy(interval=1800))
+    calling.got(200, sdp=ANSWER, headers=[ALLOW, ("Session-Expires", "1800;refresher=uac")])
+    calling.now += 900
+    [refresh] = sent(calling.do(TimePassed()))
+    calling.do(GotRequest(request("INVITE", cseq=1, body=None)), Answer(OFFER))
+    ack = GotRequest(request("ACK", cseq=1, body=OTHER))
+    refreshed = GotResponse(refresh, response(refresh, 200))
+    events = calling.do(*((ack, refreshed) if acknowledged_first else (refreshed, ack)))
+    assert told(events) == [LegConfirmed(OTHER)]
     assert told(calling.do(GotRequest(request("UPDATE", cseq=2, body=OFFER)))) == [
         LegReoffered(OFFER)
     ]
