@@ -88,7 +88,42 @@ local function audit_states()
   ask_again() -- it may be the agents who are lost
 end
 
+-- Bring times near that lie further ahead than they can: Redis's clock has been put back, and the
+-- agents would wrap up, or the dead live, for as long.
+local function audit_times()
+  local function ahead(index, most, each)
+    local latest = NOW + most
+    local ids = redis.call(
+      'ZRANGEBYSCORE', key(index), '(' .. stamp(latest), '+inf', 'LIMIT', 0, AUDITED_AT_ONCE
+    )
+    for _, id in ipairs(ids) do
+      each(id, stamp(latest))
+    end
+  end
+  local function agents(field)
+    return function(id, time)
+      local agent = load('agent', id)
+      if agent and agent[field] then
+        put_agent(changed(agent, { [field] = time }))
+      end
+    end
+  end
+  ahead('nodes', TIMES.node, function(id, time)
+    redis.call('ZADD', key('nodes'), time, id)
+  end)
+  ahead('wrapups', TIMES.wrap_up + TIMES.extension, agents('wrap_up_until'))
+  ahead('resting', TIMES.reoffer, agents('not_before'))
+  ahead('alone', TIMES.alone, agents('alone_until'))
+  ahead('offers', TIMES.offer, function(id, time)
+    local call = load('call', id)
+    if call and call.state == 'offered' then
+      put_call(changed(call, { expires_at = time }))
+    end
+  end)
+end
+
 local function audit()
+  audit_times()
   audit_states()
   for _, id in ipairs(some_of('agents')) do
     local agent = load_named('agent', id, key('agents'))
