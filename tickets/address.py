@@ -12,12 +12,13 @@ _ASKED = re.compile(
     r"(?:小区|村|路|街|巷|弄|镇|乡|街道|社区|区|位置|地方|站|楼盘|商场|公园|广场|学校|中学|小学|大学|幼儿园|医院"
     r"|菜场|市场|工地|路口|桥|天桥|河|湖|高架|高速|服务区|停车场|车站|园区|工业园|超市|饭店|酒店|景区|大厦|写字楼"
     r"|地铁站|公交站|加油站|单元|组|队|方向|地段|位子)"
-    r"|地址|哪里|哪儿|在哪|位置|地点|什么地方|哪个(?:小区|村|路|镇|街道|社区|区|位置|地方|站)|哪条路|哪一?段|哪一?块|什么路|哪个桥|哪座桥|哪栋|哪一栋|哪里人|哪一?家医院|哪个学校|哪个广场|哪边|几号|几幢|几栋|多少号|门牌|小区名|(?:小区|村)叫什么|住哪"
+    r"|地址|哪里|哪儿|在哪|位置|地点|什么地方|哪个(?:小区|村|路|镇|街道|社区|区|位置|地方|站)|哪条路|哪一?段|哪一?块|什么路|哪个桥|哪座桥|哪栋|哪一栋|哪里人|哪一?家医院|哪个学校|哪个广场|哪边|几零几|几室|房号|房间号|哪一?户|几号|几幢|几栋|多少号|门牌|小区名|(?:小区|村)叫什么|住哪"
 )
 _CORRECTED = re.compile(r"不是|不对|说错|错了|应该是|更正|口误")
 _ROOM = re.compile(r"(?<!\d)\d{3,4}(?=室?$)")
+_ROOM_ANSWERED = re.compile(r"(?:嗯|啊|是|就是|在)*(?P<room>\d{3,4})室?(?=$|，| |我|的)")
 _ROOM_CORRECTED = re.compile(
-    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我说错了?|了|啊|哦|应该)*是?(?P<room>\d{3,4})(?!\d)(?=室|$|，|我|的|不)"
+    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我说错了?|了|啊|哦|应该)*是?(?P<room>\d{3,4})(?![\d元块个天年月米号幢栋路万分])"
 )
 _HOUSE_CORRECTED = re.compile(
     r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我?(?:说|记|搞)错了?|了|啊|哦|应该|这个|\d+(?:号|幢|栋|单元|弄))*是?"
@@ -45,6 +46,9 @@ class AddressEar:
         places = find_places(said.text, asked=asked)
         if not places and (bare := bare_place(said.text)):
             places = [bare]
+        room = _ROOM_ANSWERED.match(said.text) if asked and self.parts else None
+        if room:
+            places = [Place("unit", "", room["room"], room.start("room"), room.end("room"))]
         changed = self.take(places, corrected=bool(_CORRECTED.search(said.text)))
         if changed and places:
             self._words.append(said.words(places[0].start, max(place.end for place in places)))

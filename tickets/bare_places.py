@@ -1,9 +1,11 @@
 """Places that nothing marks but where they stand: 陆渡这边, 我们浏家港这里.
 
 A last resort, where no part of an utterance has a name's ending, a preposition or a number: the
-characters before 这边 or 附近 are taken for a name when the dictionary knows them as none but a
-name's, or not at all.
+characters before 这边 or 附近 are taken for a name when the dictionary knows them as a name's or
+not at all, an utterance's first ones before 我家 when it knows them as a noun's.
 """
+
+import re
 
 from tickets.lexicon import cut
 from tickets.place_names import name_start
@@ -11,6 +13,9 @@ from tickets.places import NEAR, NOWHERE, Place
 
 _SHORTEST, _LONGEST = 2, 6
 _NAMES = frozenset({"ns", "nz", "nr", "nrt", "nrfg", "nt"})
+_AT_FIRST = re.compile(
+    r"^(?P<name>[\u4e00-\u9fff]{3,6}?)(?=我们?(?:家|楼|隔壁|对门|这|那|小区|单元|村|住))"
+)
 _THINGS = frozenset(
     "店家门楼房厂车树井坑灯牌桶箱摊桥河沟墙台口边旁人路园场所院室站区村镇的里上下点子公婆爸妈爷奶儿女弟妹哥姐叔嫂"
 )
@@ -24,7 +29,17 @@ def bare_place(text: str) -> Place | None:
         name = text[begin : near.start()]
         if _SHORTEST <= len(name) <= _LONGEST and _may_be_one(name):
             return Place("loose", name, "", begin, near.start())
+    first = _AT_FIRST.match(text)
+    if first and name_start(text, first.end()) == 0 and _is_noun(first["name"]):
+        return Place("loose", first["name"], "", 0, first.end())
     return None
+
+
+def _is_noun(name: str) -> bool:
+    """Tell whether nothing but a noun may stand before 我家: 水岸花城我楼下."""
+    return NOWHERE.search(name) is None and all(
+        word.kind[0] in "nx" or len(word.text) == 1 for word in cut(name)
+    )
 
 
 def _may_be_one(name: str) -> bool:

@@ -43,12 +43,13 @@ _ASKED = re.compile(
     r"|姓什么|叫什么(?!位置|地方|小区|店|路|公司|单位|厂|村)|您是哪位|哪位"
 )
 _ASKED_OTHERS = re.compile(
-    r"(?:对方|他|她|老板|单位|公司|店|厂|中介|物业|健身房|会所|馆|卖家|房东|司机|医生|孩子|小孩|老人|网吧|机构|品牌|小区|学校|村|平台|商家|机构|企业|负责人|医院|楼盘)"
+    r"(?:对方|他|她|老板|单位|公司|店|厂|中介|物业|健身房|会所|馆|卖家|房东|司机|医生|孩子|小孩|老人(?!家您)|网吧|机构|品牌|小区|学校|村|平台|商家|机构|企业|负责人|医院|楼盘)"
     r".{0,6}(?:叫什么|名字|姓什么|贵姓|名称)"
 )
 _FAMILY = re.compile(
     r"(?P<no>不)?(?:我|本人)?(?:免贵|鄙|敝|复|双|贵|小|就|是)?姓(?!名)(?:是|的是)?"
 )
+_NAME_FIRST = re.compile(rf"(?:嗯|啊|我是|我|是)*([{_HAN}])姓(?!什|啥|名|氏)")
 _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
@@ -220,7 +221,9 @@ def _introduced(text: str) -> NameHeard | None:
         if heard and heard.name and not (found and (found.name or "").startswith(heard.name)):
             found = heard
     if found is None:
-        found = _nicknamed(text) or _self_titled(text) or _explained_alone(text)
+        found = (
+            _nicknamed(text) or _self_titled(text) or _explained_alone(text) or _family_first(text)
+        )
     return found
 
 
@@ -314,6 +317,14 @@ def _self_titled(text: str) -> NameHeard | None:
     return None
 
 
+def _family_first(text: str) -> NameHeard | None:
+    """Find a family name said before 姓 and spelt after it: 裘姓求衣裘, 谯姓言字旁."""
+    match = _NAME_FIRST.match(text)
+    if match is None or (match[1] not in _single() and match[1] not in text[match.end() :]):
+        return None
+    return NameHeard(match[1], None, match.start(1), match.end())
+
+
 def _explained_alone(text: str) -> NameHeard | None:
     """Find a full name that the utterance begins with and explains: 鲁晓燕拂晓的晓燕子的燕."""
     lead = _LEAD.match(text)
@@ -344,7 +355,7 @@ def _answered(text: str) -> NameHeard | None:
     rest = text[start:]
     family = family_of(rest)
     if family is None:
-        return None
+        return _explained_answer(rest, start)
     after = rest[len(family) :]
     title = re.match(rf"(?:{_TITLE})", after)
     end = start + len(family)
@@ -358,6 +369,13 @@ def _answered(text: str) -> NameHeard | None:
         return NameHeard(name, None, start, start + len(name))
     if after[0] in _OVER or after.startswith(family):
         return NameHeard(family, None, start, end)
+    return None
+
+
+def _explained_answer(text: str, start: int) -> NameHeard | None:
+    """Take a rare family name that the answer explains: 公公平的公."""
+    if text and _explanation(text[1:]) == text[0]:
+        return NameHeard(text[0], None, start, start + 1)
     return None
 
 

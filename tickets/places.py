@@ -55,7 +55,7 @@ _TAILS: dict[Kind, re.Pattern[str]] = {
     "district": re.compile(""),
 }
 _NUMBERED = re.compile(
-    rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼(?![下上道梯])|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
+    rf"{_PHASE}(?<!\d)(?:\d+(?:幢|栋|号楼(?![下上道梯])|座(?=\d|$|，)|单元|弄)|(?<!月)\d+号(?!{_any_of('after_a_date')}))"
 )
 _AT = re.compile(rf"(?<![现正存实])(?:{_any_of('at')})了?(?:我们|咱们|我家|那个|这个)?$")
 NEAR = re.compile(rf"(?:这边|那边|那个)?的?(?:{_any_of('near')})")
@@ -78,7 +78,7 @@ _FROM_TO = re.compile(
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _NATURE = frozenset("湖河江山港塘桥浜")
-_LARGE = frozenset({"中心", "大楼"})
+_LARGE = frozenset({"中心", "大楼", "厂"})
 """Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
 _STANDS_ALONE = _NATURE | {"寺", "庙", "站", "碑"}
 _LONG_VILLAGE = 4
@@ -241,6 +241,8 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
         if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
             return ending, end  # 平东镇 + 桥北村
         natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
+        if following[0] == ending:
+            return ending, end  # 长乐桥 + 桥面
         if len(ending) > 1 and kinds[ending] == "landmark" and following[0] in _NATURE:
             return ending, end  # 黄河公园 + 湖心亭
         if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
@@ -326,7 +328,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or _AT.search(text[:begin])
         or NEAR.match(text, end)
         or re.match(r"\d|就在|[东南西北]门", text[end:])
-        or (text[end - 1] in _NATURE and text.startswith("里", end))
+        or (text[end - 1] in _NATURE and text.startswith(("里", text[end - 1]), end))
     )
 
 

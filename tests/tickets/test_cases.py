@@ -51,7 +51,7 @@ COUNTY_LEAST = {"name": 98.0, "phone": 100.0, "address": 96.0, "type": 94.0, "ca
 # Three citizens call again to take back what they told before (刚才说的那个着火的…我看错了):
 # that stays pressing on purpose, two of the 63 partners with it.
 COUNTY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
-CITY_LEAST = {"name": 99.0, "phone": 100.0, "address": 95.0, "type": 99.0, "category": 95.0}
+CITY_LEAST = {"name": 99.0, "phone": 100.0, "address": 96.0, "type": 97.0, "category": 94.0}
 CITY_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 98.0}
 TOWN_LEAST |= {"urgent": 98.0, "secret": 100.0, "transfer": 96.0}
 

@@ -39,6 +39,8 @@ def heard(*turns: str) -> tuple[str | None, str | None]:
         (["问好的陆先生"], "陆", "先生"),
         (["我叫李明", "我姓李"], "李明", None),
         (["鲁晓燕拂晓的晓燕子的燕"], "鲁晓燕", None),
+        (["裘姓求衣裘"], "裘", None),
+        (["问老人家您贵姓", "公公平的公"], "公", None),
     ],
 )
 def test_names(turns: list[str], name: str, title: str | None) -> None:

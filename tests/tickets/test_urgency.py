@@ -20,6 +20,13 @@ from tickets.urgency import LIFTED, BadRules, Urgency, judge, read_rules
         ("我爸昏倒了叫不醒", "120"),
         ("我被蛇咬了", "120"),
         ("前面两辆车撞了", "122"),
+        ("楼下摊位冒黑烟了", "119"),
+        ("挖地把燃气管道挖破了呲呲地响", "119"),
+        ("我老公胸口闷得厉害出了一身冷汗", "120"),
+        ("麻烦派个救护车到工农路三号", "120"),
+        ("我点了他发来的链接三万八被转走了", "110"),
+        ("我家老爷子早上出去到天黑都没见人", "110"),
+        ("路上翻了一辆大货车", "122"),
     ],
 )
 def test_danger_goes_to_a_partner(said: str, partner: str) -> None:
@@ -53,6 +60,11 @@ def test_danger_goes_to_a_partner(said: str, partner: str) -> None:
         "昨天楼下着火了消防来过",
         "听说前面商场着火了是不是真的",
         "网上说那边爆炸了",
+        "没有老人摔伤",
+        "燃气灶不漏气就是打不着",
+        "那个厂天天晚上冒黑烟",
+        "车开过去跟跳楼一样",
+        "派出所把走丢的老父亲送回家了我要送面锦旗",
     ],
 )
 def test_what_can_wait(said: str) -> None:
