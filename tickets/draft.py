@@ -4,6 +4,7 @@
 agent corrected belongs to the agent and is never overwritten by what is heard later.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,8 @@ Speaker = Literal["caller", "agent"]
 
 _CLEARER = 0.05
 """A rise of confidence that is worth telling."""
+_BREATHS = 12
+"""A number or a place is said within so many utterances of both."""
 _PIECES = re.compile(r" … |、|…|\s")
 
 
@@ -245,11 +248,11 @@ class TicketDraft:
         return [FieldChange(field, now)]
 
     def _passage(self, words: str | None) -> Passage | None:
-        """Find where words were said, in the newest utterance that has any of them."""
+        """Find where words were said: from the first of what was said bit by bit to the last."""
+        if words and "、" not in words and (found := self._bit_by_bit(words)):
+            return found
         pieces = [piece for piece in _PIECES.split(words or "") if piece]
-        if not pieces:
-            return None
-        for said in reversed(self._heard):
+        for said in reversed(self._heard) if pieces else ():
             spans = [
                 (start, start + len(piece))
                 for piece in pieces
@@ -257,6 +260,25 @@ class TicketDraft:
             ]
             if spans:
                 return said.passage(min(spans)[0], max(end for _, end in spans))
+        return None
+
+    def _bit_by_bit(self, words: str) -> Passage | None:
+        """Find pieces in their order, which one party may have said in several breaths."""
+        left = [piece for piece in _PIECES.split(words) if piece]
+        found: Passage | None = None
+        for said in itertools.islice(reversed(self._heard), _BREATHS):
+            if found is not None and said.speaker != found.leg:
+                continue
+            first, last = len(said.text), None
+            while left and (at := said.text.rfind(left[-1], 0, first)) >= 0:
+                last = last or at + len(left[-1])
+                first = at
+                left.pop()
+            if last is not None:
+                bit = said.passage(first, last)
+                found = bit if found is None else replace(bit, end=found.end)
+            if not left:
+                return found
         return None
 
     def values(self) -> dict[str, Any]:

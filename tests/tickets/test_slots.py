@@ -32,6 +32,24 @@ def test_without_times_of_words_the_passage_is_reckoned_from_the_utterance() -> 
     assert draft.fields["name"].passage == Passage("caller", 12.0, 15.0)
 
 
+def test_what_was_said_bit_by_bit_is_heard_from_its_first_bit() -> None:
+    draft = TicketDraft("t", None)
+    talk = [
+        agent("您电话多少"),
+        caller("一三八六二", start=2.0, end=4.0),
+        agent("嗯"),
+        caller("三一一", start=5.0, end=6.0),
+        caller("零零一", start=7.0, end=8.0),
+        caller("坏的灯在人民路", start=10.0, end=17.0),
+        agent("几号"),
+        caller("二十六号", start=20.0, end=22.0),
+    ]
+    for said in talk:
+        draft.hear(said)
+    assert draft.fields["phone"].passage == Passage("caller", 2.0, 8.0)
+    assert draft.fields["address"].passage == Passage("caller", 14.0, 22.0)
+
+
 def test_what_is_read_back_and_agreed_to_becomes_surer() -> None:
     draft = TicketDraft("t", "13900000000")
     draft.hear(caller("我姓陆在文昌路六十六号"))
