@@ -17,9 +17,10 @@ from bench.bulk_load import load
 from calls.after_call import ratings
 from calls.records import calls, segments
 from calls.reporting.exchanges import CONSULTED
-from calls.reporting.figures import ANSWER_SECONDS, FREQUENT, TOP
+from calls.reporting.figures import ANSWER_SECONDS, FREQUENT
 from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import NOT_SAID, Share
+from calls.reporting.volumes import TOP
 from tickets.exchange.store import handovers_table
 from tickets.masking import mask_number
 from tickets.store import tickets_table

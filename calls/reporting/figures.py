@@ -6,6 +6,7 @@ Every query is one pass over an index on the time; nothing is fetched row by row
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,15 +17,14 @@ from calls.records import calls
 from calls.reporting import exchanges, satisfaction
 from calls.reporting.period import DAY, HOUR, Period
 from calls.reporting.report import (
-    NOT_SAID,
     Frequent,
-    Hot,
     Point,
     Report,
     Share,
     Unit,
     Volume,
 )
+from calls.reporting.volumes import TOP, TicketGroups, listed
 from tickets.masking import mask_number
 from tickets.store import tickets_table as tickets
 
@@ -32,7 +32,6 @@ ANSWER_SECONDS: Final = 15.0
 """Within so long a call shall be answered (GB/T 33358-2016)."""
 FREQUENT: Final = 3
 """Who calls so often in a period is listed."""
-TOP: Final = 20
 
 # (agents' own calls, back to citizens or to units, are no calls for the hotline)
 _TAKEN = sa.and_(
@@ -75,6 +74,8 @@ class Reporter:
                 }
                 for part in (period, before)
             ]
+            groups = await TicketGroups.counted(connection, period)
+            by_line = self._by_line(figures[0]["lines"], figures[1]["lines"])
             return Report(
                 period=period,
                 made_at=now,
@@ -82,28 +83,18 @@ class Reporter:
                 seconds=_paired(figures, _seconds),
                 shares=_paired(figures, _shares),
                 course=await _course(connection, period),
-                volumes=await self._volumes(connection, period),
-                hot=await _hot(connection, period),
+                volumes={"line": by_line, **groups.volumes()},
+                hot=groups.hot(),
                 frequent=await _frequent(connection, period),
                 units=await _units(connection, period, now),
                 exchanges=await exchanges.counted(connection, period.start, period.end),
             )
 
-    async def _volumes(
-        self, connection: AsyncConnection, period: Period
-    ) -> dict[str, tuple[Volume, ...]]:
-        by_line = await _volume(connection, period, calls.c.line, calls.c.arrived_at, "来电")
-        named = tuple(
-            Volume(self._lines.get(row.name, row.name), row.count, row.before, row.share)
-            for row in by_line
+    def _by_line(self, now: Mapping[str, int], before: Mapping[str, int]) -> tuple[Volume, ...]:
+        return tuple(
+            replace(row, name=self._lines.get(row.name, row.name))
+            for row in listed(now, before, "来电")
         )
-        volumes = {"line": named}
-        for name in ("channel", "type", "category"):
-            column = tickets.c[name]
-            volumes[name] = await _volume(
-                connection, period, column, tickets.c.submitted_at, "提交工单"
-            )
-        return volumes
 
 
 def _within(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[bool]:
@@ -126,18 +117,40 @@ def _paired(
     return {name: (now[name], before[name]) for name in now}
 
 
+_SUMS: Final = ("calls", "answered", "quick", "abandoned", "call_backs")
+
+
 async def _of_calls(connection: AsyncConnection, period: Period) -> dict[str, Any]:
+    """Count calls, and those of each line: one pass for both."""
     quick = sa.and_(_ANSWERED, _WAITED <= ANSWER_SECONDS)
-    query = sa.select(
-        sa.func.count().label("calls"),
-        _count(_ANSWERED).label("answered"),
-        _count(quick).label("quick"),
-        _count(calls.c.outcome == "abandoned").label("abandoned"),
-        _count(calls.c.outcome == "call_back").label("call_backs"),
-        sa.func.avg(_WAITED).label("waited"),
-        sa.func.avg(calls.c.ended_at - calls.c.answered_at).label("talked"),
-    ).where(_within(calls.c.arrived_at, period), _TAKEN)
-    return dict((await connection.execute(query)).mappings().one())
+    talked = calls.c.ended_at - calls.c.answered_at
+    query = (
+        sa.select(
+            calls.c.line,
+            sa.func.count().label("calls"),
+            _count(_ANSWERED).label("answered"),
+            _count(quick).label("quick"),
+            _count(calls.c.outcome == "abandoned").label("abandoned"),
+            _count(calls.c.outcome == "call_back").label("call_backs"),
+            sa.func.coalesce(sa.func.sum(_WAITED), 0.0).label("waited"),
+            sa.func.coalesce(sa.func.sum(talked), 0.0).label("talked"),
+            sa.func.count(talked).label("ended"),
+        )
+        .where(_within(calls.c.arrived_at, period), _TAKEN)
+        .group_by(calls.c.line)
+    )
+    rows = (await connection.execute(query)).mappings().all()
+
+    def mean(total: str, of: str) -> float | None:
+        number = sum(row[of] for row in rows)
+        return sum(row[total] for row in rows) / number if number else None
+
+    return {
+        **{name: sum(int(row[name]) for row in rows) for name in _SUMS},
+        "waited": mean("waited", "answered"),
+        "talked": mean("talked", "ended"),
+        "lines": {row["line"]: row["calls"] for row in rows},
+    }
 
 
 async def _of_tickets(connection: AsyncConnection, period: Period) -> dict[str, Any]:
@@ -207,65 +220,6 @@ async def _course(connection: AsyncConnection, period: Period) -> tuple[Point, .
             at = (period.first + timedelta(days=number)).isoformat()
         points.append(Point(at, *found.get(number, (0, 0))))
     return tuple(points)
-
-
-async def _volume(
-    connection: AsyncConnection,
-    period: Period,
-    column: sa.ColumnElement[Any],
-    at: sa.ColumnElement[Any],
-    of: str,
-) -> tuple[Volume, ...]:
-    in_period, in_before = _within(at, period), _within(at, period.before)
-    query = (
-        sa.select(
-            column.label("name"),
-            _count(in_period).label("number"),
-            _count(in_before).label("earlier"),
-        )
-        .where(sa.and_(at >= period.before.start, at < period.end))
-        .group_by(column)
-    )
-    if at is calls.c.arrived_at:
-        query = query.where(_TAKEN)
-    rows = [
-        (row.name or NOT_SAID, int(row.number), int(row.earlier))
-        for row in await connection.execute(query)
-    ]
-    whole = sum(number for _, number, _ in rows)
-    rows.sort(key=lambda row: (-row[1], row[0]))
-    return tuple(
-        Volume(name, number, earlier, Share(number, whole, of)) for name, number, earlier in rows
-    )
-
-
-async def _hot(connection: AsyncConnection, period: Period) -> tuple[Hot, ...]:
-    at = tickets.c.submitted_at
-    number = _count(_within(at, period)).label("number")
-    query = (
-        sa.select(
-            tickets.c.category,
-            tickets.c.street,
-            number,
-            _count(_within(at, period.before)).label("earlier"),
-        )
-        .where(
-            sa.and_(at >= period.before.start, at < period.end),
-            tickets.c.category.is_not(None),
-            tickets.c.street.is_not(None),
-        )
-        .group_by(tickets.c.category, tickets.c.street)
-        .having(number > 0)
-        .order_by(
-            number.desc(),
-            *(_by_octets(connection, c) for c in (tickets.c.category, tickets.c.street)),
-        )
-        .limit(TOP)
-    )
-    return tuple(
-        Hot(row.category, row.street, int(row.number), int(row.earlier))
-        for row in await connection.execute(query)
-    )
 
 
 async def _frequent(connection: AsyncConnection, period: Period) -> tuple[Frequent, ...]:
