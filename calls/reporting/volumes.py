@@ -19,10 +19,8 @@ TOP: Final = 20
 _KINDS: Final = ("channel", "type", "category")
 
 
-def listed(
-    now: Mapping[str | None, int], before: Mapping[str | None, int], of: str
-) -> tuple[Volume, ...]:
-    """Return the volumes by name, most first; ``of``: what their shares are of."""
+def listed(now: Mapping[Any, int], before: Mapping[Any, int], of: str) -> tuple[Volume, ...]:
+    """Return the volumes by name (None: not said), most first; ``of``: what shares are of."""
     whole = sum(now.values())
     names = sorted(
         now.keys() | before.keys(), key=lambda name: (-now.get(name, 0), name or NOT_SAID)
