@@ -98,6 +98,10 @@ class CallHelper:
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case CallAnswered(call_id=str(call_id)) if call := self._calls.get(call_id):
+                call.agent_id = event.agent_id  # it was passed on: he has heard none of it
+                if call.said:
+                    self._look_up(call)
             case CallAnswered(call_id=str(call_id)):
                 self._calls[call_id] = _Call(call_id, event.agent_id, event.ticket_id)
             case CallEnded(call_id=str(call_id)):

@@ -100,6 +100,19 @@ async def test_help_follows_the_talk(room: Room) -> None:
     assert room.helper.latest("c1") == room.told[-1]
 
 
+async def test_whoever_a_call_is_passed_on_to_is_told_what_was_said_before(room: Room) -> None:
+    room.answered("c1")
+    room.say("c1", "楼下夜里施工噪音太大，吵得睡不着。")
+    room.fill("c1", "category", "环境保护")
+    await until(lambda: room.told and room.told[-1].topic == "噪音扰民")
+    room.answered("c1", "1002")
+    await until(lambda: room.told[-1].agent_id == "1002")
+    told = room.told[-1]
+    assert (told.topic, told.summary) == ("噪音扰民", ("楼下夜里施工噪音太大，吵得睡不着。",))
+    room.say("c1", "在人民路8号。")
+    await until(lambda: len(room.told[-1].summary) == 2)
+
+
 async def test_what_changes_nothing_is_not_told_again(room: Room) -> None:
     room.answered("c1")
     room.say("c1", "楼下夜里施工噪音太大。")
