@@ -1,7 +1,6 @@
 """What is known of a caller before he waits: who spoke with him, and whether he is owed a call."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -25,8 +24,8 @@ NUMBER, NOW = "13862311001", 1_000_000.0
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'past.db'}")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(database_url)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield engine
