@@ -121,6 +121,9 @@ async def test_a_leader_sees_the_floor_and_forces_a_state(
         await page.get_by_test_id("tab-reports").click()
         await expect(page.get_by_test_id("report")).to_contain_text("接通率")
         await expect(page.get_by_test_id("report")).to_contain_text("城管局")
+        # no percentage without what it is of: the line's share, and the partner's unit in time
+        for share in ("100.0% (10 / 10)", "100.0% (1 / 1)"):
+            await expect(page.get_by_test_id("report")).to_contain_text(share)
         await keep(page, "reports")
         assert await findings(page) == []
         assert opened.errors == []

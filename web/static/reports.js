@@ -39,7 +39,7 @@ export function reports(panel) {
 function parts(report) {
   const counts = Object.entries(report.counts).map(([name, { count, before }]) => [t(`report.${name}`), count, before]);
   const seconds = Object.entries(report.seconds).map(([name, { mean, before }]) => [t(`report.${name}`), span(mean), span(before)]);
-  const shares = Object.entries(report.shares).map(([name, share]) => [t(`report.${name}`), percent(share), `${fraction(share)} ${share.of}`, percent(share.before)]);
+  const shares = Object.entries(report.shares).map(([name, share]) => [t(`report.${name}`), percent(share), `${fraction(share)} ${share.of}`, whole(share.before)]);
   const most = Math.max(1, ...report.course.map((/** @type {any} */ point) => point.calls));
   const course = report.course.map((/** @type {any} */ point) => [point.at, bar(point.calls, most), point.calls, point.answered]);
   const hot = report.hot.map((/** @type {any} */ row) => [row.category, row.street, bar(row.count, report.hot[0].count), row.count, row.before]);
@@ -60,19 +60,22 @@ function inPairs(cards) {
 function volumes(report) {
   return Object.entries(report.volumes).map(([kind, all]) => {
     const most = Math.max(1, ...all.map((/** @type {any} */ row) => row.count));
-    const rows = all.map((/** @type {any} */ row) => [row.name, bar(row.count, most), row.count, percent(row.share), row.before]);
-    return card(`report.by_${kind}`, ["report.name", "board.plot", "report.count", "report.share", "board.before"], rows);
+    const rows = all.map((/** @type {any} */ row) => [row.name, bar(row.count, most), row.count, whole(row.share), row.before, whole(row.change)]);
+    return card(`report.by_${kind}`, ["report.name", "board.plot", "report.count", "report.share", "board.before", "report.change"], rows);
   });
 }
 
 /** @param {any} report */
 function others({ units, frequent, exchanges }) {
   return [
-    card("report.units", ["report.name", "report.passed", "report.overdue", "report.open", "report.on_time"], units.map((/** @type {any} */ row) => [row.name, row.passed, row.overdue, row.open, `${percent(row.on_time)} (${fraction(row.on_time)})`])),
+    card("report.units", ["report.name", "report.passed", "report.overdue", "report.open", "report.on_time"], units.map((/** @type {any} */ row) => [row.name, row.passed, row.overdue, row.open, whole(row.on_time)])),
     card("report.exchanges", ["report.what", "board.partner", "report.direction", "board.why", "report.count"], exchanges.map((/** @type {any} */ row) => [t(`report.${row.what}`), row.partner, t(`report.${row.direction}`), row.reason || "—", row.count])),
     card("report.frequent", ["report.caller", "report.calls"], frequent.map((/** @type {any} */ row) => [row.caller, row.calls])),
   ];
 }
+
+/** @param {import("./figures.js").Share} share @returns {string} a percentage with what it is of */
+const whole = (share) => `${percent(share)} (${fraction(share)})`;
 
 /** @param {string} title @param {string[]} heads @param {any[][]} rows */
 const card = (title, heads, rows) => h("section.card", {}, h("h2", {}, t(title)), table(t(title), heads.map((head) => t(head)), rows));

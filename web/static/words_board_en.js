@@ -222,6 +222,7 @@ export const boardEn = {
   "report.name": "Name",
   "report.count": "Count",
   "report.share": "Share",
+  "report.change": "Change",
   "report.units": "Units",
   "report.passed": "Passed on",
   "report.overdue": "Overdue",

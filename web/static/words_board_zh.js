@@ -218,6 +218,7 @@ export const boardZh = {
   "report.name": "名称",
   "report.count": "数量",
   "report.share": "占比",
+  "report.change": "较上期",
   "report.units": "承办单位",
   "report.passed": "转办",
   "report.overdue": "超期",
