@@ -19,6 +19,7 @@ class Peer:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         self.address: Address = bound.getsockname()[:2]
+        self._taken: set[tuple[str, str]] = set()  # method and branch
 
     @property
     def via(self) -> str:
@@ -55,6 +56,16 @@ class Peer:
         message = await self.receive()
         assert isinstance(message, SipRequest)
         return message
+
+    async def fresh(self, method: str) -> SipRequest:
+        """Return the next request of a method, passing over repetitions and everything else."""
+        while True:
+            message = await self.receive()
+            if isinstance(message, SipRequest) and message.method == method:
+                transaction = method, message.headers.get("Via")[0]
+                if transaction not in self._taken:
+                    self._taken.add(transaction)
+                    return message
 
     def pending(self) -> bool:
         """Tell whether something has arrived that was not received yet."""

@@ -80,14 +80,6 @@ def dialled(gateway: SipGateway, owner: Owner, number: str = "110", **options: A
     gateway.dial(number, sdp=OFFER, caller="12345", on_event=owner, **options)
 
 
-async def request(peer: Peer, method: str) -> SipRequest:
-    """Return the next request of a method, passing over everything else."""
-    while True:
-        found = await peer.receive()
-        if isinstance(found, SipRequest) and found.method == method:
-            return found
-
-
 async def test_a_call_goes_out_as_the_trunk_wants_it() -> None:
     with a_peer() as carrier:
         rules = NumberRules([("(1[0-9]{2})", r"0512\1")])
@@ -95,7 +87,7 @@ async def test_a_call_goes_out_as_the_trunk_wants_it() -> None:
         async with a_node(trunk) as gateway:
             owner = Owner()
             dialled(gateway, owner)
-            invite = await request(carrier, "INVITE")
+            invite = await carrier.fresh("INVITE")
             assert invite.uri == "sip:0512110@ims.example"
             assert header_address(invite, "To").uri == invite.uri
             assert header_address(invite, "From").uri == "sip:12345@ims.example"
@@ -117,24 +109,24 @@ async def test_the_next_trunk_is_taken_when_one_fails_and_the_owner_never_notice
         async with a_node(*trunks) as gateway:
             owner = Owner()
             dialled(gateway, owner)
-            first = await request(broken, "INVITE")
+            first = await broken.fresh("INVITE")
             broken.send(make_response(first, 503, to_tag="x"), gateway.endpoint.local)
-            assert (await request(broken, "ACK")).call_id == first.call_id
-            await request(silent, "INVITE")
-            invite = await request(works, "INVITE")
+            assert (await broken.fresh("ACK")).call_id == first.call_id
+            await silent.fresh("INVITE")
+            invite = await works.fresh("INVITE")
             contact = (("Contact", f"<sip:110@{HOST}:{works.address[1]}>"),)
             answer = make_response(invite, 200, to_tag="answered", headers=contact)
             answer.headers.append("Content-Type", "application/sdp")
             answer.text = OFFER
             works.send(answer, gateway.endpoint.local)
             await owner.told(LegAnswered)
-            await request(works, "ACK")
+            await works.fresh("ACK")
             assert owner.events == [LegAnswered(OFFER)]
             assert [status.calls for status in gateway.trunks.statuses()] == [0, 0, 1]
             (leg,) = gateway.legs.values()
             assert leg.trunk == "works"
             leg.hang_up()
-            works.send(make_response(await request(works, "BYE"), 200), gateway.endpoint.local)
+            works.send(make_response(await works.fresh("BYE"), 200), gateway.endpoint.local)
             await owner.ended()
 
 
@@ -156,9 +148,9 @@ async def test_a_call_goes_to_the_next_address_of_its_trunk(
         async with a_node(trunk) as gateway:
             owner = Owner()
             dialled(gateway, owner)
-            refused = await request(first, "INVITE")
+            refused = await first.fresh("INVITE")
             first.send(make_response(refused, 503, to_tag="x"), gateway.endpoint.local)
-            invite = await request(second, "INVITE")
+            invite = await second.fresh("INVITE")
             assert invite.call_id == refused.call_id
             (leg,) = gateway.legs.values()
             assert (leg.trunk, gateway.trunks.statuses()[0].calls) == ("telecom", 1)
@@ -173,10 +165,10 @@ async def test_a_trunk_whose_first_address_is_silent_is_asked_at_the_next(
     with a_peer() as silent, a_peer() as alive:
         trunk = replace(named(monkeypatch, silent, alive), probe_seconds=0.1)
         async with a_node(trunk) as gateway:
-            options = await request(alive, "OPTIONS")
+            options = await alive.fresh("OPTIONS")
             alive.send(make_response(options, 200, to_tag="x"), gateway.endpoint.local)
             dialled(gateway, Owner())
-            await request(alive, "INVITE")
+            await alive.fresh("INVITE")
             for leg in gateway.legs.values():
                 leg.hang_up()
 
@@ -187,7 +179,7 @@ async def test_a_number_nobody_takes_fails_as_the_last_trunk_says() -> None:
             owner = Owner()
             dialled(gateway, owner)
             for peer, status in ((one, 500), (two, 404)):
-                invite = await request(peer, "INVITE")
+                invite = await peer.fresh("INVITE")
                 peer.send(make_response(invite, status, to_tag="x"), gateway.endpoint.local)
             assert await owner.ended() == LegEnded("remote", 404, "Not Found")
 
@@ -197,7 +189,7 @@ async def test_a_number_that_does_not_exist_is_not_tried_elsewhere() -> None:
         async with a_node(to(one, "one"), to(two, "two", priority=1)) as gateway:
             owner = Owner()
             dialled(gateway, owner)
-            invite = await request(one, "INVITE")
+            invite = await one.fresh("INVITE")
             one.send(make_response(invite, 404, to_tag="x"), gateway.endpoint.local)
             assert (await owner.ended()).status == 404
             assert not two.pending()
@@ -213,8 +205,8 @@ async def test_only_trunks_of_these_names_with_room_and_a_way_out() -> None:
         async with a_node(*trunks) as gateway:
             for owner in (Owner(), Owner()):
                 dialled(gateway, owner)
-            assert (await request(one, "INVITE")).uri.startswith("sip:110@")
-            await request(two, "INVITE")
+            assert (await one.fresh("INVITE")).uri.startswith("sip:110@")
+            await two.fresh("INVITE")
             with pytest.raises(NoTrunk):
                 dialled(gateway, Owner(), trunks=["one"])
             with pytest.raises(NoTrunk):
@@ -229,7 +221,7 @@ async def test_a_partners_own_trunk_carries_nobody_elses_calls() -> None:
             with pytest.raises(NoTrunk):
                 dialled(gateway, Owner())
             dialled(gateway, Owner(), trunks=["police"])
-            await request(police, "INVITE")
+            await police.fresh("INVITE")
             for leg in gateway.legs.values():
                 leg.hang_up()
 
@@ -243,7 +235,7 @@ async def test_a_trunk_that_is_down_stands_last() -> None:
             await until(lambda: changes.story == [("dead", False)])
             assert changes.told[0].reason
             dialled(gateway, Owner())
-            await request(works, "INVITE")
+            await works.fresh("INVITE")
             for leg in gateway.legs.values():
                 leg.hang_up()
 
@@ -257,7 +249,7 @@ async def test_a_trunk_comes_back_by_itself() -> None:
         await until(lambda: changes.story == [("telecom", False)])
         with a_peer(address[1]) as back:
             while changes.story[-1] == ("telecom", False):
-                options = await request(back, "OPTIONS")
+                options = await back.fresh("OPTIONS")
                 back.send(make_response(options, 200, to_tag="x"), gateway.endpoint.local)
                 await asyncio.sleep(0)
             assert changes.story == [("telecom", False), ("telecom", True)]
@@ -337,13 +329,13 @@ async def test_a_trunk_is_registered_at_used_and_left() -> None:
         account = Account("51200000", "secret", register=True, expires=600)
         trunk = to(carrier, "telecom", domain="ims.example", account=account)
         async with a_node(trunk, changes=changes, desk=desk) as gateway:
-            first = await request(carrier, "REGISTER")
+            first = await carrier.fresh("REGISTER")
             assert first.uri == "sip:ims.example"
             assert header_address(first, "To").uri == "sip:51200000@ims.example"
             assert gateway.trunks.statuses()[0].registered is False
             challenge = (("WWW-Authenticate", 'Digest realm="ims", nonce="1", qop="auth"'),)
             carrier.send(make_response(first, 401, headers=challenge), gateway.endpoint.local)
-            second = await request(carrier, "REGISTER")
+            second = await carrier.fresh("REGISTER")
             assert 'username="51200000"' in second.headers.get("Authorization")[0]
             contact = second.headers.get("Contact")[0]
             granted = (("Contact", f"{contact};expires=300"),)
@@ -363,7 +355,7 @@ async def test_a_trunk_is_registered_at_used_and_left() -> None:
             assert (leg.called, leg.trunk) == ("12345", "telecom")
             leg.refuse(486)
             closing = asyncio.create_task(gateway.close())
-            last = await request(carrier, "REGISTER")
+            last = await carrier.fresh("REGISTER")
             assert last.headers.get("Expires") == ["0"]
             carrier.send(make_response(last, 200), gateway.endpoint.local)
             await closing
@@ -383,20 +375,20 @@ async def test_a_carrier_that_refuses_to_register_us_is_asked_again() -> None:
         async with a_node(trunk, changes=changes, patience=patience) as gateway:
             where, asked = gateway.endpoint.local, list[SipRequest]()
             for status in (403, 503, 500):
-                asked.append(await request(carrier, "REGISTER"))
+                asked.append(await carrier.fresh("REGISTER"))
                 carrier.send(make_response(asked[-1], status), where)
                 await until(partial(refused_with, gateway, str(status)))
-            asked.append(await request(carrier, "REGISTER"))
+            asked.append(await carrier.fresh("REGISTER"))
             assert changes.story == []  # it was never up
             carrier.send(make_response(asked[-1], 200), where)
             await until(lambda: changes.story == [("telecom", True)])
             assert [cseq_of(one)[0] for one in asked] == [1, 2, 3, 4]
             assert len({one.headers.get("Call-ID")[0] for one in asked}) == 1
             dialled(gateway, Owner())
-            invite = await request(carrier, "INVITE")
+            invite = await carrier.fresh("INVITE")
             carrier.send(make_response(invite, 486, to_tag="busy"), where)
             closing = asyncio.create_task(gateway.close())
-            last = await request(carrier, "REGISTER")
+            last = await carrier.fresh("REGISTER")
             carrier.send(make_response(last, 200), where)
             await closing
 
@@ -409,11 +401,11 @@ async def test_a_trunk_sends_a_call_on_to_its_own_addresses_only() -> None:
             async with a_node(to(carrier, "telecom", networks=networks)) as gateway:
                 owner = Owner()
                 dialled(gateway, owner)
-                invite = await request(carrier, "INVITE")
+                invite = await carrier.fresh("INVITE")
                 moved = make_response(invite, 302, to_tag="x", headers=(("Contact", there),))
                 carrier.send(moved, gateway.endpoint.local)
                 if follows:
-                    again = await request(other, "INVITE")
+                    again = await other.fresh("INVITE")
                     assert again.uri == there.strip("<>")
                     other.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
                 assert (await owner.ended()).status == (486 if follows else 302)
@@ -449,13 +441,13 @@ async def test_a_trunk_sends_a_call_on_to_numbers_that_may_be_called_only(
         async with a_node(trunk) as gateway:
             owner = Owner()
             dialled(gateway, owner, elsewhere={"13862311001"}.__contains__)
-            invite = await request(carrier, "INVITE")
+            invite = await carrier.fresh("INVITE")
             moved = (("Contact", f"<{contact.format(where)}>"),)
             carrier.send(
                 make_response(invite, 302, to_tag="x", headers=moved), gateway.endpoint.local
             )
             if called is not None:
-                again = await request(carrier, "INVITE")
+                again = await carrier.fresh("INVITE")
                 assert again.uri == called.format(where)
                 carrier.send(make_response(again, 486, to_tag="y"), gateway.endpoint.local)
             assert (await owner.ended()).status == (302 if called is None else 486)
