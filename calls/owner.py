@@ -86,7 +86,8 @@ log = structlog.get_logger(__name__)
 #: How the names of legs to an agent's phones begin: called, consulting by itself, taken over by.
 _AGENTS_LEGS = ("agent.", "via.", "again.", "lead.")
 
-_PARTS = ("calling", "joining", "kept", "controls", "reception", "phone")
+#: Who know their owner.
+_PARTS = ("calling", "joining", "kept", "controls", "reception", "phone", "talks")
 
 
 class CallOwner:
