@@ -1,8 +1,8 @@
 """From what the recogniser heard to what people read.
 
-Three steps, each of which leaves a trace: names of the city are put right by their sound
-(``tickets.gazetteer``), numbers become figures (``tickets.numerals``), pauses become commas
-(``tickets.punctuation``). What was spoken is kept.
+Three steps, each of which leaves a trace: names of the city and of families are put right by their
+sound (``tickets.gazetteer``, ``tickets.spoken_surnames``), numbers become figures
+(``tickets.numerals``), pauses become commas (``tickets.punctuation``). What was spoken is kept.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tickets.gazetteer import Gazetteer, Repair, repaired
 from tickets.numerals import figures
 from tickets.punctuation import punctuated
+from tickets.spoken_surnames import surname_repairs
 
 Times = Sequence[tuple[str, float, float]]
 """Words with their start and end, seconds."""
@@ -63,8 +64,11 @@ class Writer:
     def _repairs(self, spoken: str) -> tuple[Repair, ...]:
         names = self.gazetteer.repairs(spoken) if self.gazetteer else []
         phrases = self.phrases.repairs(spoken) if self.phrases else []
-        free = [p for p in phrases if all(p.end <= n.start or p.start >= n.end for n in names)]
-        return tuple(sorted((*names, *free), key=lambda repair: repair.start))
+        others = [*phrases, *surname_repairs(spoken)]
+        for other in others:
+            if all(other.end <= name.start or other.start >= name.end for name in names):
+                names.append(other)
+        return tuple(sorted(names, key=lambda repair: repair.start))
 
 
 def _pauses(spoken: str, times: Times) -> list[float]:

@@ -126,3 +126,18 @@ def test_writing_never_fails_and_keeps_what_was_spoken(spoken: str) -> None:
     written = Writer(CITY).write(spoken, [(spoken, 0.0, 1.0)])
     assert written.spoken == spoken
     assert len(written.heard) == len(spoken)
+
+
+@pytest.mark.parametrize(
+    "spoken,heard",
+    [
+        ("我姓软", "我姓阮"),
+        ("免贵姓珍珍女士", "免贵姓甄甄女士"),
+        ("我姓荣", "我姓荣"),  # a family name itself
+        ("我姓溪溪水的溪", "我姓溪溪水的溪"),  # he says which
+        ("姓软的那个人", "姓软的那个人"),  # somebody else
+        ("我姓什么不方便说", "我姓什么不方便说"),
+    ],
+)
+def test_a_family_name_is_written_as_one(spoken: str, heard: str) -> None:
+    assert Writer().write(spoken).heard == heard
