@@ -4,13 +4,16 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 
 import pytest
+from aiosipua import SipResponse
 
 from telephony.bindings import MemoryBindings
 from telephony.gateway import SipGateway
 from telephony.leg import Leg, LegAnswered, LegEnded
+from telephony.sip.message import make_response
 from telephony.transport.listener import Listener
 from telephony.transport.tls import Tls, TlsFiles
 from telephony.trunks.model import Trunk
@@ -27,7 +30,18 @@ from tests.support.sipp import SippRun
 from tests.support.tones import tone_level
 from tests.support.waiting import until
 from tests.support.waveforms import read_mono
-from tests.telephony.gateways import OFFER, Desk, Owner, a_gateway, answer_to, ring
+from tests.telephony.gateways import (
+    OFFER,
+    Desk,
+    Owner,
+    a_gateway,
+    answer_to,
+    credentials,
+    message,
+    register,
+    ring,
+)
+from tests.telephony.peers import Peer, a_peer
 
 pytestmark = pytest.mark.e2e
 
@@ -230,6 +244,60 @@ async def test_a_phones_call_that_is_another_nodes_matter_is_sent_on_to_it(
         right.hang_up()
         assert await owner.ended() == LegEnded("local")
     assert house.first.counts()["legs"] == house.second.counts()["legs"] == 0
+
+
+async def test_a_phone_takes_the_place_of_a_dialog_of_whichever_node(
+    house: House, edge: Kamailio, desk: Desk
+) -> None:
+    """Both calls have one Call-ID, so that the proxy tries one node first for both."""
+    proxy = cast("SipGateway", SimpleNamespace(endpoint=SimpleNamespace(local=edge.address)))
+    with a_peer() as phone:
+        assert await register(phone, proxy, "1001") == 200
+        for gateway in (house.first, house.second):
+            old, owner = await house.ring(gateway, "1001")
+            asked = await phone.fresh("INVITE")
+            contact = (("Contact", f"<sip:1001@127.0.0.1:{phone.address[1]}>"),)
+            answer = make_response(asked, 200, to_tag="phone", headers=contact)
+            answer.headers.append("Content-Type", "application/sdp")
+            answer.text = OFFER
+            phone.send(answer, edge.address)
+            await owner.told(LegAnswered)
+            [dialog] = old.dialog_ids
+            tags = f"to-tag={dialog.local_tag};from-tag={dialog.remote_tag}"
+            headers = (("Replaces", f"{dialog.call_id};{tags}"),)
+            branch = str(gateway.endpoint.local[1])
+            plain = message(
+                phone, proxy, "INVITE", user="1001", branch=branch, headers=headers, body=OFFER
+            )
+            phone.send(plain, edge.address)
+            challenge = (await answered(phone, 407)).headers.get("Proxy-Authenticate")[0]
+            proof = ("Proxy-Authorization", credentials(challenge, plain, "1001", "pw1001"))
+            proven = message(
+                phone,
+                proxy,
+                "INVITE",
+                user="1001",
+                branch=f"{branch}-proven",
+                cseq=gateway.endpoint.local[1],
+                headers=(*headers, proof),
+                body=OFFER,
+            )
+            phone.send(proven, edge.address)
+            new, _ = await desk.call()
+            assert new.replaces is old
+            new.refuse(486)
+            old.hang_up()
+            bye = await phone.fresh("BYE")
+            phone.send(make_response(bye, 200), edge.address)
+            assert await owner.ended() == LegEnded("local")
+
+
+async def answered(phone: Peer, status: int) -> SipResponse:
+    """Return the next response of a status, passing over everything else."""
+    while True:
+        found = await phone.receive()
+        if isinstance(found, SipResponse) and found.status_code == status:
+            return found
 
 
 @pytest.mark.parametrize("ends", ["node", "carrier"])
