@@ -41,14 +41,29 @@ class Bare:
     final_p95: float
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Of several processes, MB: resident, and the same with each shared page counted once."""
+
+    resident: float
+    proportional: float
+
+
+def _memory(pid: int) -> tuple[float, float]:
+    """Return a process's resident set and its proportional share, MB (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+    return sizes["Rss"] / 1024, sizes["Pss"] / 1024
+
+
 class Recogniser:
     """A recogniser process and everything it has told."""
 
-    def __init__(self, folder: Path, model: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, model: Path, *arguments: str, processes: int = 1) -> None:
         self.socket = folder / "s"
         self.argv = [
             *(sys.executable, "-m", "asr", "--socket", str(self.socket), "--model", str(model)),
-            *("--processes", "1", "--log-level", "error", *arguments),
+            *("--processes", str(processes), "--log-level", "error", *arguments),
         ]
         self.heard: list[tuple[float, str, Heard]] = []
         self.loads: list[tuple[float, LoadChanged]] = []
@@ -65,6 +80,12 @@ class Recogniser:
         """Return the CPU seconds of all its processes."""
         pids = [self.pid, *await self.client.processes()]
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+
+    async def memory(self) -> Memory:
+        """Return the memory of all its processes."""
+        pids = [self.pid, *await self.client.processes()]
+        sizes = [await asyncio.to_thread(_memory, pid) for pid in pids]
+        return Memory(*(sum(column) for column in zip(*sizes, strict=True)))
 
     def rtp_cpu(self) -> float:
         """Return the CPU seconds of the process that takes the RTP."""
@@ -103,11 +124,11 @@ class Recogniser:
 
 
 @asynccontextmanager
-async def recogniser(model: Path, *arguments: str) -> AsyncIterator[Recogniser]:
+async def recogniser(model: Path, *arguments: str, processes: int = 1) -> AsyncIterator[Recogniser]:
     """Run one on the first core; the sender keeps to the others."""
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="asr-") as folder:
-        found = Recogniser(Path(folder), model, *arguments)
+        found = Recogniser(Path(folder), model, *arguments, processes=processes)
         os.sched_setaffinity(0, cores[:1])
         process = await asyncio.create_subprocess_exec(*found.argv)
         os.sched_setaffinity(0, cores[1:] or cores)
@@ -123,8 +144,15 @@ async def recogniser(model: Path, *arguments: str) -> AsyncIterator[Recogniser]:
             os.sched_setaffinity(0, cores)
 
 
-async def bare(model: Path, audio: Sequence[np.ndarray], folder: Path) -> Bare:
-    """Have the bare engine loop over this audio, on the first core."""
+async def bare(
+    model: Path,
+    audio: Sequence[np.ndarray],
+    folder: Path,
+    *,
+    seconds: float = 2.0,
+    in_turn: int = 1,
+) -> Bare:
+    """Have the bare engine loop over this audio, on the first core (bench/asr_bare.py)."""
     raw = folder / "bare.raw"
     raw.write_bytes(b"".join(np.asarray(samples, "<i2").tobytes() for samples in audio))
     lengths = ",".join(str(2 * len(samples)) for samples in audio)
@@ -132,6 +160,7 @@ async def bare(model: Path, audio: Sequence[np.ndarray], folder: Path) -> Bare:
     os.sched_setaffinity(0, cores[:1])
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.asr_bare", str(model), str(raw), lengths),
+        *(str(seconds), str(in_turn)),
         stdout=asyncio.subprocess.PIPE,
     )
     os.sched_setaffinity(0, cores)
