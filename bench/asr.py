@@ -7,7 +7,8 @@ comes as RTP at its own pace. The yardstick, in turn on the same core, is the ba
 over the same audio in pieces of 100 ms. Streams a core are stream seconds by seconds of CPU
 time of all recogniser processes; beside them stand the clock's figures and the lag that was seen.
 
-capacity   streams a core, with and without the voice detector, beside the bare engine
+capacity   streams a core, with and without the voice detector, beside the bare engine; the memory
+           that several workers share
 final      from the end of each utterance to its final result, beside what the engine alone takes
 overload   twice the streams that fit: what is given up, how well the rest is heard, what is left
            of it afterwards, and what calls to a node on the same machine notice

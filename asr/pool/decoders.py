@@ -1,7 +1,7 @@
 """A worker's decoders, lent to streams for one utterance each.
 
 A decoder composes its graph as it hears, and keeps what it has composed: one that has heard others'
-speech needs a sixth less time than a new one, which also takes 5 ms to make. So a stream
+speech needs about an eighth less time than a new one, which also takes 5 ms to make. So a stream
 that says nothing has no decoder, and the one given back last, whose data may still be in the
 processor's cache, is lent first. Nothing of a speaker is left in a decoder that is lent: Vosk
 begins anew after a final that was asked for (``VoskDecoder.clean``). After one that it made itself
