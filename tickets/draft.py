@@ -83,6 +83,7 @@ _EMPTY: Mapping[str, Any] = {
     "repeat": False,
     "content": "",
 }
+_BLANK: Mapping[str, FieldValue] = {name: FieldValue(_EMPTY.get(name), "heard") for name in FIELDS}
 
 
 _PRESSING = ("urgent", "urgency", "urgency_reason", "transfer")
@@ -131,9 +132,7 @@ class TicketDraft:
     ) -> None:
         self.ticket_id = ticket_id
         self.caller_id = caller_id
-        self.fields: dict[str, FieldValue] = {
-            name: FieldValue(_EMPTY.get(name), "heard") for name in FIELDS
-        }
+        self.fields: dict[str, FieldValue] = dict(_BLANK)
         if caller_id:
             self.fields["phone"] = FieldValue(caller_id, "caller_id", confidence=SURE)
         self._tree = tree
