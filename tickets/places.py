@@ -241,8 +241,8 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
         if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
             return ending, end  # 平东镇 + 桥北村
         natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
-        if following[0] == ending:
-            return ending, end  # 长乐桥 + 桥面
+        if following[0] == ending or (kinds[ending] == "road" and following[0] == "工地"):
+            return ending, end  # 长乐桥 + 桥面, 丰收路 + 工地
         if len(ending) > 1 and kinds[ending] == "landmark" and following[0] in _NATURE:
             return ending, end  # 黄河公园 + 湖心亭
         if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
@@ -329,6 +329,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or NEAR.match(text, end)
         or re.match(r"\d|就在|[东南西北]门", text[end:])
         or (text[end - 1] in _NATURE and text.startswith(("里", text[end - 1]), end))
+        or (text[end - 1] == "桥" and text.startswith(("栏杆", "桥墩", "头"), end))
     )
 
 
@@ -386,7 +387,9 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
         start = text.find(name)
         end = start + len(name)
         if start >= 0 and (
-            start == 0 or text[end : end + 1] == "里" or _is_there(text, start, end, asked=asked)
+            start == 0
+            or text[end : end + 1] in {"里", "到", "往"}
+            or _is_there(text, start, end, asked=asked)
         ):
             yield Place("loose", name, "", start, end)
             return

@@ -27,6 +27,8 @@ from tickets.urgency import LIFTED, BadRules, Urgency, judge, read_rules
         ("我点了他发来的链接三万八被转走了", "110"),
         ("我家老爷子早上出去到天黑都没见人", "110"),
         ("路上翻了一辆大货车", "122"),
+        ("刚给人家汇了二十万说我出车祸了是被骗了", "110"),
+        ("我朋友上山跟我们走散了联系不上", "110"),
     ],
 )
 def test_danger_goes_to_a_partner(said: str, partner: str) -> None:
@@ -61,6 +63,7 @@ def test_danger_goes_to_a_partner(said: str, partner: str) -> None:
         "听说前面商场着火了是不是真的",
         "网上说那边爆炸了",
         "没有老人摔伤",
+        "楼上漏水把我家吊顶都泡塌了",
         "燃气灶不漏气就是打不着",
         "那个厂天天晚上冒黑烟",
         "车开过去跟跳楼一样",
