@@ -1,11 +1,13 @@
 """A call of ours that may go several ways: the next is tried when one fails before the answer.
 
-RFC 3263 §4.3: "If all of the addresses for … fail … the client SHOULD try the next"; here the ways
-are trunks, and a trunk that says nothing at all is given up long before its transaction times out.
+The ways are trunks, or addresses of one (RFC 3263 §4.3). A trunk that says nothing at all is given
+up long before its transaction times out.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from telephony.sip.dialog import Dialog, OutgoingRequest
 from telephony.sip.invite_usage import (
@@ -20,7 +22,7 @@ from telephony.sip.invite_usage import (
     Tell,
     TimePassed,
 )
-from telephony.sip.leg_events import LegAnswered, LegEnded
+from telephony.sip.leg_events import LegAnswered, LegEnded, LegRinging
 from telephony.sip.message import UNAVAILABLE, retry_after
 from telephony.sip.outbound_leg import OutboundLeg
 
@@ -35,7 +37,10 @@ _CSEQ_STEP = 100  # leaves room for repeats with credentials and for redirection
 class _Way:
     name: str
     leg: OutboundLeg
+    answer_seconds: float
+    last: bool  # of its trunk's addresses: only then is the trunk at fault
     reported: bool = False
+    rung: bool = False
 
 
 class HuntingLeg:
@@ -43,8 +48,9 @@ class HuntingLeg:
 
     Args:
         ways: (name, machine that has not started), in the order to try them; at least one. All have
-            one Call-ID and tag, as `next_invite` gives them.
-        answer_seconds: how long a way may say nothing at all.
+            one Call-ID and tag, as `next_invite` gives them. Those of one name, which stand
+            together, are addresses of one trunk.
+        answer_seconds: how long a trunk may say nothing at all; its addresses share it.
 
     Attributes:
         over: whether LegEnded was told.
@@ -54,9 +60,13 @@ class HuntingLeg:
         self, ways: Sequence[tuple[str, OutboundLeg]], *, answer_seconds: float = ANSWER_SECONDS
     ) -> None:
         self.over = False
-        self._ways = [_Way(name, leg) for name, leg in ways]
+        counts = Counter(name for name, _ in ways)
+        following = [name for name, _ in ways[1:]]
+        self._ways = [
+            _Way(name, leg, answer_seconds / counts[name], last=name != after)
+            for (name, leg), after in zip_longest(ways, following)
+        ]
         self._now_on = 0
-        self._answer_seconds = answer_seconds
         self._give_up_at: float | None = None
         self._settled = False  # answered, or hung up by the owner: no other way is tried
         self._sent: dict[OutgoingRequest, _Way] = {}
@@ -118,10 +128,15 @@ class HuntingLeg:
         effects: list[LegEffect] = []
         if isinstance(event, GotResponse):
             effects += self._heard(way, event)
-        elif not way.reported:
-            way.reported = True  # reported once
-            effects.append(Report(Attempt(way.name, "silent", reason=event.cause)))
+        else:
+            effects += self._silent(way, event.cause)
         return effects + self._step(way, event, now)
+
+    def _silent(self, way: _Way, reason: str) -> list[LegEffect]:
+        if way.reported:
+            return []  # it has answered: who is silent is where it sent us
+        way.reported = True
+        return [Report(Attempt(way.name, "silent", reason=reason))] if way.last else []
 
     def _heard(self, way: _Way, event: GotResponse) -> list[LegEffect]:
         """Note the first sign of life; a 503 is one only of being overloaded."""
@@ -130,7 +145,8 @@ class HuntingLeg:
         if event.response.status_code == UNAVAILABLE and event.to.method == "INVITE":
             way.reported = True
             seconds = retry_after(event.response)
-            return [Report(Attempt(way.name, "overloaded", retry_after=seconds))]
+            overloaded = Attempt(way.name, "overloaded", retry_after=seconds)
+            return [Report(overloaded)] if way.last else []
         if way.reported:
             return []
         way.reported = True
@@ -144,13 +160,11 @@ class HuntingLeg:
         if self._give_up_at is None or now < self._give_up_at or self.over:
             return effects
         self._give_up_at = None
-        way = self._way
-        if not way.reported:  # else it has answered, and who is silent is where it sent us
-            way.reported = True
-            effects.append(Report(Attempt(way.name, "silent", reason="no answer to the INVITE")))
-        if not self._has_next:
+        effects += self._silent(self._way, "no answer to the INVITE")
+        after = self._next(failed=True)
+        if after is None:
             return effects  # its transaction may still get an answer
-        return effects + self._go_on(now)
+        return effects + self._go_on(after, now)
 
     def _step(self, way: _Way, event: LegInput, now: float) -> list[LegEffect]:
         return self._note(way, way.leg.handle(event, now), now)
@@ -162,31 +176,47 @@ class HuntingLeg:
             match effect:
                 case Tell() if way is not self._way:
                     continue
-                case Tell(LegEnded() as ended) if self._is_worth_another(ended):
-                    return passed + self._go_on(now)
+                case Tell(LegEnded() as ended) if (after := self._next_after(ended)) is not None:
+                    return passed + self._go_on(after, now)
                 case Tell(LegEnded()):
                     self.over = True
                     passed.append(Report(Attempt(way.name, "left")))
                 case Tell(LegAnswered()):
                     self._settled = True
+                case Tell(LegRinging()):
+                    way.rung = True
                 case SendRequest(request):
                     self._sent[request] = way
                     if request.method == "INVITE" and way is self._way and not self._settled:
-                        self._give_up_at = now + self._answer_seconds
+                        self._give_up_at = now + way.answer_seconds
             passed.append(effect)
         return passed
 
-    @property
-    def _has_next(self) -> bool:
-        return not self._settled and self._now_on + 1 < len(self._ways)
+    def _next_after(self, ended: LegEnded) -> int | None:
+        """Return the place of the way to try after one has ended so, None: the call is over."""
+        if ended.status not in _NEXT:
+            return None
+        return self._next(failed=ended.by == "failure" or ended.status == UNAVAILABLE)
 
-    def _is_worth_another(self, ended: LegEnded) -> bool:
-        return self._has_next and ended.status in _NEXT
+    def _next(self, *, failed: bool) -> int | None:
+        """Return the place of the next way that may do better.
 
-    def _go_on(self, now: float) -> list[LegEffect]:
-        """Leave this way for the next."""
+        RFC 3263 §4.3 knows as failures of one address a 503, a transport failure, and that nothing
+        was heard at all. Whatever else is said, after a ringing above all, the trunk itself says:
+        its other addresses would say it again, and ring once more.
+
+        Args:
+            failed: the way has failed so.
+        """
+        way = self._way
+        here = failed and not way.rung
+        places = range(self._now_on + 1, 0 if self._settled else len(self._ways))
+        return next((at for at in places if here or self._ways[at].name != way.name), None)
+
+    def _go_on(self, to: int, now: float) -> list[LegEffect]:
+        """Leave this way for another."""
         left = self._way
-        self._now_on += 1
+        self._now_on = to
         effects: list[LegEffect] = [Report(Attempt(left.name, "left"))]
         # If it answers after all it is cancelled, or acknowledged and hung up.
         effects += self._note(left, left.leg.handle(HangUp("another way was taken"), now), now)

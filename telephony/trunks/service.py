@@ -31,7 +31,7 @@ from telephony.trunks.probe import addresses, question
 from telephony.trunks.route import Route, route_to
 
 LEAVE_SECONDS = 2.0  # that stopping waits for carriers to confirm
-MOST_ADDRESSES = 3  # of one trunk's, that one call tries
+MOST_ADDRESSES = 2  # of one trunk's, that one call tries
 _ID_BYTES = 8
 
 _Machine = watching.TrunkHealth | registering.RegisterClient
@@ -74,15 +74,17 @@ class _Line:
     health: watching.TrunkHealth
     limit: CallLimit
     addresses: tuple[Destination, ...] = ()
+    question: OutgoingRequest | None = None  # the last OPTIONS, until it is answered
     register: registering.RegisterClient | None = None
     registered: bool = False
     told_up: bool | None = None
     reason: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def turn(self) -> None:
-        """Begin with the next address from now on: the first is silent."""
-        self.addresses = (*self.addresses[1:], *self.addresses[:1])
+    def turn(self, silent: Destination) -> None:
+        """Begin with the next address from now on, if it was the first that is silent."""
+        if self.addresses[:1] == (silent,):
+            self.addresses = (*self.addresses[1:], silent)
 
     @property
     def up(self) -> bool:
@@ -256,18 +258,24 @@ class TrunkService:
                 self._note(line, effect.reason)
 
     async def _probe(self, line: _Line) -> None:
+        """Ask at the first address, or at the next if nobody has answered the last question."""
+        if line.question is not None:
+            line.turn(line.question.destination)
+            line.question = None
         await self._resolve(line)
         if not line.addresses:
             reason = f"{line.trunk.host} cannot be resolved"
             self._feed_health(line, watching.Failed(reason, probe=True))
             return
         us = self._endpoint.reached_at(line.addresses[0])[1]
-        request = question(line.trunk, line.addresses[0], us)
-        self._send(request, partial(self._probed, line), partial(self._not_probed, line))
+        line.question = request = question(line.trunk, line.addresses[0], us)
+        answered = partial(self._probed, line, request)
+        self._send(request, answered, partial(self._not_probed, line, request))
 
-    def _probed(self, line: _Line, response: SipResponse) -> None:
-        if response.status_code < FINAL:
+    def _probed(self, line: _Line, request: OutgoingRequest, response: SipResponse) -> None:
+        if response.status_code < FINAL or line.question is not request:
             return
+        line.question = None
         # whatever else is answered: somebody is there (§11: OPTIONS "to 'ping'")
         if response.status_code == UNAVAILABLE:
             outcome: watching.HealthInput = watching.Overloaded(retry_after(response), probe=True)
@@ -275,9 +283,10 @@ class TrunkService:
             outcome = watching.Answered(probe=True)
         self._feed_health(line, outcome)
 
-    def _not_probed(self, line: _Line, cause: TransactionFailure) -> None:
-        line.turn()
-        self._feed_health(line, watching.Failed(f"OPTIONS: {cause}", probe=True))
+    def _not_probed(self, line: _Line, request: OutgoingRequest, cause: TransactionFailure) -> None:
+        # Over UDP a transaction dies long after its probe's time was up, and others were sent
+        if line.question is request:
+            self._feed_health(line, watching.Failed(f"OPTIONS: {cause}", probe=True))
 
     # Registration
 
@@ -345,7 +354,8 @@ class TrunkService:
             self._feed_registration(line, event)
 
         def failed(cause: TransactionFailure) -> None:
-            line.turn()
+            if line.trunk.probe_seconds is None:  # else OPTIONS tell, and sooner
+                line.turn(ways[0])
             self._feed_registration(line, registering.RequestFailed(cause, self._chance()))
 
         self._send(replace(request, destination=ways[0]), answered, failed)

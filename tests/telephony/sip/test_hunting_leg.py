@@ -37,9 +37,9 @@ from tests.telephony.sip.usage import (
 WAYS = ("telecom", "unicom", "mobile")
 
 
-def hunting(ways: int = 3) -> HuntingLeg:
+def hunting(ways: int = 3, *, names: tuple[str, ...] = WAYS) -> HuntingLeg:
     legs = []
-    for place, name in enumerate(WAYS[:ways]):
+    for place, name in enumerate(names[:ways]):
         invite = replace(our_invite(), destination=("10.0.0.1", 5060 + place))
         legs.append((name, OutboundLeg(next_invite(invite, place), timers=TIMERS)))
     return HuntingLeg(legs)
@@ -61,8 +61,8 @@ def reports(effects: list[LegEffect]) -> list[tuple[str, str]]:
     ]
 
 
-def started(ways: int = 3) -> tuple[HuntingLeg, OutgoingRequest]:
-    leg = hunting(ways)
+def started(ways: int = 3, *, names: tuple[str, ...] = WAYS) -> tuple[HuntingLeg, OutgoingRequest]:
+    leg = hunting(ways, names=names)
     (invite,) = sent(leg.start(0.0))
     return leg, invite
 
@@ -192,9 +192,71 @@ def test_hung_up_before_the_start() -> None:
     assert leg.start(0.0) == []
 
 
+# Addresses of one trunk
+
+ADDRESSES = ("telecom", "telecom", "unicom")
+
+
+def test_what_a_trunk_itself_says_it_is_not_asked_again_at_its_next_address() -> None:
+    for status in (401, 407, 408, 500, 504):
+        leg, invite = started(names=ADDRESSES)
+        effects = leg.handle(GotResponse(invite, response(invite, status)), 60.0)
+        assert reports(effects) == [
+            ("telecom", "answers"),
+            ("telecom", "left"),
+            ("unicom", "trying"),
+        ]
+        assert len(sent(effects)) == 1
+    leg, invite = started(2, names=ADDRESSES)
+    (ended,) = told(leg.handle(GotResponse(invite, response(invite, 408)), 60.0))
+    assert isinstance(ended, LegEnded)
+    assert ended.status == 408
+
+
+def test_whom_a_trunk_has_rung_it_does_not_ring_again() -> None:
+    leg, invite = started(2, names=ADDRESSES)
+    leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
+    (ended,) = told(leg.handle(GotResponse(invite, response(invite, 503)), 60.0))
+    assert isinstance(ended, LegEnded)
+    assert ended.status == 503
+
+
+def test_a_trunk_is_overloaded_when_its_last_address_is() -> None:
+    leg, first = started(names=ADDRESSES)
+    later = [("Retry-After", "30")]
+    effects = leg.handle(GotResponse(first, response(first, 503, headers=later)), 0.1)
+    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+    (second,) = sent(effects)
+    effects = leg.handle(GotResponse(second, response(second, 503, headers=later)), 0.2)
+    assert effects[:2] == [
+        Report(Attempt("telecom", "overloaded", retry_after=30)),
+        Report(Attempt("telecom", "left")),
+    ]
+    assert reports(effects)[2:] == [("unicom", "trying")]
+
+
+def test_the_addresses_of_a_trunk_share_the_time_to_answer() -> None:
+    leg, first = started(names=ADDRESSES)
+    assert leg.deadline == ANSWER_SECONDS / 2
+    effects = leg.handle(TimePassed(), ANSWER_SECONDS / 2)
+    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+    # what the one says that was given up says nothing about the other
+    assert reports(leg.handle(GotResponse(first, response(first, 503)), 3.0)) == []
+    assert leg.deadline == ANSWER_SECONDS
+    effects = leg.handle(TimePassed(), ANSWER_SECONDS)
+    assert reports(effects) == [("telecom", "silent"), ("telecom", "left"), ("unicom", "trying")]
+    assert leg.deadline == 2 * ANSWER_SECONDS
+
+
+def test_an_address_that_cannot_be_reached_leaves_the_next() -> None:
+    leg, first = started(names=ADDRESSES)
+    effects = leg.handle(RequestFailed(first, "transport"), 0.1)
+    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+
+
 @given(st.data())
 def test_any_order_of_events(data: st.DataObject) -> None:
-    leg = hunting()
+    leg = hunting(names=data.draw(st.sampled_from([WAYS, ADDRESSES])))
     now, ended = 0.0, 0
     invites: list[OutgoingRequest] = []
     effects = leg.start(now)

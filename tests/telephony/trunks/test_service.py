@@ -2,26 +2,28 @@
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from aiosipua import SipRequest
+from aiosipua import SipRequest, SipResponse
 
 from telephony.bindings import MemoryBindings
+from telephony.endpoint import SipEndpoint
 from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import LegAnswered, LegEnded
 from telephony.sip.dialog import header_address
+from telephony.sip.errors import TransactionFailure
 from telephony.sip.message import cseq_of, make_response
 from telephony.sip.register_client import Patience
 from telephony.sip.transaction import Timers
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
-from telephony.trunks.service import TrunkStatus
+from telephony.trunks.service import TrunkService, TrunkStatus
 from tests.support.waiting import until
 from tests.telephony.gateways import HOST, OFFER, QUICK, REALM, Accounts, Desk, Owner, message
 from tests.telephony.peers import Peer, a_peer
@@ -171,6 +173,55 @@ async def test_a_trunk_whose_first_address_is_silent_is_asked_at_the_next(
             await alive.fresh("INVITE")
             for leg in gateway.legs.values():
                 leg.hang_up()
+
+
+class HalfDead:
+    """An endpoint's side that trunks see: of two addresses one answers at once, one never."""
+
+    DEAD, ALIVE = ("127.0.0.2", 5060), ("127.0.0.3", 5060)
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.fail: list[Callable[[TransactionFailure], None]] = []
+
+    def reached_at(self, _destination: object) -> tuple[str, tuple[str, int]]:
+        return "UDP", (HOST, 5060)
+
+    def send_request(
+        self,
+        request: SipRequest,
+        destination: tuple[str, int],
+        *,
+        on_response: Callable[[SipResponse], None],
+        on_failure: Callable[[TransactionFailure], None],
+    ) -> None:
+        self.asked.append(destination)
+        if destination == self.ALIVE:
+            on_response(make_response(request, 200, to_tag="x"))
+        else:
+            self.fail.append(on_failure)
+
+
+async def test_a_silent_address_is_left_once_whenever_its_transactions_die(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes, endpoint = Changes(), HalfDead()
+
+    async def looked_up(*_args: object) -> tuple[tuple[str, int], ...]:
+        return endpoint.DEAD, endpoint.ALIVE
+
+    monkeypatch.setattr("telephony.trunks.service.addresses", looked_up)
+    trunk = Trunk(name="telecom", host="sip.telecom.example", probe_seconds=0.01)
+    service = TrunkService([trunk], on_change=changes, times=replace(TIMES, retry=0.01))
+    await service.open(cast("SipEndpoint", endpoint), product="test")
+    await until(lambda: len(endpoint.asked) >= 3)
+    for failed in endpoint.fail:
+        failed("timeout")  # after 32 s over UDP: others have been asked long since
+    await until(lambda: len(endpoint.asked) >= 6)
+    await service.close()
+    assert endpoint.asked[0] == endpoint.DEAD
+    assert set(endpoint.asked[1:]) == {endpoint.ALIVE}
+    assert changes.story == []
 
 
 async def test_a_number_nobody_takes_fails_as_the_last_trunk_says() -> None:
