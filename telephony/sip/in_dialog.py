@@ -327,7 +327,8 @@ class InviteDialog:
         return [reply]
 
     def _unacknowledged(self, reply: Reply, now: float, *, first: bool) -> UnackedAnswer:
-        offers = self.negotiation.pending == "ours"
+        # an offer of ours may also be on its way in an early UPDATE, and this 2xx hold none
+        offers = reply.sdp is not None and self.negotiation.pending == "ours"
         return UnackedAnswer(reply, first=first, offers=offers, timers=self._terms.timers, now=now)
 
     def _decline(self, status: int, reason: str | None) -> list[LegEffect]:

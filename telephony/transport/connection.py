@@ -188,10 +188,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._last = self._loop.time()
+        ended = False
         for frame in self._codec.feed(data):
             match frame:
                 case Message(message):
-                    self._heard = True
+                    self._heard = ended = True
                     self._user.received(self, message)
                 case Answer(answer):
                     self._write(answer)
@@ -200,7 +201,8 @@ class Connection(asyncio.Protocol):
                     self.close()
         if not self._codec.unfinished:
             self._unfinished_since = None
-        elif self._unfinished_since is None:
+        elif ended or self._unfinished_since is None:
+            # what is unfinished now has begun in these bytes
             self._unfinished_since = self._last
             self._watch()
 

@@ -42,7 +42,11 @@ class SipWebSocket:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a message, or a frame, has begun to come and not ended."""
+        """Whether a message, or a frame, has begun to come and not ended.
+
+        Of a frame whose bare header has come the library does not tell; whoever stops there holds
+        no more of our memory than whoever says nothing.
+        """
         return bool(self._parts or self._protocol.reader.buffer)
 
     def feed(self, data: bytes) -> list[Frame]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +18,7 @@ from telephony.sip.invite_usage import (
     LegEffect,
     LegInput,
     Refuse,
+    Reoffer,
     Reply,
     RequestFailed,
     Ring,
@@ -25,7 +26,7 @@ from telephony.sip.invite_usage import (
     Tell,
     TimePassed,
 )
-from telephony.sip.leg_events import LegConfirmed, LegEnded, LegReoffered
+from telephony.sip.leg_events import LegConfirmed, LegEnded, LegReanswered, LegReoffered
 from telephony.sip.session_timer import Headers
 from tests.telephony.sip.usage import (
     ANSWER,
@@ -65,9 +66,16 @@ def later(throw: int) -> Headers:
 class Called:
     """An inbound leg under test, with a clock."""
 
-    def __init__(self, *, body: str | None = OFFER, expires: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        body: str | None = OFFER,
+        expires: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.now = 100.0
-        self.invite = invite(body=body, headers=[("Expires", expires)] if expires else [])
+        more = [("Expires", expires)] if expires else []
+        self.invite = invite(body=body, headers=[*headers, *more])
         self.leg = InboundLeg(self.invite, local_tag=OURS, source=PEER, timers=TIMERS, now=self.now)
 
     def do(self, *events: LegInput) -> list[LegEffect]:
@@ -272,6 +280,23 @@ def test_our_offer_left_without_an_answer_is_a_failure() -> None:
     assert called.do(GotRequest(request("ACK"))) == [SendRequest(bye())]
     assert called.do(GotResponse(bye(), response(bye(), 200))) == [
         Tell(LegEnded("failure", None, "ACK without a session description"))
+    ]
+
+
+def test_an_ack_without_a_description_leaves_an_early_update_of_ours_open() -> None:
+    called = Called(headers=[("Supported", "100rel"), ("Allow", "INVITE, UPDATE, PRACK")])
+    [early] = called.do(Ring(183, ANSWER))
+    assert isinstance(early, Reply)
+    rack = f"{dict(early.headers)['RSeq']} 1 INVITE"
+    called.do(GotRequest(request("PRACK", cseq=2, headers=[("RAck", rack)])))
+    [asked] = called.do(Reoffer(OTHER))
+    assert isinstance(asked, SendRequest)
+    assert called.do(Answer(ANSWER)) == [Reply(called.invite, 200)]
+    assert called.do(GotRequest(request("ACK"))) == [Tell(LegConfirmed(None))]
+    update = asked.request
+    assert update.method == "UPDATE"
+    assert called.do(GotResponse(update, response(update, 200, sdp=OFFER))) == [
+        Tell(LegReanswered(OFFER))
     ]
 
 

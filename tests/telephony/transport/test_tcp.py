@@ -165,7 +165,7 @@ async def test_a_malformed_message_is_answered_and_the_next_one_too(endpoint: Op
 
 
 async def test_who_says_nothing_is_cut_off_and_so_is_who_falls_silent(endpoint: Open) -> None:
-    limits = ConnectionLimits(message_seconds=0.5, idle_seconds=1.0)
+    limits = ConnectionLimits(message_seconds=3.0, idle_seconds=4.0)
     ours = await endpoint(limits=limits)
     async with connected(ours.local) as silent, connected(ours.local) as idle:
         idle.send(request("OPTIONS", via=tcp(idle.address)))
@@ -178,10 +178,11 @@ async def test_who_says_nothing_is_cut_off_and_so_is_who_falls_silent(endpoint: 
 
 
 async def test_who_never_ends_what_he_began_is_cut_off_though_he_goes_on(endpoint: Open) -> None:
-    ours = await endpoint(limits=ConnectionLimits(message_seconds=1.0, idle_seconds=600))
+    ours = await endpoint(limits=ConnectionLimits(message_seconds=3.0, idle_seconds=600))
     async with connected(ours.local) as slow, connected(ours.local) as ready:
         for stream in (slow, ready):
             stream.send(request("OPTIONS", via=tcp(stream.address, branch=f"z9hG4bK{id(stream)}")))
+        for stream in (slow, ready):
             assert (await stream.response()).status_code == 200
         ready.send(b"\r\n")  # between two messages nobody is in a hurry
         slow.send(b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 60000\r\n\r\n")
