@@ -269,9 +269,10 @@ class SipGateway:
         }
 
     def strangers(self) -> dict[str, int]:
-        """Return how many sources are banned, and what was turned away, by reason."""
+        """Return how many sources are banned or suspected, and what was turned away, by reason."""
         return {
             "banned_sources": self._gatekeeper.bans,
+            "suspected_sources": self._gatekeeper.suspects,
             "overload_refused": self.overload.refused,
             **self._gatekeeper.counters,
         }

@@ -8,8 +8,8 @@ lets a server answer without state, so that a flood of requests leaves nothing b
 Only what proves its own source bans it, or anyone could have anyone banned by forging addresses:
 failures count where the nonce came back that we had sent there, a scanner's signature where it came
 over a connection, and both from strangers alone. A signature in a datagram makes its source a
-*suspect*: nothing of his is read but REGISTERs without one, so that a phone whose address was
-forged still gets to prove whose it is.
+*suspect*: of his datagrams none is read but REGISTERs without one, so that a phone whose address
+was forged still gets to prove whose it is.
 """
 
 import ipaddress
@@ -98,8 +98,13 @@ class Gatekeeper:
 
     @property
     def bans(self) -> int:
-        """How many sources have been banned, or are suspects, and are remembered."""
-        return len(self._bans) + len(self._suspects)
+        """How many sources have been banned, and are remembered."""
+        return len(self._bans)
+
+    @property
+    def suspects(self) -> int:
+        """How many sources have been suspected, and are remembered. They may be forged."""
+        return len(self._suspects)
 
     def admits(self, data: bytes, host: str, now: float, *, proven: bool = False) -> bool:
         """Tell whether a datagram is read at all.
@@ -116,15 +121,19 @@ class Gatekeeper:
         source = source_of(host)
         if self._is_trusted(source, now):
             return self._within(self._users, source, now, cost)
-        suspect = self._suspects.is_banned(source, now) and not data.startswith(_REGISTER)
-        if suspect or self._bans.is_banned(source, now):
+        suspect = not proven and self._suspects.is_banned(source, now)
+        unread = suspect and not data.startswith(_REGISTER)
+        if unread or self._bans.is_banned(source, now):
             self.counters["banned"] += 1
             return False
         if not self._within(self._strangers, source, now, cost):
             return False
         if self._signature.search(data, 0, _SIGNATURE_WITHIN):
             self.counters["scanners"] += 1
-            (self._bans if proven else self._suspects).ban(source, now)
+            if proven:
+                self._bans.ban(source, now)
+            elif not suspect:  # else forged REGISTERs would prolong it at will
+                self._suspects.ban(source, now)
             return False
         return True
 

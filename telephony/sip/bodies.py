@@ -2,11 +2,12 @@
 
 A carrier that keeps its ISUP signalling in SIP (RFC 3204) sends the two in one ``multipart/mixed``,
 and an emergency call may have its caller's place beside the description. What we cannot read is
-passed over, unless its sender insists that it be understood.
+passed over, unless its sender insists that it be understood, or the description may be in it: our
+answer would be an offer, and be taken for the answer.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aiosipua import SipMessage
@@ -16,6 +17,9 @@ READ = ("Accept", f"{SDP}, multipart/mixed")
 """What we can read, as a header."""
 
 MOST_PARTS = 16  # what stands behind them is not looked at
+_LEVELS = 2  # of parts within parts
+_SESSION = {"", "session"}  # RFC 3959's early-session describes another than the call's
+_AS_IT_IS = {"", "7bit", "8bit", "binary"}  # RFC 2045 §6
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _HANDLING = re.compile(r";\s*handling\s*=\s*(required|optional)\b", re.IGNORECASE)
@@ -29,13 +33,31 @@ class Part:
 
     Attributes:
         kind: its media type in lower case, without parameters.
+        disposition: what it is for, likewise.
         handling: ``required``, ``optional``, or "" where its sender does not say.
+        encoding: of its octets, in lower case.
         data: its octets.
     """
 
     kind: str
+    disposition: str
     handling: str
+    encoding: str
     data: bytes
+
+    @property
+    def describes(self) -> bool:
+        """Whether it is the session's description, and can be read."""
+        return self._is_for_session and self.encoding in _AS_IT_IS
+
+    @property
+    def may_describe(self) -> bool:
+        """Whether it is the session's description, or may hold it."""
+        return self._is_for_session or self.kind.startswith("multipart/")
+
+    @property
+    def _is_for_session(self) -> bool:
+        return self.kind == SDP and self.disposition in _SESSION
 
 
 def sdp_of(message: SipMessage) -> str | None:
@@ -44,7 +66,7 @@ def sdp_of(message: SipMessage) -> str | None:
         return None
     if message.headers.get_first("Content-Type") == SDP:
         return message.text  # nearly always
-    described = (part for part in _parts(message) if part.kind == SDP)
+    described = (part for part in _parts(message) if part.describes)
     first = next(described, None)
     return None if first is None else first.data.decode("utf-8", errors="replace")
 
@@ -60,28 +82,46 @@ def is_unreadable(message: SipMessage) -> bool:
     if not message.body or message.headers.get_first("Content-Type") == SDP:
         return False
     parts = list(_parts(message))
-    if len(parts) == 1:
-        return parts[0].kind != SDP and parts[0].handling != "optional"
-    return any(part.kind != SDP and part.handling == "required" for part in parts)
+    unread = [part for part in parts if not part.describes and part.handling != "optional"]
+    if any(part.handling == "required" for part in unread):
+        return True
+    if any(part.describes for part in parts):
+        return False
+    return any(part.may_describe or len(parts) == 1 for part in unread)
 
 
 def _parts(message: SipMessage) -> Iterator[Part]:
-    written = message.headers.get_first("Content-Type") or ""
-    whole = _part(written, message.headers.get_first("Content-Disposition") or "", message.body)
-    boundary = _BOUNDARY.search(written) if whole.kind.startswith("multipart/") else None
-    pieces = _cut(message.body, boundary[1] or boundary[2]) if boundary else []
+    names = ("Content-Type", "Content-Disposition")
+    headers = {name.lower(): message.headers.get_first(name) or "" for name in names}
+    return _opened(headers, message.body, _LEVELS)
+
+
+def _opened(headers: Mapping[str, str], data: bytes, levels: int) -> Iterator[Part]:
+    """Return the parts of a body; the body itself where it has none, or lies too deep."""
+    written = headers.get("content-type", "")
+    boundary = _BOUNDARY.search(written) if _first(written).startswith("multipart/") else None
+    pieces = _cut(data, boundary[1] or boundary[2]) if boundary and levels else []
     if not pieces:
-        yield whole
+        yield _part(headers, data)
     for piece in pieces:
-        head, data = _divided(piece)
-        yield _part(head.get("content-type", ""), head.get("content-disposition", ""), data)
+        yield from _opened(*_divided(piece), levels - 1)
 
 
-def _part(kind: str, disposition: str, data: bytes) -> Part:
+def _part(headers: Mapping[str, str], data: bytes) -> Part:
+    disposition = headers.get("content-disposition", "")
     handling = _HANDLING.search(disposition)
     return Part(
-        kind.partition(";")[0].strip().lower(), handling[1].lower() if handling else "", data
+        kind=_first(headers.get("content-type", "")),
+        disposition=_first(disposition),
+        handling=handling[1].lower() if handling else "",
+        encoding=_first(headers.get("content-transfer-encoding", "")),
+        data=data,
     )
+
+
+def _first(value: str) -> str:
+    """Return what a header says in lower case, without its parameters."""
+    return value.partition(";")[0].strip().lower()
 
 
 def _cut(body: bytes, boundary: str) -> list[bytes]:

@@ -191,6 +191,7 @@ async def test_scanners_hear_nothing(node: SipGateway, stranger: Peer) -> None:
     stranger.send(message(stranger, node, "OPTIONS"), node.endpoint.local)
     await silence(stranger, node)
     assert node.strangers()["scanners"] == 1
+    assert node.strangers()["suspected_sources"] == 1
     assert node.strangers()["banned"] >= 1
 
 

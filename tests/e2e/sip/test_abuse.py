@@ -56,7 +56,8 @@ async def rings_and_gives_up(caller: Caller) -> None:
 async def _dropped(node: RunningNode) -> dict[str, int]:
     """Return the node's counts of what strangers have sent."""
     counts = (await node.health())["counts"]
-    names = ("banned_sources", "over_budget", "banned", "scanners", "unanswered")
+    sources, dropped = ("banned", "suspected"), ("over_budget", "banned", "scanners", "unanswered")
+    names = (*(f"{sort}_sources" for sort in sources), *dropped)
     return {name: counts[f"sip_{name}"] for name in names}
 
 
@@ -126,7 +127,7 @@ async def test_sipvicious_finds_nothing(
     assert PASSWORD not in said
     assert "hotline12345" not in said
     assert after["scanners"] + after["banned"] > before["scanners"] + before["banned"]
-    assert after["banned_sources"] >= 1
+    assert after["suspected_sources"] >= 1
 
 
 async def test_whoever_was_banned_is_not_heard_and_the_others_are(

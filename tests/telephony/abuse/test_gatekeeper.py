@@ -111,10 +111,25 @@ def test_a_forged_scan_does_not_keep_a_phone_from_registering() -> None:
     assert not gate.admits(OPTIONS, STRANGER, 0.1)
     assert gate.admits(REGISTER + b"User-Agent: Yealink\r\n\r\n", STRANGER, 0.2)
     assert not gate.admits(REGISTER + SCANNER, STRANGER, 0.3)
-    assert gate.bans == 1
+    assert (gate.bans, gate.suspects) == (0, 1)
     gate.succeeded(STRANGER, 0.4)
     assert gate.admits(OPTIONS, STRANGER, 0.5)
-    assert gate.bans == 0
+    assert gate.suspects == 0
+
+
+def test_forged_scans_prolong_no_suspicion_while_it_lasts() -> None:
+    gate = keeper()
+    for second in range(8):
+        assert not gate.admits(REGISTER + SCANNER, STRANGER, float(second))
+    assert not gate.admits(OPTIONS, STRANGER, 99.9)
+    assert gate.admits(OPTIONS, STRANGER, 100.0)
+
+
+def test_who_is_suspected_for_what_may_be_forged_is_heard_over_a_connection() -> None:
+    gate = keeper()
+    gate.admits(SCAN, STRANGER, 0.0)
+    assert gate.admits(OPTIONS, STRANGER, 0.1, proven=True)
+    assert not gate.admits(OPTIONS, STRANGER, 0.2)
 
 
 def test_a_scan_over_a_connection_proves_its_source() -> None:

@@ -78,6 +78,56 @@ def test_a_body_that_stands_alone(kind: str, disposition: str | None, *, refused
     assert is_unreadable(message) is refused
 
 
+def nested(*parts: str, boundary: str = "inner") -> str:
+    return (
+        f"Content-Type: multipart/alternative; boundary={boundary}\r\n\r\n"
+        f"{mixed(*parts, boundary=boundary)}"
+    )
+
+
+def test_a_description_in_a_part_of_a_part_is_read() -> None:
+    message = invite(mixed(beside(""), nested("Content-Type: text/plain\r\n\r\nx", described())))
+    assert sdp_of(message) == OFFER
+    assert objection(message) is None
+
+
+BASE64 = "application/sdp\r\nContent-Transfer-Encoding: base64"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        nested(nested(described(), boundary="innermost")),  # too deep
+        "Content-Type: multipart/alternative\r\n\r\nx",
+        described("dj0wDQo=", kind=BASE64),
+    ],
+)
+def test_where_a_description_may_be_that_is_not_found_there_is_no_call_without_one(
+    part: str,
+) -> None:
+    message = invite(mixed(beside(""), part))
+    assert sdp_of(message) is None
+    assert is_unreadable(message)
+    readable = invite(mixed(part, described()))
+    assert sdp_of(readable) == OFFER
+    assert not is_unreadable(readable)
+
+
+def test_encodings_that_change_nothing() -> None:
+    for encoding in ("7bit", "8BIT", "binary"):
+        kind = f"application/sdp\r\nContent-Transfer-Encoding: {encoding}"
+        assert sdp_of(invite(mixed(beside(""), described(kind=kind)))) == OFFER
+
+
+def test_a_description_of_early_media_is_not_the_sessions() -> None:
+    early = described(ANSWER, kind="application/sdp\r\nContent-Disposition: early-session")
+    session = described(kind="application/sdp\r\nContent-Disposition: Session; handling=required")
+    message = invite(mixed(early, session))
+    assert sdp_of(message) == OFFER
+    assert not is_unreadable(message)
+    assert sdp_of(invite(mixed(early, beside("")))) is None
+
+
 def test_boundaries_as_they_are_written() -> None:
     plain = "multipart/mixed;charset=x; Boundary=a.b+c"
     assert sdp_of(invite("preamble\r\n" + mixed(described(), boundary="a.b+c"), kind=plain)) == (
@@ -98,8 +148,14 @@ def test_of_two_descriptions_the_first_counts_and_parts_have_an_end() -> None:
     assert sdp_of(invite(mixed(*[beside("")] * MOST_PARTS, described()))) is None
 
 
+PIECES = [
+    *("--b", "--c", "--", "\r\n", "\n", "\r", " ", "Content-Type:", "x", ":"),
+    "\r\n--b\r\nContent-Type: multipart/x; boundary=c\r\n\r\n",
+]
+
+
 @given(
-    st.lists(st.sampled_from(["--b", "--", "\r\n", "\n", "\r", " ", "Content-Type:", "x", ":"])),
+    st.lists(st.sampled_from(PIECES)),
     st.sampled_from(["multipart/mixed; boundary=b", 'multipart/x;boundary="b"', "multipart/mixed"]),
 )
 def test_any_body_is_read_or_not(pieces: list[str], kind: str) -> None:

@@ -20,7 +20,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._at, self._call = float("inf"), lambda: None
+        self._at = float("inf")
+        self._call: Callable[[], None] = lambda: None
 
     def time(self) -> float:
         return self.now
