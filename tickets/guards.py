@@ -30,7 +30,8 @@ class Guards:
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
     ends, ``denied_within`` stands inside it; ``supposed`` may do so too (广告牌万一砸到人);
     ``yesterday`` is past unless ``still`` says that it goes on; ``settled`` and ``still_going`` say
-    the same of the whole utterance; ``asked`` makes a question of the whole utterance; ``closing``
+    the same of the whole utterance; ``asked`` makes a question of the whole utterance,
+    up to a ``turn``; ``closing``
     may stand beside words that end a danger; ``unhurt`` and ``not_unhurt`` are of accidents;
     ``grave`` is of the whole talk.
     """
@@ -40,6 +41,18 @@ class Guards:
     def asks(self, utterance: str) -> bool:
         """Tell whether the whole utterance is a question about rules, or thanks."""
         return self.expressions["asked"].search(utterance) is not None
+
+    def turned(self, utterance: str) -> str:
+        """Return what a question or thanks turn to: 我家着火了 of 感谢你们，对了我家着火了.
+
+        Empty when the whole utterance is a question or thanks.
+        """
+        asked = self.expressions["asked"].search(utterance)
+        turn = self.expressions["turn"].search(utterance, asked.start() if asked else 0)
+        if turn is None:
+            return ""
+        start = turn.end() if turn[0][-1] in "，。" else turn.start()
+        return utterance[start:] if start else ""
 
     def ends(self, endings: Sequence[re.Pattern[str]], utterance: str) -> str | None:
         """Return the words of ending, where the utterance has each of ``endings`` and nothing else.

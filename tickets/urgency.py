@@ -129,8 +129,8 @@ class UrgencyRules:
 
     def dangers(self, utterance: str) -> list[Urgency]:
         """Return all that one utterance tells of, by rule."""
-        if self._guards.asks(utterance):
-            return []
+        while self._guards.asks(utterance):
+            utterance = self._guards.turned(utterance)
         found: list[Urgency] = []
         named = False
         for rule in self._rules:
