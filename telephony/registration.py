@@ -20,6 +20,9 @@ from telephony.sip.registrar import Limits, aor_of, register
 #: How often it is looked whose phones were another node's matter, which may be dead.
 WATCH_SECONDS = 5.0
 
+#: Nodes tell without regard to each other: so long after a phone has lapsed it is told once more.
+AGAIN_SECONDS = 1.0
+
 # Seconds; the timer's clock and the wall clock do not tick alike, so a check may come a hair early.
 _SOONEST_CHECK = 0.01
 
@@ -70,8 +73,12 @@ class RegistrationService:
         self._on_flow: dict[int | None, dict[tuple[str, str], None]] = {}
 
     async def resume(self) -> None:
-        """Tell and watch what is registered already: a restarted node finds its phones in Redis."""
-        self._looked_at = self._wall_clock()
+        """Tell and watch what is registered already: a restarted node finds its phones in Redis.
+
+        Also tell of those that have lapsed while there was perhaps no node to tell.
+        """
+        self._looked_at = 0.0
+        await self.tell_lapsed()
         for aor in await self._bindings.aors():
             await self._tell(aor)
         self._do(self._watch(), "registrations-watch")
@@ -93,6 +100,8 @@ class RegistrationService:
         self._looked_at = now
         for aor in lapsed:
             await self._tell(aor)
+            # Meanwhile it may have registered at another node, which told before us.
+            self._look_again(aor, AGAIN_SECONDS)
 
     async def answer(self, request: SipRequest, source: Destination) -> Reply:
         """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3).
@@ -159,11 +168,16 @@ class RegistrationService:
             timer.cancel()
         if bindings:
             wait = min(binding.expires_at for binding in bindings) - self._wall_clock()
-            self._expiries[aor] = asyncio.get_running_loop().call_later(
-                max(wait, _SOONEST_CHECK), self._check, aor
-            )
+            self._look_again(aor, wait)
         log.info("phones_registered", aor=aor, count=len(bindings))
         self._on_registered(aor, len(bindings))
+
+    def _look_again(self, aor: str, wait: float) -> None:
+        if (timer := self._expiries.get(aor)) is not None:
+            timer.cancel()
+        self._expiries[aor] = asyncio.get_running_loop().call_later(
+            max(wait, _SOONEST_CHECK), self._check, aor
+        )
 
     def flow_lost(self, hop: Hop) -> None:
         """Forget what was registered over a connection that is gone.

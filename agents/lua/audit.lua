@@ -27,6 +27,8 @@ local function audit_hold(agent)
   if not since then
     redis.call('HSET', key('doubts'), id, stamp(NOW))
     ask_again()
+  elseif tonumber(since) > NOW then -- the clock has been put back
+    redis.call('HSET', key('doubts'), id, stamp(NOW))
   elseif tonumber(since) + TIMES.grace <= NOW then
     redis.call('HDEL', key('doubts'), id)
     free_if_lost(id)

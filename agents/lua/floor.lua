@@ -103,7 +103,12 @@ local function hold()
   redis.call('SET', key('held'), stamp(held_until))
 end
 
--- The same where all nodes are overdue: they did not fall silent together, nobody reached Redis. Which
+-- Redis's clock has been put back during the grace: it shall not last as much longer.
+if held_until and held_until > NOW + TIMES.grace then
+  hold()
+end
+
+-- Hold, too, where all nodes are overdue: they did not fall silent together, nobody reached Redis. Which
 -- was frozen, or cut off from them; of those who come back the first must not bury the others.
 local function notice_silence()
   local newest = redis.call('ZRANGE', key('nodes'), -1, -1, 'WITHSCORES')[2]

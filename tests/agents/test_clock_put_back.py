@@ -70,3 +70,26 @@ async def test_what_runs_ends_in_its_time(redis: Redis) -> None:
     assert (await ask("presence", agent_id="1002")).state is State.RESERVED
     for engine in engines.values():
         await engine.close()
+
+
+async def test_the_grace_of_a_redis_that_begins_anew_lasts_no_longer(redis: Redis) -> None:
+    now = 100_000.0
+    engine = RedisEngine(redis, node="a", times=TIMES)
+
+    async def ask(name: CommandName, **arguments: Any) -> Any:
+        return (await engine.execute(Command(name, arguments), now)).result
+
+    for run in ("one life", "another"):
+        await ask("restore", **NOTHING, run=run)
+    await ask("sign_in", agent_id="1001")
+    await ask("set_phones", agent_id="1001", count=1)
+    await ask("set_ready", agent_id="1001")
+    await ask("enqueue", call_id="c1", arrived_at=now, priority=0, wants="0|any|0|0")
+    assert (await ask("presence", agent_id="1001")).state is State.READY  # nodes tell first
+
+    now -= 3600.0
+    await ask("beat")
+    now += TIMES.grace
+    await ask("beat")
+    assert (await ask("presence", agent_id="1001")).state is State.RESERVED
+    await engine.close()

@@ -1,13 +1,16 @@
 """Phones whose node died: another tells how many there are left."""
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
+from telephony import registration
 from telephony.authentication import Authenticator
-from telephony.bindings import Binding, MemoryBindings
+from telephony.bindings import Binding, BindingStore, MemoryBindings
 from telephony.registration import RegistrationService
 from telephony.sip.registrar import Limits
+from tests.support.waiting import until
 
 
 class Clock:
@@ -26,17 +29,24 @@ class Absent(MemoryBindings):
         return None if self.away else await super().lapsed(since, until)
 
 
-@pytest.mark.parametrize("away", [False, True])
-async def test_a_phone_that_lapses_at_a_dead_node_is_told_by_another(*, away: bool) -> None:
-    clock, told = Clock(), list[tuple[str, int]]()
-    store = Absent(clock=clock)
-    service = RegistrationService(
-        authenticator=cast("Authenticator", None),  # nobody registers here
+def registrations(
+    store: BindingStore, clock: Clock, told: list[tuple[str, int]]
+) -> RegistrationService:
+    """Return a node's, at which nobody registers."""
+    return RegistrationService(
+        authenticator=cast("Authenticator", None),
         bindings=store,
         limits=Limits(),
         on_registered=lambda aor, count: told.append((aor, count)),
         wall_clock=clock,
     )
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_phone_that_lapses_at_a_dead_node_is_told_by_another(*, away: bool) -> None:
+    clock, told = Clock(), list[tuple[str, int]]()
+    store = Absent(clock=clock)
+    service = registrations(store, clock, told)
     phone = Binding("1001", "sip:1001@10.0.0.1", ("10.0.0.1", 5060), "c", 1, clock.now + 60)
     await store.save("1001", phone)  # by the other node
     clock.now += 30
@@ -49,4 +59,31 @@ async def test_a_phone_that_lapses_at_a_dead_node_is_told_by_another(*, away: bo
     await service.tell_lapsed()
     await service.tell_lapsed()
     assert told == [("1001", 0)]
+    await service.close()
+
+
+async def test_a_phone_that_lapsed_while_there_was_no_node_is_told() -> None:
+    clock, told = Clock(), list[tuple[str, int]]()
+    store = MemoryBindings(clock=clock)
+    await store.save("1001", Binding("1001", "sip:a@h", ("10.0.0.1", 5060), "c", 1, clock.now + 60))
+    clock.now += 3600
+    service = registrations(store, clock, told)
+    await service.resume()
+    assert told == [("1001", 0)]
+    await service.close()
+
+
+async def test_who_registers_at_another_node_just_then_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registration, "AGAIN_SECONDS", 0.0)
+    clock, told = Clock(), list[tuple[str, int]]()
+    store = MemoryBindings(clock=clock)
+    phone = Binding("1001", "sip:a@h", ("10.0.0.1", 5060), "c", 1, clock.now + 60)
+    await store.save("1001", phone)
+    service = registrations(store, clock, told)
+    clock.now += 61
+    await service.tell_lapsed()
+    await store.save("1001", replace(phone, cseq=2, expires_at=clock.now + 60))
+    await until(lambda: told == [("1001", 0), ("1001", 1)])
     await service.close()
