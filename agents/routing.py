@@ -32,6 +32,7 @@ class Plan:
         skills: what it asks for, for those who count.
         closed: what happens to it outside of opening hours; None: the line is open.
         resorts: what is done when nobody answers, in the order of time.
+        past: what it was made of beside the rules.
     """
 
     wants: tuple[Want, ...]
@@ -39,6 +40,7 @@ class Plan:
     skills: tuple[str, ...] = ()
     closed: Literal["refuse", "queue", "announce", "call_back"] | None = None
     resorts: tuple["Resort", ...] = ()
+    past: "Past | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class RoutingPlan:
             )
             wants = (Want(agents_own(past.agent_id)), *later)
         closed = None if partner or self._is_open(routing, now) else routing.closed
-        return Plan(wants, priority, tuple(sorted(skills)), closed, self._resorts(rule_name))
+        return Plan(wants, priority, tuple(sorted(skills)), closed, self._resorts(rule_name), past)
 
     def _resorts(self, rule: str) -> tuple[Resort, ...]:
         steps = sorted(self.settings.rules[rule].steps, key=lambda step: step.after)

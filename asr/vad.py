@@ -28,7 +28,7 @@ _ONSET_WINDOW = 5
 _ONSET_VOICED = 3
 _HANGS_ON = 0.1
 _FAINT = 23.0
-"""Root mean square under which a frame is silence: -60 dBm0 (G.711's tables reach +3.14 dBm0).
+"""Root mean square under which a frame is silence: -57 dBm0 (a full sine is +3.14, G.711 §4.1).
 
 ITU-T G.712: a channel's idle noise stays below -65 dBm0p. Speech is at about -20.
 """

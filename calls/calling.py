@@ -68,13 +68,22 @@ class Calling:
         if first:
             self.resorts.follow(plan)
 
-    async def _plan(self, effect: Enqueue) -> Plan:
-        owner, line = self._owner, effect.line or self._owner.line
-        if (line, effect.skill) not in self._plans:
-            self._plans[line, effect.skill] = await owner.facilities.route(
-                line, owner.caller, partner=owner.partner_id is not None, skill=effect.skill
+    async def _plan(self, wish: Enqueue, before: Plan | None = None) -> Plan:
+        owner = self._owner
+        key = self._asked(wish)
+        if key not in self._plans:
+            self._plans[key] = await owner.facilities.route(
+                key[0],
+                owner.caller,
+                partner=owner.partner_id is not None,
+                skill=wish.skill,
+                before=before,
             )
-        return self._plans[line, effect.skill]
+        return self._plans[key]
+
+    def _asked(self, wish: Enqueue) -> tuple[str, str | None]:
+        """Return the line and the skill that are asked for."""
+        return wish.line or self._owner.line, wish.skill
 
     async def replan(self) -> None:
         """Go by the rules as they are now, where agents are sought still.
@@ -83,8 +92,8 @@ class Calling:
         """
         before, self._plans = self._plans, {}
         for wish in self._owner.call.wishes:
-            old = before.get((wish.line or self._owner.line, wish.skill))
-            plan = await self._plan(wish)
+            old = before.get(self._asked(wish))
+            plan = await self._plan(wish, old)
             if old is not None and (plan.wants, plan.priority) != (old.wants, old.priority):
                 await self._owner.facilities.floor.set_wants(
                     self._owner.place(wish.seat),

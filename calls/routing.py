@@ -58,11 +58,18 @@ class Route(Protocol):
     """Says what a call asks of the floor."""
 
     def __call__(
-        self, line: str, caller: str | None, *, partner: bool = False, skill: str | None = None
+        self,
+        line: str,
+        caller: str | None,
+        *,
+        partner: bool = False,
+        skill: str | None = None,
+        before: Plan | None = None,
     ) -> Awaitable[Plan]:
         """Return the plan for a call to a line; never raises.
 
-        ``partner``: it came by a partner's own trunk; ``skill``: wanted in place of the line's.
+        ``partner``: it came by a partner's own trunk; ``skill``: wanted in place of the line's;
+        ``before``: its plan by older rules, of whose caller nothing is asked again.
         """
 
 
@@ -72,6 +79,7 @@ async def anybody(
     *,
     partner: bool = False,  # noqa: ARG001
     skill: str | None = None,  # noqa: ARG001
+    before: Plan | None = None,  # noqa: ARG001
 ) -> Plan:
     """Let every call have whoever is ready."""
     return Plan(ANYBODY)
@@ -132,13 +140,22 @@ class CallRouter:
         return self._book.plan.skills
 
     async def route(
-        self, line: str, caller: str | None, *, partner: bool = False, skill: str | None = None
+        self,
+        line: str,
+        caller: str | None,
+        *,
+        partner: bool = False,
+        skill: str | None = None,
+        before: Plan | None = None,
     ) -> Plan:
-        """Return the plan for a call."""
+        """See `Route`."""
         now = self._wall_clock()
+        past = None
+        if before is not None:
+            past = before.past
         # A partner's officer is nobody's acquaintance, and a transfer says itself whom it wants.
-        known = caller is not None and not partner and skill is None
-        past = await self._known(caller, now) if known and caller else None
+        elif caller and not partner and skill is None:
+            past = await self._known(caller, now)
         return self._book.plan.plan(line, caller, now=now, past=past, partner=partner, skill=skill)
 
     async def _known(self, caller: str, now: float) -> Past | None:

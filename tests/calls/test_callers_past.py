@@ -105,6 +105,10 @@ async def test_who_is_owed_a_call_goes_before_others(
     assert (plan.priority, plan.wants[0].pool) == (9 if owed else 0, agents_own("1001"))
     await store.change(entry_id, Closed("reached", "1001"), now=NOW)
     assert (await asked.route("12345", NUMBER)).priority == 0
+    # By other rules he keeps his place: nothing is asked again.
+    anew = router(engine, floor, preferred_days=0, call_back_priority=7)
+    again = await anew.route("12345", NUMBER, before=plan)
+    assert (again.priority, again.wants[0].pool) == (7 if owed else 0, agents_own("1001"))
 
 
 def test_a_document_from_before_there_was_the_priority_is_read() -> None:
