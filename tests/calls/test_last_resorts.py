@@ -61,7 +61,9 @@ async def routed(
     plan = RoutingPlan(RoutingSettings.model_validate(document), {"12345": "general"})
     noted: list[tuple[str | None, str, str]] = []
 
-    async def route(line: str, caller: str | None, *, before: Plan | None, **asked: Any) -> Plan:
+    async def route(
+        line: str, caller: str | None, *, before: Plan | None = None, **asked: Any
+    ) -> Plan:
         assert before is None  # the rules stay as they are
         return plan.plan(line, caller, now=time.time(), **asked)
 

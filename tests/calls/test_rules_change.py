@@ -53,7 +53,9 @@ async def ruled(folder: Path, *, skill: str = "general") -> AsyncIterator[Ruled]
     stalled: list[Stalled] = []
     books: list[RoutingBook] = []
 
-    async def route(line: str, caller: str | None, *, before: Plan | None, **asked: Any) -> Plan:
+    async def route(
+        line: str, caller: str | None, *, before: Plan | None = None, **asked: Any
+    ) -> Plan:
         asked["past"] = before.past if before else None
         return books[0].plan.plan(line, caller, now=time.time(), **asked)
 
