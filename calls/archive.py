@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +17,8 @@ from calls.redaction import (
     BLACKENED,
     RedactionError,
     Span,
-    blacken,
-    blackened_fields,
     checksum,
+    taken_out,
 )
 from tickets import blackening
 from tickets.store import TicketStore
@@ -83,13 +81,7 @@ class CallArchive:
         words = [text for text in spoken if text != BLACKENED]
         # The ticket first: who is interrupted here and does it again still knows the words.
         async with self._tickets.begin() as connection:
-            await blackening.redact(
-                connection,
-                call_id,
-                fields=partial(blackened_fields, span=span, words=words),
-                text=partial(blacken, words=words),
-                mark=BLACKENED,
-            )
+            await blackening.redact(connection, call_id, taken_out(span, words))
         for one in said:
             self._records.rewrite(call_id, one["seq"], text=BLACKENED, spoken=BLACKENED)
         await self._records.written()

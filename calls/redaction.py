@@ -10,8 +10,12 @@ import re
 import wave
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from tickets.blackening import Redaction
+from tickets.fields import AS_SAID, Passage
 
 Side = Literal["caller", "agent", "both"]
 
@@ -25,8 +29,8 @@ _COPY_FRAMES: Final = 65536
 _PUNCTUATION: Final = re.compile(r"[\s，。、；：？！,.;:?!]")
 _RUN: Final = 4
 """So many characters in a row that were taken out are taken out wherever they are repeated."""
-_AS_SAID: Final = frozenset({"name", "phone", "address", "time", "party"})
-"""Fields that hold words as they were said; all others hold one of ours."""
+_PIECES: Final = re.compile(r" … |、|…")
+"""What parts the pieces of evidence that was said bit by bit."""
 
 
 class RedactionError(Exception):
@@ -80,6 +84,17 @@ def blacken(text: str, words: Iterable[str]) -> str:
     return re.sub("\0+", BLACKENED, marked)
 
 
+def repeats(text: str, words: Iterable[str]) -> bool:
+    """Say whether a text repeats of ``words``: as much as is blackened, or all that it is.
+
+    >>> repeats("王小明", ["我叫王小明"]), repeats("李四", ["我叫王小明"])
+    (True, False)
+    """
+    said = [_PUNCTUATION.sub("", one) for one in words]
+    bare = _PUNCTUATION.sub("", text)
+    return bool(bare) and (any(bare in one for one in said) or blacken(bare, said) != bare)
+
+
 def blackened_fields(
     fields: Mapping[str, Mapping[str, Any]], span: Span, words: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
@@ -92,18 +107,46 @@ def blackened_fields(
     return {name: {**field, **_without(name, field, span, gone)} for name, field in fields.items()}
 
 
+def taken_out(span: Span, words: Iterable[str]) -> Redaction:
+    """Return what a redaction takes out of a call's tickets.
+
+    Args:
+        span: of the call.
+        words: what was said in it.
+    """
+    gone = list(words)
+    return Redaction(
+        fields=partial(blackened_fields, span=span, words=gone),
+        text=partial(blacken, words=gone),
+        repeats=partial(repeats, words=gone),
+        mark=BLACKENED,
+    )
+
+
 def _without(name: str, field: Mapping[str, Any], span: Span, words: list[str]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
-    passage = field.get("passage")
-    if passage and span.touches(passage["start"], passage["end"], passage["leg"]):
+    if _heard_there(field, span, words):
         changed["evidence"] = BLACKENED
-        if name in _AS_SAID and field["source"] == "heard":
+        if name in AS_SAID and field["source"] == "heard":
             changed["value"] = None
     elif field.get("evidence"):
         changed["evidence"] = blacken(field["evidence"], words)
     if name == "content" and field["value"]:
         changed["value"] = blacken(field["value"], words)
     return changed
+
+
+def _heard_there(field: Mapping[str, Any], span: Span, words: list[str]) -> bool:
+    """Say whether a bit was said in the span; by the words, where not each has its time."""
+    passage = Passage.from_dict(field["passage"]) if field.get("passage") else None
+    if passage is not None:
+        bits = passage.bits or ((passage.start, passage.end),)
+        if any(span.touches(start, end, passage.leg) for start, end in bits):
+            return True
+    pieces = _PIECES.split(field.get("evidence") or "")
+    if passage is not None and (passage.bits or len(pieces) == 1):
+        return False
+    return any(repeats(piece, words) for piece in pieces)
 
 
 def silence(path: Path, span: Span) -> float:

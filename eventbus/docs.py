@@ -66,7 +66,10 @@ _FIELDS: Mapping[str, str] = {
     "category": "what the matter is about",
     "level": "`紧急` or `特急`",
     "muted": "whether nobody hears the agent",
-    "passage": "where in the recording it was said: `leg`, `start`, `end` (seconds); or null",
+    "passage": (
+        "where in the recording it was said: `leg`, `start`, `end` (seconds) and `bits`, start and "
+        "end of each breath; or null"
+    ),
     "place": "where the matter is",
     "rule": "the rule that fired, its kind first: `突发`, `敏感`, `集中` or `重要`",
     "tickets": "the tickets of a burst, by id",
@@ -205,7 +208,7 @@ EXAMPLES: tuple[Event, ...] = (
         source="heard",
         evidence="西北街二百一十八号",
         confidence=0.78,
-        passage={"leg": "caller", "start": 3.2, "end": 6.1},
+        passage={"leg": "caller", "start": 3.2, "end": 6.1, "bits": [[3.2, 6.1]]},
     ),
     catalogue.TicketUrgent(
         **_AGENT_CALL,

@@ -264,9 +264,9 @@ class TicketDraft:
     def _bit_by_bit(self, words: str) -> Passage | None:
         """Find pieces in their order, which one party may have said in several breaths."""
         left = [piece for piece in _PIECES.split(words) if piece]
-        found: Passage | None = None
+        bits: list[Passage] = []
         for said in itertools.islice(reversed(self._heard), _BREATHS):
-            if found is not None and said.speaker != found.leg:
+            if bits and said.speaker != bits[0].leg:
                 continue
             first, last = len(said.text), None
             while left and (at := said.text.rfind(left[-1], 0, first)) >= 0:
@@ -274,10 +274,10 @@ class TicketDraft:
                 first = at
                 left.pop()
             if last is not None:
-                bit = said.passage(first, last)
-                found = bit if found is None else replace(bit, end=found.end)
-            if not left:
-                return found
+                bits.insert(0, said.passage(first, last))
+            if not left and bits:
+                spans = tuple((bit.start, bit.end) for bit in bits)
+                return replace(bits[0], end=bits[-1].end, bits=spans)
         return None
 
     def values(self) -> dict[str, Any]:

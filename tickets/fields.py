@@ -37,6 +37,9 @@ FIELDS = (
 )
 """Every field, in the order in which forms show them."""
 
+AS_SAID = frozenset({"name", "phone", "address", "time", "party"})
+"""Fields that hold words as they were said; all others hold one of ours, or a summary."""
+
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "title": TITLES,
     "type": TYPES,
@@ -87,11 +90,20 @@ class Passage:
         leg: ``caller`` or ``agent``.
         start: seconds since the answer.
         end: seconds since the answer.
+        bits: start and end of each breath's share, where it is known that these are all; between
+            them other things may have been said.
     """
 
     leg: str
     start: float
     end: float
+    bits: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make the passage again that ``asdict`` wrote down, in this or an earlier version."""
+        bits = tuple((start, end) for start, end in data.get("bits", ()))
+        return cls(data["leg"], data["start"], data["end"], bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ class FieldValue:
             data["source"],
             data.get("evidence"),
             data.get("confidence"),
-            Passage(**passage) if passage else None,
+            Passage.from_dict(passage) if passage else None,
         )
 
 

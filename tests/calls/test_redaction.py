@@ -104,3 +104,17 @@ def test_evidence_in_the_span_goes_and_what_the_content_repeats_of_it() -> None:
     assert redacted["phone"]["value"] == "13862311001"
     assert redacted["category"]["value"] == "消费维权"
     assert redacted["content"]["value"] == f"文昌路66号路灯坏了，{BLACKENED}。"
+
+
+def test_of_bits_far_apart_the_words_tell() -> None:
+    # As it was stored before bits had times of their own: those of the last one.
+    address = {
+        "value": "太仓市城厢镇县府街12号",
+        "source": "heard",
+        "evidence": "太仓市城厢镇 … 县府街12号",
+        "passage": {"leg": "caller", "start": 80.0, "end": 82.0},
+    }
+    span = Span(2.0, 4.0, "caller")
+    left = blackened_fields({"address": address}, span, ["我住在太仓市城厢镇"])["address"]
+    assert (left["value"], left["evidence"]) == (None, BLACKENED)
+    assert blackened_fields({"address": address}, span, ["我的卡号是6222"])["address"] == address

@@ -1,12 +1,11 @@
 """What was said in a redacted span is left nowhere in the database, on both kinds of it."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from calls.redaction import BLACKENED, Span, blacken, blackened_fields
+from calls.redaction import BLACKENED, Span, taken_out
 from tickets import blackening
 from tickets.draft import TicketDraft, Utterance
 from tickets.handling import TicketDesk
@@ -55,13 +54,7 @@ async def test_what_was_said_in_the_span_is_left_nowhere(engine: AsyncEngine) ->
     before = await everything(engine)
     assert "13862311002" in before
     async with store.begin() as connection:
-        await blackening.redact(
-            connection,
-            "c1",
-            fields=partial(blackened_fields, span=SPAN, words=[SAID]),
-            text=partial(blacken, words=[SAID]),
-            mark=BLACKENED,
-        )
+        await blackening.redact(connection, "c1", taken_out(SPAN, [SAID]))
     left = await everything(engine)
     for gone in ("13862311002", "陆"):
         assert gone in before
@@ -73,3 +66,60 @@ async def test_what_was_said_in_the_span_is_left_nowhere(engine: AsyncEngine) ->
     assert ticket["fields"]["address"]["value"] == draft.fields["address"].value
     assert ticket["fields"]["topic"]["value"] == "路灯"
     assert await store.of_caller("13862311002") == []
+
+
+async def test_what_an_agent_corrected_since_is_left_in_no_history(engine: AsyncEngine) -> None:
+    store = TicketStore(engine)
+    draft = TicketDraft("t1", None)
+    await store.create(draft, call_id="c1", agent_id="1001")
+    draft.hear(Utterance("caller", "我叫王小明电话是13862311002", 2.0, 4.0))
+    draft.hear(Utterance("caller", "文昌路六十六号路灯坏了", 5.0, 7.0))
+    await store.save(draft)
+    heard = draft.values()
+    corrections = {"name": "李四", "phone": "13900000000", "address": "文昌路68号"}
+    await store.correct("t1", corrections, agent_id="1001")
+    async with store.begin() as connection:
+        words = ["我叫王小明电话是13862311002"]
+        await blackening.redact(connection, "c1", taken_out(SPAN, words))
+    left = await everything(engine)
+    assert heard["name"] not in left
+    assert heard["phone"] not in left
+    changes = [
+        (change["field"], change["before"], change["after"]) for change in await store.changes("t1")
+    ]
+    for entry in [
+        ("name", None, BLACKENED),
+        ("name", BLACKENED, "李四"),
+        ("phone", BLACKENED, "13900000000"),
+        ("address", heard["address"], "文昌路68号"),
+    ]:
+        assert entry in changes
+    ticket = await store.get("t1")
+    assert ticket is not None
+    assert ticket["fields"]["name"]["value"] == "李四"
+
+
+async def test_what_was_said_between_the_bits_of_a_value_leaves_it(engine: AsyncEngine) -> None:
+    store = TicketStore(engine)
+    draft = TicketDraft("t1", None)
+    await store.create(draft, call_id="c1", agent_id="1001")
+    draft.hear(Utterance("caller", "我住在太仓市城厢镇", 0.0, 2.0))
+    draft.hear(Utterance("caller", "我的卡号是6222021001", 2.0, 4.0))
+    draft.hear(Utterance("caller", "在县府街12号", 4.0, 6.0))
+    await store.save(draft)
+    before = await store.get("t1")
+    assert before is not None
+    assert "城厢镇" in before["fields"]["address"]["value"]
+    assert "县府街12号" in before["fields"]["address"]["value"]
+    async with store.begin() as connection:
+        await blackening.redact(connection, "c1", taken_out(SPAN, ["我的卡号是6222021001"]))
+    after = await store.get("t1")
+    assert after is not None
+    assert after["fields"]["address"] == before["fields"]["address"]
+    first_bit = Span(1.0, 1.5, "caller")
+    async with store.begin() as connection:
+        await blackening.redact(connection, "c1", taken_out(first_bit, ["我住在太仓市城厢镇"]))
+    gone = await store.get("t1")
+    assert gone is not None
+    assert gone["fields"]["address"]["value"] is None
+    assert "城厢镇" not in await everything(engine)

@@ -22,14 +22,14 @@ def test_a_value_leads_back_to_its_second_of_the_recording() -> None:
     words = tuple((w, 10.0 + n, 11.0 + n) for n, w in enumerate(["你好", "我", "姓", "陆"]))
     draft.hear(Utterance("caller", "你好我姓陆", 10.0, 14.0, words, 0.9))
     name = draft.fields["name"]
-    assert (name.value, name.passage) == ("陆", Passage("caller", 11.0, 14.0))
+    assert (name.value, name.passage) == ("陆", Passage("caller", 11.0, 14.0, ((11.0, 14.0),)))
     assert name.confidence == pytest.approx(0.72)
 
 
 def test_without_times_of_words_the_passage_is_reckoned_from_the_utterance() -> None:
     draft = TicketDraft("t", None)
     draft.hear(caller("你好我姓陆", start=10.0, end=15.0))
-    assert draft.fields["name"].passage == Passage("caller", 12.0, 15.0)
+    assert draft.fields["name"].passage == Passage("caller", 12.0, 15.0, ((12.0, 15.0),))
 
 
 def test_what_was_said_bit_by_bit_is_heard_from_its_first_bit() -> None:
@@ -46,8 +46,10 @@ def test_what_was_said_bit_by_bit_is_heard_from_its_first_bit() -> None:
     ]
     for said in talk:
         draft.hear(said)
-    assert draft.fields["phone"].passage == Passage("caller", 2.0, 8.0)
-    assert draft.fields["address"].passage == Passage("caller", 14.0, 22.0)
+    bits = ((2.0, 4.0), (5.0, 6.0), (7.0, 8.0))
+    assert draft.fields["phone"].passage == Passage("caller", 2.0, 8.0, bits)
+    bits = ((14.0, 17.0), (20.0, 22.0))
+    assert draft.fields["address"].passage == Passage("caller", 14.0, 22.0, bits)
 
 
 def test_what_is_read_back_and_agreed_to_becomes_surer() -> None:
