@@ -26,6 +26,11 @@ audit_entries = Table(
 )
 
 
+_SAME_LOOK = 60.0
+"""Seconds in which a page that asks for the same again adds no entry."""
+_LOOKS = 10_000
+
+
 class AuditTrail:
     """The trail.
 
@@ -45,6 +50,22 @@ class AuditTrail:
         self._engine = engine
         self._writer = writer
         self._clock = clock
+        self._looks: dict[tuple[str, str, str, str], float] = {}
+
+    def look(
+        self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down that somebody looked at a list; the same look once a minute.
+
+        Pages ask for their lists anew with each event: no entries of calls may go for such.
+        """
+        look, now = (who, action, subject, repr(detail)), self._clock()
+        if now - self._looks.get(look, -_SAME_LOOK) < _SAME_LOOK:
+            return
+        if len(self._looks) >= _LOOKS:
+            self._looks.clear()
+        self._looks[look] = now
+        self.note(who, action, subject, detail)
 
     def note(
         self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None

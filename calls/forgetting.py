@@ -23,17 +23,35 @@ _OVER: Final = ("answered", "closed", "draft")
 _DECIDED: Final = ("returned", "finished")
 
 
-def still_needed() -> sa.ColumnElement[bool]:
-    """Say of a row of ``calls`` that one of its tickets is not over."""
+def still_needed(touched_since: float) -> sa.ColumnElement[bool]:
+    """Say of a row of ``calls`` that one of its tickets is not over.
+
+    Args:
+        touched_since: who has left a ticket alone for longer than since then (Unix seconds) works
+            it elsewhere, or not at all.
+    """
     return sa.exists().where(
-        tickets_table.c.call_id == calls.c.call_id, tickets_table.c.status.in_(_UNDER_WAY)
+        tickets_table.c.call_id == calls.c.call_id,
+        tickets_table.c.status.in_(_UNDER_WAY),
+        tickets_table.c.updated_at >= touched_since,
     )
 
 
-async def forget_tickets(engine: AsyncEngine, before: float) -> int:
-    """Empty the personal fields of tickets that ended before; return of how many."""
+async def kept_for_tickets(engine: AsyncEngine, before: float, touched_since: float) -> int:
+    """Return how many calls that ended before are kept for their tickets."""
+    query = sa.select(sa.func.count()).select_from(calls)
+    async with engine.connect() as connection:
+        kept = query.where(calls.c.ended_at < before, still_needed(touched_since))
+        return int((await connection.execute(kept)).scalar_one())
+
+
+async def forget_tickets(engine: AsyncEngine, before: float, touched_since: float) -> int:
+    """Empty the personal fields of tickets that ended before; return of how many.
+
+    So goes a ticket that is open, but that nobody has touched since ``touched_since``.
+    """
     emptied = 0
-    while rows := await _old_tickets(engine, before):
+    while rows := await _old_tickets(engine, before, touched_since):
         async with engine.begin() as connection:
             for row in rows:
                 await _forget_ticket(connection, row)
@@ -41,10 +59,10 @@ async def forget_tickets(engine: AsyncEngine, before: float) -> int:
     return emptied
 
 
-async def forget_callers(engine: AsyncEngine, before: float) -> int:
+async def forget_callers(engine: AsyncEngine, before: float, touched_since: float) -> int:
     """Empty what tells who was in calls that ended before; return in how many."""
-    emptied = 0
-    while found := await _old_calls(engine, before):
+    emptied, after = 0, ""
+    while found := await _old_calls(engine, before, touched_since, after):
         async with engine.begin() as connection:
             await connection.execute(
                 calls.update()
@@ -59,8 +77,8 @@ async def forget_callers(engine: AsyncEngine, before: float) -> int:
             await connection.execute(
                 dispositions.update().where(dispositions.c.call_id.in_(found)).values(note=None)
             )
-        emptied += len(found)
-    needed = sa.select(calls.c.call_id).where(still_needed())
+        emptied, after = emptied + len(found), found[-1]
+    needed = sa.select(calls.c.call_id).where(still_needed(touched_since))
     async with engine.begin() as connection:
         numbers = withheld_numbers.c
         await connection.execute(
@@ -84,32 +102,54 @@ async def forget_exchanged(engine: AsyncEngine, before: float) -> None:
                 handovers.kind == "ticket",
                 handovers.state.in_(_DECIDED),
                 handovers.changed_at < before,
+                sa.or_(handovers.reason != "", sa.cast(handovers.matter, sa.Text) != "{}"),
             )
             .values(matter={}, reason="")
         )
 
 
-async def _old_tickets(engine: AsyncEngine, before: float) -> list[sa.Row[Any]]:
+async def _old_tickets(
+    engine: AsyncEngine, before: float, touched_since: float
+) -> list[sa.Row[Any]]:
     table = tickets_table
     finished = sa.func.coalesce(table.c.ended_at, table.c.updated_at)
+    left_alone = sa.and_(
+        table.c.status.in_(_UNDER_WAY), table.c.updated_at < min(before, touched_since)
+    )
     query = (
         sa.select(table.c.id, table.c.fields)
-        .where(table.c.status.in_(_OVER), finished < before, table.c.forgotten.is_(False))
+        .where(
+            sa.or_(sa.and_(table.c.status.in_(_OVER), finished < before), left_alone),
+            table.c.forgotten.is_(False),
+        )
         .limit(BATCH)
     )
     async with engine.connect() as connection:
         return list(await connection.execute(query))
 
 
-async def _old_calls(engine: AsyncEngine, before: float) -> Sequence[str]:
+async def _old_calls(
+    engine: AsyncEngine, before: float, touched_since: float, after: str
+) -> Sequence[str]:
+    """Return the next calls after ``after`` that tell of somebody."""
     told = (calls.c.caller, calls.c.called, calls.c.ladder, calls.c.forwarded)
+    reached = sa.exists().where(
+        segments.c.call_id == calls.c.call_id,
+        segments.c.number.is_not(None),
+        segments.c.partner.is_(None),
+    )
+    noted = sa.exists().where(
+        dispositions.c.call_id == calls.c.call_id, dispositions.c.note.is_not(None)
+    )
     query = (
         sa.select(calls.c.call_id)
         .where(
             calls.c.ended_at < before,
-            sa.or_(*(column.is_not(sa.null()) for column in told)),
-            ~still_needed(),
+            calls.c.call_id > after,
+            sa.or_(*(column.is_not(sa.null()) for column in told), reached, noted),
+            ~still_needed(touched_since),
         )
+        .order_by(calls.c.call_id)
         .limit(BATCH)
     )
     async with engine.connect() as connection:

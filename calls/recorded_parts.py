@@ -44,6 +44,16 @@ def path_of(first: Path, number: int) -> Path:
     return first if number == 1 else first.with_name(f"{first.stem}-{number}{first.suffix}")
 
 
+def later_parts(first: Path) -> dict[int, Path]:
+    """Return the files of the parts after the first, by their numbers. Blocking."""
+    found = {}
+    for path in first.parent.glob(f"{first.stem}-*{first.suffix}"):
+        number = path.stem.removeprefix(f"{first.stem}-")
+        if number.isdecimal():
+            found[int(number)] = path
+    return found
+
+
 def parts_of(row: Mapping[str, Any]) -> Sequence[Part]:
     """Return the parts of a call's record, in their order.
 

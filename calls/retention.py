@@ -24,8 +24,10 @@ from calls.forgetting import (
     forget_callers,
     forget_exchanged,
     forget_tickets,
+    kept_for_tickets,
     still_needed,
 )
+from calls.recorded_parts import later_parts
 from calls.records import calls, utterances
 from eventbus.tasks import end
 
@@ -37,12 +39,16 @@ _EVERY_SECONDS: Final = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """Days to keep each kind; 0: for ever."""
+    """Days to keep each kind; 0: for ever.
+
+    ``open_tickets``: after so many days without a change an open ticket keeps its call no more.
+    """
 
     recordings: int = 0
     transcripts: int = 0
     personal: int = 0
     audit: int = 0
+    open_tickets: int = 0
 
 
 class RetentionJob:
@@ -103,9 +109,24 @@ class RetentionJob:
             if days:
                 gone[kind] = await job(self._clock() - days * DAY)
         if any(gone.values()):
-            self._audit.note("system", "retention", "all", gone)
-            log.info("retention", **gone)
+            done = {**gone, "kept_for_open_tickets": await self._kept()}
+            self._audit.note("system", "retention", "all", done)
+            log.info("retention", **done)
         return gone
+
+    async def _kept(self) -> int:
+        """Return how many calls were old enough for one of the periods, but for their tickets."""
+        periods = self._periods
+        kinds = (periods.recordings, periods.transcripts, periods.personal)
+        days = min(filter(None, kinds), default=0)
+        if not days:
+            return 0
+        before = self._clock() - days * DAY
+        return await kept_for_tickets(self._engine, before, self._touched_since())
+
+    def _touched_since(self) -> float:
+        days = self._periods.open_tickets
+        return self._clock() - days * DAY if days else 0.0
 
     async def _recordings(self, before: float) -> int:
         removed, after = 0, ""
@@ -119,7 +140,7 @@ class RetentionJob:
         """Remove one; one that cannot be removed keeps no other from it, and is tried again."""
         path = Path(row.recording)
         try:
-            if row.node != self._node and not await asyncio.to_thread(path.is_file):
+            if row.node != self._node and not await asyncio.to_thread(_lies_here, path):
                 return False  # it lies on another machine, which removes it
             await asyncio.to_thread(_remove, path)
         except OSError as error:
@@ -138,7 +159,7 @@ class RetentionJob:
                 calls.c.recording.is_not(None),
                 calls.c.ended_at < before,
                 calls.c.call_id > after,
-                ~still_needed(),
+                ~still_needed(self._touched_since()),
             )
             .order_by(calls.c.call_id)
             .limit(BATCH)
@@ -147,7 +168,8 @@ class RetentionJob:
             return list(await connection.execute(query))
 
     async def _transcripts(self, before: float) -> int:
-        old = sa.select(calls.c.call_id).where(calls.c.ended_at < before, ~still_needed())
+        needed = still_needed(self._touched_since())
+        old = sa.select(calls.c.call_id).where(calls.c.ended_at < before, ~needed)
         async with self._engine.begin() as connection:
             done = await connection.execute(
                 utterances.delete().where(utterances.c.call_id.in_(old))
@@ -157,8 +179,9 @@ class RetentionJob:
     async def _personal(self, before: float) -> int:
         """Empty the personal fields of tickets that ended long ago, and callers' numbers."""
         await forget_exchanged(self._engine, before)
-        tickets = await forget_tickets(self._engine, before)
-        return tickets + await forget_callers(self._engine, before)
+        since = self._touched_since()
+        tickets = await forget_tickets(self._engine, before, since)
+        return tickets + await forget_callers(self._engine, before, since)
 
     async def _audit_entries(self, before: float) -> int:
         async with self._engine.begin() as connection:
@@ -168,9 +191,14 @@ class RetentionJob:
             return int(done.rowcount)
 
 
+def _lies_here(path: Path) -> bool:
+    """Say whether any part is seen; the first may never have been written."""
+    return path.is_file() or bool(later_parts(path))
+
+
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    for part in path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"):  # of a call passed on
+    for part in later_parts(path).values():  # of a call passed on
         part.unlink(missing_ok=True)
     for copy in path.parent.glob(f".{path.stem}*.redacting"):  # of a node that was killed meanwhile
         copy.unlink(missing_ok=True)

@@ -63,6 +63,8 @@ class RetentionSettings(Section):
     """What was said."""
     personal_days: KeptDays
     """Callers' numbers, and the personal fields of tickets that have ended."""
+    open_tickets_days: KeptDays
+    """After so many without a change an open ticket keeps its call's data no more; 0: it does."""
     audit_days: Annotated[int, Field(ge=0)]
     """The trail of views, exports and changes; at least 180 (网络安全法 §21), or 0."""
 

@@ -30,6 +30,7 @@ def retention_job(
             transcripts=settings.transcripts_days,
             personal=settings.personal_days,
             audit=settings.audit_days,
+            open_tickets=settings.open_tickets_days,
         ),
         audit=audit,
         node=node,

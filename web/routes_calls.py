@@ -99,7 +99,7 @@ async def calls(who: Asker, served: Served, page: Annotated[Paging, Depends()]) 
     )
     if who.reads_all:
         seen = {"count": len(records), "offset": page.offset}
-        served.audit.note(who.id, "call.list", "all", seen)
+        served.audit.look(who.id, "call.list", "all", seen)
     items = [_shown(record, who) for record in records]
     return Page(items=items, limit=page.limit, offset=page.offset)
 

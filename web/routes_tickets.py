@@ -72,7 +72,7 @@ async def tickets(
     )
     if who.reads_all:
         seen = {"count": len(found), "offset": page.offset}
-        served.audit.note(who.id, "ticket.list", status or "all", seen)
+        served.audit.look(who.id, "ticket.list", status or "all", seen)
     items = [shown_ticket(ticket, who) for ticket in found]
     return Page(items=items, limit=page.limit, offset=page.offset)
 

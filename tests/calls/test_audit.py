@@ -44,3 +44,12 @@ async def test_who_did_what_is_found_again(trail: AuditTrail) -> None:
     assert [entry["at"] for entry in await trail.list_(since=102.0, until=103.0)] == [102.0]
     assert [entry["at"] for entry in await trail.list_(limit=1, offset=1)] == [102.0]
     assert await trail.list_(action="no.such") == []
+
+
+async def test_the_same_look_is_noted_once_a_minute(trail: AuditTrail) -> None:
+    for _ in range(70):  # each takes a second
+        trail.look("8001", "call.list", "all", {"count": 50})
+    trail.look("8002", "call.list", "all", {"count": 50})
+    trail.look("8001", "call.list", "all", {"count": 51})
+    seen = [(entry["who"], entry["detail"]["count"]) for entry in await trail.list_()]
+    assert seen == [("8001", 51), ("8002", 50), ("8001", 50), ("8001", 50)]

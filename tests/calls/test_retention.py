@@ -1,13 +1,19 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event as sa_event
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from calls import forgetting
+from calls.after_call import dispositions
 from calls.audit import AuditTrail
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, Closed, Missed
-from calls.records import CallRecords, RecordWriter
+from calls.records import CallRecords, RecordWriter, segments
 from calls.records import metadata as calls_metadata
 from calls.retention import DAY, Periods, RetentionJob
 from tickets.draft import TicketDraft
@@ -104,7 +110,7 @@ async def test_each_kind_goes_after_its_own_time(engine: AsyncEngine, tmp_path: 
     text = repr((emptied, call, changes, await archive.records.ladder("c100")))
     for personal in ("陆", "13862311001", "人民路"):
         assert personal not in text
-    assert (await archive.audit.list_())[0]["detail"] == gone
+    assert (await archive.audit.list_())[0]["detail"] == {**gone, "kept_for_open_tickets": 0}
     assert await archive.job(PERIODS).once() == dict.fromkeys(gone, 0)
     await archive.writer.close()
 
@@ -127,6 +133,87 @@ async def test_what_a_unit_still_has_to_do_with_stays(engine: AsyncEngine, tmp_p
     assert await archive.job(PERIODS).once() == {**nothing, **KINDS_OF_ONE_CALL}
     assert folders(tmp_path) == []
     assert await archive.records.withheld_number("c300") is None
+    await archive.writer.close()
+
+
+async def test_a_ticket_that_nobody_closes_here_keeps_its_call_for_a_time(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    archive = Archive(engine, tmp_path)
+    for days in (300, 100):
+        await archive.call(f"c{days}", days, answered=False)
+    await archive.writer.flush()
+    gone = await archive.job(replace(PERIODS, open_tickets=200)).once()
+    assert gone == {"recordings": 1, "transcripts": 1, "personal": 2, "audit": 0}
+    assert folders(tmp_path) == ["c100"]
+    detail = (await archive.audit.list_())[0]["detail"]
+    assert detail == {**gone, "kept_for_open_tickets": 1}
+    tickets = TicketStore(engine)
+    emptied, kept = await tickets.get("t-c300"), await tickets.get("t-c100")
+    assert emptied is not None
+    assert kept is not None
+    assert (emptied["status"], emptied["fields"]["name"]["value"]) == ("passed", None)
+    assert kept["fields"]["name"]["value"] == "陆"
+    await archive.writer.close()
+
+
+async def test_whom_the_record_tells_of_only_by_the_way_is_forgotten(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    archive = Archive(engine, tmp_path)
+    for call_id in ("c1", "c2"):
+        await archive.call(call_id, 100)
+        # withheld, called in, and without a ladder
+        archive.records.change(call_id, caller=None, called=None, ladder=None)
+    await archive.writer.flush()
+    async with engine.begin() as connection:
+        await connection.execute(
+            segments.update().where(segments.c.call_id == "c2").values(number=None)
+        )
+        await connection.execute(
+            dispositions.insert().values(
+                call_id="c2", agent_id="1001", code="解答", at=NOW, note="陆先生"
+            )
+        )
+    await archive.job(PERIODS).once()
+    async with engine.connect() as connection:
+        numbers = (await connection.execute(select(segments.c.number))).scalars().all()
+        notes = (await connection.execute(select(dispositions.c.note))).scalars().all()
+    assert (numbers, notes) == ([None, None], [None])
+    await archive.writer.close()
+
+
+async def test_each_old_call_is_looked_at_once(
+    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "BATCH", 1)
+    archive = Archive(engine, tmp_path)
+    for call_id in ("c3", "c1", "c2"):
+        await archive.call(call_id, 100)
+    await archive.writer.flush()
+    batches = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT calls.call_id") and "calls.caller" in statement:
+            batches.append([value for value in parameters if str(value) in {"", "c1", "c2", "c3"}])
+
+    sa_event.listen(engine.sync_engine, "before_cursor_execute", look)
+    assert (await archive.job(PERIODS).once())["personal"] == 6
+    assert batches == [[""], ["c1"], ["c2"], ["c3"]]
+    await archive.writer.close()
+
+
+async def test_a_later_part_alone_is_removed_where_it_lies(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    archive = Archive(engine, tmp_path)
+    await archive.call("c1", 40)
+    # its first part was never written; its node is gone, or has another name now
+    (tmp_path / "c1" / "c1.wav").rename(tmp_path / "c1" / "c1-2.wav")
+    archive.records.change("c1", node="n2")
+    await archive.writer.flush()
+    assert (await archive.job(PERIODS).once())["recordings"] == 1
+    assert folders(tmp_path) == []
     await archive.writer.close()
 
 

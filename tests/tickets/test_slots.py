@@ -46,10 +46,10 @@ def test_what_was_said_bit_by_bit_is_heard_from_its_first_bit() -> None:
     ]
     for said in talk:
         draft.hear(said)
-    bits = ((2.0, 4.0), (5.0, 6.0), (7.0, 8.0))
-    assert draft.fields["phone"].passage == Passage("caller", 2.0, 8.0, bits)
-    bits = ((14.0, 17.0), (20.0, 22.0))
-    assert draft.fields["address"].passage == Passage("caller", 14.0, 22.0, bits)
+    breaths = ((2.0, 4.0), (5.0, 6.0), (7.0, 8.0))
+    assert draft.fields["phone"].passage == Passage("caller", 2.0, 8.0, breaths)
+    shares = ((14.0, 17.0), (20.0, 22.0))
+    assert draft.fields["address"].passage == Passage("caller", 14.0, 22.0, shares)
 
 
 def test_what_is_read_back_and_agreed_to_becomes_surer() -> None:

@@ -148,8 +148,9 @@ export class Desk {
   /** @param {any} event from the feed */
   onEvent(event) {
     this.dispatch(event);
-    const others = event.agent_id && event.agent_id !== this.state.agent?.id;
-    if (LIST_CHANGED_BY.includes(event.event) && !others) {
+    // A leader's desk is told of all calls: it doesn't ask for its lists with each that was lost.
+    const own = event.event === "snapshot" || event.agent_id === this.state.agent?.id;
+    if (LIST_CHANGED_BY.includes(event.event) && own) {
       this.attempt(() => this.fetches.list());
       watermark(byId("ticket-card"), this.state.agent?.id ?? "");
     }
