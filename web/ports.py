@@ -93,6 +93,11 @@ class Audit(Protocol):
     ) -> None:
         """Write it down; returns at once."""
 
+    def look(
+        self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a look at a list down, the same once a minute; returns at once."""
+
     async def list_(
         self,
         *,

@@ -37,6 +37,13 @@ class FakeAudit:
         entry = {"who": who, "action": action, "subject": subject, "detail": detail}
         self.entries.append({"id": len(self.entries) + 1, "at": self._clock(), **entry})
 
+    def look(
+        self, who: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        look = {"who": who, "action": action, "subject": subject, "detail": detail}
+        if not any(look.items() <= entry.items() for entry in self.entries):
+            self.note(who, action, subject, detail)
+
     async def list_(
         self,
         *,

@@ -72,9 +72,14 @@ async function open(call, card) {
   /** @param {number} part the file that is heard */
   const outline = async (part) => {
     const waves = await ask("GET", `${path}/waveform?columns=${COLUMNS}&part=${part}`).catch(() => null);
-    if (waves) fill(player, waveform(waves, audio), audio);
+    // Another part may have been taken meanwhile, whose answer came first.
+    if (waves && part === heard) fill(player, waveform(waves, audio), audio);
   };
-  const recording = new Recording(audio, (part) => void (call.recording && outline(part)));
+  let heard = 1;
+  const recording = new Recording(audio, (part) => {
+    heard = part;
+    if (call.recording) void outline(part);
+  });
   recording.show(call.recording ? call.call_id : "", record.recordings);
   const lines = said.map((/** @type {any} */ one) =>
     h(

@@ -22,6 +22,7 @@ export class Recording {
     this.parts = [];
     this.at = 0;
     audio.addEventListener("ended", () => this.goOn());
+    audio.addEventListener("error", () => this.skip());
   }
 
   /** @param {string} callId "" for none @param {Part[]} [parts] as the call's record has them */
@@ -70,6 +71,12 @@ export class Recording {
   /** @returns {number} seconds since the answer, of what is being played */
   now() {
     return this.parts[this.at].begins + this.audio.currentTime;
+  }
+
+  /** Leaves out a file that isn't there: its media process died before it was written. */
+  skip() {
+    const missing = this.audio.error?.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED;
+    if (missing && this.callId && this.at + 1 < this.parts.length) this.take(this.at + 1);
   }
 
   goOn() {

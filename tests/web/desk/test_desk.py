@@ -341,6 +341,48 @@ async def test_a_call_that_is_over_is_heard_part_by_part(house: House, opened: W
     ]
 
 
+async def test_a_part_that_is_not_there_is_left_out(opened: Window) -> None:
+    taken = await opened.page.evaluate(
+        """async () => {
+          const { Recording } = await import("/static/recording.js");
+          const audio = document.createElement("audio");
+          const taken = [];
+          const recording = new Recording(audio, (part) => taken.push(part));
+          recording.show("c1", [{ part: 2, begins: 14.0, seconds: 5.0 }]);
+          const fail = (code) => {
+            Object.defineProperty(audio, "error", { value: { code }, configurable: true });
+            audio.dispatchEvent(new Event("error"));
+          };
+          fail(MediaError.MEDIA_ERR_NETWORK); // it is there, and may come again
+          fail(MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED);
+          fail(MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED); // none is left
+          recording.show("");
+          return taken.slice(0, 2).concat(taken.length);
+        }"""
+    )
+    assert taken == [1, 2, 3]
+
+
+async def test_a_leaders_desk_asks_for_its_lists_when_its_own_calls_change(opened: Window) -> None:
+    asked = await opened.page.evaluate(
+        """async () => {
+          const { Desk } = await import("/static/desk.js");
+          let asked = 0;
+          const desk = {
+            state: { agent: { id: "2001" } },
+            dispatch() {},
+            attempt: (act) => act(),
+            fetches: { list: () => (asked += 1), recorded() {} },
+          };
+          return [null, "1001", "2001"].map((agent_id) => {
+            Desk.prototype.onEvent.call(desk, { event: "call.ended", agent_id });
+            return asked;
+          });
+        }"""
+    )
+    assert asked == [0, 0, 1]
+
+
 async def test_what_was_not_recognised_shows_until_it_is_heard_from_the_recording(
     house: House, opened: Window
 ) -> None:
