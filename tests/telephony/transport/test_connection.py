@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from operator import itemgetter
 from types import SimpleNamespace
 
 import pytest
@@ -20,25 +21,28 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._at = float("inf")
-        self._call: Callable[[], None] = lambda: None
+        self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def time(self) -> float:
         return self.now
 
     def call_at(self, at: float, call: Callable[[], None]) -> SimpleNamespace:
-        self._at, self._call = at, call
-        return SimpleNamespace(cancel=self._cancel)
+        timer = (at, call)
+        self._timers.append(timer)
+        return SimpleNamespace(cancel=lambda: self._cancel(timer))
 
-    def _cancel(self) -> None:
-        self._at = float("inf")
+    def _cancel(self, timer: tuple[float, Callable[[], None]]) -> None:
+        if timer in self._timers:  # else it has rung
+            self._timers.remove(timer)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         end = self.now + seconds
-        while self._at <= end:
-            self.now, self._at = self._at, float("inf")
-            self._call()
+        while due := [timer for timer in self._timers if timer[0] <= end]:
+            timer = min(due, key=itemgetter(0))
+            self._timers.remove(timer)
+            self.now = timer[0]
+            timer[1]()
         self.now = end
 
 
@@ -103,6 +107,19 @@ def test_the_last_message_of_a_busy_connection_has_its_time_and_no_more(clock: C
         connection.data_received(MESSAGE[byte : byte + 1])
     assert not wire.aborted
     clock.sleep(SECONDS / 10)
+    assert wire.aborted
+
+
+def test_who_says_no_whole_message_is_cut_off_long_before_who_falls_silent(clock: Clock) -> None:
+    silent, cut_off, _ = opened()
+    idle, wire, _ = opened()
+    silent.data_received(MESSAGE[:7])
+    idle.data_received(MESSAGE)
+    clock.sleep(SECONDS)
+    assert (cut_off.aborted, wire.aborted) == (True, False)
+    clock.sleep(80 * SECONDS)
+    assert not wire.aborted
+    clock.sleep(10 * SECONDS)
     assert wire.aborted
 
 
