@@ -10,11 +10,12 @@ import structlog
 from calls.after_call import AfterCall
 from calls.errors import UnknownCall
 from calls.gaps import GapStore
-from calls.recorded_parts import Part, parts_of, path_of
+from calls.recorded_parts import Part, later_parts, parts_of, path_of
 from calls.recording_files import PLAIN, RecordingFiles
 from calls.records import CallRecords
 from calls.redaction import (
     BLACKENED,
+    OverBefore,
     RedactionError,
     Span,
     checksum,
@@ -59,24 +60,26 @@ class CallArchive:
     async def redact(self, call_id: str, span: Span) -> float:
         """Silence a span of a call's recording, in whichever parts, and blacken its words.
 
-        Returns the seconds of it that were recorded.
+        Returns the seconds of it that were recorded; none, where there are words of it alone.
 
         Raises:
             UnknownCall: there is no finished call of this id with a recording.
-            calls.redaction.RedactionError: the span is not in the recording.
+            calls.redaction.RedactionError: nothing was recorded or written down in the span.
             OSError: the recording cannot be rewritten.
             TimeoutError: the database takes no transcript just now.
         """
         row = await self._records.get(call_id)
-        parts = parts_of(row) if row is not None else ()
-        if not parts or self._is_live(call_id):
+        if row is None or not row["recording"] or self._is_live(call_id):
             raise UnknownCall(call_id)
-        seconds = await self._silence(call_id, parts, span)
+        on_disk = await asyncio.to_thread(later_parts, Path(row["recording"]))
+        seconds = await self._silence(call_id, parts_of(row, on_disk=on_disk), span)
         said = [
             one
             for one in await self._records.transcript(call_id)
             if span.touches(one["start"], one["end"], one["leg"])
         ]
+        if not seconds and not said:
+            raise RedactionError(f"nothing is recorded from {span.start:g} to {span.end:g} s")
         spoken = [text for one in said for text in (one["text"], one["spoken"] or "")]
         words = [text for text in spoken if text != BLACKENED]
         # The ticket first: who is interrupted here and does it again still knows the words.
@@ -88,21 +91,20 @@ class CallArchive:
         return seconds
 
     async def _silence(self, call_id: str, parts: Sequence[Part], span: Span) -> float:
-        """Silence a span in all parts that it lies in; return the seconds."""
+        """Silence a span in all parts that it lies in; return the seconds, which may be none."""
         seconds = 0.0
         touched = [(part, within) for part in parts if (within := part.within(span)) is not None]
-        if not touched:
-            raise RedactionError(f"nothing is recorded from {span.start:g} to {span.end:g} s")
         there = []
         for part, within in touched:
             if await asyncio.to_thread(part.path.is_file):
                 there.append((part, within))
             elif part.complete:
                 raise UnknownCall(call_id)
-        if not there:
-            raise UnknownCall(call_id)
         for part, within in there:
-            seconds += await asyncio.to_thread(self._files.silence, part.path, within)
+            try:
+                seconds += await asyncio.to_thread(self._files.silence, part.path, within)
+            except OverBefore:  # it ended early; of what was said then there are words at most
+                continue
             digest = await asyncio.to_thread(checksum, part.path)
             self._records.rerecorded(call_id, part.number, sha256=digest)
         return seconds

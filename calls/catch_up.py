@@ -126,7 +126,7 @@ class CatchUp:
             return False  # the last words are still coming
         files = [file for file in part.recording if _lies_in(part, file) is not None]
         there = [file for file in files if await asyncio.to_thread(file.path.is_file)]
-        if not there or len(there) < len(files):
+        if not there:
             await self._gaps.give_up(part, "nothing of it was recorded")
             return True
         return await self._fill(part, there)
@@ -134,6 +134,7 @@ class CatchUp:
     async def _fill(self, part: MissedPart, there: Sequence[Part]) -> bool:
         """Recognise a gap from the files it lies in; return False when another must come first."""
         said: list[Final] = []
+        before = await _stamps(there)
         for file in there:
             try:
                 heard, fault = await self._hear(part, file)
@@ -143,23 +144,19 @@ class CatchUp:
             if fault is not None:
                 await self._failed(part, fault)
                 return False
-            if heard is None:
-                return True  # a span of it was taken out meanwhile: what is left is heard anew
             said += heard
+        if await _stamps(there) != before:
+            return True  # a span of them was taken out meanwhile: what is left is heard anew
         # What the lead brought along is in the transcript already.
         said = [final for final in said if (final.start + final.end) / 2 > part.start]
         await self._found(part, said)
         return True
 
-    async def _hear(self, part: MissedPart, file: Part) -> tuple[list[Final] | None, str | None]:
-        """Recognise a gap's share of a file; return what was said, in the call's time, or a fault.
-
-        None in the place of words: the file was changed meanwhile, and they may be taken out.
-        """
+    async def _hear(self, part: MissedPart, file: Part) -> tuple[list[Final], str | None]:
+        """Recognise a gap's share of a file; return the words, in the call's time, and a fault."""
         share = _lies_in(part, file)
         if share is None:
             return [], None
-        before = await asyncio.to_thread(_stamp, file.path)
         self._stream, self._heard = f"{STREAM}{part.id}.{part.attempts}.{file.number}", []
         with contextlib.ExitStack() as lent:
             wav = await asyncio.to_thread(lent.enter_context, self._files.plain(file.path))
@@ -171,8 +168,6 @@ class CatchUp:
                 end=share.end,
                 recogniser=part.recogniser,
             )
-        if await asyncio.to_thread(_stamp, file.path) != before:
-            return None, None
         return [_later(final, file.begins) for final in self._heard], fault
 
     async def _failed(self, part: MissedPart, fault: str) -> None:
@@ -228,6 +223,10 @@ def _lies_in(part: MissedPart, file: Part) -> Span | None:
     end = file.begins + (_TO_THE_END if file.seconds is None else file.seconds)
     end = end if part.end is None else min(part.end, end)
     return file.within(Span(part.start, end)) if part.start < end else None
+
+
+async def _stamps(files: Sequence[Part]) -> list[tuple[int, int]]:
+    return [await asyncio.to_thread(_stamp, file.path) for file in files]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from calls.redaction import RedactionError, Span, mute, silence
+from calls.redaction import OverBefore, RedactionError, Span, mute, silence
 from telephony.media.g711 import RATE
 from telephony.media.recording import CHANNELS, FRAME_BYTES, WAV_HEADER_BYTES, wav_header
 from telephony.media.sealed import (
@@ -142,7 +142,7 @@ class RecordingFiles:
         """Silence a span for good; return how many seconds of it that were.
 
         Raises:
-            calls.redaction.RedactionError: it is no recording, or over before the span.
+            calls.redaction.RedactionError: no recording; ``OverBefore``: over before the span.
             OSError: it cannot be read or written; the recording is as it was.
         """
         if path.suffix != SUFFIX:
@@ -156,7 +156,7 @@ class RecordingFiles:
                 first = round(span.start * RATE)
                 last = min(round(span.end * RATE), frames)
                 if first >= last:
-                    raise RedactionError(f"the recording is over before {span.start:g} s")
+                    raise OverBefore(f"the recording is over before {span.start:g} s")
                 copy = SealedFile(beside, keys.new_seal())
                 position = 0
                 for data in samples(file, keys):

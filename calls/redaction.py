@@ -37,6 +37,10 @@ class RedactionError(Exception):
     """The span cannot be taken out; nothing was changed."""
 
 
+class OverBefore(RedactionError):
+    """The recording ends before the span begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Seconds since the recording began, and whose voice.
@@ -153,7 +157,7 @@ def silence(path: Path, span: Span) -> float:
     """Silence the span in a 16-bit WAV file; return how many seconds of it that were.
 
     Raises:
-        RedactionError: it is no such file, or the span begins after its end.
+        RedactionError: it is no such file; ``OverBefore``: the span begins after its end.
         OSError: it cannot be read or written; the recording is as it was.
     """
     beside = path.with_name(f".{path.name}.redacting")
@@ -175,7 +179,7 @@ def _copy(source: Path, target: Path, span: Span) -> float:
         rate, width, channels = old.getframerate(), old.getsampwidth(), old.getnchannels()
         first, last = round(span.start * rate), min(round(span.end * rate), old.getnframes())
         if first >= last:
-            raise RedactionError(f"the recording is over before {span.start:g} s")
+            raise OverBefore(f"the recording is over before {span.start:g} s")
         frame = width * channels
         position = 0
         while data := old.readframes(_COPY_FRAMES):

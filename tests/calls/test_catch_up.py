@@ -289,6 +289,49 @@ async def test_what_was_redacted_while_it_was_heard_is_heard_again(archive: Arch
     assert await archive.records.transcript(CALL) == []
 
 
+async def test_what_was_redacted_while_a_later_part_was_heard_is_heard_again(
+    archive: Archive,
+) -> None:
+    write_tone(archive.recording, 400, seconds=9.5)
+    second = archive.recording.with_name(f"{archive.recording.stem}-2.wav")
+    write_tone(second, 400, seconds=5.0)
+    archive.call()
+    archive.part(2, second, begins=12.0, seconds=5.0)
+    archive.gap(end=13.0)
+    recognizer = StandInRecognizer([said("卡号", 4.5, 5.5)])
+    heard = recognizer.recognise_file
+
+    async def redacted_meanwhile(stream: str, path: Path, **what: Any) -> str | None:
+        if len(recognizer.asked) == 1:  # the first part's words are there
+            silence(archive.recording, Span(4.0, 6.0))
+            recognizer.says = []
+        return await heard(stream, path, **what)
+
+    recognizer.recognise_file = redacted_meanwhile  # type: ignore[method-assign]
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    assert [one["path"] for one in recognizer.asked] == [archive.recording, second] * 2
+    assert await archive.records.transcript(CALL) == []
+    assert not any(isinstance(event, TranscriptFinal) for event in archive.events)
+
+
+async def test_of_a_gap_whose_other_part_is_not_there_the_rest_is_heard(archive: Archive) -> None:
+    archive.call()
+    second = archive.recording.with_name(f"{archive.recording.stem}-2.wav")
+    archive.part(2, second, begins=12.0, seconds=5.0)
+    archive.gap(end=13.0)
+    recognizer = StandInRecognizer([said("中间", 4.5, 5.5)])
+    job = archive.catch_up(recognizer)
+    await archive.writer.flush()
+    await job.start()
+    await archive.until_state(["recognised"])
+    await job.close()
+    assert [one["spoken"] for one in await archive.records.transcript(CALL)] == ["中间"]
+
+
 async def test_what_fails_is_tried_again_and_given_up_in_the_end(archive: Archive) -> None:
     archive.call()
     archive.gap()

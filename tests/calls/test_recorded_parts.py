@@ -47,6 +47,24 @@ def test_a_recording_whose_media_process_died_is_its_file() -> None:
     assert parts_of({"recording": None, "recordings": []}) == ()
 
 
+def test_a_later_part_without_a_row_begins_when_its_agent_answered() -> None:
+    call = {
+        **row((1, 0.25, 10.0), (3, 40.0, 5.0)),
+        "answered_at": 1000.0,
+        "segments": [
+            {"agent_id": "1001", "answered_at": 1000.0},
+            {"agent_id": None, "answered_at": 1011.0},  # a partner, whom nobody records
+            {"agent_id": "1002", "answered_at": 1020.0},
+            {"agent_id": "1003", "answered_at": 1040.0},
+        ],
+    }
+    second = parts_of(call, on_disk=[2, 3])[1]
+    assert (second.number, second.begins, second.seconds, second.complete) == (2, 20.0, 20.0, False)
+    assert second.within(Span(25.0, 26.0)) == Span(3.0, 8.0)  # give or take the margin
+    unknown = parts_of(row((1, 0.0, 10.0)), on_disk=[2])[1]
+    assert (unknown.begins, unknown.seconds) == (10.0, None)
+
+
 @given(st.floats(0, 50), st.floats(0.01, 50))
 def test_what_is_said_in_a_part_is_found_in_it_and_nothing_else(
     start: float, length: float

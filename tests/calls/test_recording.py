@@ -201,3 +201,27 @@ async def test_a_span_is_silenced_in_every_part_that_it_lies_in(house: House) ->
     with pytest.raises(UnknownCall):  # not half of it
         await house.service.redact(call_id, Span(begins, begins + 3.5))
     assert checksum(first) == before
+
+
+async def test_words_are_blackened_whatever_became_of_the_files(house: House) -> None:
+    call_id = await talking(house)
+    await ended(house, call_id)
+    record = await house.records.get(call_id)
+    assert record is not None
+    first = Path(record["recordings"][0]["path"])
+    first.parent.mkdir(parents=True)
+    write_tone(first, 400, seconds=1.0)  # it ended early
+    # The second part's media process died: no row tells of it.
+    second = path_of(first, 2)
+    write_tone(second, 400, seconds=8.0)
+    ends = float(record["recordings"][0]["begins"]) + float(record["recordings"][0]["seconds"])
+    for seq, start in ((91, ends + 4.0), (92, ends + 100.0)):
+        house.records.utterance(call_id, seq, leg="caller", start=start, end=start + 1, text="卡号")
+    before = checksum(second)
+    assert await house.service.redact(call_id, Span(ends + 4.0, ends + 5.0)) > 1.0
+    assert checksum(second) != before
+    assert await house.service.redact(call_id, Span(ends + 100.0, ends + 101.0)) == 0.0
+    said = {one["seq"]: one["text"] for one in await house.service.transcript(call_id)}
+    assert (said[91], said[92]) == (BLACKENED, BLACKENED)
+    with pytest.raises(RedactionError, match="nothing is recorded"):
+        await house.service.redact(call_id, Span(ends + 200.0, ends + 201.0))
