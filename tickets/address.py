@@ -16,7 +16,12 @@ _ASKED = re.compile(
 )
 _CORRECTED = re.compile(r"不是|不对|说错|错了|应该是|更正|口误")
 _ROOM = re.compile(r"(?<!\d)\d{3,4}(?=室?$)")
-_ROOM_ANSWERED = re.compile(r"(?:嗯|啊|是|就是|在)*(?P<room>\d{3,4})室?(?=$|，| |我|的)")
+_ROOM_ASKED = re.compile(
+    r"几零几|几室|房号|房间号|门牌|哪一?户|几号|几[幢栋]|多少号|哪一?室|哪一?间"
+)
+_ROOM_ANSWERED = re.compile(
+    r"(?:嗯|啊|是|就是|在)*(?P<room>(?!(?:1[12]0|119|122)(?!\d))\d{3,4}(?:室|(?=$|，| |我|的)))"
+)
 _ROOM_CORRECTED = re.compile(
     r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我说错了?|了|啊|哦|应该)*是?(?P<room>\d{3,4})(?![\d元块个天年月米号幢栋路万分])"
 )
@@ -34,21 +39,25 @@ class AddressEar:
     def __init__(self) -> None:
         self.parts: list[Place] = []
         self._words: list[str] = []
-        self._asked = False
+        self._asked = self._room_asked = False
 
     def agent(self, text: str) -> None:
         """Hear the agent: has he asked where?"""
         self._asked = bool(_ASKED.search(text))
+        self._room_asked = bool(_ROOM_ASKED.search(text))
 
     def caller(self, said: Figured) -> bool:
         """Hear the citizen (names blanked); tell whether the address changed."""
         asked, self._asked = self._asked, False
+        room_asked, self._room_asked = self._room_asked, False
         places = find_places(said.text, asked=asked)
-        if not places and (bare := bare_place(said.text)):
+        if not places and not self.parts and (bare := bare_place(said.text)):
             places = [bare]
-        room = _ROOM_ANSWERED.match(said.text) if asked and self.parts else None
-        if room:
-            places = [Place("unit", "", room["room"], room.start("room"), room.end("room"))]
+        if room_asked and (room := _ROOM_ANSWERED.match(said.text)) and (places or self.parts):
+            unit = Place("unit", "", room["room"], room.start("room"), room.end("room"))
+            # 302我们是幸福家园3幢: the room belongs to what is named after it.
+            rest = [place for place in places if place.start >= unit.end]
+            places = [*rest, unit] if rest or room.end() < len(said.text) else [unit]
         changed = self.take(places, corrected=bool(_CORRECTED.search(said.text)))
         if changed and places:
             self._words.append(said.words(places[0].start, max(place.end for place in places)))

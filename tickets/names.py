@@ -54,7 +54,12 @@ _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
 )
-_NOT_FAMILY = re.compile(r"[百同老他她大]$")
+_NOT_FAMILY = re.compile(r"[百同老他她大都]$")
+_SOMEBODYS = re.compile(rf"[{_HAN}]的(?!我)")  # 那个姓李的打我
+# Before 姓 these are no name: 百姓, 同姓, 他姓李, 高姓大名.
+_NO_NAME_FIRST = frozenset("他她它你您谁百同男女老本外异双复大贵其都每哪某")
+_FIRST_IS_OVER = re.compile(r"$|[，。、 ]|我|叫|电话|手机|号码")
+_OF_HIMSELF = re.compile(r"我姓|我是姓|我叫|免贵|本人姓|不对|不是|错|应该")
 _FULL = re.compile(
     r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
     r"|(?<![他她])姓名(?:是|叫)?"
@@ -144,11 +149,18 @@ class NameEar:
         if heard.name is None:
             return heard
         name = _respelled(heard.name, text[heard.end :])
+        if self._is_less(name) and not _OF_HIMSELF.search(text):
+            return None
         if self.name and self.name.startswith(name):
             name = self.name  # 张志芳, later only 我姓张
         self.name = name
         title = heard.title or _titled(text, name)
         return NameHeard(name, title, heard.start, _end_of_spelling(text, heard.end, name))
+
+    def _is_less(self, name: str) -> bool:
+        """Tell whether a family name alone would take the place of another full name."""
+        known = self.name or ""
+        return len(name) == 1 < len(known) and not known.startswith(name)
 
     def _spelled(self, text: str) -> NameHeard | None:
         """Take 弓长张 after the agent asked which Zhang."""
@@ -234,7 +246,8 @@ def _is_others(text: str, match: re.Match[str]) -> bool:
     others = _OTHERS.search(before) and not himself and not _MYSELF.search(before)
     if match[0] == "复姓" and re.search(rf"(?:{'|'.join(sorted(_compound()))})是个?$", before):
         return True  # 司徒是复姓 explains, 敏 of 敏捷的敏 is no name
-    return bool(match["no"] or _NOT_FAMILY.search(before) or others)
+    somebody = before and not himself and _SOMEBODYS.match(text, match.end())
+    return bool(match["no"] or _NOT_FAMILY.search(before) or others or somebody)
 
 
 def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
@@ -320,9 +333,15 @@ def _self_titled(text: str) -> NameHeard | None:
 def _family_first(text: str) -> NameHeard | None:
     """Find a family name said before 姓 and spelt after it: 裘姓求衣裘, 谯姓言字旁."""
     match = _NAME_FIRST.match(text)
-    if match is None or (match[1] not in _single() and match[1] not in text[match.end() :]):
+    if match is None or match[1] in _NO_NAME_FIRST:
         return None
-    return NameHeard(match[1], None, match.start(1), match.end())
+    name, after = match[1], text[match.end() :]
+    explained = _explanation(after) == name or re.match(
+        rf"(?:{name}|[{_HAN}])?[{_HAN}]字?旁|[{_HAN}]{{1,2}}{name}(?:$|[，。 ]|我|的{name})", after
+    )
+    if not explained and not (name in _single() and _FIRST_IS_OVER.match(after)):
+        return None
+    return NameHeard(name, None, match.start(1), match.end())
 
 
 def _explained_alone(text: str) -> NameHeard | None:

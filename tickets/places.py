@@ -387,7 +387,7 @@ def _loose(text: str, *, asked: bool) -> Iterator[Place]:
         start = text.find(name)
         end = start + len(name)
         if start >= 0 and (
-            start == 0
+            (start == 0 and name not in rules.load("places")["not_a_place"]["common"])
             or text[end : end + 1] in {"里", "到", "往"}
             or _is_there(text, start, end, asked=asked)
         ):
@@ -408,6 +408,8 @@ NOWHERE = re.compile(_any_of("nowhere"))
 def _plain(text: str, start: int, end: int) -> Place | None:
     """Return text[start:end] as a place if its words look like a name's."""
     name = text[start:end]
+    if name.isdecimal():
+        return None  # 110 + 已经来了
     if name in rules.word_set("places", "bare"):
         return Place("loose", name, "", start, end)
     if not 2 <= len(name) <= LONGEST_NAME or NOWHERE.search(name) or name in never_names():  # noqa: PLR2004 -- 沙溪

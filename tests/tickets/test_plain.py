@@ -1,4 +1,7 @@
-"""Plain sentences that rules tuned on long dialogues must not lose: dangers, and what is none."""
+"""Plain sentences that rules tuned on long dialogues must not lose, and what must not set them off.
+
+In a talk the agent's turns begin with 问.
+"""
 
 import json
 from pathlib import Path
@@ -6,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from tickets.address import AddressEar
+from tickets.names import NameEar
+from tickets.numerals import figures
 from tickets.urgency import judge
 
 
@@ -21,3 +27,27 @@ def test_a_plain_sentence_is_as_pressing_as_it_sounds(case: dict[str, Any]) -> N
         assert not urgency.urgent, urgency
     else:
         assert (urgency.level, urgency.transfer) == (case["level"], case["transfer"])
+
+
+@pytest.mark.parametrize("case", _read("plain_names.jsonl"), ids=lambda case: "".join(case["talk"]))
+def test_only_the_citizens_own_name_is_taken(case: dict[str, Any]) -> None:
+    ear = NameEar()
+    for said in case["talk"]:
+        if said.startswith("问"):
+            ear.agent(said[1:])
+        else:
+            ear.caller(said)
+    assert ear.name == case["expect"]
+
+
+@pytest.mark.parametrize(
+    "case", _read("plain_places.jsonl"), ids=lambda case: "".join(case["talk"])
+)
+def test_an_address_stays_what_it_was(case: dict[str, Any]) -> None:
+    ear = AddressEar()
+    for said in case["talk"]:
+        if said.startswith("问"):
+            ear.agent(said[1:])
+        else:
+            ear.caller(figures(said))
+    assert ear.text == case["expect"]
