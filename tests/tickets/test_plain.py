@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tickets.address import AddressEar
+from tickets.draft import TicketDraft, Utterance
 from tickets.names import NameEar
 from tickets.numerals import figures
 from tickets.urgency import judge
@@ -51,3 +52,11 @@ def test_an_address_stays_what_it_was(case: dict[str, Any]) -> None:
         else:
             ear.caller(figures(said))
     assert ear.text == case["expect"]
+
+
+@pytest.mark.parametrize("case", _read("plain_wishes.jsonl"), ids=lambda case: str(case["said"]))
+def test_what_the_citizen_wants_is_understood(case: dict[str, Any]) -> None:
+    draft = TicketDraft("t", None)
+    draft.hear(Utterance("caller", case["said"], 0.0, 1.0))
+    wanted = {name: value for name, value in case.items() if name != "said"}
+    assert {name: draft.fields[name].value for name in wanted} == wanted
