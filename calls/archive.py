@@ -13,6 +13,7 @@ from calls.gaps import GapStore
 from calls.recorded_parts import Part, later_parts, parts_of, path_of
 from calls.recording_files import PLAIN, RecordingFiles
 from calls.records import CallRecords
+from calls.redacted_notes import redact_notes
 from calls.redaction import (
     BLACKENED,
     OverBefore,
@@ -84,7 +85,9 @@ class CallArchive:
         words = [text for text in spoken if text != BLACKENED]
         # The ticket first: who is interrupted here and does it again still knows the words.
         async with self._tickets.begin() as connection:
-            await blackening.redact(connection, call_id, taken_out(span, words))
+            taken = taken_out(span, words)
+            await blackening.redact(connection, call_id, taken)
+            await redact_notes(connection, call_id, taken.text)
         for one in said:
             self._records.rewrite(call_id, one["seq"], text=BLACKENED, spoken=BLACKENED)
         await self._records.written()

@@ -91,12 +91,15 @@ def blacken(text: str, words: Iterable[str]) -> str:
 def repeats(text: str, words: Iterable[str]) -> bool:
     """Say whether a text repeats of ``words``: as much as is blackened, or all that it is.
 
+    A single syllable (好) tells nothing of a longer text.
+
     >>> repeats("王小明", ["我叫王小明"]), repeats("李四", ["我叫王小明"])
     (True, False)
     """
     said = [_PUNCTUATION.sub("", one) for one in words]
     bare = _PUNCTUATION.sub("", text)
-    return bool(bare) and (any(bare in one for one in said) or blacken(bare, said) != bare)
+    telling = [one for one in said if len(one) > 1]
+    return bool(bare) and (any(bare in one for one in said) or blacken(bare, telling) != bare)
 
 
 def blackened_fields(

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tickets.exchange.blackening import redact_exchanged
 from tickets.fields import AS_SAID
 from tickets.store import changes_table, columns, deliveries_table, steps_table, tickets_table
 
@@ -48,6 +49,18 @@ async def redact(connection: AsyncConnection, call_id: str, redaction: Redaction
         await _redact_changes(connection, row.id, gone, left, redaction)
         await _redact_steps(connection, row.id, redaction)
         await _redact_deliveries(connection, row.id, gone, redaction)
+
+        def told(name: str, value: Any, gone: set[str] = gone) -> Any:
+            return _told(name, value, gone, redaction)
+
+        await redact_exchanged(connection, row.id, value=told, text=redaction.text)
+
+
+def _told(name: str, value: Any, gone: set[str], redaction: Redaction) -> Any:
+    """Return what others may still be told that a field says."""
+    if name in gone:
+        return None
+    return redaction.text(value) if isinstance(value, str) else value
 
 
 async def _redact_changes(
@@ -96,12 +109,7 @@ async def _redact_deliveries(
     query = sa.select(deliveries.id, deliveries.body).where(deliveries.ticket_id == ticket_id)
     for row in (await connection.execute(query)).all():
         told = {
-            name: None
-            if name in gone
-            else redaction.text(value)
-            if isinstance(value, str)
-            else value
-            for name, value in row.body["fields"].items()
+            name: _told(name, value, gone, redaction) for name, value in row.body["fields"].items()
         }
         body = {**row.body, "fields": told, "note": redaction.text(row.body["note"] or "")}
         await connection.execute(

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calls.redaction import BLACKENED, RedactionError, Span, blacken, blackened_fields, silence
+from calls.redaction import (
+    BLACKENED,
+    RedactionError,
+    Span,
+    blacken,
+    blackened_fields,
+    repeats,
+    silence,
+)
 
 RATE = 8000
 Samples = npt.NDArray[np.int16]
@@ -118,3 +126,10 @@ def test_of_bits_far_apart_the_words_tell() -> None:
     left = blackened_fields({"address": address}, span, ["我住在太仓市城厢镇"])["address"]
     assert (left["value"], left["evidence"]) == (None, BLACKENED)
     assert blackened_fields({"address": address}, span, ["我的卡号是6222"])["address"] == address
+
+
+def test_a_syllable_tells_nothing_of_a_longer_text() -> None:
+    assert not repeats("郝好", ["好"])
+    assert repeats("好", ["好"])
+    assert repeats("13862311001", ["138"])
+    assert not repeats("", ["好"])

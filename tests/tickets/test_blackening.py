@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from calls.redaction import BLACKENED, Span, taken_out
 from tickets import blackening
 from tickets.draft import TicketDraft, Utterance
+from tickets.exchange.store import handovers_table, letters_table
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines, Step
 from tickets.store import TicketStore, metadata
@@ -123,3 +124,36 @@ async def test_what_was_said_between_the_bits_of_a_value_leaves_it(engine: Async
     assert gone is not None
     assert gone["fields"]["address"]["value"] is None
     assert "城厢镇" not in await everything(engine)
+
+
+async def test_what_partners_said_or_are_not_told_yet_goes_too(engine: AsyncEngine) -> None:
+    store = TicketStore(engine)
+    draft = TicketDraft("t1", None)
+    await store.create(draft, call_id="c1", agent_id="1001")
+    draft.hear(Utterance("caller", SAID, 2.0, 4.0))
+    await store.save(draft)
+    matter = {"name": "陆", "phone": "13862311002", "urgent": True, "content": "请回13862311002"}
+    key = {"partner": "110", "number": "t1"}
+    times = {"said_at": 1.0, "created_at": 1.0, "changed_at": 1.0}
+    handover = {**key, **times, "direction": "out", "kind": "ticket", "state": "sent", "step": 1}
+    letter = {"partner": "110", "created_at": 1.0, "attempts": 0, "alarmed": False}
+    body = {"kind": "ticket", "id": "m1", "at": 1.0, "number": "t1", "matter": matter}
+    other = {**body, "id": "m2", "number": "t2"}
+    async with engine.begin() as connection:
+        await connection.execute(
+            handovers_table.insert().values(
+                **handover, ticket_id="t1", reason="机主13862311002", matter=matter
+            )
+        )
+        for one in (body, other):
+            row = {**letter, "message_id": one["id"], "body": {**one, "reason": "机主13862311002"}}
+            await connection.execute(letters_table.insert().values(row))
+    async with store.begin() as connection:
+        await blackening.redact(connection, "c1", taken_out(SPAN, [SAID]))
+    left = {"name": None, "phone": None, "urgent": True, "content": f"请回{BLACKENED}"}
+    async with engine.connect() as connection:
+        [said] = (await connection.execute(handovers_table.select())).all()
+        told = (await connection.execute(letters_table.select().order_by("message_id"))).all()
+    assert (said.reason, said.matter) == (f"机主{BLACKENED}", left)
+    assert (told[0].body["reason"], told[0].body["matter"]) == (f"机主{BLACKENED}", left)
+    assert told[1].body["matter"] == matter  # of another ticket

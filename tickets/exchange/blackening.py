@@ -1,0 +1,55 @@
+"""What redaction takes out of what partners said, and of what they are still to be told."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tickets.exchange.store import handovers_table, letters_table
+
+
+async def redact_exchanged(
+    connection: AsyncConnection,
+    ticket_id: str,
+    *,
+    value: Callable[[str, Any], Any],
+    text: Callable[[str], str],
+) -> None:
+    """Take words out of a ticket's handovers, and of the letters that no partner has yet.
+
+    Args:
+        connection: in a transaction.
+        ticket_id: our ticket.
+        value: returns what a field of the matter may still say, by its name and value.
+        text: returns a text without the words.
+    """
+    handovers = handovers_table.c
+    query = sa.select(handovers_table).where(handovers.ticket_id == ticket_id)
+    numbers = set()
+    for row in (await connection.execute(query)).all():
+        numbers.add((row.partner, row.number))
+        await connection.execute(
+            handovers_table.update()
+            .where(handovers.id == row.id)
+            .values(reason=text(row.reason), matter=_without(row.matter, value))
+        )
+    letters = letters_table.c
+    waiting = sa.select(letters.id, letters.partner, letters.body).where(
+        letters.body.is_not(None), letters.partner.in_({partner for partner, _ in numbers})
+    )
+    for row in (await connection.execute(waiting)).all():
+        if (row.partner, row.body.get("number")) not in numbers:
+            continue
+        body = {**row.body}
+        if "reason" in body:
+            body["reason"] = text(body["reason"])
+        if "matter" in body:
+            body["matter"] = _without(body["matter"], value)
+        await connection.execute(
+            letters_table.update().where(letters.id == row.id).values(body=body)
+        )
+
+
+def _without(matter: Mapping[str, Any], value: Callable[[str, Any], Any]) -> dict[str, Any]:
+    return {name: value(name, said) for name, said in matter.items()}
