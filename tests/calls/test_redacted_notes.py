@@ -28,7 +28,13 @@ async def test_notes_of_the_call_alone_are_changed(database_url: str) -> None:
                 )
             )
             marks = [{"at": 2.0, "note": "卡号6222"}]
-            judged = {**of_call, "who": "3001", "scores": {}, "total": 97, "comment": "卡号6222"}
+            judged: dict[str, object] = {
+                **of_call,
+                "who": "3001",
+                "scores": {},
+                "total": 97,
+                "comment": "卡号6222",
+            }
             await connection.execute(assessments.insert().values(**judged, marks=marks))
         await redact_notes(connection, "c1", lambda text: text.replace("6222", "■■"))
         for table, columns in (
