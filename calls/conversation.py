@@ -7,7 +7,6 @@ it: without a recogniser the conversation simply stays empty, and starts over wh
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any, Literal
 
 import structlog
@@ -371,7 +370,7 @@ class Conversation:
                     source=change.source,
                     evidence=change.evidence,
                     confidence=change.now.confidence,
-                    passage=asdict(change.now.passage) if change.now.passage else None,
+                    passage=change.now.passage.to_dict() if change.now.passage else None,
                 )
             )
         self._tell_duty_desk()

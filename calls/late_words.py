@@ -7,7 +7,6 @@ only the live call knew; a ticket that was submitted is not touched.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from calls.records import CallRecords
@@ -81,7 +80,7 @@ class LateWords:
                         source=change.source,
                         evidence=change.evidence,
                         confidence=change.now.confidence,
-                        passage=asdict(passage) if passage else None,
+                        passage=passage.to_dict() if passage else None,
                     )
                 )
         return count

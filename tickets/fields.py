@@ -6,7 +6,7 @@ at a glance why a draft says what it says.
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from tickets.tree import SHIPPED, CategoryTree
@@ -99,9 +99,14 @@ class Passage:
     end: float
     bits: tuple[tuple[float, float], ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        bits = [[start, end] for start, end in self.bits]
+        return {"leg": self.leg, "start": self.start, "end": self.end, "bits": bits}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make the passage again that ``asdict`` wrote down, in this or an earlier version."""
+        """Make the passage again that ``to_dict`` wrote down, in this or an earlier version."""
         bits = tuple((start, end) for start, end in data.get("bits", ()))
         return cls(data["leg"], data["start"], data["end"], bits)
 
@@ -134,7 +139,7 @@ class FieldValue:
             "source": self.source,
             "evidence": self.evidence,
             "confidence": self.confidence,
-            "passage": None if passage is None else asdict(passage),
+            "passage": None if passage is None else passage.to_dict(),
         }
 
     @classmethod
