@@ -6,7 +6,7 @@
 const LEVELS = ["特急", "紧急", "一般"];
 const KINDS = ["突发", "敏感", "集中", "重要"];
 const PARTNERS = ["", "110", "119", "120", "122"];
-const GUARDS = ["denied", "past", "denied_within", "past_after", "settled", "still_going", "supposed", "closing", "grave", "unhurt", "not_unhurt", "yesterday", "still", "hearsay", "asked"];
+const GUARDS = ["denied", "past", "denied_within", "past_after", "settled", "still_going", "supposed", "closing", "grave", "unhurt", "not_unhurt", "yesterday", "still", "hearsay", "asked", "turn"];
 /** The fields of a ticket that a question may ask for. */
 const ASKED = ["", "name", "title", "phone", "address", "time", "type", "category", "topic", "party", "content", "secret", "repeat", "urgency", "urgency_reason", "transfer"];
 

@@ -195,6 +195,7 @@ export const adminEn = {
   "guard.still": "Going on",
   "guard.hearsay": "Hearsay",
   "guard.asked": "Only asked",
+  "guard.turn": "After praise or a question: now something happens",
   "rows.rule": "Rules (in order)",
   "rows.guards": "What does not count",
   "rows.topic": "Topics",

@@ -195,6 +195,7 @@ export const adminZh = {
   "guard.still": "仍在进行",
   "guard.hearsay": "听说",
   "guard.asked": "只是询问",
+  "guard.turn": "表扬、咨询之后转而说正在发生的事",
   "rows.rule": "规则（按顺序）",
   "rows.guards": "不算数的情形",
   "rows.topic": "主题",
