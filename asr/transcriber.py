@@ -89,13 +89,14 @@ class Transcriber:
         self._limit = listening.backlog
         self._gate = VoiceGate(listening.voice) if listening.voice is not None else None
         self._loop = asyncio.get_running_loop()
-        # Audio of at most 100 ms, and pauses; the last piece grows until it is as long as that.
-        self._queue: deque[Audio | Pause] = deque()
+        # Audio of at most 100 ms, and pauses, each with the loop's time at which it was complete;
+        # the last piece grows until it is as long as that.
+        self._queue: deque[tuple[Audio | Pause, float]] = deque()
         self._piece: list[bytes] = []
         self._piece_at = 0.0
         self._piece_bytes = 0
         self._waiting = 0.0
-        self._busy_since: float | None = None
+        self._at_work: float | None = None  # since when there has been what the engine hears now
         self._wake = asyncio.Event()
         self._finishing = False
         self._shed = False
@@ -121,8 +122,9 @@ class Transcriber:
     @property
     def lag(self) -> float:
         """The age of the oldest sound that was not heard, in seconds."""
-        at_work = 0.0 if self._busy_since is None else self._loop.time() - self._busy_since
-        return self._waiting + at_work
+        if self._at_work is not None:
+            return self._loop.time() - self._at_work
+        return self._loop.time() - self._queue[0][1] if self._queue else 0.0
 
     @property
     def waiting(self) -> float:
@@ -153,7 +155,7 @@ class Transcriber:
     async def give_up(self) -> None:
         """Stop at once; what was not heard to its end is told as a gap."""
         self._end_piece()
-        for item in self._queue:
+        for item, _ in self._queue:
             if isinstance(item, Audio):
                 self._miss(item.at, item.at + item.seconds)
         if self._open_from is not None:
@@ -175,7 +177,7 @@ class Transcriber:
                 self._end_gap()
             else:
                 self._end_piece()
-                self._queue.append(effect)
+                self._queue.append((effect, self._loop.time()))
                 self._wake.set()
             return
         if self._dropping is not None and not self._resume():
@@ -204,7 +206,7 @@ class Transcriber:
             piece = Audio(self._piece_at, b"".join(self._piece))
             self._piece.clear()
             self._piece_bytes = 0
-            self._queue.append(piece)
+            self._queue.append((piece, self._loop.time()))
             self._waiting += piece.seconds
             self._wake.set()
 
@@ -216,14 +218,14 @@ class Transcriber:
             return
         self._dropping = reason
         self._end_piece()
-        waits = any(isinstance(item, Audio) for item in self._queue)
+        waits = any(isinstance(item, Audio) for item, _ in self._queue)
         under_way = self._open_from is not None and not self._between
         if waits or under_way:  # or else all was heard, or will be once its pause is come to
             self._discard(self._open_from)
 
     def _discard(self, start: float | None) -> None:
         """Forget what waits, and what the engine has made of the utterance since ``start``."""
-        for item in self._queue:
+        for item, _ in self._queue:
             if isinstance(item, Audio):
                 self._miss(item.at, item.at + item.seconds)
         if start is not None:
@@ -283,8 +285,7 @@ class Transcriber:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            item = self._next()
-            self._busy_since = self._loop.time()
+            item, self._at_work = self._next()
             try:
                 if isinstance(item, Audio):
                     self._waiting = max(0.0, self._waiting - item.seconds)
@@ -293,19 +294,19 @@ class Transcriber:
                     await self._pause()
             except RecognizerError as error:
                 self._fail(error, item)
-            self._busy_since = None
+            self._at_work = None
         await self._flush_last()
         await self._close_engine()
         self._end_gap()
 
-    def _next(self) -> Audio | Pause:
+    def _next(self) -> tuple[Audio | Pause, float]:
         """Take what the engine is given next: a pause, or the audio that has piled up, in one."""
-        item = self._queue.popleft()
+        item, since = self._queue.popleft()
         if isinstance(item, Pause):
-            return item
+            return item, since
         pieces, end = [item.pcm], item.at + item.seconds
         while self._queue:
-            after = self._queue[0]
+            after, _ = self._queue[0]
             if (
                 not isinstance(after, Audio)
                 or abs(after.at - end) > _JOIN
@@ -315,7 +316,7 @@ class Transcriber:
             pieces.append(after.pcm)
             end = after.at + after.seconds
             self._queue.popleft()
-        return Audio(item.at, b"".join(pieces)) if len(pieces) > 1 else item
+        return Audio(item.at, b"".join(pieces)), since
 
     async def _push(self, audio: Audio) -> None:
         engine = self._engine

@@ -22,6 +22,9 @@ from tests.support.waveforms import write_speech
 GREETING = Path(__file__).parents[1] / "tests" / "assets" / "speech" / "agent_greeting.wav"
 TALK = 2.0
 
+ABOUT_FIT = 20
+"""Decoders that the bare engine has in turn, to tell how many fit: near to what will come out."""
+
 
 class Calls:
     """Calls placed one after the other: how long until each was answered, how much was heard."""
@@ -90,7 +93,7 @@ async def overload(
     """Play twice the talks that fit; then hear what was missed from their recordings."""
     with tempfile.TemporaryDirectory(prefix="ov-") as name:
         folder = Path(name)
-        alone = await bare(model, [over_the_line(s) for s in speeches], folder)
+        alone = await bare(model, [over_the_line(s) for s in speeches], folder, in_turn=ABOUT_FIT)
         names, audio, said = _talks(speeches, texts, max(2, int(alone.speed)), seconds)
         async with answering_node(folder) as calls, recogniser(model) as running:
             await calls.place()  # the first finds everything cold
