@@ -38,6 +38,8 @@ SIPPY = "sippy==2.5.0"
 
 WRAP_UP_SECONDS = 0.1
 _REGISTRATIONS_A_SECOND = 50
+_LONGEST_RUN = 86_400
+"""Seconds that agents' phones are registered and their sessions last: nobody renews them."""
 
 Address = tuple[str, int]
 
@@ -145,6 +147,8 @@ async def node(
         "trunks__local__networks": f"{TRUNK}/32",
         # All agents' phones are behind one address here, and SIPp's don't answer OPTIONS.
         "abuse__phone_rate": 100_000,
+        "sip__max_expires": _LONGEST_RUN,
+        "web__session_idle_seconds": _LONGEST_RUN,
         "sip__qualify_seconds": 0,
         **(more or {}),
     }
@@ -212,7 +216,10 @@ async def _register(folder: Path, registrar: Address, phones: Address, names: li
     The requests come from there: that is where the phones are called.
     """
     await asyncio.to_thread(folder.mkdir, parents=True)
-    rows = (f"{name};[authentication username={name} password={PASSWORD}];3600;" for name in names)
+    life = _LONGEST_RUN
+    rows = (
+        f"{name};[authentication username={name} password={PASSWORD}];{life};" for name in names
+    )
     (folder / "names.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n", encoding="utf-8")
     text = (SCENARIOS.parents[1] / "tests/support/sipp/register.xml").read_text(encoding="utf-8")
     (folder / "register.xml").write_text(text.replace("[field3]", str(phones[1])), encoding="utf-8")

@@ -220,10 +220,6 @@ async def soak(seconds: float, *, waiting: int, talking: int, recording: bool) -
         settled = min(SETTLED_SECONDS, seconds / 3)
         memories, load = await watch(server, (agents, citizens), seconds, settled)
         calls = SippStatistics.read(folder / CALLS)
-    if fmean(load.waiting) < ENOUGH * waiting or fmean(load.talking) < ENOUGH * talking:
-        raise SystemExit(
-            f"only {fmean(load.waiting):.0f} waited and {fmean(load.talking):.0f} talked"
-        )
     return Told(
         rows(memories, settled),
         fmean(load.waiting),
@@ -250,7 +246,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     if args.json:
         print(json.dumps(asdict(told)))
-        return
+    else:
+        _print_table(told)
+    if told.waiting < ENOUGH * args.waiting or told.talking < ENOUGH * args.talking:
+        raise SystemExit(f"only {told.waiting:.0f} waited and {told.talking:.0f} talked")
+
+
+def _print_table(told: Told) -> None:
     names = ("start", "settled", "end", "most", "growth", "an hour")
     print(f"{'process':12}" + "".join(f"{name:>9}" for name in names) + "  (MB)")
     for row in told.processes:
