@@ -60,7 +60,7 @@ class AuditTrail:
         Pages ask for their lists anew with each event: no entries of calls may go for such.
         """
         look, now = (who, action, subject, repr(detail)), self._clock()
-        if now - self._looks.get(look, -_SAME_LOOK) < _SAME_LOOK:
+        if 0 <= now - self._looks.get(look, -_SAME_LOOK) < _SAME_LOOK:
             return
         if len(self._looks) >= _LOOKS:
             self._looks.clear()

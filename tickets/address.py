@@ -53,11 +53,13 @@ class AddressEar:
         places = find_places(said.text, asked=asked)
         if not places and not self.parts and (bare := bare_place(said.text)):
             places = [bare]
-        if room_asked and (room := _ROOM_ANSWERED.match(said.text)) and (places or self.parts):
+        room = _ROOM_ANSWERED.match(said.text)
+        alone = room is not None and room.end() == len(said.text)
+        if room and ((room_asked and (places or self.parts)) or (asked and self.parts and alone)):
             unit = Place("unit", "", room["room"], room.start("room"), room.end("room"))
-            # 302我们是幸福家园3幢: the room belongs to what is named after it.
-            rest = [place for place in places if place.start >= unit.end]
-            places = [*rest, unit] if rest or room.end() < len(said.text) else [unit]
+            if not any(place.start < unit.end < place.end for place in places):
+                # 302我们是幸福家园3幢: the room belongs to what is named after it.
+                places = [*(place for place in places if place.start >= unit.end), unit]
         changed = self.take(places, corrected=bool(_CORRECTED.search(said.text)))
         if changed and places:
             self._words.append(said.words(places[0].start, max(place.end for place in places)))

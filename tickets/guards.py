@@ -30,10 +30,9 @@ class Guards:
     ``denied`` and ``past`` end where the dangerous word begins, ``past_after`` begins where it
     ends, ``denied_within`` stands inside it; ``supposed`` may do so too (广告牌万一砸到人);
     ``yesterday`` is past unless ``still`` says that it goes on; ``settled`` and ``still_going`` say
-    the same of the whole utterance; ``asked`` makes a question of the whole utterance,
-    up to a ``turn``; ``closing``
-    may stand beside words that end a danger; ``unhurt`` and ``not_unhurt`` are of accidents;
-    ``grave`` is of the whole talk.
+    the same of the whole utterance; ``asked`` makes a question of the whole utterance, up to a
+    ``turn``; ``closing`` may stand beside words that end a danger; ``unhurt`` and ``not_unhurt``
+    are of accidents; ``grave`` is of the whole talk.
     """
 
     expressions: Mapping[str, re.Pattern[str]]
@@ -49,7 +48,7 @@ class Guards:
         """
         asked = self.expressions["asked"].search(utterance)
         turn = self.expressions["turn"].search(utterance, asked.start() if asked else 0)
-        if turn is None:
+        if turn is None or not turn[0]:
             return ""
         start = turn.end() if turn[0][-1] in "，。" else turn.start()
         return utterance[start:] if start else ""

@@ -59,6 +59,7 @@ _SOMEBODYS = re.compile(rf"[{_HAN}]的(?!我)")  # 那个姓李的打我
 # Before 姓 these are no name: 百姓, 同姓, 他姓李, 高姓大名.
 _NO_NAME_FIRST = frozenset("他她它你您谁百同男女老本外异双复大贵其都每哪某")
 _FIRST_IS_OVER = re.compile(r"$|[，。、 ]|我|叫|电话|手机|号码")
+_FILLERS = re.compile(r"(?:[嗯啊哦哎欸喂对是那]|[你您]好|我?(?:这边|这里|这儿)|我?就是?|我是)*")
 _OF_HIMSELF = re.compile(r"我姓|我是姓|我叫|免贵|本人姓|不对|不是|错|应该")
 _FULL = re.compile(
     r"(?:我|本人|我的?名字|姓名|名字|全名)(?:就)?(?:叫做?|是叫|名叫|叫作)|(?:我的?|本人)(?:名字|姓名|全名)(?:就)?是?"
@@ -149,7 +150,7 @@ class NameEar:
         if heard.name is None:
             return heard
         name = _respelled(heard.name, text[heard.end :])
-        if self._is_less(name) and not _OF_HIMSELF.search(text):
+        if self._is_less(name) and not asked and not _OF_HIMSELF.search(text):
             return None
         if self.name and self.name.startswith(name):
             name = self.name  # 张志芳, later only 我姓张
@@ -246,7 +247,9 @@ def _is_others(text: str, match: re.Match[str]) -> bool:
     others = _OTHERS.search(before) and not himself and not _MYSELF.search(before)
     if match[0] == "复姓" and re.search(rf"(?:{'|'.join(sorted(_compound()))})是个?$", before):
         return True  # 司徒是复姓 explains, 敏 of 敏捷的敏 is no name
-    somebody = before and not himself and _SOMEBODYS.match(text, match.end())
+    somebody = (
+        not _FILLERS.fullmatch(before) and not himself and _SOMEBODYS.match(text, match.end())
+    )
     return bool(match["no"] or _NOT_FAMILY.search(before) or others or somebody)
 
 

@@ -16,7 +16,7 @@ _FAMILY = re.compile(
     r"(?:我|本人|免贵|我就|我是)姓(?P<name>[\u4e00-\u9fff])"
     r"(?![\u4e00-\u9fff]{1,3}的(?P=name))(?=$|，|我|你|电话|手机|号码|就|的|(?P<titled>(?P=name)?(?:先生|女士|小姐)))"
 )
-_NO_NAME = frozenset("什啥名氏不么的是了个")
+_NO_NAME = frozenset("什啥名氏不么的是了个呃额嗯没好一")
 
 
 def surname_repairs(spoken: str) -> list[Repair]:

@@ -129,7 +129,7 @@ class UrgencyRules:
 
     def dangers(self, utterance: str) -> list[Urgency]:
         """Return all that one utterance tells of, by rule."""
-        while self._guards.asks(utterance):
+        while utterance and self._guards.asks(utterance):
             utterance = self._guards.turned(utterance)
         found: list[Urgency] = []
         named = False

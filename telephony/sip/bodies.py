@@ -18,7 +18,7 @@ READ = ("Accept", f"{SDP}, multipart/mixed")
 
 MOST_PARTS = 16  # what stands behind them is not looked at
 _LEVELS = 2  # of parts within parts
-_SESSION = {"", "session"}  # RFC 3959's early-session describes another than the call's
+_OTHERS_SESSION = {"early-session"}  # RFC 3959: of another than the call's
 _AS_IT_IS = {"", "7bit", "8bit", "binary"}  # RFC 2045 §6
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
@@ -57,7 +57,7 @@ class Part:
 
     @property
     def _is_for_session(self) -> bool:
-        return self.kind == SDP and self.disposition in _SESSION
+        return self.kind == SDP and self.disposition not in _OTHERS_SESSION
 
 
 def sdp_of(message: SipMessage) -> str | None:

@@ -77,6 +77,7 @@ class _Line:
     question: OutgoingRequest | None = None  # the last OPTIONS, until it is answered
     register: registering.RegisterClient | None = None
     registered: bool = False
+    unheard: int = 0  # REGISTERs in a row that nobody has answered
     told_up: bool | None = None
     reason: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -349,12 +350,15 @@ class TrunkService:
             return
 
         def answered(response: SipResponse) -> None:
+            line.unheard = 0
             cnonce = secrets.token_hex(_ID_BYTES)
             event = registering.GotResponse(response, cnonce, self._chance())
             self._feed_registration(line, event)
 
         def failed(cause: TransactionFailure) -> None:
-            if line.trunk.probe_seconds is None:  # else OPTIONS tell, and sooner
+            line.unheard += 1
+            # OPTIONS tell sooner, but who answers them may not be who registers.
+            if line.trunk.probe_seconds is None or line.unheard > 1:
                 line.turn(ways[0])
             self._feed_registration(line, registering.RequestFailed(cause, self._chance()))
 

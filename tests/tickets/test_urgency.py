@@ -384,6 +384,14 @@ def test_a_citys_rule_has_its_own_words_of_ending(tmp_path: Path) -> None:
     assert rules.eased(told, "火灭了") is None
 
 
+@pytest.mark.parametrize("guard", ["asked = ''", "asked = '感谢|'", "turn = '对了|'"])
+def test_a_guard_that_finds_nothing_everywhere_holds_nobody_up(guard: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(f"[guards]\n{guard}\n" + _RULE, encoding="utf-8")
+    rules = read_rules(path)
+    assert not rules.judge("感谢你们楼上不漏了").urgent
+
+
 @pytest.mark.parametrize(
     "content,wrong",
     [

@@ -252,8 +252,8 @@ async def test_leaders_work_the_call_back_list_and_the_exchange(
         await expect(page.get_by_test_id("exchange")).to_contain_text("JQ-77")
         assert await findings(page) == []
         await page.get_by_placeholder("原因").fill("需要出警")
-        await page.get_by_role("button", name="退回").click()
-        await expect(page.locator("#note")).to_have_text("已完成")
+        async with page.expect_response("**/exchange/3/decision"):
+            await page.get_by_role("button", name="退回").click()
         sent = {"accepted": False, "reason": "需要出警"}
         assert exchanged == [("POST", "/exchange/3/decision", sent)]
         assert opened.errors == []
@@ -333,7 +333,7 @@ async def _rows_of_texts(page: Page, house: House) -> None:
     form = page.get_by_test_id("entry-form")
     rules = page.get_by_test_id("section-rule")
     await expect(rules).to_contain_text("火情或爆炸")
-    await rules.get_by_role("button", name="编辑 特急 · 火情或爆炸").click()
+    await rules.get_by_role("button", name="编辑 特急 · 火情或爆炸").first.click()
     await form.get_by_label("命中词（任一）").fill("着火(?!锅)\n(")
     await form.get_by_role("button", name="保存").click()
     await expect(form.get_by_role("alert").filter(has_text="不是正确的正则表达式")).to_be_visible()
@@ -343,7 +343,7 @@ async def _rows_of_texts(page: Page, house: House) -> None:
     await form.get_by_label("命中词（任一）").fill("着火(?!锅)")
     await form.get_by_role("button", name="保存").click()
     await expect(page.get_by_test_id("changes")).to_contain_text("着火(?!锅)")
-    await rules.get_by_role("button", name="上移 特急 · 火情或爆炸").click()
+    await rules.get_by_role("button", name="上移 特急 · 火情或爆炸").first.click()
     await expect(rules.get_by_role("row").nth(1)).to_contain_text("火情或爆炸")
     assert house.documents["urgency"].value.says.judge("店里着火了").transfer == "119"
     await page.get_by_test_id("text-templates").click()
