@@ -16,6 +16,7 @@ import numpy as np
 from asr.client import RecognizerClient
 from asr.control import LoadChanged
 from asr.ports import Heard
+from bench.processes import cpu_seconds, memory_mb
 from bench.speech_source import Leg
 
 
@@ -49,13 +50,6 @@ class Memory:
     proportional: float
 
 
-def _memory(pid: int) -> tuple[float, float]:
-    """Return a process's resident set and its proportional share, MB (proc(5), smaps_rollup)."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
-    return sizes["Rss"] / 1024, sizes["Pss"] / 1024
-
-
 class Recogniser:
     """A recogniser process and everything it has told."""
 
@@ -79,17 +73,17 @@ class Recogniser:
     async def cpu(self) -> float:
         """Return the CPU seconds of all its processes."""
         pids = [self.pid, *await self.client.processes()]
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+        return sum(map(cpu_seconds, pids))
 
     async def memory(self) -> Memory:
         """Return the memory of all its processes."""
         pids = [self.pid, *await self.client.processes()]
-        sizes = [await asyncio.to_thread(_memory, pid) for pid in pids]
+        sizes = [await asyncio.to_thread(memory_mb, pid) for pid in pids]
         return Memory(*(sum(column) for column in zip(*sizes, strict=True)))
 
     def rtp_cpu(self) -> float:
         """Return the CPU seconds of the process that takes the RTP."""
-        return time.clock_gettime((~self.pid << 3) | 2)
+        return cpu_seconds(self.pid)
 
     async def watch_lag(self, every: float = 0.25) -> list[float]:
         """Collect the longest lag, a few times a second, until cancelled."""

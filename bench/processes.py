@@ -28,3 +28,13 @@ def resident_kb(pid: int) -> int:
     """Return how much memory another process holds, in kB."""
     fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     return int(fields[1]) * os.sysconf("SC_PAGESIZE") // 1024
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Return another process's memory, MB: resident, and with shared pages divided.
+
+    They are Rss and Pss of proc(5)'s smaps_rollup.
+    """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+    return sizes["Rss"] / 1024, sizes["Pss"] / 1024

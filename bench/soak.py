@@ -32,6 +32,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 
+from bench.processes import memory_mb
 from bench.sip_servers import PHONES, SCENARIOS, TRUNK, Server, node
 from telephony.media.g711 import encode
 from tests.support.ports import free_sip_port
@@ -47,7 +48,6 @@ ENOUGH = 0.9
 """So large a part of those who should wait and talk has to be there on average."""
 STREAM = "voice.alaw"
 CALLS = "calls.csv"
-MEGABYTE = 1024.0  # the kernel tells kB
 
 
 @dataclass
@@ -78,13 +78,6 @@ class Row:
     most_mb: float
     growth_mb: float
     growth_mb_an_hour: float
-
-
-def memory_of(pid: int) -> float:
-    """Return a process's memory, MB: shared pages divided among those who share them."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    line = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
-    return int(line.split()[1]) / MEGABYTE
 
 
 @dataclass
@@ -167,7 +160,7 @@ async def watch(
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         for name, pid in pids.items():
-            memories[name].samples.append((passed, memory_of(pid)))
+            memories[name].samples.append((passed, memory_mb(pid)[1]))
         for program in phones:
             if not program.running:
                 raise SystemExit(f"SIPp ended:\n{program.said()[-1000:]}")

@@ -13,9 +13,9 @@ from typing import Final
 from eventbus.tasks import end
 
 # New objects before a young collection, and young ones before a middle one, which goes through all
-# that has come since the last. SIP keeps a call's messages for half a minute (RFC 3261 §17): those
-# of 40 young collections are 80,000 objects, and take 50 ms. A full one, which Python would hold
-# every 600 calls of a busy hour, goes through the messages of them all.
+# that has come since the last: after 40 young ones that took 50 ms. What is not garbage yet is,
+# among others, SIP's messages, which stay for half a minute (RFC 3261 §17). A full collection goes
+# through those of all calls.
 _NEVER: Final = 1_000_000
 _COLLECT_EACH: Final = (2_000, 4, _NEVER)
 _EVERYTHING_EACH_SECONDS: Final = 300.0

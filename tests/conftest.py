@@ -2,16 +2,19 @@
 
 import asyncio
 import gc
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from agents.accounts import metadata as accounts
+from calls.records import metadata as calls
 from tests.support import node
 from tests.support.postgres import PostgresServer, find_postgres
+from tickets.store import metadata as tickets
 
 # How long an example takes says how busy the machine is, nothing of the code. The usual run plays
 # the same examples everywhere; new ones: pytest --hypothesis-profile=exploring
@@ -99,6 +102,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url: str = request.getfixturevalue("postgres_url")
     asyncio.run(_empty(url))
     return url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The same with its tables, as the code knows them; what the migrations make: ``migrate``."""
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        for tables in (accounts, calls, tickets):
+            await connection.run_sync(tables.create_all)
+    yield engine
+    await engine.dispose()
 
 
 async def _empty(url: str) -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from tickets import rules
 from tickets.lexicon import cut
 
-LONGEST_NAME = 10
+SHORTEST_NAME, LONGEST_NAME = 2, 10  # characters: 沙溪
 DIRECTIONS = "东南西北中上下前后新老"
 _AFTER_THIS = ("里", "边", "个", "儿", "些", "条", "家", "座", "位", "块", "片")
 _MEASURES = ("个", "家", "条", "座", "位")

@@ -15,6 +15,7 @@ from tickets.lexicon import cut
 from tickets.place_names import (
     DIRECTIONS,
     LONGEST_NAME,
+    SHORTEST_NAME,
     is_family_seat,
     may_belong,
     name_start,
@@ -412,7 +413,8 @@ def _plain(text: str, start: int, end: int) -> Place | None:
         return None  # 110 + 已经来了
     if name in rules.word_set("places", "bare"):
         return Place("loose", name, "", start, end)
-    if not 2 <= len(name) <= LONGEST_NAME or NOWHERE.search(name) or name in never_names():  # noqa: PLR2004 -- 沙溪
+    fits = SHORTEST_NAME <= len(name) <= LONGEST_NAME
+    if not fits or NOWHERE.search(name) or name in never_names():
         return None
     words = cut(name)
     if name_start(text, end, start) != start or any(

@@ -2,13 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.accounts import (
     AccountExists,
@@ -16,7 +15,6 @@ from agents.accounts import (
     NewAccount,
     TooManyAttempts,
     agents,
-    metadata,
 )
 from agents.brake import Brake
 
@@ -24,15 +22,6 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 LI = NewAccount(
     id="1001", name="李梅", password="right", sip_secret="phone", role="agent", group="自有"
 )
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

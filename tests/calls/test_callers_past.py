@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.demand import agents_own
 from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, Closed, Missed, Reason
-from calls.records import calls, metadata
+from calls.records import calls
 from calls.routing import CallRouter, PastCalls
 from calls.routing_book import RoutingBook
 from config.routing import RoutingSettings
@@ -21,15 +21,6 @@ from tests.support.documents import MemoryVersions
 from tests.support.floors import TIMES, Clock, ModelEngine, Node
 
 NUMBER, NOW = "13862311001", 1_000_000.0
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

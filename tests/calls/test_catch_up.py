@@ -43,6 +43,7 @@ class StandInRecognizer:
     status: str = "ok"
     asked: list[dict[str, Any]] = field(default_factory=list)
     on_result: Callable[[str, Final], bool] = lambda _stream, _final: False
+    after_first: Callable[[], None] = lambda: None
     heard_seconds: float = 0.0
 
     def client(self, _name: str) -> SimpleNamespace:
@@ -54,6 +55,8 @@ class StandInRecognizer:
             self.heard_seconds = file.getnframes() / file.getframerate()
         for final in self.says:
             self.on_result(stream, final)
+        if len(self.asked) == 1:
+            self.after_first()
         return self.faults.pop(0) if self.faults else None
 
 
@@ -115,6 +118,20 @@ class Archive:
         recognizer.on_result = job.on_result
         return job
 
+    async def fill(
+        self,
+        recognizer: StandInRecognizer,
+        *,
+        state: str = "recognised",
+        files: RecordingFiles = PLAIN,
+    ) -> None:
+        """Go on until the gap is in the state."""
+        job = self.catch_up(recognizer, files=files)
+        await self.writer.flush()
+        await job.start()
+        await self.until_state([state])
+        await job.close()
+
     async def until_state(self, wanted: list[str]) -> None:
         async def reached() -> bool:
             return await self.state() == wanted
@@ -150,11 +167,7 @@ async def test_a_gap_is_filled_in_order_and_marked(archive: Archive) -> None:
     archive.records.utterance(CALL, 2, leg="caller", start=6.5, end=7.0, text="后", spoken="后")
     archive.gap()
     recognizer = StandInRecognizer([said("前", 3.7, 4.0), said("中间", 4.5, 5.5)])
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    await archive.fill(recognizer)
     transcript = await archive.records.transcript(CALL)
     assert [(part["seq"], part["later"]) for part in transcript] == [
         (1, None),
@@ -183,11 +196,7 @@ async def test_a_sealed_recording_is_heard_by_who_has_its_key(
     archive.call()
     archive.gap()
     recognizer = StandInRecognizer([said("中间", 4.5, 5.5)])
-    job = archive.catch_up(recognizer, files=RecordingFiles(SealKeys([key * 32])))
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state([state])
-    await job.close()
+    await archive.fill(recognizer, state=state, files=RecordingFiles(SealKeys([key * 32])))
     assert recognizer.heard_seconds == (9.0 if state == "recognised" else 0.0)
     assert all(not asked["path"].exists() for asked in recognizer.asked)  # the copy is gone
 
@@ -239,11 +248,7 @@ async def test_a_gap_without_end_reaches_to_the_recordings_end(archive: Archive)
     archive.call()
     archive.gap(leg="agent", end=None)
     recognizer = StandInRecognizer([said("尾", 8.0, 9.0)])
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    await archive.fill(recognizer)
     assert (recognizer.asked[0]["channel"], recognizer.asked[0]["end"]) == (1, 9.5)
 
 
@@ -254,11 +259,7 @@ async def test_a_gap_is_heard_in_every_part_that_it_lies_in(archive: Archive) ->
     archive.part(2, second, begins=12.0, seconds=5.0)
     archive.gap(end=13.0)
     recognizer = StandInRecognizer([said("话", 0.5, 0.9), said("中间", 8.0, 8.4)])
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    await archive.fill(recognizer)
     asked = [(one["path"], one["start"], one["end"]) for one in recognizer.asked]
     assert asked == [(archive.recording, pytest.approx(3.6), 9.5), (second, 0.0, 1.0)]
     spans = [(one["spoken"], one["start"]) for one in await archive.records.transcript(CALL)]
@@ -270,21 +271,13 @@ async def test_what_was_redacted_while_it_was_heard_is_heard_again(archive: Arch
     archive.call()
     archive.gap()
     recognizer = StandInRecognizer([said("卡号", 4.5, 5.5)])
-    heard = recognizer.recognise_file
 
-    async def redacted_meanwhile(stream: str, path: Path, **what: Any) -> str | None:
-        fault = await heard(stream, path, **what)
-        if len(recognizer.asked) == 1:
-            silence(archive.recording, Span(4.0, 6.0))
-            recognizer.says = []
-        return fault
+    def redact() -> None:
+        silence(archive.recording, Span(4.0, 6.0))
+        recognizer.says = []
 
-    recognizer.recognise_file = redacted_meanwhile  # type: ignore[method-assign]
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    recognizer.after_first = redact
+    await archive.fill(recognizer)
     assert len(recognizer.asked) == 2
     assert await archive.records.transcript(CALL) == []
 
@@ -299,20 +292,13 @@ async def test_what_was_redacted_while_a_later_part_was_heard_is_heard_again(
     archive.part(2, second, begins=12.0, seconds=5.0)
     archive.gap(end=13.0)
     recognizer = StandInRecognizer([said("卡号", 4.5, 5.5)])
-    heard = recognizer.recognise_file
 
-    async def redacted_meanwhile(stream: str, path: Path, **what: Any) -> str | None:
-        if len(recognizer.asked) == 1:  # the first part's words are there
-            silence(archive.recording, Span(4.0, 6.0))
-            recognizer.says = []
-        return await heard(stream, path, **what)
+    def redact() -> None:
+        silence(archive.recording, Span(4.0, 6.0))
+        recognizer.says = []
 
-    recognizer.recognise_file = redacted_meanwhile  # type: ignore[method-assign]
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    recognizer.after_first = redact
+    await archive.fill(recognizer)
     assert [one["path"] for one in recognizer.asked] == [archive.recording, second] * 2
     assert await archive.records.transcript(CALL) == []
     assert not any(isinstance(event, TranscriptFinal) for event in archive.events)
@@ -324,11 +310,7 @@ async def test_of_a_gap_whose_other_part_is_not_there_the_rest_is_heard(archive:
     archive.part(2, second, begins=12.0, seconds=5.0)
     archive.gap(end=13.0)
     recognizer = StandInRecognizer([said("中间", 4.5, 5.5)])
-    job = archive.catch_up(recognizer)
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["recognised"])
-    await job.close()
+    await archive.fill(recognizer)
     assert [one["spoken"] for one in await archive.records.transcript(CALL)] == ["中间"]
 
 
@@ -351,11 +333,7 @@ async def test_what_fails_is_tried_again_and_given_up_in_the_end(archive: Archiv
 async def test_without_a_recording_a_gap_stays_one(archive: Archive) -> None:
     archive.call(recording=False)
     archive.gap()
-    job = archive.catch_up(StandInRecognizer([]))
-    await archive.writer.flush()
-    await job.start()
-    await archive.until_state(["failed"])
-    await job.close()
+    await archive.fill(StandInRecognizer([]), state="failed")
 
 
 async def test_calls_in_progress_and_an_absent_recogniser_are_waited_for(archive: Archive) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event as sa_event
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls import forgetting
 from calls.after_call import dispositions
@@ -14,30 +13,18 @@ from calls.audit import AuditTrail
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, Closed, Missed
 from calls.records import CallRecords, RecordWriter, segments
-from calls.records import metadata as calls_metadata
 from calls.retention import DAY, Periods, RetentionJob
 from tickets.draft import TicketDraft
 from tickets.exchange.store import handovers_table
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines, Step
 from tickets.store import TicketStore
-from tickets.store import metadata as tickets_metadata
 from tickets.working_days import Calendar
 
 NOW = 1_795_000_000.0
 PERIODS = Periods(recordings=30, transcripts=60, personal=90, audit=180)
 KINDS_OF_ONE_CALL = {"recordings": 1, "transcripts": 1, "personal": 2}
 """Of the last, the ticket's fields and the call's number."""
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(calls_metadata.create_all)
-        await connection.run_sync(tickets_metadata.create_all)
-    yield engine
-    await engine.dispose()
 
 
 class Archive:

@@ -1,9 +1,6 @@
 """What was said in a redacted span is left nowhere in the database, on both kinds of it."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.redaction import BLACKENED, Span, taken_out
 from tickets import blackening
@@ -16,15 +13,6 @@ from tickets.working_days import Calendar
 
 SAID = "我姓陆电话是13862311002"
 SPAN = Span(2.0, 4.0, "caller")
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield engine
-    await engine.dispose()
 
 
 async def everything(engine: AsyncEngine) -> str:

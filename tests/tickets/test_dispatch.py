@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.node import until as until_true
 from tests.support.waiting import until
@@ -19,7 +19,7 @@ from tickets.dispatch import GIVE_UP_SECONDS, WebhookDispatcher, pause_after, se
 from tickets.draft import TicketDraft
 from tickets.handling import TicketDesk
 from tickets.life import Deadlines, Step
-from tickets.store import TicketStore, deliveries_table, metadata
+from tickets.store import TicketStore, deliveries_table
 from tickets.working_days import Calendar
 
 KEY = b"0123456789abcdef01234567"
@@ -61,15 +61,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield engine
-    await engine.dispose()
 
 
 async def passed(engine: AsyncEngine, clock: Clock, *ticket_ids: str) -> None:
