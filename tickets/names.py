@@ -54,7 +54,7 @@ _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
 )
-_NOT_FAMILY = re.compile(r"[百同老他她大都]$")
+_NOT_FAMILY = re.compile(r"(?:[百同老他她大]|(?<!我们)(?<!我们俩)(?<!我们一家)(?<!我们全家)都)$")
 _SOMEBODYS = re.compile(rf"[{_HAN}]的(?!我)")  # 那个姓李的打我
 # Before 姓 these are no name: 百姓, 同姓, 他姓李, 高姓大名.
 _NO_NAME_FIRST = frozenset("他她它你您谁百同男女老本外异双复大贵其都每哪某")
