@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tickets import rules
 from tickets.draft import TicketDraft, Utterance
 from tickets.urgency import LIFTED, BadRules, Urgency, judge, read_rules
 
@@ -416,3 +417,18 @@ def test_wrong_rules_are_refused_with_their_place(tmp_path: Path, content: str, 
     with pytest.raises(BadRules, match=wrong) as error:
         read_rules(path)
     assert str(path) in str(error.value)
+
+
+def test_every_shipped_rule_has_a_name_of_its_own() -> None:
+    """The form lists rules by level and reason, and a talk knows its dangers by their reason."""
+    names = [rule["reason"] for rule in rules.load("urgency")["rule"]]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("told", ["楼道里全是浓烟", "叫消防车"])
+def test_the_end_of_a_fire_ends_smoke_and_the_call_for_engines(told: str) -> None:
+    assert pressing(heard(told, "火已经灭了不用来了"))[1] == "一般"
+
+
+def test_a_cry_for_help_is_not_taken_for_the_wish_told_before_it() -> None:
+    assert pressing(heard("你们赶快派人来", "救命啊"))[1::2] == ("特急", "110")
