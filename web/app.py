@@ -40,6 +40,8 @@ from web import (
     routes_tickets,
     routes_transfer,
 )
+from web.auth import is_signed_in
+from web.body_limit import BodyLimit
 from web.feed import BUFFERED_EVENTS, FeedHub
 from web.other_nodes import CarryToHolder, OtherNodes
 from web.ports import (
@@ -256,6 +258,7 @@ def create_app(
     if others is not None:
         others.on_desk = hub.taken_over
         others.runs(app)
-        app.add_middleware(CarryToHolder, nodes=others)
+        app.add_middleware(CarryToHolder, nodes=others, signed_in=is_signed_in)
+    app.add_middleware(BodyLimit, signed_in=is_signed_in)
     app.add_middleware(pages.ProtectiveHeaders)
     return app

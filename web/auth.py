@@ -64,7 +64,24 @@ class Viewer:
 def own_origin(connection: HTTPConnection) -> bool:
     """Whether the ``Origin`` header is there and names the host that was asked."""
     origin = connection.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == connection.headers.get("host")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc == connection.headers.get("host")
+    except ValueError:  # "http://[": no address
+        return False
+
+
+def shown_token(connection: HTTPConnection) -> str | None:
+    """Return the token that a request shows, as bearer or as cookie; None: it shows none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else connection.cookies.get(COOKIE)
+
+
+async def is_signed_in(connection: HTTPConnection) -> bool:
+    """Whether a request shows a session that lasts; its idle time goes on."""
+    token = shown_token(connection)
+    return token is not None and await services_of(connection).sessions.peek(token) is not None
 
 
 async def identify(

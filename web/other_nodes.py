@@ -10,13 +10,14 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import httpx
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,7 +27,6 @@ from web.errors import ApiError, error_response
 
 log = structlog.get_logger(__name__)
 
-LONGEST_BODY = 256 * 1024
 _HELD = re.compile(r"/api/v1/(calls|tickets)/([^/]+)(/.*)?")
 _LIVE = "/api/v1/calls/live"
 _TICKETS = "/api/v1/tickets/"
@@ -104,8 +104,13 @@ class OtherNodes:
         """Tell the others where an agent works now."""
         await self.asking.tell_all({"desk": agent_id, "session": session})
 
-    async def holder(self, path: str) -> str | None:
-        """Return the other node that a request for this path belongs to."""
+    async def holder(self, path: str, signed_in: Callable[[], Awaitable[bool]]) -> str | None:
+        """Return the other node that a request for this path belongs to.
+
+        Args:
+            path: of the request.
+            signed_in: awaited before all nodes are asked: a stranger has none of them work.
+        """
         found = _HELD.fullmatch(path)
         if found is None or path == _LIVE or found[3] in _HERE:
             return None
@@ -114,6 +119,8 @@ class OtherNodes:
         try:
             return await self.holders.of_call(found[2])
         except UnknownCall:
+            if not await signed_in():
+                return None
             answers = await self.asking.ask_all({"holds": found[2]})
             return next(filter(None, answers), None)
 
@@ -157,17 +164,25 @@ class CarryToHolder:
     Args:
         app: answers all others.
         nodes: the other nodes.
+        signed_in: whether a request shows a session that lasts.
     """
 
-    def __init__(self, app: ASGIApp, nodes: OtherNodes) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        nodes: OtherNodes,
+        signed_in: Callable[[HTTPConnection], Awaitable[bool]],
+    ) -> None:
         self._app = app
         self._nodes = nodes
+        self._signed_in = signed_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
         node = None
         if scope["type"] == "http" and CARRIED not in scope:
-            node = await self._nodes.holder(scope["path"])
+            asker = partial(self._signed_in, HTTPConnection(scope))
+            node = await self._nodes.holder(scope["path"], asker)
         if node is None:
             await self._app(scope, receive, send)
         else:
@@ -176,29 +191,24 @@ class CarryToHolder:
 
     async def _carried(self, node: str, request: Request) -> ASGIApp:
         """Return what answers: the other node's answer, or this node in its place."""
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_BODY:
-                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                return error_response(ApiError(status, "too_long", "the body is too long"))
+        body = await request.body()  # no longer than web.body_limit has it
         question = {
             "method": request.method,
             "path": request.url.path,
             "query": request.url.query,
             "headers": _end_to_end(request.headers.items()),
-            "body": base64.b64encode(bytes(body)).decode(),
+            "body": base64.b64encode(body).decode(),
         }
         try:
             answer = await self._nodes.asking.ask(node, question)
         except NodeSilent as error:
             log.warning("holder_silent", node=node, path=request.url.path)
             if request.method == "GET" or request.url.path.startswith(_TICKETS):
-                return _again(self._app, bytes(body))  # as far as it is stored
+                return _again(self._app, body)  # as far as it is stored
             message = f"{error}; it holds the call"
             return error_response(ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "node_silent", message))
         if answer is None:
-            return _again(self._app, bytes(body))
+            return _again(self._app, body)
         response = Response(base64.b64decode(answer["body"]), answer["status"])
         response.raw_headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer["headers"]

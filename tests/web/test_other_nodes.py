@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -14,8 +15,9 @@ from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import PATIENCE, until
 from tests.web.house import House
 from web.auth import Viewer
+from web.body_limit import ORDINARY
 from web.feed_route import snapshot
-from web.other_nodes import LONGEST_BODY, OtherNodes
+from web.other_nodes import OtherNodes
 from web.sessions import session_digest
 
 
@@ -108,6 +110,28 @@ async def test_a_call_of_which_there_is_no_record_yet_is_found_too(pair: Pair) -
         assert (await agent.post("/api/v1/calls/c9/hang-up")).status_code == 404
 
 
+async def test_no_other_node_is_asked_for_a_stranger(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    others = pair.here.others
+    assert others is not None
+
+    async def ask_all(question: Any) -> list[Any]:
+        asked.append(question)
+        return []
+
+    monkeypatch.setattr(others.asking, "ask_all", ask_all)
+    pair.holders.unrecorded = "c9"
+    async with pair.here.visitor() as stranger:
+        stranger.headers["Authorization"] = "Bearer guessed"
+        assert (await stranger.post("/api/v1/calls/c9/hang-up")).status_code == 401
+    assert asked == []
+    async with await pair.here.signed_in("1001") as agent:
+        assert (await agent.post("/api/v1/calls/c9/hang-up")).status_code == 404
+    assert asked == [{"holds": "c9"}]
+
+
 async def test_rights_are_looked_at_there(pair: Pair) -> None:
     await talks_there(pair)
     async with await pair.here.signed_in("1002") as other, pair.here.visitor() as stranger:
@@ -172,7 +196,7 @@ async def test_a_silent_node_is_named_and_what_is_stored_is_served_here(pair: Pa
 async def test_a_body_beyond_measure_is_carried_nowhere(pair: Pair) -> None:
     await talks_there(pair)
     async with await pair.here.signed_in("1001") as agent:
-        refused = await agent.post("/api/v1/calls/c1/transfer", content=b" " * (LONGEST_BODY + 1))
+        refused = await agent.post("/api/v1/calls/c1/transfer", content=b" " * (ORDINARY + 1))
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too_long")
 
 
