@@ -175,16 +175,6 @@ class TicketDesk:
         async with self._engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
-    async def reopened_by(self, ticket_id: str) -> list[str]:
-        """Return the numbers of the tickets that take this one up again, oldest first."""
-        query = (
-            sa.select(tickets_table.c.id)
-            .where(tickets_table.c.reopens == ticket_id)
-            .order_by(tickets_table.c.id)
-        )
-        async with self._engine.connect() as connection:
-            return list((await connection.execute(query)).scalars())
-
     async def _take(
         self, connection: AsyncConnection, row: sa.Row[Any], step: Step, *, who: str, now: float
     ) -> None:

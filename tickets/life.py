@@ -137,13 +137,6 @@ class Handling:
     supervised: bool = False
     review: Review | None = None
 
-    @property
-    def overdue_at_end(self) -> bool | None:
-        """Whether it ended after its deadline; None while open or when it never had one."""
-        if self.ended_at is None or self.deadline_at is None:
-            return None
-        return self.ended_at > self.deadline_at
-
 
 def take(state: Handling, step: Step, *, now: float, working_days: int, by: Calendar) -> Handling:
     """Return the state after a step.

@@ -190,11 +190,6 @@ def family_of(text: str) -> str | None:
     return None
 
 
-def title_of(word: str) -> str | None:
-    """Return 先生 or 女士 for a form of address."""
-    return _TITLES.get(word)
-
-
 @cache
 def _single() -> frozenset[str]:
     return rules.word_set("surnames", "single")

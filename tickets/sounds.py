@@ -5,7 +5,6 @@ apart (n/l, zh/z, ch/c, sh/s, h/f; an/ang, en/eng, in/ing) counts half of what o
 least. The distance is a metric: 0 only between equal sounds, symmetric, no way round is shorter.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -69,15 +68,6 @@ def distance(one: Syllable, other: Syllable) -> float:
         + _FINAL * _differ(one.final, other.final, _FINALS)
         + _TONE * (one.tone != other.tone)
     )
-
-
-def word_distance(one: Sequence[Syllable], other: Sequence[Syllable]) -> float:
-    """Return the sum of the distances of two words of the same number of syllables.
-
-    Raises:
-        ValueError: they have not.
-    """
-    return sum(distance(a, b) for a, b in zip(one, other, strict=True))
 
 
 @cache

@@ -9,7 +9,7 @@ from tickets.masking import mask_text
 # Identifiers and names of fields are ours, never a citizen's words.
 _PLAIN_KEYS = frozenset(
     {"id", "line", "event", "field", "source", "status", "state", "leg", "outcome"}
-    | {"reopens", "reopened_by", "theirs"}  # tickets' numbers
+    | {"reopens", "theirs"}  # tickets' numbers
 )
 _TICKETS = "tickets"
 """The key of a list of tickets' numbers, or of tickets."""

@@ -16,7 +16,6 @@ from typing import Final
 
 MAGIC_COOKIE: Final = 0x2112A442
 HEADER: Final = 20
-TRANSACTION_OCTETS: Final = 12
 
 BINDING_REQUEST: Final = 0x0001
 BINDING_INDICATION: Final = 0x0011

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,14 +42,12 @@ def test_the_common_way_through_a_unit() -> None:
         True,
     )
     state = do(state, "close")
-    assert (state.status, state.ended_at, state.overdue_at_end) == ("closed", NOW, False)
-    late = replace(state, ended_at=(state.deadline_at or 0) + 1)
-    assert late.overdue_at_end is True
+    assert (state.status, state.ended_at) == ("closed", NOW)
 
 
 def test_answered_on_line_is_an_end() -> None:
     state = do(do(Handling(), "submit"), "answer")
-    assert (state.status, state.ended_at, state.overdue_at_end) == ("answered", NOW, None)
+    assert (state.status, state.ended_at) == ("answered", NOW)
     assert do(state, "reopen") == state
     verdict = Review(reached=True, solved=True, result=False)
     assert do(state, "review", review=verdict).review == verdict

@@ -8,12 +8,10 @@ from tickets.sounds import (
     distance,
     readings,
     syllables,
-    word_distance,
 )
 
 _CHARACTERS = "张章长场沙萨那拉林凌陈程福湖山三金阊津昌号浩路楼渡度东冬一二银应行乐"
 _SYLLABLES = st.sampled_from(sorted({s for c in _CHARACTERS for s in readings(c)}))
-_WORDS = st.lists(_SYLLABLES, min_size=3, max_size=3)
 
 
 @pytest.mark.parametrize("alike", ["那拉", "张脏", "车册", "山三", "林凌", "陈程", "福湖"])
@@ -40,17 +38,6 @@ def test_it_is_a_metric(a: Syllable, b: Syllable, c: Syllable) -> None:
     assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12
 
 
-@given(_WORDS, _WORDS, _WORDS)
-def test_so_is_that_of_words(a: list[Syllable], b: list[Syllable], c: list[Syllable]) -> None:
-    assert word_distance(a, b) == word_distance(b, a)
-    assert word_distance(a, c) <= word_distance(a, b) + word_distance(b, c) + 1e-12
-
-
 @given(st.text(max_size=30))
 def test_every_character_has_one_sound(text: str) -> None:
     assert len(syllables(text)) == len(text)
-
-
-def test_words_of_different_length_have_no_distance() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        word_distance(syllables("东"), syllables("东冬"))

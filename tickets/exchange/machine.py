@@ -38,7 +38,6 @@ Direction = Literal["in", "out"]
 Kind = Literal["ticket", "draft"]
 State = Literal["sent", "arrived", "accepted", "returned", "finished"]
 _LONGEST_ID = 100
-STATES: tuple[State, ...] = ("sent", "arrived", "accepted", "returned", "finished")
 
 
 class ExchangeError(Exception):
