@@ -37,3 +37,16 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         if not {name.replace(".", "/") + end for end in (".py", "/__main__.py")} & _files()
     ]
     assert (links, files, modules) == ([], [], [])
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings have (GitHub's way of making them)."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_to_a_heading_meets_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)\s#]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    named = [(page.parent / path if path else page, anchor) for path, anchor in links]
+    assert [link for link in named if link[1] not in _anchors(link[0])] == []
