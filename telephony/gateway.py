@@ -387,12 +387,13 @@ class SipGateway:
         return self.endpoint.contact("hotline", destination, like=like)
 
     def _reply(self, incoming: IncomingRequest, reply: Reply) -> None:
+        contact = self._contact(incoming.hop, incoming.request.uri) if reply.names_contact else None
         incoming.respond(
             write_reply(
                 reply,
                 # §8.2.7: "generate the same tag … for the same request": by the request itself
                 local_tag="",
-                contact=self._contact(incoming.hop, incoming.request.uri),
+                contact=contact,
                 headers=(("Server", self._user_agent),),
             )
         )

@@ -309,8 +309,9 @@ class Leg:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self.machine.over and self.machine.deadline is not None:
-            self._timer = self._loop.call_at(self.machine.deadline, self.feed, TimePassed())
+        deadline = None if self.machine.over else self.machine.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self.feed, TimePassed())
         self.wire.on_change(self)
 
     def _perform(self, effect: LegEffect) -> None:
@@ -341,17 +342,20 @@ class Leg:
         if incoming is None:
             return  # its transaction is over: nobody waits for this
         tag = self.machine.dialog.local_tag if self.machine.dialog else ""
+        contact = self.wire.contact(incoming.hop, reply.to.uri) if reply.names_contact else None
         incoming.respond(
             write_reply(
                 reply,
                 local_tag=tag,
-                contact=self.wire.contact(incoming.hop, reply.to.uri),
+                contact=contact,
                 headers=(("Server", self.wire.product),),
             )
         )
 
     def _write(self, request: OutgoingRequest) -> SipRequest:
-        message = request.to_message(contact=self.wire.contact(request.destination, request.uri))
+        names = request.names_contact
+        contact = self.wire.contact(request.destination, request.uri) if names else None
+        message = request.to_message(contact=contact)
         message.headers.append("User-Agent", self.wire.product)
         return message
 

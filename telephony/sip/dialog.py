@@ -1,7 +1,7 @@
 """Dialogs: what two user agents remember of each other (RFC 3261 §12)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from aiosipua import SipMessage, SipRequest, SipResponse
@@ -68,6 +68,11 @@ class OutgoingRequest:
     body: Body | None = None
     max_forwards: int = MAX_FORWARDS
 
+    @property
+    def names_contact(self) -> bool:
+        """Whether it has a Contact: it makes or refreshes a dialog."""
+        return self.method in _REFRESHING
+
     def to_message(self, *, contact: str | None = None) -> SipRequest:
         """Build the message; ``contact`` (a URI) goes into what makes or refreshes a dialog."""
         message = SipRequest(method=self.method, uri=self.uri)
@@ -79,7 +84,7 @@ class OutgoingRequest:
         put("To", self.to)
         put("Call-ID", self.call_id)
         put("CSeq", f"{self.cseq} {self.method}")
-        if contact is not None and self.method in _REFRESHING:
+        if contact is not None and self.names_contact:
             put("Contact", f"<{contact}>")
         for name, value in self.headers:
             put(name, value)
@@ -108,6 +113,7 @@ class Dialog:
         pinned: always use ``fallback``: the peer is a registered phone, perhaps behind a NAT.
         local_cseq: of our latest request.
         remote_cseq: of the peer's latest, None before the first.
+        id: Call-ID and both tags; the books of the calls ask for it at every step.
     """
 
     call_id: str
@@ -121,6 +127,10 @@ class Dialog:
     pinned: bool = False
     local_cseq: int = 0
     remote_cseq: int | None = None
+    id: DialogId = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id = DialogId(self.call_id, self.local_tag, self.remote_tag)
 
     @classmethod
     def as_uas(cls, invite: SipRequest, *, local_tag: str, source: Destination) -> Self:
@@ -165,11 +175,6 @@ class Dialog:
             pinned=pinned,
             local_cseq=invite.cseq,
         )
-
-    @property
-    def id(self) -> DialogId:
-        """The identifier: Call-ID and both tags."""
-        return DialogId(self.call_id, self.local_tag, self.remote_tag)
 
     def request(
         self, method: str, headers: Sequence[tuple[str, str]] = (), *, body: Body | None = None

@@ -172,6 +172,11 @@ class Reply:
     sdp: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def names_contact(self) -> bool:
+        """Whether it has a Contact (§12.1.1: it makes a dialog; RFC 3311 §5.2, RFC 3515 §2.2)."""
+        return TRYING < self.status < LOWEST_REFUSAL and self.to.method in _WITH_CONTACT
+
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
@@ -232,14 +237,15 @@ LegEffect = Reply | SendRequest | SendAck | SendCancel | Tell | Report
 
 
 def write_reply(
-    reply: Reply, *, local_tag: str, contact: str, headers: Sequence[tuple[str, str]] = ()
+    reply: Reply, *, local_tag: str, contact: str | None, headers: Sequence[tuple[str, str]] = ()
 ) -> SipResponse:
-    """Build the response that a Reply means; ``headers`` go into every one."""
+    """Build the response that a Reply means; ``headers`` go into every one.
+
+    ``contact`` is our URI for `Reply.names_contact`.
+    """
     extra = list(headers)
     method = reply.to.method
-    if TRYING < reply.status < LOWEST_REFUSAL and method in _WITH_CONTACT:
-        # §12.1.1: a response that makes a dialog has a Contact; RFC 3311 §5.2 for UPDATE, RFC 3515
-        # §2.2 for REFER.
+    if contact is not None and reply.names_contact:
         extra.append(("Contact", f"<{contact}>"))
     if method in {"INVITE", "OPTIONS"} and TRYING < reply.status < LOWEST_REFUSAL:
         extra += [("Allow", ALLOW), ("Supported", ", ".join(SUPPORTED))]

@@ -20,7 +20,7 @@ from aiosipua.headers import (
 
 from telephony.sip.errors import MalformedMessage
 from telephony.sip.remembered import remembered
-from telephony.sip.via import parse_via
+from telephony.sip.via import is_via
 
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 TRYING = 100
@@ -181,19 +181,20 @@ def _header_name(written: str) -> tuple[str, str, bool]:
 
 def _check_request(request: SipRequest, start_line: str, data: bytes) -> None:
     """Raise for the first thing that is wrong with a request."""
-    vias = request.headers.get("Via")
-    answerable = bool(vias) and parse_via(vias[0]) is not None and request.method != "ACK"
+    status = 400
     line = _REQUEST_LINE.fullmatch(start_line)
-    if line is not None and line[3] != "2.0":
-        raise MalformedMessage(REASONS[505], status=505, request=request if answerable else None)
-    problems = _problems(request, data)
-    problem = "Malformed Request-Line" if line is None else next(problems, None)
-    if problem is None:
-        cseq = _CSEQ.fullmatch(request.headers.get("CSeq")[0])
-        if cseq is None or cseq[2] != request.method:
+    if line is None:
+        problem: str | None = "Malformed Request-Line"
+    elif line[3] != "2.0":
+        problem, status = REASONS[505], 505
+    else:
+        problem = next(_problems(request, data), None)
+        if problem is None and cseq_of(request)[1] != request.method:
             problem = "CSeq method differs from the request's"
     if problem is not None:
-        raise MalformedMessage(problem, request=request if answerable else None)
+        vias = request.headers.get("Via")
+        answerable = bool(vias) and is_via(vias[0]) and request.method != "ACK"
+        raise MalformedMessage(problem, status=status, request=request if answerable else None)
 
 
 def _check_response(response: SipResponse, start_line: str, data: bytes) -> None:
@@ -207,17 +208,17 @@ def _check_response(response: SipResponse, start_line: str, data: bytes) -> None
 def _problems(message: SipMessage, data: bytes) -> Iterator[str]:
     """Name what is wrong with the headers and the length that both kinds of message must have."""
     vias = message.headers.get("Via")
-    if not vias or parse_via(vias[0]) is None:
+    if not vias or not is_via(vias[0]):
         yield "Malformed or missing Via"
-    for name in _SINGLE:
-        values = message.headers.get(name)
+    written = {name: message.headers.get(name) for name in _SINGLE}
+    for name, values in written.items():
         if len(values) != 1 or not values[0]:
             yield f"Missing or repeated {name}"
             return
     for name in ("From", "To"):
-        if not _is_address(message.headers.get(name)[0]):
+        if not _is_address(written[name][0]):
             yield f"Malformed {name}"
-    cseq = _CSEQ.fullmatch(message.headers.get("CSeq")[0])
+    cseq = _CSEQ.fullmatch(written["CSeq"][0])
     if cseq is None or int(cseq[1]) > _HIGHEST_CSEQ:
         yield "Malformed CSeq"
     lengths = set(message.headers.get("Content-Length"))

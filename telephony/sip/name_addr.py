@@ -177,6 +177,7 @@ def sip_uri(user: str, host: Address) -> str:
     return f"sip:{escaped(user)}@{host_port(host)}"
 
 
+@remembered
 def escaped(user: str) -> str:
     """Write a user part, escaping what it may not hold."""
     return quote(user, safe=_USER_SAFE)

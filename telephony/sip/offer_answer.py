@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from aiosipua.sdp import MediaDescription, SdpMessage, parse_sdp
 
@@ -115,17 +115,33 @@ def parse_audio(sdp: str) -> RemoteAudio:
     Raises:
         SdpError: there is none, or the description is malformed.
     """
+    return _read(sdp).audio
+
+
+class _Read(NamedTuple):
+    """A session description: all of it, the stream that we take part in, and what that says.
+
+    It is read for others too, and must not be changed.
+    """
+
+    message: SdpMessage
+    taken: MediaDescription
+    audio: RemoteAudio
+
+
+def _read(sdp: str) -> _Read:
     # Each layer of a call asks for each party's. What holds keys or passwords is not kept.
     kept = len(sdp) <= _LONGEST_KEPT and not any(secret in sdp for secret in _SECRETS)
-    return _audio_known(sdp) if kept else _audio_in(sdp)
+    return _known(sdp) if kept else _read_anew(sdp)
 
 
-def _audio_in(sdp: str) -> RemoteAudio:
+def _read_anew(sdp: str) -> _Read:
     message = _parse(sdp)
-    return _read_audio(message, _usable_audio(message))
+    taken = _usable_audio(message)
+    return _Read(message, taken, _read_audio(message, taken))
 
 
-_audio_known = lru_cache(_KEPT)(_audio_in)
+_known = lru_cache(_KEPT)(_read_anew)
 
 
 def is_listening(sdp: str) -> bool:
@@ -305,9 +321,7 @@ def build_answer(
     Raises:
         SdpError: the offer is malformed, or has nothing that we prefer.
     """
-    message = _parse(offer_sdp)
-    taken = _usable_audio(message)
-    audio = _read_audio(message, taken)
+    message, taken, audio = _read(offer_sdp)
     chosen = next(
         (format_ for name in preferred for format_ in audio.formats if format_.name == name), None
     )

@@ -1,11 +1,11 @@
 """Which transaction a message belongs to (RFC 3261 §17.1.3, §17.2.3, §9.2)."""
 
-from aiosipua import SipRequest, SipResponse, Via
+from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.client_transaction import ClientTransaction
 from telephony.sip.message import cseq_of, tag_of
 from telephony.sip.server_transaction import InviteServerTransaction, ServerTransaction
-from telephony.sip.via import MAGIC_COOKIE, Address, sent_by, top_via
+from telephony.sip.via import MAGIC_COOKIE, Address, identity
 
 ClientKey = tuple[str, Address, str]
 ServerKey = tuple[str | int | Address | None, ...]
@@ -17,8 +17,8 @@ def client_key(message: SipRequest | SipResponse) -> ClientKey:
     RFC 3261 §17.1.3 asks for branch and method. Our sent-by stands in the key because §18.1.2
     discards a response that carries somebody else's.
     """
-    via = top_via(message)
-    return via.branch or "", sent_by(via), cseq_of(message)[1]
+    branch, by = identity(message)
+    return branch, by, cseq_of(message)[1]
 
 
 def server_key(request: SipRequest, *, method: str | None = None) -> ServerKey:
@@ -32,12 +32,12 @@ def server_key(request: SipRequest, *, method: str | None = None) -> ServerKey:
         request: a request from `parse_message`.
         method: compare as if it were this method (for CANCEL, §9.2).
     """
-    via = top_via(request)
+    branch, by = identity(request)
     method = method or request.method
     if method == "ACK":
         method = "INVITE"
-    if _is_rfc3261(via):
-        return via.branch, sent_by(via), method
+    if _is_rfc3261(branch):
+        return branch, by, method
     to_tag = None if method == "INVITE" else tag_of(request.headers.get("To")[0])
     return (
         request.uri,
@@ -45,8 +45,8 @@ def server_key(request: SipRequest, *, method: str | None = None) -> ServerKey:
         tag_of(request.headers.get("From")[0]),
         request.call_id,
         cseq_of(request)[0],
-        via.branch,
-        sent_by(via),
+        branch,
+        by,
         method,
     )
 
@@ -99,7 +99,7 @@ class TransactionLayer:
     def server_for(self, request: SipRequest) -> ServerTransaction | None:
         """Find the server transaction of which a request is a retransmission, or the ACK."""
         found = self._servers.get(server_key(request))
-        if found is None or request.method != "ACK" or _is_rfc3261(top_via(request)):
+        if found is None or request.method != "ACK" or _is_rfc3261(identity(request)[0]):
             return found
         # §17.2.3, for RFC 2543: the To tag of the ACK is that of the response it acknowledges.
         answered = found.last_response
@@ -114,10 +114,9 @@ class TransactionLayer:
         return found if isinstance(found, InviteServerTransaction) else None
 
 
-def _is_rfc3261(via: Via) -> bool:
+def _is_rfc3261(branch: str) -> bool:
     """Tell whether the branch is unique by RFC 3261 §8.1.1.7.
 
     The cookie alone is not (RFC 4475 §3.2.1): two requests of one host would be one transaction.
     """
-    branch = via.branch or ""
     return branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE

@@ -36,6 +36,11 @@ def parse_via(text: str) -> Via | None:
     return Via(via.protocol, via.transport, via.host, via.port, dict(via.params))
 
 
+def is_via(text: str) -> bool:
+    """Tell whether one Via value can be read."""
+    return _read_via(text) is not None
+
+
 @remembered
 def _read_via(text: str) -> Via | None:
     found = _VIA.fullmatch(text.strip())
@@ -71,6 +76,19 @@ def top_via(message: SipMessage) -> Via:
     if via is None:
         raise ValueError("message without a readable Via")
     return via
+
+
+def identity(message: SipMessage) -> tuple[str, Address]:
+    """Return what a message's top Via says of its transaction: the branch, "" for none; sent-by.
+
+    Raises:
+        ValueError: as `top_via`.
+    """
+    values = message.headers.get("Via")
+    via = _read_via(values[0]) if values else None  # looked at alone: no copy of it is made
+    if via is None:
+        raise ValueError("message without a readable Via")
+    return via.branch or "", sent_by(via)
 
 
 def sent_by(via: Via) -> Address:

@@ -10,7 +10,7 @@ from telephony.sip.offer_answer import (
     LocalDescription,
     RemoteAudio,
     SdpError,
-    _audio_known,
+    _known,
     build_answer,
     build_offer,
     parse_audio,
@@ -27,11 +27,12 @@ def sdp(*media: str, connection: str = "c=IN IP4 10.0.0.1") -> str:
 @pytest.mark.parametrize("secret", ["", "a=crypto:1 X inline:abc", "a=ice-pwd:secret"])
 def test_what_holds_no_secret_is_read_once(secret: str) -> None:
     described = sdp("m=audio 20000 RTP/AVP 8", f"a=x-once:{secret}", *filter(None, [secret]))
-    before = _audio_known.cache_info()
+    before = _known.cache_info()
     assert parse_audio(described) == parse_audio(described)
-    after = _audio_known.cache_info()
+    build_answer(described, host="10.0.0.2", port=4000, preferred=["PCMA"], session_id=1, version=1)
+    after = _known.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (
-        (0, 0) if secret else (1, 1)
+        (0, 0) if secret else (1, 2)
     )
 
 
