@@ -9,7 +9,7 @@ from agents.floor import Floor
 from calls.conversation import Conversation
 from calls.facilities import SEAT_MARK
 from eventbus.bus import EventBus
-from eventbus.catalogue import TicketStep, TicketSubmitted
+from eventbus.catalogue import TicketSubmitted
 from tickets.handling import TicketDesk
 from tickets.history import brief
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
@@ -17,6 +17,7 @@ from tickets.life import Step
 from tickets.secrecy import for_units
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore, UnknownTicket
+from tickets.told import step_event
 
 
 class CallTickets:
@@ -108,20 +109,7 @@ class CallTickets:
             ticket = await self._desk.reopen(ticket_id, reason=step.note, new_id=new_id, who=who)
         else:
             ticket = await self._desk.step(ticket_id, step, who=who)
-        self._bus.publish(
-            TicketStep(
-                at=self._wall_clock(),
-                agent_id=ticket["agent_id"],
-                call_id=ticket["call_id"],
-                ticket_id=ticket["id"],
-                action=step.action,
-                status=ticket["status"],
-                by=who,
-                unit=ticket["unit"],
-                deadline_at=ticket["deadline_at"],
-                reopens=ticket["reopens"],
-            )
-        )
+        self._bus.publish(step_event(ticket, step.action, who=who, now=self._wall_clock()))
         return ticket
 
     async def steps(self, ticket_id: str) -> list[dict[str, Any]]:

@@ -50,13 +50,15 @@ def shown(handover: dict[str, Any]) -> HandoverOut:
     responses=documented(HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def handovers(
-    _who: Supervisor,
+    who: Supervisor,
     served: Served,
     page: Annotated[Paging, Depends()],
     wanted: Annotated[_Wanted, Depends()],
 ) -> Page[HandoverOut]:
     """Return the inbox and the outbox, what changed last first."""
     found = await served.exchange.list_(**asdict(wanted), limit=page.limit, offset=page.offset)
+    seen = {"count": len(found), "offset": page.offset}
+    served.audit.look(who.id, "exchange.list", wanted.direction or "all", seen)
     return Page(items=[shown(one) for one in found], limit=page.limit, offset=page.offset)
 
 

@@ -27,6 +27,10 @@ async def test_a_leader_sees_in_and_outbox_masked_and_decides(house: House) -> N
         ("decide", first, False, "需要出警", "2001"),
         ("reopen", first, "没有解决", "2001"),
     ]
+    looks = [entry for entry in house.audit.entries if entry["action"] == "exchange.list"]
+    assert [(one["who"], one["subject"], one["detail"]["count"]) for one in looks] == [
+        ("2001", "in", 1)
+    ]
 
 
 async def test_an_agent_hands_his_own_ticket_over_once(house: House) -> None:

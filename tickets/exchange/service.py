@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from eventbus.bus import EventBus
-from eventbus.catalogue import ExchangeAlarm, ExchangeTicket, TicketStep
+from eventbus.catalogue import ExchangeAlarm, ExchangeTicket
 from eventbus.tasks import end
 from tickets.exchange import store
 from tickets.exchange.delivery import ALARM_SECONDS
@@ -59,6 +59,7 @@ from tickets.ids import ENTROPY_BYTES, new_ticket_id
 from tickets.life import Step
 from tickets.secrecy import note_for_units
 from tickets.store import as_ticket, steps_table, ticket_row, tickets_table
+from tickets.told import step_event
 
 log = structlog.get_logger(__name__)
 
@@ -474,20 +475,7 @@ class ExchangeService:
             self._on_status("ok", None)
 
     def _publish_step(self, ticket: Mapping[str, Any], step: Step, who: str) -> None:
-        self._bus.publish(
-            TicketStep(
-                at=self._clock(),
-                agent_id=ticket["agent_id"],
-                call_id=ticket["call_id"],
-                ticket_id=ticket["id"],
-                action=step.action,
-                status=ticket["status"],
-                by=who,
-                unit=ticket["unit"],
-                deadline_at=ticket["deadline_at"],
-                reopens=ticket["reopens"],
-            )
-        )
+        self._bus.publish(step_event(ticket, step.action, who=who, now=self._clock()))
 
     def _new_id(self) -> str:
         return new_ticket_id(self._clock(), os.urandom(ENTROPY_BYTES))
