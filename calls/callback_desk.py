@@ -31,10 +31,10 @@ from calls.callbacks import (
 from calls.errors import TransferError
 from calls.ledger import LONGEST_NUMBER
 from calls.records import is_refused
-from calls.vital_signs import VitalSigns
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallAnswered, CallArrived, CallBackChanged, CallEnded, Event
 from eventbus.tasks import end
+from eventbus.vital_signs import VitalSigns
 
 log = structlog.get_logger(__name__)
 

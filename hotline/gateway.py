@@ -9,6 +9,7 @@ from hotline.sip_listeners import tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
+from telephony.lives import RedisLives
 from telephony.passes import PhonePasses
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
@@ -22,6 +23,7 @@ def sip_gateway(
     certificates: Path,
     credentials: PhonePasses,
     bindings: RedisBindings,
+    lives: RedisLives,
     on_call: Callable[[Any], None],
     on_registered: Callable[[str, int], None],
     on_trunk: Callable[[TrunkStatus], None],
@@ -48,4 +50,6 @@ def sip_gateway(
         certified_trunks=settings.tls.trunks_need_certificate,
         overload_seconds=sip.overload_seconds,
         qualify_seconds=sip.qualify_seconds or None,
+        lives=lives,
+        life_seconds=settings.agents.node_expiry_seconds,
     )

@@ -43,6 +43,7 @@ from hotline.sip_listeners import further_listeners
 from hotline.storage import Storage
 from hotline.trunks import trunk_health
 from telephony.bindings import RedisBindings
+from telephony.lives import RedisLives
 from telephony.media_commands import MediaEvent, RtpTimedOut
 from telephony.trunks.service import TrunkStatus
 from tickets.burst import BurstRule
@@ -178,6 +179,7 @@ class Wiring:
             certificates=self.frame.directory.root / "tls",
             credentials=self.passes,
             bindings=self.bindings,
+            lives=RedisLives(self.redis, prefix=self._settings.redis.prefix),
             on_call=self._on_call,
             on_registered=self._on_registered,
             on_trunk=self._on_trunk,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, partial
@@ -25,6 +25,8 @@ OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for R
 KEPT_SECONDS = 300.0
 """For so long the index keeps who has lapsed, for all nodes to see."""
 _AWAY = (RedisError, OSError)
+_AT_ONCE = 200
+"""So many addresses-of-record are read together."""
 
 T = TypeVar("T")
 
@@ -46,6 +48,16 @@ local wanted = math.ceil((tonumber(ARGV[5]) - tonumber(ARGV[7])) * 1000)
 if redis.call('PTTL', KEYS[1]) < wanted then redis.call('PEXPIRE', KEYS[1], wanted) end
 return 1
 """
+# Not what a later REGISTER has renewed meanwhile.
+_END = """
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+if not kept then return 0 end
+local known = cjson.decode(kept)
+if known.call_id ~= ARGV[3] or known.cseq ~= tonumber(ARGV[4]) then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1
+"""
 _REMOVE = """
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
@@ -64,6 +76,17 @@ class BindingStore(Protocol):
 
     async def remove(self, aor: str, contact: str) -> None:
         """Remove the binding of that Contact URI, if there is one."""
+        ...
+
+    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+        """Remove all live bindings that are over; return whose. None: that cannot be done now.
+
+        One that is renewed meanwhile stays.
+        """
+        ...
+
+    async def restore(self) -> list[str]:
+        """Save again what was registered at this node, where it is no longer; return whose."""
         ...
 
     async def lookup(self, aor: str) -> list[Binding]:
@@ -121,6 +144,17 @@ class MemoryBindings:
         """Remove, if it is there."""
         if known := self._bindings.get(aor):
             known.pop(contact, None)
+
+    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+        """See `BindingStore`."""
+        ended = [key for key, binding in self.everything().items() if over(binding)]
+        for aor, contact in ended:
+            self.drop(aor, contact)
+        return sorted({aor for aor, _ in ended})
+
+    async def restore(self) -> list[str]:
+        """See `BindingStore`: nobody else removes anything here."""
+        return []
 
     def replace(self, aor: str, bindings: Iterable[Binding]) -> None:
         """Make these the only bindings of an AOR."""
@@ -214,6 +248,42 @@ class RedisBindings:
         self._cache.drop(aor, contact)
         self._own.drop(aor, contact)
         await self._change(aor, contact, None)
+
+    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+        """See `BindingStore`."""
+        if self.away:
+            return None
+        ended: set[str] = set()
+        with suppress(*_AWAY):
+            aors = {aor for aor, _ in await self._in_turn(self._read_index)}
+            for some in _parts(aors):
+                ended |= await self._in_turn(partial(self._end, some, over))
+            return sorted(ended)
+        return None
+
+    async def _end(self, aors: Sequence[str], over: Callable[[Binding], bool]) -> set[str]:
+        ended = [one for one in await self._read_all(aors) if over(one)]
+        for one in ended:
+            index = json.dumps([one.aor, one.contact_uri])
+            await self._run(_END, one.aor, one.contact_uri, index, one.call_id, one.cseq)
+        return {one.aor for one in ended}
+
+    async def _read_all(self, aors: Iterable[str]) -> list[Binding]:
+        found = await asyncio.gather(*(self._read(aor) for aor in aors))
+        return [binding for _, bindings in found for binding in bindings]
+
+    async def restore(self) -> list[str]:
+        """See `BindingStore`."""
+        own = self._own.everything()
+        with suppress(*_AWAY):
+            for some in _parts({aor for aor, _ in own}):
+                found = await self._in_turn(partial(self._read_all, some))
+                kept = {(binding.aor, binding.contact_uri) for binding in found}
+                for key in own.keys() - kept:
+                    if key[0] in some:
+                        self._pending.setdefault(key, own[key])
+            await self._in_turn(self._write_pending)
+        return sorted({aor for aor, _ in own})
 
     async def _change(self, aor: str, contact: str, binding: Binding | None) -> None:
         # taken out first: a later change of the same binding goes to the end of the line
@@ -386,6 +456,14 @@ class RedisBindings:
 
     def _key(self, name: str) -> str:
         return f"{self._base}:{name}"
+
+
+def _parts(aors: Iterable[str]) -> Iterator[list[str]]:
+    """Divide addresses-of-record into what is read together."""
+    rest = sorted(aors)
+    while rest:
+        part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
+        yield part
 
 
 @cache

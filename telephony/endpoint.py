@@ -254,6 +254,11 @@ class SipEndpoint:
         """Take a line whose messages somebody else carries; raises OSError while closed."""
         return self._transports.carry(peer, carrier, secure=secure)
 
+    @property
+    def life(self) -> int:
+        """The number of this run, of which its connections are."""
+        return self._transports.life
+
     def is_carried(self, hop: Hop) -> bool:
         """Tell whether a message came over a line of `carry`."""
         return self._transports.carried(hop)

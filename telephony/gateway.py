@@ -20,6 +20,7 @@ from telephony.calls_out import CallsOut, NoTrunk
 from telephony.endpoint import MAIN_TRANSPORTS, RFC_TIMERS, IncomingRequest, SipEndpoint
 from telephony.leg import Address, Leg, LegWire
 from telephony.leg_book import LegBook
+from telephony.lives import Lives, LostConnections
 from telephony.overload import Overload
 from telephony.qualify import Qualifier
 from telephony.registration import RegistrationService
@@ -85,6 +86,8 @@ class SipGateway:
         overload_seconds: how late the node may stand before new calls are refused; 0: any.
         qualify_seconds: how often registered phones are asked by OPTIONS whether they are there;
             None: never.
+        lives: where all nodes' runs beat; None: there is one node.
+        life_seconds: without a beat for so long another node is dead.
         drop: asked for each datagram; True loses it. For tests.
 
     Attributes:
@@ -123,6 +126,8 @@ class SipGateway:
         certified_trunks: bool = False,
         overload_seconds: float = 0.0,
         qualify_seconds: float | None = None,
+        lives: Lives | None = None,
+        life_seconds: float = 7.0,
     ) -> None:
         self.trunks = TrunkService(trunks, on_change=on_trunk, times=trunk_times, patience=patience)
         self.wire = Wire(peer_of=PeerNames(self.trunks.find))
@@ -141,6 +146,11 @@ class SipGateway:
             on_registered=on_registered or (lambda _aor, _count: None),
             is_alive=lambda hop: self.endpoint.is_alive(hop),  # noqa: PLW0108 - it is made below
             is_page=lambda hop: self.endpoint.is_carried(hop),  # noqa: PLW0108 - as above
+            lost=LostConnections(
+                bindings, lives, life=lambda: self.endpoint.life, expiry_seconds=life_seconds
+            )
+            if lives
+            else None,
         )
         self.endpoint = SipEndpoint(
             on_request=self._on_request,

@@ -11,6 +11,7 @@ from aiosipua import SipRequest
 
 from telephony.authentication import Authenticator
 from telephony.bindings import Binding, BindingStore
+from telephony.lives import LostConnections
 from telephony.qualify import Qualifier
 from telephony.sip.hop import Destination, Hop, as_hop
 from telephony.sip.invite_usage import Reply
@@ -18,7 +19,7 @@ from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
 
 #: How often it is looked whose phones were another node's matter, which may be dead.
-WATCH_SECONDS = 5.0
+WATCH_SECONDS = 2.0
 
 #: Nodes tell without regard to each other: so long after a phone has lapsed it is told once more.
 AGAIN_SECONDS = 1.0
@@ -40,6 +41,7 @@ class RegistrationService:
         wall_clock: Unix seconds.
         is_alive: tells whether the connection that a REGISTER came over is still there.
         is_page: tells whether it is a page's line, which ends with the page's session.
+        lost: takes back what was registered over a dead node's connections; None: nothing does.
 
     Attributes:
         qualifier: told which phones to ask whether they are there; None: nobody asks.
@@ -55,6 +57,7 @@ class RegistrationService:
         wall_clock: Callable[[], float] = time.time,
         is_alive: Callable[[Hop], bool] = lambda _hop: True,
         is_page: Callable[[Hop], bool] = lambda _hop: False,
+        lost: LostConnections | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._bindings = bindings
@@ -63,6 +66,7 @@ class RegistrationService:
         self._wall_clock = wall_clock
         self._is_alive = is_alive
         self._is_page = is_page
+        self._lost = lost
         self.qualifier: Qualifier | None = None
         # Two REGISTERs of one phone must not overtake each other between reading and writing.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -88,6 +92,7 @@ class RegistrationService:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 await self.tell_lapsed()
+                await self.tell_lost()
             except Exception:  # the task's outermost boundary: it watches on
                 log.exception("registrations_not_watched")
 
@@ -102,6 +107,12 @@ class RegistrationService:
             await self._tell(aor)
             # Meanwhile it may have registered at another node, which told before us.
             self._look_again(aor, AGAIN_SECONDS)
+
+    async def tell_lost(self) -> None:
+        """Tell of phones whose connection was held by a node that has died."""
+        for aor in await self._lost.look() if self._lost else ():
+            await self._tell(aor)
+            self._look_again(aor, AGAIN_SECONDS)  # as above
 
     async def answer(self, request: SipRequest, source: Destination) -> Reply:
         """Do what a REGISTER asks for; return the answer (RFC 3261 §10.3).

@@ -14,6 +14,7 @@ from telephony.sip.via import DEFAULT_PORT, Address
 Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
 
 SECURE_PORT = 5061
+_BITS_OF_A_LIFE = 32  # that many flows one run of an endpoint may number
 _BY_PARAMETER: dict[str, Transport] = {
     "udp": "UDP",
     "tcp": "TCP",
@@ -53,6 +54,16 @@ class Hop(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.transport} {host_port(self.address)}"
+
+
+def first_flow(life: int) -> int:
+    """Return the number before the first connection's of one life (run) of an endpoint."""
+    return life << _BITS_OF_A_LIFE
+
+
+def life_of(flow: int | None) -> int:
+    """Return in which life a connection was made; 0 where it is none."""
+    return (flow or 0) >> _BITS_OF_A_LIFE
 
 
 Destination = Address | Hop

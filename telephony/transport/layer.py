@@ -11,7 +11,7 @@ from typing import Literal
 import structlog
 
 from telephony.abuse.gatekeeper import source_of
-from telephony.sip.hop import Hop, Transport
+from telephony.sip.hop import Hop, Transport, first_flow
 from telephony.sip.name_addr import host_port
 from telephony.sip.via import Address
 from telephony.transport.carried import CarriedLine, Carrier, WholeMessages
@@ -27,6 +27,7 @@ CERTIFICATE_SECONDS = 2.0  # between two looks at the certificate's files
 _BACKLOG = 1024
 _CARRIED = 0  # in place of a listener's number
 _CLOSE_SECONDS = 1.0  # for what is still to be written when the layer closes
+_LIFE_BITS = 31
 _TRIES = 20  # to find a port that is free for two transports
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class TransportLayer:
     Attributes:
         bound: the listeners, in the order in which they were opened.
         refused: how many connections were beyond the limits.
+        life: this run's number, which its connections' flows tell (`telephony.sip.hop.life_of`).
     """
 
     def __init__(
@@ -71,7 +73,8 @@ class TransportLayer:
         self._empty.set()
         # Flows outlive us in the registrations that others keep; after a restart none may be taken
         # for one of ours. Those of UDP sockets stay what they are.
-        self._next_flow = secrets.randbits(48) << 8
+        self.life = secrets.randbits(_LIFE_BITS)
+        self._next_flow = first_flow(self.life)
 
     @property
     def connections(self) -> int:

@@ -309,3 +309,57 @@ async def test_an_answer_that_was_overtaken_by_a_change_is_not_believed(
     await until(lambda: len(slow.held) == 2)
     slow.held[1].set()
     assert {binding.contact_uri for binding in await lookup} == {PHONE, OTHER}
+
+
+# What is over at once
+
+
+async def test_what_is_over_is_ended_and_nothing_else(store: BindingStore) -> None:
+    for uri, flow in ((PHONE, 7), (OTHER, 8)):
+        await store.save("1001", bound(uri, transport="TCP", flow=flow))
+    third = bound("sip:1002@h", aor="1002")
+    await store.save("1002", third)
+    assert await store.end(lambda binding: binding.flow == 7) == ["1001"]
+    assert [one.contact_uri for one in await store.lookup("1001")] == [OTHER]
+    assert await store.lookup("1002") == [third]
+    assert await store.end(lambda binding: binding.flow == 7) == []
+    assert await store.count() == 2
+
+
+async def test_what_is_renewed_just_then_is_not_ended(node: Node, second: Node) -> None:
+    await node.store.save("1001", bound(flow=7))
+    newer = bound(flow=8, cseq=2)
+    renewing: list[asyncio.Task[None]] = []
+
+    def over(binding: Binding) -> bool:
+        renewing.append(asyncio.get_running_loop().create_task(second.store.save("1001", newer)))
+        return binding.flow == 7
+
+    run = node.store._run
+
+    async def later(script: str, aor: str, *args: str | float) -> object:
+        await asyncio.gather(*renewing)
+        return await run(script, aor, *args)
+
+    node.store._run = later  # type: ignore[method-assign]
+    await node.store.end(over)
+    assert await second.store.lookup("1001") == [newer]
+
+
+async def test_a_node_without_redis_ends_nothing(node: Node, redis_server: RedisServer) -> None:
+    await node.store.save("1001", bound(flow=7))
+    await redis_server.kill()
+    assert await node.store.end(lambda _binding: True) is None
+    assert await node.store.restore() == ["1001"]
+    assert await node.store.lookup("1001") != []
+
+
+async def test_who_was_taken_for_dead_saves_its_phones_again(node: Node, second: Node) -> None:
+    await node.store.save("1001", bound(flow=7))
+    await node.store.save("1002", bound("sip:1002@h", aor="1002", flow=7))
+    await second.store.end(lambda _binding: True)
+    moved = bound("sip:1002@h", aor="1002", flow=9, call_id="another")
+    await second.store.save("1002", moved)  # that phone has come to another node meanwhile
+    assert await node.store.restore() == ["1001", "1002"]
+    assert await second.store.lookup("1001") == [bound(flow=7)]
+    assert await second.store.lookup("1002") == [moved]

@@ -8,6 +8,7 @@ import pytest
 from telephony import registration
 from telephony.authentication import Authenticator
 from telephony.bindings import Binding, BindingStore, MemoryBindings
+from telephony.lives import LostConnections
 from telephony.registration import RegistrationService
 from telephony.sip.registrar import Limits
 from tests.support.waiting import until
@@ -29,8 +30,19 @@ class Absent(MemoryBindings):
         return None if self.away else await super().lapsed(since, until)
 
 
+class Buries:
+    """Another node's phone has gone with that node."""
+
+    def __init__(self, *aors: str) -> None:
+        self._aors = list(aors)
+
+    async def look(self) -> list[str]:
+        lost, self._aors = self._aors, []
+        return lost
+
+
 def registrations(
-    store: BindingStore, clock: Clock, told: list[tuple[str, int]]
+    store: BindingStore, clock: Clock, told: list[tuple[str, int]], lost: Buries | None = None
 ) -> RegistrationService:
     """Return a node's, at which nobody registers."""
     return RegistrationService(
@@ -39,6 +51,7 @@ def registrations(
         limits=Limits(),
         on_registered=lambda aor, count: told.append((aor, count)),
         wall_clock=clock,
+        lost=cast("LostConnections", lost),
     )
 
 
@@ -86,4 +99,22 @@ async def test_who_registers_at_another_node_just_then_is_told_again(
     await service.tell_lapsed()
     await store.save("1001", replace(phone, cseq=2, expires_at=clock.now + 60))
     await until(lambda: told == [("1001", 0), ("1001", 1)])
+    await service.close()
+
+
+async def test_phones_lost_with_a_dead_node_are_told() -> None:
+    clock, told = Clock(), list[tuple[str, int]]()
+    service = registrations(MemoryBindings(clock=clock), clock, told, Buries("1001"))
+    await service.tell_lost()
+    await service.tell_lost()
+    assert told == [("1001", 0)]
+    await service.close()
+
+
+async def test_a_node_that_watches_tells_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "WATCH_SECONDS", 0.0)
+    clock, told = Clock(), list[tuple[str, int]]()
+    service = registrations(MemoryBindings(clock=clock), clock, told, Buries("1001"))
+    await service.resume()
+    await until(lambda: told == [("1001", 0)])
     await service.close()

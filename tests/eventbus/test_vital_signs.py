@@ -1,4 +1,4 @@
-from calls.vital_signs import VitalSigns
+from eventbus.vital_signs import VitalSigns
 
 
 def test_a_node_is_dead_when_its_beat_has_not_changed_for_long() -> None:
