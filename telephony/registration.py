@@ -85,6 +85,7 @@ class RegistrationService:
         await self.tell_lapsed()
         for aor in await self._bindings.aors():
             await self._tell(aor)
+        await self.tell_lost()  # also shows that we live, before anybody registers here
         self._do(self._watch(), "registrations-watch")
 
     async def _watch(self) -> None:

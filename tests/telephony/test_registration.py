@@ -35,8 +35,10 @@ class Buries:
 
     def __init__(self, *aors: str) -> None:
         self._aors = list(aors)
+        self.looks = 0
 
     async def look(self) -> list[str]:
+        self.looks += 1
         lost, self._aors = self._aors, []
         return lost
 
@@ -113,8 +115,18 @@ async def test_phones_lost_with_a_dead_node_are_told() -> None:
 
 async def test_a_node_that_watches_tells_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "WATCH_SECONDS", 0.0)
-    clock, told = Clock(), list[tuple[str, int]]()
-    service = registrations(MemoryBindings(clock=clock), clock, told, Buries("1001"))
+    clock, told, buries = Clock(), list[tuple[str, int]](), Buries("1001")
+    service = registrations(MemoryBindings(clock=clock), clock, told, buries)
     await service.resume()
-    await until(lambda: told == [("1001", 0)])
+    await until(lambda: buries.looks > 1)
+    assert told == [("1001", 0)]
+    await service.close()
+
+
+async def test_a_node_shows_that_it_lives_before_phones_register_there() -> None:
+    """Whoever has never shown that he lives would never be found dead."""
+    clock, told, buries = Clock(), list[tuple[str, int]](), Buries()
+    service = registrations(MemoryBindings(clock=clock), clock, told, buries)
+    await service.resume()
+    assert buries.looks == 1
     await service.close()
