@@ -5,6 +5,8 @@ A danger is lowered only by its own words of ending, in an utterance that says n
 leaves it as it is: people may be sent once too often, never once too seldom.
 """
 
+from dataclasses import replace
+
 from tickets.urgency import CALM, Urgency, UrgencyRules
 
 
@@ -20,10 +22,12 @@ class Dangers:
         self._told: dict[str | None, Urgency] = {}
         self._eased: dict[str | None, Urgency] = {}
         self._grave = False
+        self._called: str | None = None
 
     def hear(self, utterance: str) -> None:
         """Take in what the citizen said."""
         self.affirmed(utterance)
+        self._called = self._rules.called(utterance) or self._called
         for reason, danger in self._told.items():
             eased = self._rules.eased(danger, utterance)
             if eased is not None:
@@ -38,7 +42,15 @@ class Dangers:
 
     @property
     def worst(self) -> Urgency:
-        """Return the most pressing danger, the first told of several; ``CALM`` without any."""
+        """Return the most pressing danger, the first told of several; ``CALM`` without any.
+
+        It is the partner's whom the citizen asks for, where another danger as pressing is his, or
+        where no rule says whose it is.
+        """
         eased = {} if self._grave else self._eased
         left = [eased.get(reason, danger) for reason, danger in self._told.items()]
-        return max(left, key=lambda danger: danger.rank, default=CALM)
+        worst = max(left, key=lambda danger: danger.rank, default=CALM)
+        theirs = {danger.transfer for danger in left if danger.rank == worst.rank}
+        if self._called and (worst.is_guess or self._called in theirs):
+            return replace(worst, transfer=self._called)
+        return worst

@@ -59,7 +59,7 @@ class Ear:
         self._dangers = Dangers(rules or shipped_rules())
         self._alarm: Urgency = CALM
         self._gist = Gist()
-        self._wished: dict[str, str | None] = {}  # secret and repeat: the words that said so
+        self._wished: dict[str, str | None] = {"secret": None, "repeat": None}
         self._content: list[str] = []
         self._question: str | None = None
         self._asked_of: str | None = None

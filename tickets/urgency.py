@@ -59,6 +59,11 @@ class Urgency:
         return self.level in {"紧急", "特急"}
 
     @property
+    def is_guess(self) -> bool:
+        """Tell whether no rule says whose it is: it only sounds like danger, or is nobody's."""
+        return self.urgent and (self.transfer is None or self.reason == _SOUNDS)
+
+    @property
     def rank(self) -> int:
         """0 for 普通 to 3 for 特急."""
         return URGENCIES.index(self.level)
@@ -83,8 +88,9 @@ class UrgencyRules:
     """Judges what a citizen says.
 
     Args:
-        data: the parsed file: ``words``, ``guards``, ``rule``, and ``alike``, the likeness to
-            examples of danger from which on an utterance is pressing (left out: none is).
+        data: the parsed file: ``words``, ``guards``, ``called``, ``rule``, and ``alike``, the
+            likeness to examples of danger from which on an utterance is pressing (left out: none
+            is).
         where: the file's name, for messages.
 
     Raises:
@@ -102,6 +108,13 @@ class UrgencyRules:
         if not isinstance(words, dict) or not all(isinstance(w, str) for w in words.values()):
             raise BadRules(f"{where}: words wants expressions by name")
         words = {**rules.load("urgency")["words"], **words}
+        called = data.get("called", rules.load("urgency")["called"])
+        if not isinstance(called, dict) or set(called) - set(PARTNERS):
+            raise BadRules(f"{where}: called wants expressions by partner: {', '.join(PARTNERS)}")
+        self._called = {
+            partner: _compiled(f"{where}: called.{partner}", expression, words)
+            for partner, expression in called.items()
+        }
         shipped = rules.load("urgency")["guards"]
         if unknown := set(guards) - set(shipped):
             raise BadRules(f"{where}: guards: unknown {', '.join(sorted(unknown))}")
@@ -142,6 +155,11 @@ class UrgencyRules:
             sounding = self._sounding(utterance)
             found += [sounding] if sounding else []
         return found
+
+    def called(self, utterance: str) -> str | None:
+        """Return the partner whom the citizen asks to be sent (快叫消防来), or None."""
+        asked = (name for name, wish in self._called.items() if wish.search(utterance))
+        return next(asked, None)
 
     def is_grave(self, utterance: str) -> bool:
         """Tell whether something is said after which nothing in the talk is lowered."""

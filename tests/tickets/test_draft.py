@@ -221,3 +221,9 @@ def test_a_draft_goes_on_after_being_written_down(
     assert again.to_dict() == draft.to_dict()
     assert again.hear(last) == draft.hear(last)
     assert again.to_dict() == draft.to_dict()
+
+
+def test_a_first_utterance_without_a_breath_is_heard() -> None:
+    draft = TicketDraft("t", None)
+    draft.hear(Utterance("caller", "我家楼下那个饭店的油烟一直往上冒" * 40))
+    assert (draft.values()["secret"], draft.values()["category"]) == (False, "环境保护")

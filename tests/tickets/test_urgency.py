@@ -399,6 +399,7 @@ def test_a_guard_that_finds_nothing_everywhere_holds_nobody_up(guard: str, tmp_p
         ("", "at least one"),
         ("[guards]\nfoo = 'x'\n" + _RULE, "guards: unknown foo"),
         ("[guards]\npast = '('\n" + _RULE, "guards.past: '\\('"),
+        ("[called]\n114 = 'x'\n" + _RULE, "called wants expressions by partner: 110"),
         (_RULE.replace("紧急", "火急"), "rule 1: level is one of 一般, 紧急, 特急; not '火急'"),
         (_RULE.replace("突发", "突然"), "rule 1: kind is one of 突发, 敏感, 集中, 重要"),
         (_RULE + "transfer = '999'\n", "rule 1: transfer is one of 110"),
@@ -432,3 +433,21 @@ def test_the_end_of_a_fire_ends_smoke_and_the_call_for_engines(told: str) -> Non
 
 def test_a_cry_for_help_is_not_taken_for_the_wish_told_before_it() -> None:
     assert pressing(heard("你们赶快派人来", "救命啊"))[1::2] == ("特急", "110")
+
+
+@pytest.mark.parametrize(
+    "said,partner",
+    [
+        (("一个电瓶车被小车撞了头上全是血",), "122"),
+        (("一个电瓶车被小车撞了头上全是血", "你赶紧叫救护车"), "120"),
+        (("一个电瓶车被小车撞了头上全是血", "已经叫了救护车了"), "122"),
+        (("一个电瓶车被小车撞了头上全是血", "要不要叫救护车"), "122"),
+        (("有个人躺在地上一动不动", "楼里都是烟", "快叫消防来"), "119"),
+        (("不得了车底下有个箱子嘀嗒嘀嗒响拉着电线我不敢动", "你帮我叫警察"), "110"),
+        (("你们快派人来", "帮忙喊一下警察"), "110"),
+        (("我家着火了", "你们叫警察来有什么用"), "119"),
+        (("小区路灯不亮", "你们叫警察来"), None),
+    ],
+)
+def test_of_dangers_alike_the_asked_partner_takes_his(said: tuple[str, ...], partner: str) -> None:
+    assert pressing(heard(*said))[3] == partner
