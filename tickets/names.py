@@ -54,6 +54,10 @@ _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
 )
+_SHOWN = re.compile(
+    rf"(?P<name>[{_HAN}])(?:(?P=name)(?:{_TITLE})|三点水|两点水|(?!字?旁)[{_HAN}]{{1,2}}[旁头](?!边)|[上下左右][面边头]一?个?)"
+)
+"""A family name said again with a title, or shown by its parts: 粘粘先生, 汝三点水一个女."""
 _NOT_FAMILY = re.compile(r"(?:[百同老他她大]|(?<!我们)(?<!我们俩)(?<!我们一家)(?<!我们全家)都)$")
 _SOMEBODYS = re.compile(rf"[{_HAN}]的(?!我)")  # 那个姓李的打我
 # Before 姓 these are no name: 百姓, 同姓, 他姓李, 高姓大名.
@@ -219,7 +223,7 @@ def _introduced(text: str) -> NameHeard | None:
     """Find 我姓…, 我叫…, 我是…女士 and the like; the last one counts, being the correction."""
     found: NameHeard | None = None
     for match in _FULL.finditer(text):
-        name = _full_name(text[match.end() :])
+        name = _full_name(text[match.end() :]) or _foreign_name(text[match.end() :])
         if name and not _OTHERS.search(text[: match.start()]):
             found = NameHeard(name, None, match.start(), match.end() + len(name))
     for match in _FAMILY.finditer(text):
@@ -252,17 +256,18 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     after = text[match.end() :]
     family = family_of(after)
     if family is None:
-        # A rare name, or one the recogniser misheard, is believed of himself (我姓…) or when
-        # nothing else follows it.
-        himself = re.match(r"我|本人|免贵|我免贵", match[0])
-        if not _NAME_ALONE.fullmatch(after) and not (himself and re.match(rf"[{_HAN}]", after)):
+        # A rare name, or one the recogniser misheard, is believed of himself (我姓…), when it is
+        # explained or when nothing else follows it.
+        himself = re.match(r"我|本人|免贵|我免贵", match[0]) and re.match(rf"[{_HAN}]", after)
+        explained = after and (_explains(after[1:], after[0]) or _SHOWN.match(after))
+        if not (_NAME_ALONE.fullmatch(after) or himself or explained):
             return None
-        if after[0] in "什啥氏不":
+        if after[0] in "什啥氏不" or (after[0] in "这那" and not himself):
             return None
         family = after[0]
     end = match.end() + len(family)
     full = re.match(rf"(?:我|名字|就|全名)?(?:叫|名)?({family}[{_HAN}]{{1,2}})", text[end:])
-    if _explanation(text[end:]) == family:
+    if _explains(text[end:], family):
         full = None
     if full and not full[1].startswith(tuple(family + title for title in _TITLES)):
         name = _full_name(text[end + full.start(1) :])
@@ -280,11 +285,11 @@ def _in_full_after(text: str, start: int, end: int, family: str) -> NameHeard | 
     """Find the full name said after the family name and how it is written: 姓方方圆的方叫方圆圆."""
     spelling, parts = _parts()
     spelled = spelling.match(text, end)
-    explained = _EXPLAINED.match(text, end)
+    explained = _explains(text[end:], family)
     if spelled and _sounds_like(parts[spelled[1]], spelled[2]):
         end = spelled.end()
-    elif explained and _explanation(text[end:]) == family:
-        end = explained.end()
+    elif explained:
+        end += explained.end()
     said = re.match(rf"(?:我|名字|全名|就|的)*(?:是)?叫?(?:做)?(?={family})", text[end:])
     name = _full_name(text[end + said.end() :]) if said else None
     if name is None or name == family * 2:
@@ -376,7 +381,7 @@ def _answered(text: str) -> NameHeard | None:
     after = rest[len(family) :]
     title = re.match(rf"(?:{_TITLE})", after)
     end = start + len(family)
-    explained = re.match(rf"[{_HAN}]{{1,3}}的{family}", after)
+    explained = re.match(rf"[{_HAN}]{{1,4}}的{family}", after)
     if not after or explained:
         return NameHeard(family, None, start, end)
     if title:
@@ -408,6 +413,23 @@ def _explanation(text: str) -> str | None:
     """Return the character that 桂花的桂 explains, if the text begins so."""
     match = _EXPLAINED.match(text)
     return match[2] if match and match[2] in match[1] and len(match[1]) > 1 else None
+
+
+def _explains(text: str, name: str) -> re.Match[str] | None:
+    """Find the words that explain ``name`` at the beginning: 操场的操, 东方朔的东方."""
+    name = re.escape(name)
+    return re.match(rf"(?=[{_HAN}]{{0,3}}{name})[{_HAN}]{{2,4}}[的嘅]{name}", text)
+
+
+def _foreign_name(text: str) -> str | None:
+    """Return a name of two to four characters, no family's, whose first one is explained.
+
+    才让人才的才让座的让: peoples without family names are asked how theirs is written.
+    """
+    if not text:
+        return None
+    lengths = (n for n in range(2, 5) if _explains(text[n:], text[:1]))
+    return next((text[:n] for n in lengths), None)
 
 
 def _full_name(text: str) -> str | None:

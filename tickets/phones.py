@@ -25,6 +25,7 @@ _PATIENCE = 2  # utterances of the caller that may come between two pieces of on
 
 # The number that follows is no call-back number.
 _OTHERS = re.compile(
+    r"(?<!打我)(?<!打我们)(?<!打到我)"
     r"(?:他|她|对方|商家|店家|店里|店铺|老板|卖家|骗子|公司|物业|中介|司机|房东|客服|医院|学校|单位|那边)"
     r"(?:们)?(?:的|留的|给的)?(?:联系)?(?:电话|手机|号码|座机|联系方式)[^我]{0,6}$"
     r"|(?:打来的|打来|来电|发来的)(?:的)?(?:电话|号码)?(?:是)?$"
