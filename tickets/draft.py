@@ -137,7 +137,7 @@ class TicketDraft:
             self.fields["phone"] = FieldValue(caller_id, "caller_id", confidence=SURE)
         self._tree = tree
         self._heard: list[Utterance] = []
-        self._ear = Ear(classifier, tree, rules)
+        self._ear = Ear(classifier, tree, rules, caller_id)
         self._alarms: list[tuple[int, Urgency]] = []
         self._certainty = _Certainty()
 

@@ -41,6 +41,7 @@ class Ear:
         classifier: ranks categories for a text.
         tree: names the topics below them.
         rules: tell what cannot wait; the shipped ones when None.
+        line: the number the citizen calls from, or None.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Ear:
         classifier: Classifier = classify,
         tree: CategoryTree = SHIPPED,
         rules: UrgencyRules | None = None,
+        line: str | None = None,
     ) -> None:
         self._classifier = classifier
         self._tree = tree
         self._name = NameEar()
-        self._phone = PhoneEar()
+        self._phone = PhoneEar(line)
         self._address = AddressEar()
         self._time = TimeEar()
         self._party = PartyEar()

@@ -38,6 +38,10 @@ _OTHERS_ASKED = re.compile(
     r"|(?:工号|车牌|订单号?|身份证|卡号|单号|编号|户号|账号)"
 )
 _CONTEXT = 16
+_THIS_LINE = re.compile(
+    r"(?:我|就|就是|用|现在|正在)(?:打|拨)(?:电话|过来|进来|来|给你们|你们)*的(?:就是|就)?(?:这个|这部)(?!人|时候)"
+    r"|(?:就是|打|用)本机|本机号码?(?:就|可以)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,13 @@ class PhoneEar:
 
     ``spans`` are the places of the last caller utterance that hold pieces of telephone numbers, so
     that nobody else takes them for house numbers.
+
+    Args:
+        line: the number he calls from (我现在打的这个); None when withheld.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, line: str | None = None) -> None:
+        self._line = line
         self.spans: list[tuple[int, int]] = []
         self._piece = ""
         self._piece_words = ""
@@ -88,6 +96,10 @@ class PhoneEar:
                     self.spans.append((run.start, run.end))
                 continue
             found = self._take(text, run) or found
+        this_line = None if found else _THIS_LINE.search(text)
+        if this_line and self._line:
+            self.confirmed()
+            return self._line, this_line[0]
         if not runs and self._piece:
             self._patience -= 1
             if self._patience <= 0:

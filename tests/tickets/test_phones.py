@@ -20,6 +20,8 @@ def heard(*turns: str) -> str | None:
     "turns,number",
     [
         (["打我另外一个电话一三六六二二零零零四四"], "13662200044"),
+        (["手机停机了你打我单位电话零四七一六六一零三三八"], "04716610338"),
+        (["他单位电话零四七一六六一零三三八"], None),
         (["电话幺三七零六二二零零幺零"], "13706220010"),
         (["电话要三八六二三幺幺零零幺"], "13862311001"),
         (["一三八三个零然后一二三四五"], "13800012345"),
@@ -77,3 +79,24 @@ def test_no_text_raises(text: str) -> None:
     ear.agent(text)
     ear.caller(text)
     find_number(text)
+
+
+@pytest.mark.parametrize(
+    "said,number",
+    [
+        ("我本人就现在打的这个", "13800000001"),
+        ("就用我打过来的这个号码", "13800000001"),
+        ("打本机就行", "13800000001"),
+        ("骗子打的这个号码", None),
+        ("就这个号码", None),
+        ("我打的这个时候没人接", None),
+        ("就打的这个电话一三八一二三四五六七八", "13812345678"),
+    ],
+)
+def test_the_line_he_calls_from_may_be_the_number_he_gives(said: str, number: str | None) -> None:
+    found = PhoneEar("13800000001").caller(said)
+    assert (found and found[0]) == number
+
+
+def test_a_withheld_line_is_no_number() -> None:
+    assert PhoneEar().caller("就我现在打的这个") is None
