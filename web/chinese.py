@@ -111,6 +111,8 @@ _SENTENCES: Final = (
     (r"text: words wants expressions by name", "words 应为名称和表达式"),
     (r"text: guards: unknown (.+)", r"guards 没有 \1 这一项"),
     (r"text: guards\.(\w+): (.+)", r"guards.\1 不正确：\2"),
+    (r"text: called wants expressions by partner: (.+)", r"called 应为联动单位和表达式，单位为 \1"),
+    (r"text: called\.(\w+): (.+)", r"called.\1 不正确：\2"),
     (r"text: wants a table \[guards\] and at least one \[\[rule\]\]", "至少要有一条规则"),
     (r"text: holds no category", "至少要有一个类别"),
     (

@@ -106,6 +106,7 @@ DOCUMENTS: list[tuple[Any, Any]] = [
         "[guards]\npast = '('\n[[rule]]\n",
         "alike = 'x'\n[[rule]]\nlevel = '特急'\n", "alike = 2.5\n[guards]\n[[rule]]\n",
         "words = 7\n[guards]\n[[rule]]\n",
+        "[called]\n114 = 'x'\n[[rule]]\n", "[called]\n110 = '('\n[[rule]]\n",
         "[[rule]]\nlevel = '急'\n", "[[rule]]\nlevel = '特急'\nkind = '突发'\n",
         "[[rule]]\nlevel = '特急'\nkind = '突发'\nreason = 'x'\n",
         "[[rule]]\nlevel = '特急'\nkind = '突发'\nreason = 'x'\nany = ['(']\n",
