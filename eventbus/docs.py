@@ -294,19 +294,20 @@ Everything that happens is published once, as one JSON object, in three places:
 
 | where | what | who gets it |
 |---|---|---|
-| WebSocket feed | the object as below | agents: what carries their `agent_id`; supervisors: all |
+| WebSocket feed | the object as below | see "Feed" at each event |
 | Redis channel `hotline:events` | `{"node": ..., "event": {...}}` | the other nodes; live only |
 | MQTT `hotline/...` | with `id` and `node`, numbers masked | whoever the broker lets subscribe |
 
-MQTT: QoS 1, each node's in order, at least once. After a broken connection an event may
-come again with the same `id`: that is the key to leave repetitions out by. Events wait in the
-node's outbox while the broker is away. `transcript.partial` alone is QoS 0 and is not kept.
+Over MQTT, events are delivered at least once (QoS 1), those of a node in order. After a broken
+connection an event may come again with the same `id`; use it to discard duplicates. While the
+broker is away, events wait in the node's outbox. Only `transcript.partial` is QoS 0 and not kept.
 `hotline/node/<node>/status` (retained) is `online` or `offline`. Telephone numbers are masked
-(152****2668; `mqtt.full_numbers` changes that), but for those of `ticket.submitted`, which holds
-neither name nor number where the citizen asked for secrecy.
+(152****2668; `mqtt.full_numbers` changes that), except in `ticket.submitted`, which contains
+neither name nor number if the citizen asked for secrecy.
 
-A reader leaves out events and fields that he does not know: more will come, none will change its
-meaning. Times are Unix seconds unless a field says otherwise.
+Ignore events and fields that you do not know: more will be added, and none will change its
+meaning. Times are Unix seconds unless a field says otherwise. In the feed, administrators get
+whatever supervisors get, and inspectors `call.ended`, `ticket.submitted` and `ticket.step`.
 """
 
 

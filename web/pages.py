@@ -1,7 +1,7 @@
 """The pages: desktop, wall board, team, administration, API; as they lie in ``static/``.
 
-No build step, no third-party code, no inline script or style, so the content security policy can
-be the strictest useful one.
+No build step, no inline script or style, nothing from another host (JsSIP lies in ``vendor/``), so
+the content security policy can be the strictest useful one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
