@@ -196,6 +196,7 @@ class CatchUp:
                     confidence=final.confidence,
                     seq=seq,
                     later=True,
+                    secret=part.secret,
                 )
             )
         self._bus.publish(gap_event(part, at=self._clock(), state=RECOGNISED))

@@ -274,6 +274,7 @@ class Conversation:
                     leg=side,
                     text=result.text,
                     start=result.start,
+                    secret=self._secret,
                 )
             )
             return
@@ -290,6 +291,16 @@ class Conversation:
             spoken=result.text,
             confidence=result.confidence,
         )
+        utterance = Utterance(
+            speaker=side,
+            text=written.heard,
+            start=result.start,
+            end=result.end,
+            times=times,
+            confidence=result.confidence,
+        )
+        # Understood first: who asks for secrecy mostly says his name with it.
+        changes = [] if self.submitted else self.draft.hear(utterance)
         self._bus.publish(
             TranscriptFinal(
                 at=self._wall_clock(),
@@ -303,18 +314,7 @@ class Conversation:
                 confidence=result.confidence,
                 seq=self._seq,
                 doubtful=doubtful(result.words, written.text),
-            )
-        )
-        if self.submitted:
-            return
-        changes = self.draft.hear(
-            Utterance(
-                speaker=side,
-                text=written.heard,
-                start=result.start,
-                end=result.end,
-                times=times,
-                confidence=result.confidence,
+                secret=self._secret,
             )
         )
         self._publish_fields(changes)
@@ -354,6 +354,11 @@ class Conversation:
             start, end = self._final_until[side], self._seconds()
             self._note_gap(side, Gap(start, end, "load"), end=end)
 
+    @property
+    def _secret(self) -> bool:
+        """Whether the citizen has asked for secrecy: what he says then stays in the house."""
+        return bool(self.draft.fields["secret"].value)
+
     def _publish_fields(self, changes: list[FieldChange]) -> None:
         if not changes:
             return
@@ -371,6 +376,7 @@ class Conversation:
                     evidence=change.evidence,
                     confidence=change.now.confidence,
                     passage=change.now.passage.to_dict() if change.now.passage else None,
+                    secret=self._secret,
                 )
             )
         self._tell_duty_desk()
@@ -400,6 +406,7 @@ class Conversation:
                 place=values["address"],
                 evidence=self.draft.fields["urgency"].evidence,
                 tickets=tickets,
+                secret=self._secret,
             )
         )
 

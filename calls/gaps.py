@@ -18,8 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    exists,
     func,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asr.ports import Final
 from calls.recorded_parts import Part, parts_of
 from calls.records import RecordWriter, calls, metadata, recordings, utterances
+from tickets.store import tickets_table
 
 MISSING, RECOGNISED, FAILED = "missing", "recognised", "failed"
 
@@ -56,10 +59,19 @@ _END = update(transcript_gaps).where(
     transcript_gaps.c.end.is_(None),
 )
 
+_SECRET = (
+    exists()
+    .where(tickets_table.c.call_id == calls.c.call_id, tickets_table.c.secret.is_(true()))
+    .label("secret")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class MissedPart:
-    """A gap of a finished call, and the files that its words may be in, to recognise it now."""
+    """A gap of a finished call, and the files that its words may be in, to recognise it now.
+
+    ``secret``: the citizen asked for secrecy.
+    """
 
     id: int
     call_id: str
@@ -70,6 +82,7 @@ class MissedPart:
     reason: str
     recogniser: str
     attempts: int
+    secret: bool
     recording: tuple[Part, ...]
 
 
@@ -173,7 +186,7 @@ class GapStore:
         query = (
             select(
                 *(gap.id, gap.call_id, calls.c.agent_id, gap.leg, gap.start, gap.end, gap.reason),
-                *(gap.recogniser, gap.attempts, calls.c.recording),
+                *(gap.recogniser, gap.attempts, calls.c.recording, _SECRET),
             )
             .join(calls, calls.c.call_id == gap.call_id)
             .where(gap.node == self._node, gap.state == MISSING, calls.c.ended_at.is_not(None))

@@ -155,6 +155,7 @@ class CallHelper:
             knowledge=tuple(shown(entry) for entry in found),
             similar=tuple(asdict(ticket) for ticket in similar),
             summary=tuple(summary),
+            secret=bool(call.values.get("secret")),
         )
 
 

@@ -67,6 +67,9 @@ class LateWords:
             except AlreadySubmitted:
                 continue
             count += len(changes)
+            secret = ticket["fields"]["secret"]["value"] or any(
+                change.field == "secret" and change.value for change in changes
+            )
             for change in changes:
                 passage = change.now.passage
                 self._bus.publish(
@@ -81,6 +84,7 @@ class LateWords:
                         evidence=change.evidence,
                         confidence=change.now.confidence,
                         passage=passage.to_dict() if passage else None,
+                        secret=bool(secret),
                     )
                 )
         return count

@@ -223,6 +223,7 @@ class TranscriptPartial(Event):
     leg: str
     text: str
     start: float
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +245,7 @@ class TranscriptFinal(Event):
     spoken: str | None = None
     later: bool = False
     doubtful: tuple[str, ...] = ()
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,7 @@ class TicketField(Event):
     evidence: str | None = None
     confidence: float | None = None
     passage: Mapping[str, Any] | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +299,7 @@ class TicketUrgent(Event):
     place: str | None = None
     evidence: str | None = None
     tickets: tuple[str, ...] = ()
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +325,7 @@ class CallHelp(Event):
     knowledge: Sequence[Mapping[str, Any]]
     similar: Sequence[Mapping[str, Any]]
     summary: Sequence[str]
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

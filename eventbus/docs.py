@@ -55,6 +55,7 @@ _FIELDS: Mapping[str, str] = {
     "reason": "why he is not ready, or null",
     "reopens": "the ticket that this one takes up again, or null",
     "reference": "that partner's own number of the matter, as his call said it, or null",
+    "secret": "whether the citizen has asked for secrecy; MQTT then omits what was said",
     "seq": "the utterance's number within the call; it grows",
     "since": "when the state began, Unix seconds",
     "similar": (
@@ -303,7 +304,12 @@ connection an event may come again with the same `id`; use it to discard duplica
 broker is away, events wait in the node's outbox. Only `transcript.partial` is QoS 0 and not kept.
 `hotline/node/<node>/status` (retained) is `online` or `offline`. Telephone numbers are masked
 (152****2668; `mqtt.full_numbers` changes that), except in `ticket.submitted`, which contains
-neither name nor number if the citizen asked for secrecy.
+neither name nor number if the citizen asked for secrecy. Once the citizen has asked for it
+(`secret` is true), MQTT also omits what was said and what was taken from it: `text`, `spoken` and
+`doubtful` of transcripts, `evidence`, `place`, `summary`, `similar`, and the `value` of every field
+except `type`, `category`, `urgent`, `urgency`, `urgency_reason`, `transfer`, `secret` and `repeat`.
+The place of the matter is published once, with `ticket.submitted`, because the unit needs it.
+Tickets handed over to partners do not travel as events ([exchange.md](exchange.md)).
 
 Ignore events and fields that you do not know: more will be added, and none will change its
 meaning. Times are Unix seconds unless a field says otherwise. In the feed, administrators get

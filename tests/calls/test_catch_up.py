@@ -144,6 +144,7 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'db'}", pool_size=1)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
+        await connection.run_sync(tickets_metadata.create_all)
     writer = RecordWriter(engine, on_status=lambda _status, _detail: None)
     writer.start()
     recording = tmp_path / "call.wav"
@@ -201,16 +202,15 @@ async def test_a_sealed_recording_is_heard_by_who_has_its_key(
     assert all(not asked["path"].exists() for asked in recognizer.asked)  # the copy is gone
 
 
+@pytest.mark.parametrize("secret", [False, True])
 async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
-    archive: Archive,
+    archive: Archive, *, secret: bool
 ) -> None:
-    async with archive.engine.begin() as connection:
-        await connection.run_sync(tickets_metadata.create_all)
     tickets = TicketStore(archive.engine)
     draft = TicketDraft("T1", "13862311001")
     draft.hear(Utterance("caller", "我姓陆", 1.0, 2.0))
     await tickets.create(draft, call_id=CALL, agent_id="1001")
-    await tickets.correct("T1", {"type": "咨询"}, agent_id="1001")
+    await tickets.correct("T1", {"type": "咨询", "secret": secret}, agent_id="1001")
     archive.call()
     archive.records.utterance(
         CALL, 1, leg="caller", start=1.0, end=2.0, text="我姓陆。", spoken="我姓陆"
@@ -241,6 +241,8 @@ async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
     assert (fields["type"]["value"], fields["type"]["source"]) == ("咨询", "agent")
     told = {event.field for event in archive.events if isinstance(event, TicketField)}
     assert "address" in told
+    kinds = (TicketField, TranscriptFinal)
+    assert {event.secret for event in archive.events if isinstance(event, kinds)} == {secret}
     assert not told & {"name", "phone", "type"}
 
 

@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from asr.ports import Final
+from asr.ports import Final, Partial
 from calls.conversation import stream_id
-from eventbus.catalogue import TicketField, TicketSubmitted, TicketUrgent
+from eventbus.catalogue import (
+    Event,
+    TicketField,
+    TicketSubmitted,
+    TicketUrgent,
+    TranscriptFinal,
+    TranscriptPartial,
+)
 from tests.calls.house import House, open_house
 from tickets.draft import TicketDraft, Utterance
 from tickets.store import AlreadySubmitted, tickets_table
@@ -130,6 +137,24 @@ async def test_the_duty_desk_is_told_at_once_and_once(house: House) -> None:
     citizen_says(house, "又烧起来了火很大")
     *_, again = [event for event in house.events if isinstance(event, TicketUrgent)]
     assert again is not told
+
+
+async def test_who_asks_for_secrecy_is_secret_from_that_utterance_on(house: House) -> None:
+    citizen_says(house, "楼下饭店油烟太大")
+    before = len(house.events)
+    citizen_says(house, "我叫陆小明请给我保密")
+    (view,) = house.service.live()
+    house.service.on_result(stream_id(view.call_id, "caller"), Partial("我住在", 5.0, 5.5))
+    citizen_says(house, "我家着火了")
+
+    def secret(events: list[Event]) -> list[bool]:
+        kinds = (TicketField, TicketUrgent, TranscriptFinal, TranscriptPartial)
+        return [event.secret for event in events if isinstance(event, kinds)]
+
+    assert not any(secret(house.events[:before]))
+    asked = secret(house.events[before:])
+    assert len(asked) > 4
+    assert all(asked)
 
 
 async def test_a_burst_makes_the_ticket_urgent(house: House) -> None:

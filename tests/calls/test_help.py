@@ -100,6 +100,15 @@ async def test_help_follows_the_talk(room: Room) -> None:
     assert room.helper.latest("c1") == room.told[-1]
 
 
+async def test_help_in_a_matter_that_is_to_be_kept_secret_says_so(room: Room) -> None:
+    room.answered("c1")
+    room.say("c1", "拖欠工资")
+    await until(lambda: room.told)
+    assert not room.told[-1].secret
+    room.fill("c1", "secret", value=True)
+    await until(lambda: room.told[-1].secret)
+
+
 async def test_whoever_a_call_is_passed_on_to_is_told_what_was_said_before(room: Room) -> None:
     room.answered("c1")
     room.say("c1", "楼下夜里施工噪音太大，吵得睡不着。")

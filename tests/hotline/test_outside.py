@@ -1,12 +1,20 @@
 """What goes to the broker: numbers masked wherever they hide, and what a unit needs in full."""
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from eventbus.catalogue import (
     ALL_EVENTS,
+    CallHelp,
+    Event,
     ExchangeTicket,
     TicketField,
     TicketSubmitted,
     TicketUrgent,
     TranscriptFinal,
+    TranscriptPartial,
 )
 from eventbus.docs import EXAMPLES
 from hotline.outside import outside
@@ -73,3 +81,73 @@ def test_every_event_keeps_its_fields() -> None:
     assert {type(event) for event in EXAMPLES} == set(ALL_EVENTS)
     for event in EXAMPLES:
         assert shown(event).keys() == event.to_dict().keys()
+
+
+FLATLY = "我叫陆小明住西北街218号"
+
+
+def _asked_for_secrecy() -> list[Event]:
+    call: dict[str, Any] = {"at": 1.0, "call_id": "c1", "secret": True}
+    field: dict[str, Any] = {**call, "ticket_id": TICKET, "source": "heard", "evidence": FLATLY}
+    return [
+        TranscriptPartial(**call, leg="caller", text=FLATLY, start=0.0),
+        TranscriptFinal(
+            **call,
+            leg="caller",
+            text=FLATLY,
+            spoken=FLATLY,
+            start=0.0,
+            end=1.0,
+            seq=1,
+            doubtful=(FLATLY,),
+        ),
+        *(
+            TicketField(**field, field=name, value=FLATLY)
+            for name in ("name", "title", "phone", "address", "time", "party", "topic", "content")
+        ),
+        TicketUrgent(
+            **call, ticket_id=TICKET, level="紧急", rule="突发", place=FLATLY, evidence=FLATLY
+        ),
+        CallHelp(
+            **call,
+            ticket_id=TICKET,
+            topic=None,
+            questions=(),
+            knowledge=(),
+            similar=({"address": FLATLY},),
+            summary=(FLATLY,),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("full_numbers", [False, True])
+def test_words_of_who_asked_for_secrecy_stay_in_the_house(*, full_numbers: bool) -> None:
+    shown = outside(full_numbers=full_numbers)
+    for event in _asked_for_secrecy():
+        assert FLATLY in str(event.to_dict())
+        assert FLATLY not in str(shown(event))
+        assert shown(event).keys() == event.to_dict().keys()
+        open_ = replace(event, secret=False)  # type: ignore[call-arg]
+        assert FLATLY in str(shown(open_)).replace("二一八", "218")
+
+
+def test_what_a_secret_matter_is_about_is_told() -> None:
+    shown = outside(full_numbers=False)
+    kind = TicketField(
+        at=1.0,
+        ticket_id=TICKET,
+        field="category",
+        value="环境保护",
+        source="heard",
+        evidence=FLATLY,
+        secret=True,
+    )
+    assert (shown(kind)["value"], shown(kind)["evidence"]) == ("环境保护", None)
+
+
+def test_every_event_that_can_be_secret_says_what_is_left_out() -> None:
+    shown = outside(full_numbers=False)
+    for event in EXAMPLES:
+        if "secret" in event.to_dict():
+            secret = replace(event, secret=True)  # type: ignore[call-arg]
+            assert shown(secret) != {**shown(event), "secret": True}
