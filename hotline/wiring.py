@@ -48,7 +48,9 @@ from telephony.media_commands import MediaEvent, RtpTimedOut
 from telephony.trunks.service import TrunkStatus
 from tickets.burst import BurstRule
 from web.app import create_app
+from web.feed import FeedHub
 from web.server import WebServer
+from web.services import Services
 from web.sessions import RedisSessions
 
 VERSION = "0.1.0"
@@ -324,7 +326,7 @@ class Wiring:
             self._settings, redis=self.redis, engine=self.storage.engine, is_live=self.calls.is_live
         )
         self.frame.parts.append(part)
-        app = create_app(
+        services = Services(
             others=others,
             calls=self.calls,
             floor=self.floor,
@@ -351,9 +353,8 @@ class Wiring:
             routing=self.routing.book,
             documents=self.documents.books,
             prompts=self.documents.prompts,
-            on_desktop=self._on_desktop,
             phones=BrowserPhones(self.passes, self.gateway, echo=self._settings.dialing.echo),
-            bus=self.bus,
+            feed=FeedHub(bus=self.bus, on_desktop=self._on_desktop),
             health=self.health.report,
             system=Overview(
                 node=self._settings.node.id,
@@ -369,7 +370,7 @@ class Wiring:
             version=VERSION,
             sessions=self.sessions,
         )
-        server = WebServer(app)
+        server = WebServer(create_app(services))
 
         async def start() -> None:
             _, port = await server.start(settings.host, settings.port)

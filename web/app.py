@@ -1,14 +1,12 @@
 """Puts the API and the desktop together."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
-from calls.routing_book import RoutingBook
 from web import (
     errors,
     feed_route,
@@ -42,24 +40,8 @@ from web import (
 )
 from web.auth import is_signed_in
 from web.body_limit import BodyLimit
-from web.feed import BUFFERED_EVENTS, FeedHub
-from web.other_nodes import CarryToHolder, OtherNodes
-from web.ports import (
-    Audit,
-    Bus,
-    Documents,
-    Exchange,
-    Health,
-    KnowledgeBase,
-    Oversight,
-    Prompts,
-    Reports,
-    System,
-)
-from web.ports_calls import AfterCall, CallBacks, Calls, Helper, LadderSource
-from web.ports_people import Accounts, Breaks, Floor, OnDesktop, Phones
-from web.services import Network, Services
-from web.sessions import MemorySessions, SessionStore
+from web.other_nodes import CarryToHolder
+from web.services import Services
 
 _DESCRIPTION = """\
 The hotline's calls, tickets and agents.
@@ -68,7 +50,8 @@ Sign in with `POST /api/v1/session`; send the token as `Authorization: Bearer`. 
 cookie instead, and adds `X-Requested-With: hotline` to every request that changes something.
 
 Times are Unix seconds. Phone numbers are masked (`152****2668`) for everybody who is not on the
-call. Whatever is refused is answered with `{"error": {"code", "message", "field"}}`.
+call. Whatever is refused is answered with
+`{"error": {"code", "message", "field", "chinese"}}`.
 
 `WebSocket /api/v1/feed` sends a snapshot and then every event; the events are described in
 docs/events.md.
@@ -140,83 +123,20 @@ def _routes() -> Sequence[BaseRoute]:
     return every.routes
 
 
-def create_app(
-    *,
-    calls: Calls,
-    floor: Floor,
-    accounts: Accounts,
-    audit: Audit,
-    reports: Reports,
-    helper: Helper,
-    ladders: LadderSource,
-    metrics: Callable[[], Awaitable[bytes]],
-    metrics_allowed: Sequence[Network] = (),
-    knowledge: KnowledgeBase,
-    call_backs: CallBacks,
-    breaks: Breaks,
-    after_call: AfterCall,
-    bus: Bus,
-    exchange: Exchange,
-    health: Health,
-    system: System,
-    prompts: Prompts,
-    oversight: Oversight,
-    phones: Phones,
-    routing: RoutingBook,
-    version: str,
-    documents: Documents | None = None,
-    sessions: SessionStore | None = None,
-    on_desktop: OnDesktop | None = None,
-    clock: Callable[[], float] = time.time,
-    buffered_events: int = BUFFERED_EVENTS,
-    others: OtherNodes | None = None,
-) -> FastAPI:
-    """Return the web application.
-
-    Args:
-        calls: calls and tickets.
-        floor: agents' presence.
-        accounts: who may sign in.
-        reports: makes reports.
-        helper: help for live calls.
-        ladders: the SIP messages of calls.
-        metrics: awaited by ``GET /metrics``.
-        metrics_allowed: the networks that may scrape.
-        knowledge: the knowledge base.
-        call_backs: the call-back list.
-        breaks: how long agents are not ready.
-        after_call: dispositions.
-        audit: is told of views, exports and changes.
-        bus: where the feed's events come from; subscribed to while the app runs.
-        exchange: tickets handed over to and by partners.
-        health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
-        prompts: what callers hear from the system.
-        system: awaited by ``GET /api/v1/system``.
-        phones: passes and lines of the phones in pages.
-        oversight: live figures, call search, quality inspection.
-        routing: the routing document, for administrators.
-        version: shown by health and in the API's description.
-        documents: what administrators change, by name; None: nothing.
-        sessions: shared by the nodes through Redis, or (the default) this node's own.
-        on_desktop: told (agent_id, connected) when an agent's first desktop connects and when his
-            last one goes.
-        clock: Unix seconds.
-        buffered_events: a desktop that is this far behind is dropped.
-        others: the hotline's other nodes; None: there are none.
-    """
-    hub = FeedHub(bus=bus, on_desktop=on_desktop, buffered=buffered_events)
+def create_app(services: Services) -> FastAPI:
+    """Return the web application; while it runs, its feed takes the bus's events."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        hub.open()
+        services.feed.open()
         try:
             yield
         finally:
-            hub.close()
+            services.feed.close()
 
     app = FastAPI(
         title="12345 hotline",
-        version=version,
+        version=services.version,
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         openapi_url="/api/openapi.json",
@@ -225,38 +145,11 @@ def create_app(
         lifespan=lifespan,
         routes=[*_routes()],
     )
-    app.state.services = Services(
-        calls=calls,
-        floor=floor,
-        accounts=accounts,
-        audit=audit,
-        reports=reports,
-        helper=helper,
-        ladders=ladders,
-        knowledge=knowledge,
-        exchange=exchange,
-        routing=routing,
-        documents=documents or {},
-        prompts=prompts,
-        call_backs=call_backs,
-        breaks=breaks,
-        after_call=after_call,
-        health=health,
-        system=system,
-        oversight=oversight,
-        phones=phones,
-        metrics=metrics,
-        metrics_allowed=metrics_allowed,
-        sessions=sessions or MemorySessions(),
-        feed=hub,
-        version=version,
-        clock=clock,
-        others=others,
-    )
+    app.state.services = services
     errors.install(app)
     pages.install(app)
-    if others is not None:
-        others.on_desk = hub.taken_over
+    if (others := services.others) is not None:
+        others.on_desk = services.feed.taken_over
         others.runs(app)
         app.add_middleware(CarryToHolder, nodes=others, signed_in=is_signed_in)
     app.add_middleware(BodyLimit, signed_in=is_signed_in)

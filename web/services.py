@@ -1,4 +1,4 @@
-"""What the routes work with, handed to them by ``create_app``."""
+"""What the routes work with; ``create_app`` hands it to them."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +32,36 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything behind the API."""
+    """Everything behind the API.
+
+    Attributes:
+        calls: calls and tickets.
+        floor: agents' presence.
+        accounts: who may sign in.
+        audit: is told of views, exports and changes.
+        reports: makes reports.
+        helper: help for live calls.
+        ladders: the SIP messages of calls.
+        knowledge: the knowledge base.
+        exchange: tickets handed over to and by partners.
+        routing: the routing document, for administrators.
+        documents: what administrators change, by name.
+        prompts: what callers hear from the system.
+        call_backs: the call-back list.
+        breaks: how long agents are not ready.
+        after_call: dispositions.
+        health: awaited by ``GET /api/v1/health`` and for the feed's snapshot.
+        system: awaited by ``GET /api/v1/system``.
+        oversight: live figures, call search, quality inspection.
+        phones: passes and lines of the phones in pages.
+        metrics: awaited by ``GET /metrics``.
+        metrics_allowed: the networks that may scrape.
+        sessions: who is signed in, here or (through Redis) at any node.
+        feed: the desktops that are connected, and the events they are sent.
+        version: shown by health and in the API's description.
+        clock: Unix seconds.
+        others: the hotline's other nodes; None: there are none.
+    """
 
     calls: Calls
     floor: Floor

@@ -31,8 +31,10 @@ from tests.web.fake_records import (
 )
 from tests.web.fake_system import fake_system
 from web.app import create_app
+from web.feed import FeedHub
 from web.other_nodes import OtherNodes
 from web.ports import Oversight
+from web.services import Services
 from web.sessions import MemorySessions
 
 BASE = "http://hotline.test"
@@ -84,7 +86,7 @@ class House:
         self.documents["prompts"] = self.prompts.book
         own = MemorySessions(idle_seconds=600, clock=self.clock)
         self.sessions = self.shared_sessions or own
-        self.app: FastAPI = create_app(
+        services = Services(
             calls=self.calls,
             floor=self.floor,
             accounts=self.accounts,
@@ -101,7 +103,11 @@ class House:
             call_backs=self.call_backs,
             breaks=self.breaks,
             after_call=self.after_call,
-            bus=self.bus,
+            feed=FeedHub(
+                bus=self.bus,
+                on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),
+                buffered=self.buffered_events,
+            ),
             health=self.health,
             system=fake_system,
             prompts=self.prompts,
@@ -109,11 +115,10 @@ class House:
             phones=self.phones,
             version="0.1.0",
             sessions=self.sessions,
-            on_desktop=lambda agent_id, connected: self.desktops.append((agent_id, connected)),
             clock=self.clock,
-            buffered_events=self.buffered_events,
             others=self.others,
         )
+        self.app: FastAPI = create_app(services)
 
     async def metrics(self) -> bytes:
         """A scrape."""
