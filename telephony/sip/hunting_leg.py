@@ -23,7 +23,7 @@ from telephony.sip.invite_usage import (
     TimePassed,
 )
 from telephony.sip.leg_events import LegAnswered, LegEnded, LegRinging
-from telephony.sip.message import UNAVAILABLE, retry_after
+from telephony.sip.message import NO_ANSWER, UNAVAILABLE, retry_after
 from telephony.sip.outbound_leg import OutboundLeg
 
 ANSWER_SECONDS = 4.0
@@ -193,8 +193,13 @@ class HuntingLeg:
         return passed
 
     def _next_after(self, ended: LegEnded) -> int | None:
-        """Return the place of the way to try after one has ended so, None: the call is over."""
-        if ended.status not in _NEXT:
+        """Return the place of the way to try after one has ended so, None: the call is over.
+
+        RFC 3261 §21.4.9 lets a 408 be repeated, but once it has rung it says that nobody took the
+        call: on the next trunk the same phone would ring for as long again.
+        """
+        nobody_came = self._way.rung and ended.by == "remote" and ended.status == NO_ANSWER
+        if ended.status not in _NEXT or nobody_came:
             return None
         return self._next(failed=ended.by == "failure" or ended.status == UNAVAILABLE)
 

@@ -26,6 +26,7 @@ MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 TRYING = 100
 FINAL = 200  # the lowest final status
 FAILED = 300  # the lowest that is not success
+NO_ANSWER = 408
 UNAVAILABLE = 503
 DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 CREDENTIALS = ("Authorization", "Proxy-Authorization")

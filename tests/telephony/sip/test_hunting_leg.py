@@ -221,6 +221,20 @@ def test_whom_a_trunk_has_rung_it_does_not_ring_again() -> None:
     assert ended.status == 503
 
 
+def test_whom_one_trunk_has_rung_in_vain_no_other_rings_again() -> None:
+    for provisional in (180, 183):
+        leg, invite = started()
+        leg.handle(GotResponse(invite, response(invite, provisional)), 0.1)
+        effects = leg.handle(GotResponse(invite, response(invite, 408)), 60.0)
+        assert sent(effects) == []
+        (ended,) = told(effects)
+        assert isinstance(ended, LegEnded)
+        assert (ended.status, leg.over) == (408, True)
+    leg, invite = started()
+    leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
+    assert sent(leg.handle(GotResponse(invite, response(invite, 503)), 60.0))  # it broke there
+
+
 def test_a_trunk_is_overloaded_when_its_last_address_is() -> None:
     leg, first = started(names=ADDRESSES)
     later = [("Retry-After", "30")]
