@@ -275,6 +275,8 @@ class CallsOut:
                 self._trunks.overloaded(attempt.way, attempt.retry_after)
             case "left":
                 self._trunks.release(leg.id, attempt.way)
+            case "passed_over":
+                self._trunks.passed_over(attempt.way, attempt.address)
 
     def _new_invite(
         self,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from telephony.sip.dialog import Dialog, OutgoingRequest
+from telephony.sip.hop import Destination
 from telephony.sip.invite_usage import (
     Attempt,
     GotResponse,
@@ -37,6 +38,7 @@ _CSEQ_STEP = 100  # leaves room for repeats with credentials and for redirection
 class _Way:
     name: str
     leg: OutboundLeg
+    address: Destination
     answer_seconds: float
     last: bool  # of its trunk's addresses: only then is the trunk at fault
     reported: bool = False
@@ -63,7 +65,13 @@ class HuntingLeg:
         counts = Counter(name for name, _ in ways)
         following = [name for name, _ in ways[1:]]
         self._ways = [
-            _Way(name, leg, answer_seconds / counts[name], last=name != after)
+            _Way(
+                name,
+                leg,
+                leg.invite.destination,
+                answer_seconds / counts[name],
+                last=name != after,
+            )
             for (name, leg), after in zip_longest(ways, following)
         ]
         self._now_on = 0
@@ -223,6 +231,8 @@ class HuntingLeg:
         left = self._way
         self._now_on = to
         effects: list[LegEffect] = [Report(Attempt(left.name, "left"))]
+        if self._way.name == left.name:
+            effects.append(Report(Attempt(left.name, "passed_over", address=left.address)))
         # If it answers after all it is cancelled, or acknowledged and hung up.
         effects += self._note(left, left.leg.handle(HangUp("another way was taken"), now), now)
         return [*effects, Report(Attempt(self._way.name, "trying")), *self._try(now)]

@@ -14,6 +14,7 @@ from aiosipua import SipRequest, SipResponse
 from telephony.sip.bodies import SDP
 from telephony.sip.dialog import OutgoingRequest
 from telephony.sip.errors import TransactionFailure
+from telephony.sip.hop import Destination
 from telephony.sip.leg_events import LegEvent
 from telephony.sip.message import TRYING, make_response
 
@@ -215,15 +216,18 @@ class Attempt:
         way: its name.
         outcome: "trying": the INVITE goes out on another way than the first; "answers": the first
             response has come; "silent": no response, or it could not be sent; "overloaded": 503;
-            "left": the call goes on elsewhere, or is over.
+            "left": the call goes on elsewhere, or is over; "passed_over": one of its addresses
+            has failed, and its next is tried.
         retry_after: seconds, with "overloaded".
         reason: with "silent".
+        address: which has failed, with "passed_over".
     """
 
     way: str
-    outcome: Literal["trying", "answers", "silent", "overloaded", "left"]
+    outcome: Literal["trying", "answers", "silent", "overloaded", "left", "passed_over"]
     retry_after: float | None = None
     reason: str | None = None
+    address: Destination | None = None
 
 
 @dataclass(frozen=True, slots=True)

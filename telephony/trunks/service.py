@@ -32,6 +32,7 @@ from telephony.trunks.route import Route, route_to
 
 LEAVE_SECONDS = 2.0  # that stopping waits for carriers to confirm
 MOST_ADDRESSES = 2  # of one trunk's, that one call tries
+LOOK_UP_SECONDS = 30.0  # after which a name is looked up anew for a call
 _ID_BYTES = 8
 
 _Machine = watching.TrunkHealth | registering.RegisterClient
@@ -81,11 +82,12 @@ class _Line:
     told_up: bool | None = None
     reason: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    looked_up: float = -LOOK_UP_SECONDS
 
-    def turn(self, silent: Destination) -> None:
+    def turn(self, silent: Destination | None) -> None:
         """Begin with the next address from now on, if it was the first that is silent."""
-        if self.addresses[:1] == (silent,):
-            self.addresses = (*self.addresses[1:], silent)
+        if self.addresses and self.addresses[0] == silent:
+            self.addresses = (*self.addresses[1:], self.addresses[0])
 
     @property
     def up(self) -> bool:
@@ -215,6 +217,8 @@ class TrunkService:
             and (line.trunk.name in names if names else line.trunk.name not in self._reserved)
             and line.limit.wait(now) is None
         ]
+        for line in self._lines.values():
+            self._look_up_again(line, now)
         chances = [self._chance() for _ in usable]
         trunks = in_order([line.trunk for line in usable], chances)
         trunks.sort(key=lambda trunk: not self._lines[trunk.name].up)
@@ -235,6 +239,15 @@ class TrunkService:
     def overloaded(self, name: str, seconds: float | None) -> None:
         """Note that a trunk has answered an INVITE with 503."""
         self._feed_health(self._lines[name], watching.Overloaded(seconds))
+
+    def passed_over(self, name: str, address: Destination | None) -> None:
+        """Note that one address of a trunk has failed where its next was tried.
+
+        RFC 3263 §4.3: who has failed so is not to be tried first again. It stands last from now on,
+        and has its turn when the others fail.
+        """
+        log.info("trunk_address_passed_over", trunk=name)
+        self._lines[name].turn(address)
 
     def statuses(self) -> list[TrunkStatus]:
         """Return how every trunk is."""
@@ -388,6 +401,14 @@ class TrunkService:
             if set(found) != set(line.addresses):
                 line.addresses = found
             self._directory.learn(line.trunk, [address for address, *_ in found])
+
+    def _look_up_again(self, line: _Line, now: float) -> None:
+        """Look a trunk's name up for the next call, where neither OPTIONS nor REGISTER do."""
+        watched = line.trunk.probe_seconds is not None or line.register is not None
+        if watched or line.trunk.host is None or now - line.looked_up < LOOK_UP_SECONDS:
+            return
+        line.looked_up = now
+        self._spawn(self._resolve(line), f"look-up-{line.trunk.name}")
 
     def _note(self, line: _Line, reason: str | None) -> None:
         """Tell what has changed, once."""

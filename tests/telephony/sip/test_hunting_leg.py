@@ -213,6 +213,20 @@ def test_what_a_trunk_itself_says_it_is_not_asked_again_at_its_next_address() ->
     assert ended.status == 408
 
 
+def test_an_address_that_is_silent_or_unavailable_is_told() -> None:
+    def address(effects: list[LegEffect]) -> list[object]:
+        told = (effect.attempt for effect in effects if isinstance(effect, Report))
+        return [attempt.address for attempt in told if attempt.outcome == "passed_over"]
+
+    leg, invite = started(names=ADDRESSES)
+    assert address(leg.handle(TimePassed(), ANSWER_SECONDS)) == [invite.destination]
+    leg, invite = started(names=ADDRESSES)
+    effects = leg.handle(GotResponse(invite, response(invite, 503)), 0.1)
+    assert address(effects) == [invite.destination]
+    leg, invite = started()  # the next trunk says nothing about an address
+    assert address(leg.handle(GotResponse(invite, response(invite, 503)), 0.1)) == []
+
+
 def test_whom_a_trunk_has_rung_it_does_not_ring_again() -> None:
     leg, invite = started(2, names=ADDRESSES)
     leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
@@ -239,7 +253,11 @@ def test_a_trunk_is_overloaded_when_its_last_address_is() -> None:
     leg, first = started(names=ADDRESSES)
     later = [("Retry-After", "30")]
     effects = leg.handle(GotResponse(first, response(first, 503, headers=later)), 0.1)
-    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+    assert reports(effects) == [
+        ("telecom", "left"),
+        ("telecom", "passed_over"),
+        ("telecom", "trying"),
+    ]
     (second,) = sent(effects)
     effects = leg.handle(GotResponse(second, response(second, 503, headers=later)), 0.2)
     assert effects[:2] == [
@@ -253,7 +271,11 @@ def test_the_addresses_of_a_trunk_share_the_time_to_answer() -> None:
     leg, first = started(names=ADDRESSES)
     assert leg.deadline == ANSWER_SECONDS / 2
     effects = leg.handle(TimePassed(), ANSWER_SECONDS / 2)
-    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+    assert reports(effects) == [
+        ("telecom", "left"),
+        ("telecom", "passed_over"),
+        ("telecom", "trying"),
+    ]
     # what the one says that was given up says nothing about the other
     assert reports(leg.handle(GotResponse(first, response(first, 503)), 3.0)) == []
     assert leg.deadline == ANSWER_SECONDS
@@ -265,7 +287,11 @@ def test_the_addresses_of_a_trunk_share_the_time_to_answer() -> None:
 def test_an_address_that_cannot_be_reached_leaves_the_next() -> None:
     leg, first = started(names=ADDRESSES)
     effects = leg.handle(RequestFailed(first, "transport"), 0.1)
-    assert reports(effects) == [("telecom", "left"), ("telecom", "trying")]
+    assert reports(effects) == [
+        ("telecom", "left"),
+        ("telecom", "passed_over"),
+        ("telecom", "trying"),
+    ]
 
 
 @given(st.data())

@@ -161,6 +161,48 @@ async def test_a_call_goes_to_the_next_address_of_its_trunk(
             assert gateway.trunks.statuses()[0].calls == 0
 
 
+async def test_an_address_that_has_failed_a_call_stands_last_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 3263 §4.3; there are neither OPTIONS nor a registration to tell."""
+    with a_peer() as dead, a_peer() as alive:
+        trunk = named(monkeypatch, dead, alive)
+        async with a_node(trunk) as gateway:
+
+            async def call(*answers: tuple[Peer, int]) -> None:
+                """Make a call; each of the peers in turn gets its INVITE and answers so."""
+                owner = Owner()
+                dialled(gateway, owner)
+                for way, (peer, status) in enumerate(answers):
+                    invite = await peer.fresh("INVITE")
+                    assert cseq_of(invite)[0] == 1 + 100 * way
+                    peer.send(make_response(invite, status, to_tag="x"), gateway.endpoint.local)
+                await owner.ended()
+
+            await call((dead, 503), (alive, 486))
+            await call((alive, 486))
+            await call((alive, 503), (dead, 486))
+
+
+async def test_a_trunk_whose_name_was_unknown_is_looked_up_for_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[tuple[str, int]] = []
+
+    async def looked_up(*_args: object) -> tuple[tuple[str, int], ...]:
+        return tuple(known)
+
+    monkeypatch.setattr("telephony.trunks.service.addresses", looked_up)
+    service = TrunkService([Trunk(name="telecom", host="sip.telecom.example")])
+    await service.open(cast("SipEndpoint", HalfDead()), product="test")
+    assert service.routes("110", caller=None, now=0.0) == []
+    known.append(("127.0.0.3", 5060))
+    await asyncio.sleep(0)
+    later = iter(range(1000, 10**6, 1000))
+    await until(lambda: service.routes("110", caller=None, now=float(next(later))) != [])
+    await service.close()
+
+
 async def test_a_trunk_whose_first_address_is_silent_is_asked_at_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
