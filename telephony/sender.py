@@ -12,7 +12,7 @@ import structlog
 from aiosipua import SipRequest, SipResponse
 
 from telephony.sip.hop import Destination, Hop, Transport, as_hop
-from telephony.sip.message import MAX_FORWARDS, copy_message
+from telephony.sip.message import MAX_FORWARDS, copy_message, write_message
 from telephony.sip.name_addr import sip_uri
 from telephony.sip.remembered import remembered
 from telephony.sip.via import HIGHEST_PORT, MAGIC_COOKIE, Address, push_via
@@ -138,7 +138,7 @@ class Sender:
     def written(self, message: SipRequest | SipResponse) -> bytes:
         """Return a message as it goes over the wire; it must not be changed any more."""
         if self._last[0] is not message:
-            self._last = message, bytes(message)
+            self._last = message, write_message(message)
         return self._last[1]
 
     def lose(self, hop: Hop) -> bool:

@@ -1,4 +1,4 @@
-"""Reading messages strictly and building responses (RFC 3261 §7, §8.2.6, §18.3).
+"""Reading messages strictly, building responses, writing (RFC 3261 §7, §8.2.6, §18.3).
 
 aiosipua's grammar reads nearly anything; `parse_message` lets through only what the layers above
 can work with without asking again: one From, To, Call-ID and CSeq, a CSeq method that is the
@@ -16,6 +16,7 @@ from aiosipua.headers import (
     MULTI_INSTANCE_HEADERS,
     CaseInsensitiveDict,
     expand_compact_header,
+    prettify_header_name,
 )
 
 from telephony.sip.errors import MalformedMessage
@@ -245,6 +246,25 @@ def _is_address(value: str) -> bool:
         return False
     uri = outside.partition("<")[2].partition(">")[0] if "<" in outside else outside
     return re.match(r"\s*[A-Za-z][A-Za-z0-9+\-.]*:[^\s]", uri) is not None
+
+
+def write_message(message: SipRequest | SipResponse) -> bytes:
+    """Return a message as it goes over the wire, and set its Content-Length to what it is.
+
+    That is what ``bytes`` makes of it, where each header's name is looked up anew.
+    """
+    message.headers.set_single("Content-Length", str(len(message.body)))
+    if isinstance(message, SipRequest):
+        lines = [f"{message.method} {message.uri} SIP/2.0"]
+    else:
+        lines = [f"SIP/2.0 {message.status_code} {message.reason_phrase}"]
+    for name, values in message.headers.items():
+        written = _written_name(name)
+        lines += [f"{written}: {value}" for value in values]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + message.body
+
+
+_written_name = remembered(prettify_header_name)
 
 
 def make_response(

@@ -17,6 +17,7 @@ from telephony.sip.message import (
     make_response,
     parse_message,
     tag_of,
+    write_message,
 )
 from telephony.sip.transaction_layer import client_key, server_key
 from telephony.sip.via import response_destination, stamp_source, top_via
@@ -319,6 +320,23 @@ def read_or_refused(read: Callable[[bytes], object], data: bytes) -> object:
 @given(st.lists(PIECES, max_size=14).map(b"".join))
 def test_the_usual_is_read_as_everything_is(data: bytes) -> None:
     assert read_or_refused(_read, data) == read_or_refused(SipMessage.parse, data)
+
+
+NAMES = st.sampled_from(["Via", "cseq", "CALL-ID", "RAck", "P-Asserted-Identity", "X-Call", "x"])
+VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=9)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=6), st.binary(max_size=9))
+def test_a_message_is_written_as_aiosipua_writes_it(
+    headers: list[tuple[str, str]], body: bytes
+) -> None:
+    request = SipRequest(method="INVITE", uri="sip:a@b", body=body)
+    for message in (request, SipResponse(status_code=486, reason_phrase="忙", body=body)):
+        for name, value in headers:
+            message.headers.append(name, value)
+        copy = copy_message(message)
+        assert write_message(message) == bytes(copy)
+        assert list(message.headers.items()) == list(copy.headers.items())
 
 
 def test_what_is_read_can_be_changed_without_changing_what_others_read() -> None:
