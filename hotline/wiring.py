@@ -98,6 +98,10 @@ class Wiring:
             on_here=self._on_recogniser,
         )
         self._agents()
+        self._signed_in()
+        self._sip()
+        self._tickets_with_partners()
+        self._calls()
         telephony = self._telephony()
         self._documents()
         self._oversight()
@@ -163,10 +167,8 @@ class Wiring:
         )
         self.frame.part("routing", self.routing.start, self.routing.close)
 
-    def _telephony(self) -> Part:
-        settings = self._settings.sip
-        reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
-        self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
+    def _signed_in(self) -> None:
+        """Sessions on the web, and the passes that pages' phones register with."""
         idle = self._settings.web.session_idle_seconds
         self.sessions = RedisSessions(
             self.redis,
@@ -174,10 +176,15 @@ class Wiring:
             prefix=self._settings.redis.prefix,
             idle_seconds=idle,
         )
-        self.passes = phone_passes(self.storage.accounts, settings, self.sessions.lasts)
+        self.passes = phone_passes(self.storage.accounts, self._settings.sip, self.sessions.lasts)
+
+    def _sip(self) -> None:
+        settings = self._settings.sip
+        self.reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
+        self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
         self.gateway = sip_gateway(
             self._settings,
-            advertised=reached,
+            advertised=self.reached,
             certificates=self.frame.directory.root / "tls",
             credentials=self.passes,
             bindings=self.bindings,
@@ -186,8 +193,8 @@ class Wiring:
             on_registered=self._on_registered,
             on_trunk=self._on_trunk,
         )
-        media = self._settings.media
-        ports = media.port_last - media.port_first + 1
+
+    def _tickets_with_partners(self) -> None:
         self.exchange = TicketExchange(
             self._settings,
             broker=self.broker,
@@ -200,6 +207,10 @@ class Wiring:
         )
         self.frame.part("ticket exchange", self.exchange.start, self.exchange.close)
         self.health.count("exchange", self.exchange.service.counts)
+
+    def _calls(self) -> None:
+        sip, media = self._settings.sip, self._settings.media
+        ports = media.port_last - media.port_first + 1
         self.ladders = Ladders(bus=self.bus, wire=self.gateway.wire, records=self.storage.records)
         self.calls = CallService(
             tie=self.ladders.tie,
@@ -227,12 +238,10 @@ class Wiring:
             role_of=self._role_of,
             partner_seconds=self._settings.dialing.ring_seconds,
             echo=self._settings.dialing.echo,
-            no_answer_seconds=settings.no_answer_seconds,
+            no_answer_seconds=sip.no_answer_seconds,
             secure_phones=media.secure_phones,
             max_calls=ports // PORTS_PER_CALL,
-            media_host=advertised_host(
-                media.host, media.advertised_host or settings.advertised_host
-            ),
+            media_host=advertised_host(media.host, media.advertised_host or sip.advertised_host),
             recordings=self._recordings(),
             music=self.frame.prompts / "music.wav",
             audio=audio_policy(self._settings),
@@ -251,10 +260,14 @@ class Wiring:
         self.call_backs.click = self.calls.clicks.call
         self.calls.clicks.while_not_ready = self._settings.call_back.while_not_ready
 
+    def _telephony(self) -> Part:
+        """Return what opens the way in for calls, and closes it when those under way have ended."""
+        settings = self._settings.sip
+
         async def start() -> None:
             further = further_listeners(self._settings)
             await self.gateway.open(settings.host, settings.port, further=further)
-            self.running.sip = reached
+            self.running.sip = self.reached
             self.running.sip_listeners = [
                 (bound.transport, bound.advertised) for bound in self.gateway.endpoint.listeners
             ]
