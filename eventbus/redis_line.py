@@ -42,11 +42,13 @@ class _Link:
     """One connection, and what is under way over it.
 
     Attributes:
+        send_seconds: the connection's own time-out for sending, which is off meanwhile.
         heard: how many answers have come.
         late: what ``heard`` was when an answer was found to be late; None: none is.
     """
 
     connection: AbstractConnection
+    send_seconds: float | None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     outgoing: list[bytes] = field(default_factory=list)
     asked: deque[_Asked] = field(default_factory=deque)
@@ -117,7 +119,10 @@ class RedisLine:
 
     async def _connect(self) -> _Link:
         async with asyncio.timeout(self._answer_seconds):
-            link = self._link = _Link(await self._pool.get_connection())
+            connection = await self._pool.get_connection()
+        link = self._link = _Link(connection, connection.socket_timeout)
+        # redis-py would make a task for each write, to watch its time; here `_look` watches.
+        connection.socket_timeout = None
         link.tasks = (
             asyncio.create_task(self._send(link), name="redis-line-send"),
             asyncio.create_task(self._read(link), name="redis-line-read"),
@@ -188,6 +193,7 @@ class RedisLine:
     async def _give_back(self, link: _Link) -> None:
         await end(*link.tasks)
         await link.connection.disconnect(nowait=True)
+        link.connection.socket_timeout = link.send_seconds
         await self._pool.release(link.connection)
 
 

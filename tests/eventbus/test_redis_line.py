@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -51,6 +52,31 @@ async def test_a_refusal_is_its_own_commands_alone(line: RedisLine) -> None:
     with pytest.raises(NoScriptError):
         await line.ask("EVALSHA", "0" * 40, 0)
     assert await line.ask("GET", "a") == "1"
+
+
+async def test_asking_makes_no_task(redis: Redis) -> None:
+    line = RedisLine(redis, answer_seconds=10.0)
+    await line.ask("PING")
+    made = 0
+
+    def count(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
+        nonlocal made
+        made += 1
+        return asyncio.Task(work, loop=loop, **more)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(count)
+    try:
+        assert await line.ask("ECHO", "hello") == "hello"
+    finally:
+        loop.set_task_factory(None)
+    assert made == 0
+    await line.close()
+    # and the pool's next user finds its connection as it was
+    pool: Any = redis.connection_pool
+    connection = await pool.get_connection()
+    assert connection.socket_timeout == pool.make_connection().socket_timeout is not None
+    await pool.release(connection)
 
 
 async def test_who_does_not_wait_any_more_disturbs_nobody(line: RedisLine) -> None:
