@@ -18,6 +18,7 @@ from calls.callbacks import (
     Scheduled,
     handle,
 )
+from calls.lookups import rows_of
 from calls.records import calls, metadata
 
 #: ``open_number`` is the number while the entry is not closed: so no number has two such entries.
@@ -101,11 +102,10 @@ class CallBackStore:
         self, number: str, event: CallBackInput, *, now: float
     ) -> tuple[int, CallBack] | None:
         """Change the open entry of a number; None when there is none."""
-        if isinstance(event, CalledAgain):
-            # Of each call, and hardly a number has an entry: nothing is locked to find that out.
-            async with self._reader.connect() as connection:
-                if (await connection.execute(_HAS_ENTRY, {"number": number})).first() is None:
-                    return None
+        # Asked of each call, and hardly a number has an entry: nothing is locked to find that out.
+        of_a_call = isinstance(event, CalledAgain)
+        if of_a_call and not await rows_of(self._reader, _HAS_ENTRY, {"number": number}):
+            return None
         return await self._change(callbacks.c.open_number == number, event, now)
 
     async def change(

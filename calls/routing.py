@@ -19,6 +19,7 @@ from agents.floor import Floor, Stalled
 from agents.presence import HELD, Presence, State
 from agents.routing import Past, Plan
 from calls.callback_store import callbacks
+from calls.lookups import rows_of
 from calls.records import calls
 from calls.routing_book import RoutingBook
 from eventbus.bus import EventBus
@@ -102,8 +103,7 @@ class PastCalls:
     async def of(self, caller: str, *, since: float) -> tuple[LastCall | None, bool]:
         """Return a caller's last answered call since a Unix time, and whether we owe him one."""
         values = {"the_caller": caller, "since": since}
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(_PAST, values)).all()
+        rows = await rows_of(self._engine, _PAST, values)
         last = next((LastCall(row.agent_id, row.line) for row in rows if row.reason is None), None)
         return last, any(row.reason in _OWED for row in rows)
 
