@@ -16,6 +16,7 @@ from calls.routing import Route, anybody
 from calls.supervision_events import SupervisionStep, TakerLeft
 from calls.targets import NumberTarget, Target
 from eventbus.bus import EventBus
+from eventbus.precedence import Precedence
 from telephony.bindings import Binding, BindingStore
 from telephony.gateway import SipGateway
 from telephony.media_commands import MediaCommands
@@ -63,6 +64,7 @@ class Facilities:
     attending: Attending | None = None
     on_outgoing_answered: Callable[[str], None] = lambda _call: None
     health: PartnerHealth = field(default_factory=PartnerHealth)
+    precedence: Precedence = field(default_factory=Precedence)
     route: Route = anybody
     partner: Callable[[str], NumberTarget] = _no_partner
     may_be_sent_to: Callable[[str, str], bool] = _nowhere  # (role, number): by a 3xx

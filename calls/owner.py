@@ -420,11 +420,13 @@ class CallOwner:
     ) -> None:
         match effect:
             case Enqueue():
-                await self.calling.enqueue(effect)
+                with self.facilities.precedence.first():
+                    await self.calling.enqueue(effect)
             case Dequeue(seat):
                 await self.facilities.floor.dequeue(self.place(seat))
             case CallPhones():
-                await self.calling.call_phones(effect)
+                with self.facilities.precedence.first():
+                    await self.calling.call_phones(effect)
             case CallNumber():
                 await self.calling.call_number(effect)
             case MarkRinging():

@@ -8,7 +8,7 @@ written: who asks for a call that has just ended gets its record.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from eventbus.precedence import at_once
 
 log = structlog.get_logger(__name__)
 
@@ -220,6 +222,7 @@ class RecordWriter:
         engine: where to write.
         on_status: told ``ok`` or ``away`` with a detail when that changes.
         limit: how many statements may wait; beyond it the oldest are dropped, counted and logged.
+        give_way: awaited before writing, unless somebody wants to read.
     """
 
     def __init__(
@@ -228,10 +231,12 @@ class RecordWriter:
         *,
         on_status: Callable[[str, str | None], None],
         limit: int = 100_000,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._engine = engine
         self._on_status = on_status
         self._limit = limit
+        self._give_way = give_way
         self._entries: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -301,6 +306,8 @@ class RecordWriter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GATHER_SECONDS):
                     await self._hurry.wait()
+            if not self._hurry.is_set():
+                await self._give_way()
             self._wake.clear()
             if not self._closing:
                 self._hurry.clear()

@@ -42,6 +42,7 @@ from calls.supervising import Supervising
 from calls.targets import NumberTarget, Target
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallEnded
+from eventbus.precedence import Precedence
 from telephony.bindings import BindingStore
 from telephony.gateway import SipGateway
 from telephony.leg import Leg
@@ -96,6 +97,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         after_call: ratings and dispositions.
         on_rejected: told (call, number, line) of a citizen whom we could not serve.
         echo: the number that an agent's phone calls to hear itself; "": none.
+        precedence: lets calls that look for an agent go before what can wait.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         after_call: AfterCall | None = None,
         on_rejected: Callable[[str, str | None, str], None] = lambda _call, _number, _line: None,
         echo: str = "",
+        precedence: Precedence | None = None,
     ) -> None:
         CallTickets.__init__(
             self,
@@ -212,6 +215,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
             route=route,
             partner=lambda asked: directory.number_of(asked, now=wall_clock()),
             may_be_sent_to=directory.may_be_sent_to,
+            precedence=precedence or Precedence(),
         )
         self.clicks = ClickToCall(
             facilities=self._facilities,

@@ -1,8 +1,9 @@
 """Publishes this node's events to the world outside, over MQTT.
 
-At least once, in order: an event is written to the outbox (eventbus/outbox.py) within 50 ms and
-leaves it when the broker has acknowledged it (QoS 1). A broker that is away, or dies, loses
-nothing; after a reconnection some events come a second time, with the same ``id``.
+At least once, in order: an event is written to the outbox (eventbus/outbox.py) within 50 ms,
+together with those that follow it, and leaves it when the broker has acknowledged it (QoS 1). A
+broker that is away, or dies, loses nothing; after a reconnection some events come a second time,
+with the same ``id``.
 
 Transcript partials are the exception: worth nothing a second later, and twenty times as many as all
 others together. They go at QoS 0 straight away, and are dropped (counted) while the broker is away
@@ -23,7 +24,7 @@ import sqlite3
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ import structlog
 
 from eventbus.catalogue import Event, TranscriptPartial
 from eventbus.outbox import Letter, Outbox
+from eventbus.precedence import at_once
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class MqttPublisher:
         keepalive: seconds after which a silent broker is taken for dead.
         on_status: called with ``ok`` or ``away``, and why, at each change.
         shown: makes an event's object for the broker, JSON-ready.
+        give_way: awaited before sending, unless more waits than is sent at once.
 
     Attributes:
         connected: whether the broker takes messages.
@@ -90,8 +93,10 @@ class MqttPublisher:
         keepalive: int = 10,
         on_status: Callable[[str, str | None], None] | None = None,
         shown: Callable[[Event], Mapping[str, Any]] = Event.to_dict,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._shown = shown
+        self._give_way = give_way
         self.connected = False
         self.reason: str | None = None
         self.failing = False
@@ -200,9 +205,14 @@ class MqttPublisher:
         self._partial_taken.set()
 
     async def _commit_for_ever(self, outbox: Outbox) -> None:
-        """Write what was published to the outbox, a transaction each 50 ms at most."""
+        """Write what was published to the outbox, a transaction each 50 ms at most.
+
+        The first event waits for those that follow it: a call that comes is several, and is not to
+        wait for the writing of its own arrival.
+        """
         while True:
             await self._arrived.wait()
+            await asyncio.sleep(_COMMIT_SECONDS)
             self._arrived.clear()
             try:
                 # Cancelled half-way, it would write the same events again at close.
@@ -215,7 +225,6 @@ class MqttPublisher:
                 self.failing = True
                 self._arrived.set()
                 await asyncio.sleep(1.0)
-            await asyncio.sleep(_COMMIT_SECONDS)
 
     async def _commit(self, outbox: Outbox) -> None:
         async with self._committing:
@@ -275,6 +284,8 @@ class MqttPublisher:
                 await self._committed.wait()
                 self._committed.clear()
                 continue
+            if self._waiting <= _BATCH:
+                await self._give_way()
             await _deliver(client, letters)
             sent = letters
 

@@ -1,7 +1,7 @@
 """What carries events: the broker for others, Redis among the nodes."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
         prefix=settings.topic_prefix,
         outbox=frame.directory.root / "outbox.db",
         on_status=partial(frame.health.set, "mqtt"),
+        give_way=frame.precedence.give_way,
         shown=outside(full_numbers=settings.full_numbers),
     )
     fanout = RedisFanout(bus=frame.bus, redis=redis, node=node, prefix=frame.settings.redis.prefix)
@@ -103,6 +104,7 @@ def mqtt_publisher(
     prefix: str,
     outbox: Path,
     on_status: Callable[[str, str | None], None],
+    give_way: Callable[[], Awaitable[None]],
     shown: Callable[[Event], Mapping[str, Any]],
 ) -> MqttPublisher:
     """Return what sends events to a broker, and keeps them in ``outbox`` while it is away."""
@@ -117,5 +119,6 @@ def mqtt_publisher(
         password=broker.password,
         tls=broker.tls,
         on_status=on_status,
+        give_way=give_way,
         shown=shown,
     )

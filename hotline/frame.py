@@ -9,6 +9,7 @@ from typing import Any
 
 from config.settings import Settings
 from eventbus.bus import EventBus
+from eventbus.precedence import Precedence
 from hotline.children import ChildProcess
 from hotline.embedded import DataDirectory
 from hotline.health import HealthBoard
@@ -37,6 +38,7 @@ class Frame:
         directory: the data directory, claimed by this process.
 
     Attributes:
+        precedence: what goes first on this node's loop.
         parts: what depends on something else stands after it.
     """
 
@@ -45,6 +47,7 @@ class Frame:
         self.directory = directory
         self.running = Running()
         self.bus = EventBus()
+        self.precedence = Precedence()
         self.health = HealthBoard(bus=self.bus, wall_clock=time.time)
         self.parts: list[Part] = []
         self._tasks: set[asyncio.Task[Any]] = set()

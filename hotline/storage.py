@@ -46,7 +46,11 @@ class Storage:
         self._frame = frame
         self.engine = open_engine(settings.database.url or frame.directory.database_url)
         self.reader = open_reader(self.engine)
-        self.writer = RecordWriter(self.engine, on_status=partial(frame.health.set, "database"))
+        self.writer = RecordWriter(
+            self.engine,
+            on_status=partial(frame.health.set, "database"),
+            give_way=frame.precedence.give_way,
+        )
         self.records = CallRecords(self.engine, self.writer, node=node)
         self.gaps = GapStore(self.engine, self.writer, node=node)
         self.audit = AuditTrail(self.engine, self.writer)

@@ -230,6 +230,7 @@ class Wiring:
             tickets=self.storage.tickets,
             desk=self.storage.desk,
             bus=self.bus,
+            precedence=self.frame.precedence,
             lines={number: line.name for number, line in self._settings.lines.items()},
             places=self.storage.rules.places,
             directory=directory(self._settings, skills=self.routing.router.skills),

@@ -12,7 +12,7 @@ from calls.errors import TransferError
 from eventbus.catalogue import CallEnded
 from telephony.leg import LegConfirmed, LegReoffered, LegRinging
 from tests.calls.house import PCMA, PCMU, House, open_house, sdp
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -64,6 +64,32 @@ async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(house
         await until(lambda: not any(part() for part in known))
     finally:
         gc.enable()
+
+
+async def test_a_call_that_looks_for_its_agent_goes_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    (await house.phone()).pick_up()
+    await house.until_talking()
+    await house.ready_agent("1002")
+    opening = house.media.gates["open"] = asyncio.Event()
+    house.media.asked.clear()
+    other = house.arrives()
+    await house.until_asked("open")
+    citizen.end()
+    await house.until_asked("stop_record")
+    for _ in range(20):  # whatever does not wait for anything is done
+        await asyncio.sleep(0)
+    assert "close" not in house.media.asked  # the ports of the call that is over
+    opening.set()
+    await house.phone(1)
+    await house.until_asked("close")
+    other.end()
+    await house.record()
+    await house.nothing_is_left()
 
 
 async def test_a_phone_that_can_be_told_answers_by_a_click(house: House) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from calls.records import CallRecords, RecordWriter, _Entry, calls, grouped, metadata
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -44,6 +45,27 @@ async def test_a_reader_sees_what_was_queued_before(records: CallRecords) -> Non
     assert (record["caller"], record["answered_at"]) == ("13800000000", 2.0)
     assert [part["agent_id"] for part in record["segments"]] == ["1001"]
     assert await records.get("c2") is None
+
+
+async def test_writing_gives_way_unless_somebody_wants_to_read(engine: AsyncEngine) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def give_way() -> None:
+        asked.set()
+        await go_on.wait()
+
+    polite = RecordWriter(engine, on_status=lambda *_: None, give_way=give_way)
+    records = CallRecords(engine, polite, node="n1")
+    polite.start()
+    arrive(records, "c1")
+    assert await records.get("c1")
+    assert not asked.is_set()
+    arrive(records, "c2")
+    await until(asked.is_set)
+    assert polite.pending == 1
+    go_on.set()
+    await until(lambda: not polite.pending)
+    await polite.close()
 
 
 async def test_lists_are_newest_first_and_by_agent(records: CallRecords) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from eventbus.catalogue import CallEnded, CallWaiting, TranscriptPartial
 from eventbus.mqtt import MqttPublisher
+from eventbus.outbox import Outbox
 from tests.eventbus.brokers import Broker, Gate
 from tests.support.waiting import until
 
@@ -93,6 +94,42 @@ async def test_an_event_arrives_on_its_topic_with_id_and_node(broker: Broker, ma
     assert body.pop("node") == "n1"
     assert body == event.to_dict()
     assert statuses == [("ok", None)]
+
+
+async def test_what_comes_together_is_written_in_one_go(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    append = Outbox.append
+
+    def note(outbox: Outbox, batch: Sequence[tuple[str, bytes]]) -> int:
+        written.append(len(batch))
+        return append(outbox, batch)
+
+    monkeypatch.setattr(Outbox, "append", note)
+    publisher = make()
+    await publisher.start()
+    publisher.publish(waiting(0))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    publisher.publish(waiting(1))
+    await until(lambda: written)
+    assert written == [2]
+
+
+async def test_sending_gives_way(broker: Broker, make: Make) -> None:
+    arrived_before: list[int] = []
+
+    async with broker.subscriber("hotline/call/#") as messages:
+
+        async def give_way() -> None:
+            arrived_before.append(len(messages))
+
+        publisher = make(give_way=give_way)
+        await publisher.start()
+        publisher.publish(waiting(0))
+        await until(lambda: messages)
+    assert arrived_before == [0]
 
 
 async def test_the_broker_killed_while_publishing_loses_nothing(
