@@ -12,6 +12,7 @@ from calls.conversation import stream_id
 from eventbus.catalogue import (
     Event,
     TicketField,
+    TicketStep,
     TicketSubmitted,
     TicketUrgent,
     TranscriptFinal,
@@ -19,6 +20,7 @@ from eventbus.catalogue import (
 )
 from tests.calls.house import House, open_house
 from tickets.draft import TicketDraft, Utterance
+from tickets.life import Step
 from tickets.store import AlreadySubmitted, tickets_table
 
 
@@ -81,6 +83,18 @@ async def test_a_submitted_ticket_is_closed_though_the_talk_goes_on(house: House
     assert [said["spoken"] for said in await house.service.transcript(view.call_id)] == [
         "我要投诉",
         "我姓李，我要表扬",
+    ]
+
+
+async def test_a_step_is_published_as_the_ticket_is_after_it(house: House) -> None:
+    ticket_id = ticket_of(house)
+    await house.service.submit(ticket_id, agent_id="1001")
+    await house.service.step(ticket_id, Step("answer", note="已解答"), who="1001")
+    again = await house.service.step(ticket_id, Step("reopen", note="还没修"), who="8001")
+    told = [event for event in house.events if isinstance(event, TicketStep)]
+    assert [(one.ticket_id, one.action, one.status, one.by, one.reopens) for one in told] == [
+        (ticket_id, "answer", "answered", "1001", None),
+        (again["id"], "reopen", "submitted", "8001", ticket_id),
     ]
 
 

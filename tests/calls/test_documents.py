@@ -179,6 +179,7 @@ async def test_a_missed_event_is_made_up_for() -> None:
     await here.put("partners", "110", None, who="9001")
     async with asyncio.timeout(10):
         await changed.wait()
+    assert "110" not in there.value.partners
     await keeper.close()
 
 
