@@ -17,6 +17,7 @@ from calls.redacted_notes import redact_notes
 from calls.redaction import (
     BLACKENED,
     OverBefore,
+    Redacted,
     RedactionError,
     Span,
     checksum,
@@ -58,14 +59,16 @@ class CallArchive:
         """Return the number of a caller who withholds it; who may ask is the asker's matter."""
         return await self._records.withheld_number(call_id)
 
-    async def redact(self, call_id: str, span: Span) -> float:
+    async def redact(self, call_id: str, span: Span) -> Redacted:
         """Silence a span of a call's recording, in whichever parts, and blacken its words.
 
-        Returns the seconds of it that were recorded; none, where there are words of it alone.
+        Returns the seconds of it that were recorded, none where there are words of it alone, and
+        which parts could not be reached.
 
         Raises:
             UnknownCall: there is no finished call of this id with a recording.
-            calls.redaction.RedactionError: nothing was recorded or written down in the span.
+            calls.redaction.RedactionError: nothing was recorded or written down in the span, or
+                what may have been lies on another node's disk alone.
             OSError: the recording cannot be rewritten.
             TimeoutError: the database takes no transcript just now.
         """
@@ -73,14 +76,17 @@ class CallArchive:
         if row is None or not row["recording"] or self._is_live(call_id):
             raise UnknownCall(call_id)
         on_disk = await asyncio.to_thread(later_parts, Path(row["recording"]))
-        seconds = await self._silence(call_id, parts_of(row, on_disk=on_disk), span)
+        seconds, unreached = await self._silence(call_id, parts_of(row, on_disk=on_disk), span)
+        elsewhere = row["node"] != self._records.node
+        redacted = Redacted(seconds, tuple(unreached) if elsewhere else (), row["node"])
         said = [
             one
             for one in await self._records.transcript(call_id)
             if span.touches(one["start"], one["end"], one["leg"])
         ]
         if not seconds and not said:
-            raise RedactionError(f"nothing is recorded from {span.start:g} to {span.end:g} s")
+            nothing = f"nothing is recorded from {span.start:g} to {span.end:g} s"
+            raise RedactionError(redacted.fault or nothing)
         spoken = [text for one in said for text in (one["text"], one["spoken"] or "")]
         words = [text for text in spoken if text != BLACKENED]
         # The ticket first: who is interrupted here and does it again still knows the words.
@@ -91,18 +97,25 @@ class CallArchive:
         for one in said:
             self._records.rewrite(call_id, one["seq"], text=BLACKENED, spoken=BLACKENED)
         await self._records.written()
-        return seconds
+        return redacted
 
-    async def _silence(self, call_id: str, parts: Sequence[Part], span: Span) -> float:
-        """Silence a span in all parts that it lies in; return the seconds, which may be none."""
+    async def _silence(
+        self, call_id: str, parts: Sequence[Part], span: Span
+    ) -> tuple[float, list[int]]:
+        """Silence a span in all parts that it lies in.
+
+        Returns the seconds, which may be none, and the incomplete parts that are not here.
+        """
         seconds = 0.0
         touched = [(part, within) for part in parts if (within := part.within(span)) is not None]
-        there = []
+        there, unreached = [], []
         for part, within in touched:
             if await asyncio.to_thread(part.path.is_file):
                 there.append((part, within))
             elif part.complete:
                 raise UnknownCall(call_id)
+            else:
+                unreached.append(part.number)
         for part, within in there:
             try:
                 seconds += await asyncio.to_thread(self._files.silence, part.path, within)
@@ -110,7 +123,7 @@ class CallArchive:
                 continue
             digest = await asyncio.to_thread(checksum, part.path)
             self._records.rerecorded(call_id, part.number, sha256=digest)
-        return seconds
+        return seconds, unreached
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """Return a call's record with its segments, or None."""

@@ -360,12 +360,15 @@ class CallRecords:
         engine: the database.
         writer: the queue through which every change goes.
         node: this node's id, kept with each call.
+
+    Attributes:
+        node: that id.
     """
 
     def __init__(self, engine: AsyncEngine, writer: RecordWriter, *, node: str) -> None:
         self._engine = engine
         self._writer = writer
-        self._node = node
+        self.node = node
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -382,7 +385,7 @@ class CallRecords:
         """Note that a call began; ``values``: further columns."""
         row = {
             "call_id": call_id,
-            "node": self._node,
+            "node": self.node,
             "line": line,
             "caller": caller,
             "sip_call_id": sip_call_id[:256],
@@ -435,7 +438,7 @@ class CallRecords:
         """End the records of calls that this node left open when it died; return how many."""
         statement = (
             update(calls)
-            .where(calls.c.node == self._node, calls.c.ended_at.is_(None))
+            .where(calls.c.node == self.node, calls.c.ended_at.is_(None))
             .values(ended_at=now, outcome="failed", ended_by="system")
         )
         async with self._engine.begin() as connection:

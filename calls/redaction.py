@@ -62,6 +62,30 @@ class Span:
         return self.side in {"both", leg} and start < self.end and end > self.start
 
 
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """What became of the recording.
+
+    Attributes:
+        seconds: so many were silenced.
+        unreached: the parts that the span lies in, and of which there is no file here, but may be
+            one on the disk of another node, which had the call: they were never completed.
+        node: which had the call.
+    """
+
+    seconds: float
+    unreached: tuple[int, ...] = ()
+    node: str = ""
+
+    @property
+    def fault(self) -> str | None:
+        """What could not be silenced, in words; None: nothing was left."""
+        if not self.unreached:
+            return None
+        parts = ", ".join(map(str, self.unreached))
+        return f"part {parts} was not completed: its file, if any, is at node {self.node}, not here"
+
+
 def checksum(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal. Blocking; raises OSError."""
     with path.open("rb") as file:

@@ -207,6 +207,10 @@ _SENTENCES: Final = (
     (r"the call is not being recorded", "这次通话没有录音"),
     (r"nothing is recorded from (.+) to (.+) s", r"\1 至 \2 秒之间没有录音"),
     (r"the recording is over before (.+) s", r"录音不到 \1 秒"),
+    (
+        r"part (.+) was not completed: its file, if any, is at node (.+), not here",
+        r"录音第 \1 段未正常结束，本节点没有它的文件；如有，在节点 \2 的磁盘上，未作静音",
+    ),
     (r"a span begins at 0 or later and before its end: .+", "起点不能小于 0，且须早于终点"),
     (r"(.+) is not a recording of ours: .+", r"\1 不是本系统的录音"),
     (r"(.+) is sealed, and no key is configured", r"\1 已加密，没有配置密钥"),

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from calls.callbacks import Outcome, Scheduled
 from calls.ladders import Ladder
-from calls.redaction import Span
+from calls.redaction import Redacted, Span
 from eventbus.catalogue import CallHelp
 from tickets.life import Step
 
@@ -200,7 +200,7 @@ class Calls(Protocol):
     async def steps(self, ticket_id: str) -> list[dict[str, Any]]:
         """Return what was done with a ticket, oldest first: at, who, action, note, unit."""
 
-    async def redact(self, call_id: str, span: Span) -> float:
+    async def redact(self, call_id: str, span: Span) -> Redacted:
         """Silence a span of a recording; raise ``UnknownCall``, ``RedactionError``."""
 
 

@@ -14,6 +14,7 @@ from calls.redaction import Span
 from telephony.media.sealed import SUFFIX
 from web.auth import Asker, Supervisor, Viewer
 from web.byte_range import Unsatisfiable, read_range, whole
+from web.chinese import in_chinese
 from web.errors import documented, not_found
 from web.masking import masked
 from web.other_nodes import CARRIED
@@ -248,8 +249,16 @@ async def hang_up(call_id: CallId, who: Asker, served: Served) -> None:
 async def redact(
     call_id: CallId, body: RedactionIn, who: Supervisor, served: Served
 ) -> RedactionOut:
-    """Silence a span for good and blacken its words in the transcript; for supervisors."""
+    """Silence a span for good and blacken its words in the transcript; for supervisors.
+
+    What is on the disk of another node alone stays as it is: `unreached` names it.
+    """
     await find_call(served, who, call_id)
-    seconds = await served.calls.redact(call_id, Span(body.start, body.end, body.side))
+    done = await served.calls.redact(call_id, Span(body.start, body.end, body.side))
     served.audit.note(who.id, "recording.redact", call_id, body.model_dump())
-    return RedactionOut(seconds=seconds)
+    return RedactionOut(
+        seconds=done.seconds,
+        unreached=list(done.unreached),
+        message=done.fault,
+        chinese=in_chinese(done.fault) if done.fault else None,
+    )

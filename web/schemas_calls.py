@@ -19,9 +19,14 @@ class RedactionIn(Request):
 
 
 class RedactionOut(BaseModel):
-    """How many seconds were silenced."""
+    """How many seconds were silenced, and what could not be."""
 
     seconds: float
+    unreached: list[int] = Field(
+        default=[], description="Parts in the span that are not on this node's disk."
+    )
+    message: str | None = Field(default=None, description="Why those were not silenced.")
+    chinese: str | None = Field(default=None, description="The message in Chinese.")
 
 
 class TransferIn(Request):
@@ -212,8 +217,12 @@ class UtteranceOut(BaseModel):
 
 
 class PassageOut(BaseModel):
-    """Where in the recording words were said; seconds since the answer."""
+    """Where in the recording words were said; seconds since the answer.
+
+    ``bits``: start and end of each breath's share, where it is known that these are all.
+    """
 
     leg: str
     start: float
     end: float
+    bits: list[tuple[float, float]] = []

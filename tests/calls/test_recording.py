@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from calls.errors import RecordingError, UnknownCall
 from calls.recorded_parts import path_of
-from calls.redaction import BLACKENED, RedactionError, Span, checksum
+from calls.records import calls, recordings
+from calls.redaction import BLACKENED, Redacted, RedactionError, Span, checksum
 from tests.calls.house import House, open_house
 from tests.support.waiting import until
 from tests.support.waveforms import write_tone
@@ -63,6 +65,21 @@ async def test_while_paused_nothing_is_recorded_or_recognised(house: House) -> N
         {"part": 1, "seconds": 1.0, "bytes": 44, "sha256": "ab" * 32, "pauses": [[0.25, 0.5]]}
     ]
     await house.nothing_is_left()
+
+
+async def test_what_lies_on_another_nodes_disk_is_named(house: House) -> None:
+    call_id = await talking(house)
+    await ended(house, call_id)
+    async with house.tickets._engine.begin() as connection:  # its media process died
+        await connection.execute(sa.delete(recordings))
+        await connection.execute(sa.update(calls).values(node="b"))
+    house.records.utterance(call_id, 91, leg="caller", start=4.0, end=5.0, text="卡号")
+    done = await house.service.redact(call_id, Span(4.0, 5.0))
+    assert done == Redacted(0.0, (1,), "b")
+    assert "node b" in (done.fault or "")
+    assert (await house.service.transcript(call_id))[-1]["text"] == BLACKENED
+    with pytest.raises(RedactionError, match="part 1 was not completed"):
+        await house.service.redact(call_id, Span(100.0, 101.0))  # no words of it
 
 
 async def test_the_recogniser_that_comes_back_does_not_hear_what_is_not_recorded(
@@ -143,9 +160,12 @@ async def test_a_recording_of_which_nobody_was_told_is_the_calls_all_the_same(
         call_id, 2, path=str(second), seconds=1.0, bytes=44, sha256="", pauses=[], begins=5.0
     )
     write_tone(second, 400, seconds=1.0)
-    assert await house.service.redact(call_id, Span(5.2, 5.5)) == pytest.approx(0.3, abs=0.001)
+    done = await house.service.redact(call_id, Span(5.2, 5.5))
+    assert done.seconds == pytest.approx(0.3, abs=0.001)
     remove(first)  # it did not begin
-    assert await house.service.redact(call_id, Span(4.0, 5.5)) == pytest.approx(0.5, abs=0.001)
+    done = await house.service.redact(call_id, Span(4.0, 5.5))
+    assert done.seconds == pytest.approx(0.5, abs=0.001)
+    assert done.fault is None  # it is nowhere else
 
 
 async def test_the_second_agents_part_is_found_though_the_first_was_not_recorded(
@@ -189,7 +209,8 @@ async def test_a_span_is_silenced_in_every_part_that_it_lies_in(house: House) ->
     for path in (first, second):
         write_tone(path, 400, seconds=1.0)
     silenced = await house.service.redact(call_id, Span(begins + 0.5, begins + 3.25))
-    assert silenced == pytest.approx(0.75, abs=0.001)
+    assert silenced.seconds == pytest.approx(0.75, abs=0.001)
+    assert silenced.fault is None
     for part in (1, 2):
         assert await house.service.is_intact(call_id, part=part) is True
     before = checksum(first)
@@ -218,9 +239,9 @@ async def test_words_are_blackened_whatever_became_of_the_files(house: House) ->
     for seq, start in ((91, ends + 4.0), (92, ends + 100.0)):
         house.records.utterance(call_id, seq, leg="caller", start=start, end=start + 1, text="卡号")
     before = checksum(second)
-    assert await house.service.redact(call_id, Span(ends + 4.0, ends + 5.0)) > 1.0
+    assert (await house.service.redact(call_id, Span(ends + 4.0, ends + 5.0))).seconds > 1.0
     assert checksum(second) != before
-    assert await house.service.redact(call_id, Span(ends + 100.0, ends + 101.0)) == 0.0
+    assert (await house.service.redact(call_id, Span(ends + 100.0, ends + 101.0))).seconds == 0.0
     said = {one["seq"]: one["text"] for one in await house.service.transcript(call_id)}
     assert (said[91], said[92]) == (BLACKENED, BLACKENED)
     with pytest.raises(RedactionError, match="nothing is recorded"):

@@ -10,7 +10,7 @@ from agents.presence import Details, Input
 from calls.errors import RecordingError, TransferError, UnknownCall
 from calls.place_search import PlaceNames
 from calls.recording_files import RecordingFiles
-from calls.redaction import Span, silence
+from calls.redaction import Redacted, Span, silence
 from eventbus.bus import EventBus
 from eventbus.catalogue import (
     CallAnswered,
@@ -46,6 +46,7 @@ class FakeCalls(FakeTickets):
         self._folder = folder
         self.asked: list[tuple[str, ...]] = []
         self.withheld: dict[str, str] = {}
+        self.unreached: tuple[int, ...] = ()
         self.records_calls = True
         self.paused: dict[str, bool] = {}
         self.intact: dict[tuple[str, int], bool] = {}
@@ -386,11 +387,11 @@ class FakeCalls(FakeTickets):
         paths = (self._folder / f"{name}{suffix}" for suffix in (".wav", SUFFIX))
         return next((path for path in paths if path.exists()), None)
 
-    async def redact(self, call_id: str, span: Span) -> float:
+    async def redact(self, call_id: str, span: Span) -> Redacted:
         path = await self.recording(call_id)
         if path is None:
             raise UnknownCall(call_id)
-        return silence(path, span)
+        return Redacted(silence(path, span), self.unreached, "b")
 
 
 def wav(seconds: int) -> bytes:

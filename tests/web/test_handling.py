@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 
 from tests.web.house import House
+from tickets.fields import Passage
+from web.schemas_calls import PassageOut
 
 TICKET = "/api/v1/tickets/Tc1"
 
@@ -100,6 +102,18 @@ async def test_only_a_leader_redacts_and_says_why(house: House) -> None:
         late = await leader.post(url, json=span | {"start": 5000.0, "end": 5001.0})
         assert (late.status_code, late.json()["error"]["code"]) == (422, "bad_span")
         done = await leader.post(url, json=span)
-        assert (done.status_code, done.json()) == (200, {"seconds": 1.0})
+        nothing_left: dict[str, Any] = {"unreached": [], "message": None, "chinese": None}
+        assert (done.status_code, done.json()) == (200, {"seconds": 1.0, **nothing_left})
+        house.calls.unreached = (2,)
+        half = (await leader.post(url, json=span)).json()
+        assert (half["seconds"], half["unreached"]) == (1.0, [2])
+        assert "node b" in half["message"]
+        assert half["chinese"].startswith("录音第 2 段未正常结束")
+        assert "节点 b" in half["chinese"]
     assert house.audit.entries[-1]["action"] == "recording.redact"
     assert house.audit.entries[-1]["detail"] == span
+
+
+def test_a_passage_over_http_is_the_whole_passage() -> None:
+    passage = Passage("caller", 3.0, 9.0, ((3.0, 4.0), (8.0, 9.0))).to_dict()
+    assert PassageOut(**passage).model_dump(mode="json") == passage
