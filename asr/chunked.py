@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar
 
 from asr.ports import BYTES_PER_SECOND, Result, StreamClosedError
@@ -26,6 +27,10 @@ class ChunkedStream(ABC):
         self._turn = asyncio.Lock()
         self._closed = False
         self._rest = b""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for nothing, but where the engine has an order of its own."""
+        return nullcontext()
 
     async def push(self, pcm: bytes) -> None:
         """Take audio. Raises ValueError for half a sample; else as the engine's ``_hear``."""

@@ -3,16 +3,18 @@
 The *lag* of a stream is the age of the oldest sound that its engine has not heard. When the streams
 that have something to say lag by half the budget, partial results go, everywhere. When they lag by
 the whole of it, streams go: first the agents' sides, then the citizens', the newest first. How many
-is read from how fast the lag grows: where 40 streams talk and it grows by 0.5 s a second, half of
-what comes is heard, and 20 streams are too many. Then the effect is awaited; a lag that falls costs
-nobody anything, one that merely stands costs one stream more. A stream that went comes back, the
-oldest citizen's first, once there has been no lag for a while; that while doubles each time it was
-too early.
+is measured: while they lag the engine is never idle, so what it has heard in the last second is
+what it can hear, and where 30 s of voice came and 20 were heard, a third is too much. What lags
+already shall be caught up too, within ``_CATCH_UP``. Then a second is measured anew; a lag that
+falls fast enough costs nobody anything. A stream that went comes back, the oldest citizen's first,
+once there has been no lag for a while: one a second as long as no more comes than is known to be
+heard, then one in each such while, which doubles each time it was too early.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median_high
 from typing import Literal
 
@@ -21,33 +23,43 @@ Role = Literal["caller", "agent"]
 _BUSY = 0.15
 """Seconds of lag under which a stream has just nothing to say."""
 
-_STEP = 1.5
-_URGENT_STEP = 0.5
-_WINDOW = 1.0
-_ENOUGH = 0.35
-"""Seconds of the lag's history that its growth is read from: at most, and at least."""
+_MEASURED = 1.0
+_ENOUGH = 0.75
+"""Seconds over which is measured what comes and what is heard, since the last step: at most, and
+at least."""
 
-_STANDS = 0.02
-"""Growth (s/s) under which the lag is taken to fall, negated."""
+_CATCH_UP = 20.0
+"""Seconds within which a lag beyond the budget shall be gone."""
 
-_GUESS = 0.1
 _MOST = 0.5
-"""The share of streams given up in one step: when the growth is not known, and at most."""
+"""The share of streams given up in one step at most: an engine may be away for a moment."""
 
+_ONE_BY_ONE = 1.0
 _PARTIALS_HOLD = 2.0
 _FIRST_HOLD = 3.0
 _LONGEST_HOLD = 60.0
-_REGRET = 10.0
+_REGRET = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLoad:
-    """One stream: its name, whose side it is, its place in the order of opening, its lag (s)."""
+    """One stream.
+
+    Attributes:
+        name: which.
+        role: whose side of the call.
+        number: its place in the order of opening.
+        lag: seconds.
+        came: seconds of voice that there were to be heard, in all.
+        heard: seconds of voice that the engine has heard, in all.
+    """
 
     name: str
     role: Role
     number: int
     lag: float
+    came: float = 0.0
+    heard: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +71,17 @@ class Shedding:
     lag: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Seconds of voice that came and that were heard in the time that ended ``at``."""
+
+    at: float
+    came: float
+    heard: float
+
+
 class LoadShedder:
-    """Decides from lags.
+    """Decides from lags, and from what came and was heard.
 
     Args:
         budget: seconds of lag that are borne.
@@ -73,26 +94,27 @@ class LoadShedder:
         self._calm_since: float | None = None
         self._hold = _FIRST_HOLD
         self._stepped = float("-inf")
-        self._history: deque[tuple[float, float]] = deque()
         self._restored = float("-inf")
+        self._last: dict[str, StreamLoad] = {}
+        self._voice: deque[_Voice] = deque()
+        self._heard_at_most = 0.0
 
     def handle(self, streams: Sequence[StreamLoad], now: float) -> Shedding:
-        """Take every stream's lag, a few times a second; return what to give up from now on."""
+        """Take every stream's load, a few times a second; return what to give up from now on."""
         self._shed &= {stream.name for stream in streams}
         heard = [stream for stream in streams if stream.name not in self._shed]
         lag = median_high([s.lag for s in heard if s.lag > _BUSY] or [0.0])
         self._note_calm(lag, now)
-        self._note_lag(lag, now)
+        self._note_voice(heard, now)
+        self._last = {stream.name: stream for stream in streams}
         if lag > self._budget / 2 and not self._partials_shed:
             self._partials_shed = True
-            self._begin_history(lag, now)  # it grows more slowly from here
-        if lag > self._budget and self._may_step(lag, now):
-            growth = self._growth()
-            if growth is None or growth > -_STANDS:
-                self._give_up(heard, growth, now)
-                self._stepped = now
-                self._history.clear()
-        elif self._shed and self._calm_for(self._hold, now) and now - self._stepped >= 1.0:
+            self._measure_anew(now)  # more is heard from here
+        if lag > self._budget:
+            excess = self._excess(lag)
+            if excess > 0:
+                self._give_up(heard, excess, now)
+        elif self._shed and self._calm_for(self._hold, now) and self._may_come_back(heard, now):
             self._bring_back([stream for stream in streams if stream.name in self._shed], now)
         elif not self._shed and self._calm_for(_PARTIALS_HOLD, now):
             self._partials_shed = False
@@ -109,37 +131,56 @@ class LoadShedder:
     def _calm_for(self, seconds: float, now: float) -> bool:
         return self._calm_since is not None and now - self._calm_since >= seconds
 
-    def _begin_history(self, lag: float, now: float) -> None:
-        self._history.clear()
-        self._history.append((now, lag))
+    def _note_voice(self, streams: Sequence[StreamLoad], now: float) -> None:
+        before = [(self._last.get(stream.name, stream), stream) for stream in streams]
+        came = sum(stream.came - last.came for last, stream in before)
+        heard = sum(stream.heard - last.heard for last, stream in before)
+        self._voice.append(_Voice(now, came, heard))
+        while now - self._voice[0].at > _MEASURED:
+            self._voice.popleft()
 
-    def _note_lag(self, lag: float, now: float) -> None:
-        self._history.append((now, lag))
-        while now - self._history[0][0] > _WINDOW:
-            self._history.popleft()
+    def _measure_anew(self, now: float) -> None:
+        self._voice.clear()
+        self._voice.append(_Voice(now, 0.0, 0.0))
 
-    def _may_step(self, lag: float, now: float) -> bool:
-        """Tell whether the last step's effect can be seen; twice the budget leaves less time."""
-        if lag > 2 * self._budget:
-            return now - self._stepped >= _URGENT_STEP
-        return now - self._stepped >= _STEP and self._growth() is not None
+    def _excess(self, lag: float) -> float:
+        """Return the share of what comes that is too much; 0 while it is too early to tell."""
+        came = sum(voice.came for voice in self._measured())
+        if self._seconds() < _ENOUGH or came <= 0:
+            return 0.0
+        borne = sum(voice.heard for voice in self._measured()) / came
+        return 1.0 - borne / (1.0 + (lag - self._budget) / _CATCH_UP)
 
-    def _growth(self) -> float | None:
-        """Return by how much the lag grows, seconds in a second; None when it is too early."""
-        (since, first), (now, last) = self._history[0], self._history[-1]
-        return (last - first) / (now - since) if now - since >= _ENOUGH else None
+    def _measured(self) -> list[_Voice]:
+        return list(self._voice)[1:]
 
-    def _give_up(self, heard: Sequence[StreamLoad], growth: float | None, now: float) -> None:
+    def _seconds(self) -> float:
+        return self._voice[-1].at - self._voice[0].at
+
+    def _give_up(self, heard: Sequence[StreamLoad], excess: float, now: float) -> None:
         agents = [stream for stream in heard if stream.role == "agent"]
-        candidates = sorted(agents or heard, key=lambda stream: stream.number, reverse=True)
-        share = min(max(_GUESS if growth is None else growth, 0.0), _MOST)
-        count = max(1, round(share * len(heard)))
+        others = [stream for stream in heard if stream.role != "agent"]
+        candidates = [*_newest_first(agents), *_newest_first(others)]
+        self._heard_at_most = sum(voice.heard for voice in self._measured()) / self._seconds()
+        count = ceil(min(excess, _MOST) * len(heard))
         self._shed |= {stream.name for stream in candidates[:count]}
+        self._stepped = now
+        self._measure_anew(now)
         if now - self._restored < _REGRET:
             self._hold = min(2 * self._hold, _LONGEST_HOLD)
+
+    def _may_come_back(self, heard: Sequence[StreamLoad], now: float) -> bool:
+        """Tell whether it is time for one more."""
+        came = sum(voice.came for voice in self._measured())
+        with_one_more = came * (len(heard) + 1) / max(len(heard), 1)
+        known = with_one_more <= self._heard_at_most * self._seconds()
+        return now - self._stepped >= (_ONE_BY_ONE if known else self._hold)
 
     def _bring_back(self, shed: Sequence[StreamLoad], now: float) -> None:
         first = min(shed, key=lambda stream: (stream.role == "agent", stream.number))
         self._shed.discard(first.name)
         self._stepped = self._restored = now
-        self._history.clear()
+
+
+def _newest_first(streams: Sequence[StreamLoad]) -> list[StreamLoad]:
+    return sorted(streams, key=lambda stream: stream.number, reverse=True)

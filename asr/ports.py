@@ -16,6 +16,7 @@ Exceptions of this package:
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +93,17 @@ class RecognitionStream(Protocol):
     """
 
     partials: bool
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait until the engine has time for this stream: within it the others don't come before.
+
+        Audio that is taken after the wait has no further one: what comes meanwhile goes with it,
+        and what is given up meanwhile costs the engine nothing. Push and flush may be called
+        without.
+
+        Raises:
+            RecognizerError: the engine is away.
+        """
 
     async def push(self, pcm: bytes) -> None:
         """Take 8 kHz s16le mono audio of any length; return when the engine has heard it.

@@ -112,6 +112,11 @@ class _Stream:
         )
         self.listener = _Listener(self.source, self.transcriber.put)
 
+    def load(self) -> StreamLoad:
+        """Return what the load is judged by."""
+        ear = self.transcriber
+        return StreamLoad(self.name, self.role, self.number, ear.lag, ear.came, ear.heard)
+
     async def finish(self) -> dict[str, Any]:
         """Hear the rest; return the stream's counters."""
         self.listener.close()
@@ -239,7 +244,7 @@ class RecogniserProcess:
         while True:
             await asyncio.sleep(_LOOK_AT_LOAD_EVERY)
             streams = self._open_streams()
-            loads = [StreamLoad(s.name, s.role, s.number, s.transcriber.lag) for s in streams]
+            loads = [stream.load() for stream in streams]
             self._shedding = self._shedder.handle(loads, loop.time())
             for stream in streams:
                 stream.transcriber.partials = not self._shedding.partials

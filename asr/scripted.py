@@ -6,6 +6,7 @@ partials, and becomes final after 0.5 s of silence. When the script is at its en
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class ScriptedStream:
         self._start: float | None = None
         self._end = 0.0
         self._shown = 0
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for nothing."""
+        return nullcontext()
 
     async def push(self, pcm: bytes) -> None:
         """Take audio, 20 ms at a time."""

@@ -1,15 +1,16 @@
 """One leg on its way from audio to results: voice gate, backlog, engine, the call's clock.
 
 Nobody who brings audio ever waits: what the engine has not come to yet waits here, up to
-``backlog`` seconds. What goes unheard, because the load is shed or the engine fails, is not lost
-silently: it is told as a ``Gap``, from the beginning of the utterance that was interrupted to the
-end of the last one that was dropped, so that it can be recognised afterwards. Hearing is resumed
-between utterances only, never in the midst of a word.
+``backlog`` seconds, and is taken only when it is the stream's turn: all that has come until then in
+one piece, and nothing of a stream that was given up meanwhile. What goes unheard, because the load
+is shed or the engine fails, is not lost silently: it is told as a ``Gap``, from the beginning of
+the utterance that was interrupted to the end of the last one that was dropped, so that it can be
+recognised afterwards. Hearing is resumed between utterances only, never in the midst of a word.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -68,6 +69,8 @@ class Transcriber:
         partials: whether partial results are wanted.
         shed_partials: how many times partials were given up to catch up.
         shed_seconds: seconds of voice that went unheard.
+        came: seconds of voice that the engine was to hear, in all.
+        heard: seconds of voice that it has heard.
         trouble: why the engine failed last, None after its next success.
     """
 
@@ -82,6 +85,8 @@ class Transcriber:
         self.partials = True
         self.shed_partials = 0
         self.shed_seconds = 0.0
+        self.came = 0.0
+        self.heard = 0.0
         self.trouble: str | None = None
         self._name = name
         self._recognizer = recognizer
@@ -208,6 +213,7 @@ class Transcriber:
             self._piece_bytes = 0
             self._queue.append((piece, self._loop.time()))
             self._waiting += piece.seconds
+            self.came += piece.seconds
             self._wake.set()
 
     # -- what goes unheard -------------------------------------------------------------------------
@@ -229,7 +235,7 @@ class Transcriber:
             if isinstance(item, Audio):
                 self._miss(item.at, item.at + item.seconds)
         if start is not None:
-            self._miss(start, start)
+            self._miss(start, max(start, self._line.now))
         self._queue.clear()
         self._waiting = 0.0
         self._abandon = True
@@ -257,17 +263,13 @@ class Transcriber:
         self._dropping = None
         return True
 
-    def _fail(self, error: RecognizerError, item: Audio | Pause) -> None:
+    def _fail(self, error: RecognizerError) -> None:
         log.warning("not_recognised", stream=self._name, error=str(error))
         self.trouble = str(error)
         self._failures += 1
         self._retry_at = self._loop.time() + min(2.0**self._failures / 2, _LONGEST_BACK_OFF)
         self._dropping = self._dropping or "engine"
         self._end_piece()
-        if isinstance(item, Audio):
-            self._miss(item.at, item.at + item.seconds)
-        elif self._open_from is not None:
-            self._miss(self._open_from, self._line.now)
         self._discard(self._open_from)
         if self._between:
             self._end_gap()
@@ -285,47 +287,57 @@ class Transcriber:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            item, self._at_work = self._next()
             try:
-                if isinstance(item, Audio):
-                    self._waiting = max(0.0, self._waiting - item.seconds)
-                    await self._push(item)
-                else:
-                    await self._pause()
+                await self._hear_next()
             except RecognizerError as error:
-                self._fail(error, item)
+                self._fail(error)
             self._at_work = None
         await self._flush_last()
         await self._close_engine()
         self._end_gap()
 
-    def _next(self) -> tuple[Audio | Pause, float]:
-        """Take what the engine is given next: a pause, or the audio that has piled up, in one."""
-        item, since = self._queue.popleft()
-        if isinstance(item, Pause):
-            return item, since
-        pieces, end = [item.pcm], item.at + item.seconds
-        while self._queue:
-            after, _ = self._queue[0]
-            if (
-                not isinstance(after, Audio)
-                or abs(after.at - end) > _JOIN
-                or after.at + after.seconds - item.at > _LONGEST + _JOIN
-            ):
-                break
-            pieces.append(after.pcm)
-            end = after.at + after.seconds
+    async def _hear_next(self) -> None:
+        """Give the engine what has piled up when it comes to this stream, and the end behind it."""
+        if self._engine is None and self._at_pause():
             self._queue.popleft()
-        return Audio(item.at, b"".join(pieces)), since
+            self._end_utterance()
+            return
+        engine = self._engine or await self._open_engine()
+        async with engine.turn():
+            if self._abandon or not self._queue:
+                return  # given up while it waited
+            if not self._at_pause():
+                audio, self._at_work = self._next()
+                await self._push(engine, audio)
+            if self._at_pause():
+                _, self._at_work = self._queue.popleft()
+                await self._pause(engine)
 
-    async def _push(self, audio: Audio) -> None:
-        engine = self._engine
-        if engine is None:
-            engine = self._engine = await self._recognizer.open()
-            self._line = TimeLine()
-            self._listener = asyncio.create_task(
-                self._listen(engine, self._line), name=f"results-{self._name}"
-            )
+    def _at_pause(self) -> bool:
+        return bool(self._queue) and isinstance(self._queue[0][0], Pause)
+
+    def _next(self) -> tuple[Audio, float]:
+        """Take the audio that has piled up, as one piece, and since when there has been some."""
+        pieces: list[Audio] = []
+        since = self._queue[0][1]
+        while self._queue:
+            item, _ = self._queue[0]
+            if isinstance(item, Pause) or (pieces and not _in_one(pieces, item)):
+                break
+            pieces.append(item)
+            self._queue.popleft()
+        return Audio(pieces[0].at, b"".join(piece.pcm for piece in pieces)), since
+
+    async def _open_engine(self) -> RecognitionStream:
+        engine = self._engine = await self._recognizer.open()
+        self._line = TimeLine()
+        self._listener = asyncio.create_task(
+            self._listen(engine, self._line), name=f"results-{self._name}"
+        )
+        return engine
+
+    async def _push(self, engine: RecognitionStream, audio: Audio) -> None:
+        self._waiting = max(0.0, self._waiting - audio.seconds)
         if self._open_from is None:
             self._open_from = audio.at
         wanted = self.partials and self._waiting < _PARTIALS_UNTIL
@@ -335,15 +347,19 @@ class Transcriber:
         self._line.append(audio)
         self._since_final += audio.seconds
         await engine.push(audio.pcm)
+        self.heard += audio.seconds
         self._failures, self.trouble = 0, None
 
-    async def _pause(self) -> None:
+    async def _pause(self, engine: RecognitionStream) -> None:
         # Flushing costs the engine what it has learnt of the speaker's voice, so not without need.
         needed = (
             self._partial_pending or not self._final_since_pause or self._since_final > _UNCHECKED
         )
-        if self._engine is not None and (needed or not self._engine.partials):
-            await self._engine.flush()
+        if needed or not engine.partials:
+            await engine.flush()
+        self._end_utterance()
+
+    def _end_utterance(self) -> None:
         self._final_since_pause = False
         self._open_from = None
 
@@ -352,7 +368,7 @@ class Transcriber:
             try:
                 await self._engine.flush()
             except RecognizerError as error:
-                self._fail(error, Pause())
+                self._fail(error)
 
     async def _close_engine(self) -> None:
         """End the engine's stream, after what it has said has been passed on."""
@@ -379,6 +395,12 @@ class Transcriber:
                 self._final_until = placed.end
                 if self._open_from is not None:
                     self._open_from = max(self._open_from, placed.end)
+
+
+def _in_one(pieces: Sequence[Audio], item: Audio) -> bool:
+    """Tell whether the engine may be given this with those before it."""
+    end = pieces[-1].at + pieces[-1].seconds
+    return abs(item.at - end) <= _JOIN and item.at + item.seconds - pieces[0].at <= _LONGEST + _JOIN
 
 
 def _place(event: Result, line: TimeLine) -> Result:

@@ -11,6 +11,8 @@ to do.
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -83,6 +85,15 @@ class PooledStream(ChunkedStream):
         self._id = 0
         # Where the decoder's clock began, in bytes of this stream.
         self._decoder_from = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place among the few requests that the worker has at a time."""
+        worker = self._worker
+        if worker is None or not worker.alive:
+            worker = await self._workers.pick()  # ``_join`` may choose another: no harm
+        async with worker.turns:
+            yield
 
     async def _hear(self, chunk: bytes) -> None:
         self._ring.append(chunk)

@@ -33,6 +33,12 @@ _RETIRE_WITHIN = 30.0
 _STOP_WITHIN = 2.0
 _MEGABYTE = 1 << 20
 
+_AHEAD = 2
+"""Requests that wait in a worker's socket, so that it need not wait for the next one.
+
+More would do harm: who waits here still gathers audio, and can be given up.
+"""
+
 _ALLOCATION = (
     "glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=536870912:glibc.malloc.top_pad=33554432"
 )
@@ -74,10 +80,14 @@ class Worker:
         streams: how many streams it hears.
         alive: it can be asked.
         retiring: it shall get no more streams, and lose those it has.
+        turns: a place for each request that it may have at a time, given in the order of asking.
     """
 
-    def __init__(self, pid: int, channel: socket.socket, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, pid: int, channel: socket.socket, on_lost: Callable[[], None], *, threads: int = 1
+    ) -> None:
         self.pid = pid
+        self.turns = asyncio.Semaphore(threads + _AHEAD)
         self.streams = 0
         self.alive = True
         self.retiring = False
@@ -328,7 +338,7 @@ class Workers:
         if not said:
             ours.close()
             raise ConnectionResetError("the model's process ended")
-        self._workers.append(Worker(int(said), ours, self._on_lost))
+        self._workers.append(Worker(int(said), ours, self._on_lost, threads=self.limits.threads))
         self._available.set()
 
     def _on_lost(self) -> None:

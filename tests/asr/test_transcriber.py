@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -31,6 +32,11 @@ class SlowStream:
         self.engine = engine
         self.closed = asyncio.Event()
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        await self.engine.free.wait()
+        yield
+
     async def push(self, pcm: bytes) -> None:
         await self.engine.let.wait()
         if self.engine.fault is not None:
@@ -57,6 +63,8 @@ class SlowEngine:
 
     def __init__(self) -> None:
         self.let = asyncio.Event()
+        self.free = asyncio.Event()
+        self.free.set()
         self.fault: RecognizerError | None = None
         self.pushed: list[tuple[bytes, bool]] = []
         self.flushed = 0
@@ -138,6 +146,51 @@ async def test_what_has_piled_up_is_given_in_pieces_of_400_ms() -> None:
     await ear.transcriber.finish()
     tenth = BYTES_PER_SECOND // 10
     assert [len(pcm) for pcm, _ in engine.pushed] == [tenth, 4 * tenth, 4 * tenth, tenth]
+
+
+async def test_what_comes_while_others_have_their_turn_is_given_in_one_with_its_end() -> None:
+    engine = SlowEngine()
+    engine.let.set()
+    engine.free.clear()
+    ear = Ear(engine)
+    await ear.hear(VOICE[: BYTES_PER_SECOND // 4] + SILENCE)
+    assert ear.transcriber.came > 0.2
+    assert ear.transcriber.heard == 0.0
+    engine.free.set()
+    await ear.hear(SILENCE, at=3.0)
+    assert engine.flushed == 1
+    first, second = (len(pcm) / BYTES_PER_SECOND for pcm, _ in engine.pushed)
+    assert (first, second) == pytest.approx((0.4, 0.1), abs=0.11)
+    assert ear.transcriber.heard == pytest.approx(ear.transcriber.came)
+    await ear.transcriber.finish()
+
+
+async def test_what_is_given_up_while_others_have_their_turn_costs_the_engine_nothing() -> None:
+    engine = SlowEngine()
+    engine.let.set()
+    engine.free.clear()
+    ear = Ear(engine)
+    await ear.hear(VOICE)
+    ear.transcriber.shed(wanted=True)
+    engine.free.set()
+    await ear.hear(SILENCE, at=1.0)
+    assert engine.pushed == []
+    (gap,) = ear.gaps
+    assert [gap.start, gap.end] == pytest.approx([0.0, 1.3], abs=0.2)
+    await ear.transcriber.finish()
+
+
+async def test_words_under_way_are_told_though_nothing_follows_them() -> None:
+    engine = SlowEngine()
+    ear = Ear(engine)
+    tenth = BYTES_PER_SECOND // 10
+    await ear.hear(VOICE[: 3 * tenth])  # all of it is with the engine, which has not answered
+    ear.transcriber.shed(wanted=True)
+    await ear.hear(SILENCE, at=0.3)
+    engine.let.set()
+    await ear.transcriber.finish()
+    (gap,) = ear.gaps
+    assert gap.end > 0.25
 
 
 async def test_a_slow_engine_loses_partials_first_then_speech_which_is_told() -> None:
