@@ -32,7 +32,7 @@ from asr.vad import Pause, TimeLine, VoiceGate, VoiceTimes
 log = structlog.get_logger(__name__)
 
 _CHUNK = BYTES_PER_SECOND // 10
-_LONGEST = 0.4
+_LONGEST = 0.8
 """Seconds that an engine is given at once that have piled up: it costs less than one by one."""
 
 _UNCHECKED = 0.1

@@ -70,7 +70,7 @@ class PooledStream(ChunkedStream):
     """One speaker; asr/ports.py's ``RecognitionStream``."""
 
     # What has piled up goes in one message, and the decoder finds its own in the processor's cache.
-    longest: ClassVar[int] = 4 * ChunkedStream.chunk
+    longest: ClassVar[int] = 8 * ChunkedStream.chunk
 
     def __init__(self, workers: Workers, ids: "itertools.count[int]") -> None:
         super().__init__()
