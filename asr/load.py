@@ -7,8 +7,8 @@ is measured: while they lag the engine is never idle, so what it has heard in th
 what it can hear, and where 30 s of voice came and 20 were heard, a third is too much. What lags
 already shall be caught up too, within ``_CATCH_UP``. Then a second is measured anew; a lag that
 falls fast enough costs nobody anything. A stream that went comes back, the oldest citizen's first,
-once there has been no lag for a while: one a second as long as no more comes than is known to be
-heard, then one in each such while, which doubles each time it was too early.
+once there has been no lag for a while: some every second as long as no more comes than was heard at
+the best of late, then one in each such while, which doubles each time it was too early.
 """
 
 from collections import deque
@@ -34,7 +34,12 @@ _CATCH_UP = 20.0
 _MOST = 0.5
 """The share of streams given up in one step at most: an engine may be away for a moment."""
 
-_ONE_BY_ONE = 1.0
+_SOME_EVERY = 1.0
+"""Seconds between streams that come back where they are known to be heard."""
+
+_FORGOTTEN = 120.0
+"""Seconds in which is forgotten how much was heard at the best."""
+
 _PARTIALS_HOLD = 2.0
 _FIRST_HOLD = 3.0
 _LONGEST_HOLD = 60.0
@@ -97,7 +102,8 @@ class LoadShedder:
         self._restored = float("-inf")
         self._last: dict[str, StreamLoad] = {}
         self._voice: deque[_Voice] = deque()
-        self._heard_at_most = 0.0
+        self._looked = 0.0
+        self._most_heard = 0.0  # seconds of voice in a second, of late
 
     def handle(self, streams: Sequence[StreamLoad], now: float) -> Shedding:
         """Take every stream's load, a few times a second; return what to give up from now on."""
@@ -114,8 +120,9 @@ class LoadShedder:
             excess = self._excess(lag)
             if excess > 0:
                 self._give_up(heard, excess, now)
-        elif self._shed and self._calm_for(self._hold, now) and self._may_come_back(heard, now):
-            self._bring_back([stream for stream in streams if stream.name in self._shed], now)
+        elif self._shed and self._calm_for(self._hold, now):
+            shed = [stream for stream in streams if stream.name in self._shed]
+            self._bring_back(shed, self._known_room(len(heard)), now)
         elif not self._shed and self._calm_for(_PARTIALS_HOLD, now):
             self._partials_shed = False
         return Shedding(self._partials_shed, frozenset(self._shed), lag)
@@ -138,6 +145,10 @@ class LoadShedder:
         self._voice.append(_Voice(now, came, heard))
         while now - self._voice[0].at > _MEASURED:
             self._voice.popleft()
+        self._most_heard *= 1.0 - min((now - self._looked) / _FORGOTTEN, 1.0)
+        self._looked = now
+        if self._seconds() >= _ENOUGH:
+            self._most_heard = max(self._most_heard, self._rates()[1])
 
     def _measure_anew(self, now: float) -> None:
         self._voice.clear()
@@ -145,14 +156,15 @@ class LoadShedder:
 
     def _excess(self, lag: float) -> float:
         """Return the share of what comes that is too much; 0 while it is too early to tell."""
-        came = sum(voice.came for voice in self._measured())
-        if self._seconds() < _ENOUGH or came <= 0:
+        came, heard = self._rates()
+        if self._seconds() < _ENOUGH or not came:
             return 0.0
-        borne = sum(voice.heard for voice in self._measured()) / came
-        return 1.0 - borne / (1.0 + (lag - self._budget) / _CATCH_UP)
+        return 1.0 - heard / came / (1.0 + (lag - self._budget) / _CATCH_UP)
 
-    def _measured(self) -> list[_Voice]:
-        return list(self._voice)[1:]
+    def _rates(self) -> tuple[float, float]:
+        """Return how much voice came and was heard, seconds in a second."""
+        seconds, since = self._seconds() or 1.0, list(self._voice)[1:]
+        return sum(v.came for v in since) / seconds, sum(v.heard for v in since) / seconds
 
     def _seconds(self) -> float:
         return self._voice[-1].at - self._voice[0].at
@@ -161,7 +173,6 @@ class LoadShedder:
         agents = [stream for stream in heard if stream.role == "agent"]
         others = [stream for stream in heard if stream.role != "agent"]
         candidates = [*_newest_first(agents), *_newest_first(others)]
-        self._heard_at_most = sum(voice.heard for voice in self._measured()) / self._seconds()
         count = ceil(min(excess, _MOST) * len(heard))
         self._shed |= {stream.name for stream in candidates[:count]}
         self._stepped = now
@@ -169,16 +180,18 @@ class LoadShedder:
         if now - self._restored < _REGRET:
             self._hold = min(2 * self._hold, _LONGEST_HOLD)
 
-    def _may_come_back(self, heard: Sequence[StreamLoad], now: float) -> bool:
-        """Tell whether it is time for one more."""
-        came = sum(voice.came for voice in self._measured())
-        with_one_more = came * (len(heard) + 1) / max(len(heard), 1)
-        known = with_one_more <= self._heard_at_most * self._seconds()
-        return now - self._stepped >= (_ONE_BY_ONE if known else self._hold)
+    def _known_room(self, streams: int) -> int:
+        """Return how many more than these were heard of late, a tenth of them at a time."""
+        came, _ = self._rates()
+        if self._seconds() < _ENOUGH or not came:
+            return 0
+        return max(0, min(int(streams * (self._most_heard / came - 1.0)), max(1, streams // 10)))
 
-    def _bring_back(self, shed: Sequence[StreamLoad], now: float) -> None:
-        first = min(shed, key=lambda stream: (stream.role == "agent", stream.number))
-        self._shed.discard(first.name)
+    def _bring_back(self, shed: Sequence[StreamLoad], room: int, now: float) -> None:
+        if now - self._stepped < (_SOME_EVERY if room else self._hold):
+            return
+        oldest = sorted(shed, key=lambda stream: (stream.role == "agent", stream.number))
+        self._shed -= {stream.name for stream in oldest[: max(room, 1)]}
         self._stepped = self._restored = now
 
 

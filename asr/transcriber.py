@@ -11,7 +11,7 @@ recognised afterwards. Hearing is resumed between utterances only, never in the 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -24,7 +24,6 @@ from asr.ports import (
     RecognitionStream,
     Recognizer,
     RecognizerError,
-    Result,
 )
 from asr.rtp_source import Audio
 from asr.vad import Pause, TimeLine, VoiceGate, VoiceTimes
@@ -386,7 +385,7 @@ class Transcriber:
     async def _listen(self, engine: RecognitionStream, line: TimeLine) -> None:
         async for event in engine.events():
             self._partial_pending = isinstance(event, Partial)
-            placed = _place(event, line)
+            placed = line.place(event)
             self._on_heard(placed)
             if isinstance(event, Final):
                 self._final_since_pause = True
@@ -401,17 +400,3 @@ def _in_one(pieces: Sequence[Audio], item: Audio) -> bool:
     """Tell whether the engine may be given this with those before it."""
     end = pieces[-1].at + pieces[-1].seconds
     return abs(item.at - end) <= _JOIN and item.at + item.seconds - pieces[0].at <= _LONGEST + _JOIN
-
-
-def _place(event: Result, line: TimeLine) -> Result:
-    """Move a result from the engine's clock to the call's."""
-    start, end = line.start, line.end
-    if isinstance(event, Partial):
-        return replace(event, start=round(start(event.start), 3), end=round(end(event.end), 3))
-    words = tuple(
-        replace(word, start=round(start(word.start), 3), end=round(end(word.end), 3))
-        for word in event.words
-    )
-    return replace(
-        event, start=round(start(event.start), 3), end=round(end(event.end), 3), words=words
-    )

@@ -13,12 +13,12 @@ The detector itself hangs on to voice for about 0.1 s, so the end is told that m
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import webrtcvad
 
-from asr.ports import SAMPLE_RATE
+from asr.ports import SAMPLE_RATE, Partial, Result
 from asr.rtp_source import Audio
 
 FRAME_SECONDS = 0.02
@@ -175,6 +175,19 @@ class TimeLine:
     def end(self, engine_time: float) -> float:
         """Translate the end of something; at a seam, that of the earlier piece."""
         return self._translate(engine_time, bisect_left(self._engine, engine_time - _JOIN) - 1)
+
+    def place(self, event: Result) -> Result:
+        """Move a result from the engine's clock to the call's."""
+        start, end = self.start, self.end
+        if isinstance(event, Partial):
+            return replace(event, start=round(start(event.start), 3), end=round(end(event.end), 3))
+        words = tuple(
+            replace(word, start=round(start(word.start), 3), end=round(end(word.end), 3))
+            for word in event.words
+        )
+        return replace(
+            event, start=round(start(event.start), 3), end=round(end(event.end), 3), words=words
+        )
 
     def forget(self, engine_time: float) -> None:
         """Drop the pieces before the one that holds this time; it will not be asked about."""

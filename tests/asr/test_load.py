@@ -156,6 +156,18 @@ def test_all_come_back_when_there_is_time_again_the_oldest_citizen_first() -> No
     assert history[-1] == Shedding()
 
 
+def test_after_seconds_in_which_little_was_heard_all_come_back_soon() -> None:
+    machine = Machine(13, 30)
+    machine.run(6)
+    machine.capacity = 4
+    machine.run(4)
+    assert len(machine.shedding.streams) > 13
+    machine.capacity = 30
+    history = machine.run(60)
+    assert max(step.lag for step in history[50:]) < 1.0
+    assert not history[-1].streams
+
+
 def test_when_calls_end_the_others_come_back_one_a_second() -> None:
     machine = Machine(20, 20)
     machine.run(30)
