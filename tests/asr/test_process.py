@@ -324,6 +324,10 @@ async def test_what_is_no_recording_is_said_plainly(start: Start, folder: Path) 
         assert reason in said
 
 
+def missed(gaps: list[tuple[str, Gap]], role: str) -> float:
+    return sum(gap.end - gap.start for name, gap in gaps if name.endswith(role))
+
+
 async def test_more_than_it_can_hear_is_given_up_told_and_not_lost(
     start: Start, folder: Path
 ) -> None:
@@ -344,7 +348,7 @@ async def test_more_than_it_can_hear_is_given_up_told_and_not_lost(
     assert gaps
     assert loads[0].partials
     assert any(load.streams for load in loads)
-    assert gaps[0][0].endswith("agent")
+    assert missed(gaps, "agent") >= missed(gaps, "caller") - 1.0
     # What was heard and what was given up is all there was.
     path = recording(folder / "call.wav", sound)
     for number, (name, gap) in enumerate(gaps):
@@ -353,7 +357,8 @@ async def test_more_than_it_can_hear_is_given_up_told_and_not_lost(
             later, path, channel=1, start=max(0.0, gap.start - 0.4), end=gap.end
         )
         assert fault is None
-        node.results += [(name, f) for f in node.finals(later) if f.start >= gap.start - 0.2]
+        # As calls/catch_up.py: what the lead brought along is there already.
+        node.results += [(name, f) for f in node.finals(later) if (f.start + f.end) / 2 > gap.start]
     for name in names:
         heard = sorted(node.finals(name), key=lambda final: final.start)
         text = "".join(final.text for final in heard)
