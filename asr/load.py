@@ -181,11 +181,11 @@ class LoadShedder:
             self._hold = min(2 * self._hold, _LONGEST_HOLD)
 
     def _known_room(self, streams: int) -> int:
-        """Return how many more than these were heard of late, a tenth of them at a time."""
+        """Return how many more than these were heard of late, a quarter of them at a time."""
         came, _ = self._rates()
         if self._seconds() < _ENOUGH or not came:
             return 0
-        return max(0, min(int(streams * (self._most_heard / came - 1.0)), max(1, streams // 10)))
+        return max(0, min(int(streams * (self._most_heard / came - 1.0)), max(1, streams // 4)))
 
     def _bring_back(self, shed: Sequence[StreamLoad], room: int, now: float) -> None:
         if now - self._stepped < (_SOME_EVERY if room else self._hold):
