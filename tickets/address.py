@@ -23,10 +23,12 @@ _ROOM_ANSWERED = re.compile(
     r"(?:嗯|啊|是|就是|在)*(?P<room>(?!(?:1[12]0|119|122)(?!\d))\d{3,4}(?:室|(?=$|，| |我|的)))"
 )
 _ROOM_CORRECTED = re.compile(
-    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我说错了?|了|啊|哦|应该)*是?(?P<room>\d{3,4})(?![\d元块个天年月米号幢栋路万分])"
+    r"(?:(?:不对|错了|说错了?|搞错了?|记错了?)(?:我说错了?|不对|不是|了|啊|哦|应该)*是?|不是(?:了|啊|哦|应该|\d{3,4})*是)"
+    r"(?P<room>\d{3,4})(?![\d元块个天年月米号幢栋路万分])"
 )
+"""Not 不是1901 alone, which only denies, and may run into what follows: 不是7 401."""
 _HOUSE_CORRECTED = re.compile(
-    r"(?:不对|不是|错了|说错了?|搞错了?|记错了?)(?:我?(?:说|记|搞)错了?|了|啊|哦|应该|这个|\d+(?:号|幢|栋|单元|弄))*是?"
+    r"(?:不对|不是|不{2,}|错了|说错了?|搞错了?|记错了?)(?:我?(?:说|记|搞)错了?|了|啊|哦|应该|这个|\d+(?:号|幢|栋|单元|弄))*是?"
     r"(?P<right>\d+)(?P<unit>号楼(?![下上道梯])|号|幢|栋|单元|弄)"
 )
 _MOST_PARTS = 8
@@ -102,11 +104,15 @@ class AddressEar:
             wrong = re.compile(rf"(?<!\d)\d+{match['unit']}")
             for index in range(len(self.parts) - 1, -1, -1):
                 part = self.parts[index]
-                if not wrong.search(part.number):
+                if not (known := wrong.search(part.number)):
                     continue
-                right = wrong.sub(match["right"] + match["unit"], part.number, count=1)
-                changed = changed or right != part.number
-                self.parts[index] = replace(part, number=right)
+                right = match["right"] + match["unit"]
+                if known[0] == right:  # 不对127号是超市, 它是129号
+                    right = _after_all(said.text[match.end() :], match["unit"]) or right
+                number = part.number
+                number = number[: known.start()] + _said_once(right, number[known.end() :])
+                changed = changed or number != part.number
+                self.parts[index] = replace(part, number=number)
                 break
         return changed
 
@@ -157,3 +163,14 @@ class AddressEar:
                     number = known.number + place.number
                 self.parts[index] = replace(known, number=number)
                 return
+
+
+def _after_all(text: str, unit: str) -> str | None:
+    """Return the number that the citizen ends with after he said the wrong one again."""
+    match = re.search(rf"是(?P<right>\d+{unit})(?![上下道梯])", text)
+    return match["right"] if match else None
+
+
+def _said_once(right: str, rest: str) -> str:
+    """Join the right house and what follows it where it was said more than once already."""
+    return right + rest.rpartition(right)[2]

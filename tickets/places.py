@@ -43,13 +43,15 @@ _BUILDING = (
 )
 _TAILS: dict[Kind, re.Pattern[str]] = {
     "road": re.compile(
-        r"(?:[东南西北中]段)?(?:\d+弄)?(?:\d+(?:-\d+|之\d+)?号(?!线|窗口|公交|桥)(?:院)?)?"
+        r"(?:[东南西北中]段)?(?:\d+(?:\.\d+)?公里处?)?(?:\d+弄)?"
+        r"(?:[甲乙丙丁特附]?\d+(?:-\d+|之\d+)?号(?!线|窗口|公交|桥)(?:院|附\d+号)?)?"
         rf"(?:交叉路?口|交界处?|路?口|站台?(?!在|着|满|了|起|立|岗))?{_BUILDING}"
     ),
     # 36号楼下 of a street is below a house, 3号楼下面 of an estate below a building.
     "estate": re.compile(_BUILDING.replace("号楼(?![下上道梯])", "号楼(?![道梯])")),
     "village": re.compile(r"(?:村委会)?(?:\d+(?:组|队))?(?:\d+号(?!线))?"),
     "landmark": re.compile(
+        r"(?:\d+号(?:泊位|码头|门|出?口|出站口|库|馆|厅))?"
         r"(?:第?[\d一二三四五六七八九]期)?(?:[东南西北]门|[东南西北]区)?(?:[A-Za-z\d]+座|\d+号?楼(?!下)|\d+层)?(?:\d{3,4}室?)?"
     ),
     "town": re.compile(r"(?:办事处)?"),
@@ -73,6 +75,8 @@ _HERE = re.compile(
     rf"(?=里面?|上面?|{_any_of('done_there')})"
 )  # 在你们这边万象汇办了张卡
 _BUILDING_NAME = re.compile(rf"[\u4e00-\u9fff]{{2,8}}?(?=的?(?:{_any_of('near')}))")  # 8号 + 万象城
+_MALLS = frozenset("城汇荟")
+"""Where no house number leads to it, a name before 里面 ends in one of these: 迎宾路 + 银泰城."""
 _FROM_TO = re.compile(
     r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
@@ -83,6 +87,9 @@ _LARGE = frozenset({"中心", "大楼", "厂"})
 """Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
 _STANDS_ALONE = _NATURE | {"寺", "庙", "站", "碑"}
 _LONG_VILLAGE = 4
+_TOWN_FOLLOWS = re.compile(r"[\u4e00-\u9fff]{2,4}?(?:街道|镇|乡)(?!上|下|里|政府|干部|亲)")
+_SECTION = frozenset("一二三四五六七八九十号期")
+"""Before 区 these tell a part of an estate: 桃花坞一区."""
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
 _DATES = frozenset({"五一", "五四", "七一", "八一"})
 _BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
@@ -175,6 +182,8 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         ending, end = match[0], match.end()
         ending, end = _longest(text, ending, match.start(), end)
         kind = kinds[ending]
+        if ending == "区" and text[end - 2 : end - 1] in _SECTION:
+            kind = "estate"
         position = match.end()
         begin = name_start(text, match.start(), floor)
         last = end - len(ending)
@@ -192,6 +201,8 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
             begin = floor  # 金州区 + 向应街道: after a district all of it is the name
         if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
+        if kind == "district" and begin > floor and _is_on_the_map(text[begin - 1 : end]):
+            begin -= 1  # 上林县, 从江县: 林县, 江县 is none
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
@@ -205,7 +216,9 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         yield Place(kind, name, number, begin, end + len(number))
         floor = position = end + len(number)
         before = kind
-        building = _BUILDING_NAME.match(text, floor) if number.endswith("号") else None
+        building = _BUILDING_NAME.match(text, floor)
+        if building and not number.endswith("号") and building[0][-1] not in _MALLS:
+            building = None
         if building and (place := _plain(text, floor, building.end())):
             yield place
             floor = position = place.end
@@ -214,7 +227,7 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
 def _is_on_the_map(name: str) -> bool:
     """Tell whether the dictionary knows the whole name as a district: 甘井子区."""
     words = cut(name)
-    return len(words) == 1 and words[0].kind == "ns" and name[-1] in "区县市"
+    return len(words) == 1 and words[0].kind in {"ns", "nr"} and name[-1] in "区县市旗"
 
 
 def _noun_start(text: str, end: int, floor: int) -> int:
@@ -241,6 +254,10 @@ def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
             return ending, end
         if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
             return ending, end  # 平东镇 + 桥北村
+        if kinds[ending] == "district" and _TOWN_FOLLOWS.match(text, end):
+            return ending, end  # 瑞安市 + 塘下镇
+        if kinds[ending] == "town" and pattern.match(text, following.end()):
+            return ending, end  # 来榜镇 + 花园村
         natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
         if following[0] == ending or (kinds[ending] == "road" and following[0] == "工地"):
             return ending, end  # 长乐桥 + 桥面, 丰收路 + 工地
@@ -276,7 +293,7 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
         or text[max(0, begin - 1) : begin] + stem in tails
     ):
         return False
-    numbered = re.match(r"\d+号", text[end:]) is not None
+    numbered = re.match(r"[甲乙丙丁特附]?\d+号", text[end:]) is not None
     if stem == "院" or _MEASURED.search(stem) or (not numbered and _is_common_word(name, ending)):
         return False
     at = _AT.search(text[:begin]) is not None
@@ -347,6 +364,9 @@ def _numbered(text: str, named: list[Place]) -> Iterator[Place]:
         if match.start() < floor:
             continue
         begin = name_start(text, match.start(), floor)
+        after = next((place for place in named if place.end == floor), None)
+        if after and after.rank < _REST_RANK and _is_all_name(text[floor : match.start()]):
+            begin = floor  # 云阳街道 + 华都锦城16栋
         name = text[begin : match.start()]
         number = _number(text, "estate", match.start()) or match[0]
         if name and name not in never_names() and len(name) > 1 and not re.search(r"\d", name):
@@ -358,6 +378,13 @@ def _numbered(text: str, named: list[Place]) -> Iterator[Place]:
         else:
             continue
         floor = match.start() + len(number)
+
+
+def _is_all_name(between: str) -> bool:
+    """Tell whether what stands between a town and a building's number may be its estate's name."""
+    if not SHORTEST_NAME <= len(between) <= _LONGEST_AFTER or set(between) & _village_cuts():
+        return False
+    return all(may_belong(w.text, w.kind, adjacent=len(w.text) == 1) for w in cut(between))
 
 
 def _merge(first: list[Place], second: list[Place]) -> list[Place]:
