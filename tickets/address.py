@@ -107,8 +107,6 @@ class AddressEar:
                 if not (known := wrong.search(part.number)):
                     continue
                 right = match["right"] + match["unit"]
-                if known[0] == right:  # 不对127号是超市, 它是129号
-                    right = _after_all(said.text[match.end() :], match["unit"]) or right
                 number = part.number
                 number = number[: known.start()] + _said_once(right, number[known.end() :])
                 changed = changed or number != part.number
@@ -163,12 +161,6 @@ class AddressEar:
                     number = known.number + place.number
                 self.parts[index] = replace(known, number=number)
                 return
-
-
-def _after_all(text: str, unit: str) -> str | None:
-    """Return the number that the citizen ends with after he said the wrong one again."""
-    match = re.search(rf"是(?P<right>\d+{unit})(?![上下道梯])", text)
-    return match["right"] if match else None
 
 
 def _said_once(right: str, rest: str) -> str:

@@ -36,7 +36,9 @@ _UNIT = re.compile(
 _LONGEST_IN_A_NAME = 3  # 三十六湾
 _AFTER_BUILDING = re.compile(r"(?:幢|栋|单元|号楼|座|层)$")
 # 滨河一号 is an estate's name, 滨河路一号 a house.
-_NUMBERED_PLACE = re.compile(r"(?:^|[月路街道巷弄村组园苑区镇里坊庄桥头口幢栋层楼元场厦城边]|号附|[路街道巷弄][甲乙丙丁特])$")
+_NUMBERED_PLACE = re.compile(
+    r"(?:^|[月路街道巷弄村组园苑区镇里坊庄桥头口幢栋层楼元场厦城边]|号附|[路街道巷弄][甲乙丙丁特])$"
+)
 _AFTER_CLOCK = re.compile(r"(?:早上|上午|中午|下午|晚上|凌晨|半夜|夜里)$")
 _POINTS = re.compile(
     r"点(?:要求|建议|意见|原因|问题|理由|希望|疑问|想法|看法|情况|不|也|都|点|儿|小|吧)"

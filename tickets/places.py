@@ -201,8 +201,8 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
             begin = floor  # 金州区 + 向应街道: after a district all of it is the name
         if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
-        if kind == "district" and begin > floor and _is_on_the_map(text[begin - 1 : end]):
-            begin -= 1  # 上林县, 从江县: 林县, 江县 is none
+        if kind == "district":
+            begin = _map_start(text, begin, end, floor)
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
@@ -228,6 +228,12 @@ def _is_on_the_map(name: str) -> bool:
     """Tell whether the dictionary knows the whole name as a district: 甘井子区."""
     words = cut(name)
     return len(words) == 1 and words[0].kind in {"ns", "nr"} and name[-1] in "区县市旗"
+
+
+def _map_start(text: str, begin: int, end: int, floor: int) -> int:
+    """Return where a district's name begins that holds a word which ends others: 上林县, 无为市."""
+    longer = range(max(floor, begin - 2), begin)
+    return next((start for start in longer if _is_on_the_map(text[start:end])), begin)
 
 
 def _noun_start(text: str, end: int, floor: int) -> int:
