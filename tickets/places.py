@@ -8,10 +8,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 from tickets import rules
 from tickets.lexicon import cut
+from tickets.place_endings import (
+    NATURE,
+    Kind,
+    endings,
+    is_followed_badly,
+    longest_ending,
+    needs_context,
+)
 from tickets.place_names import (
     DIRECTIONS,
     LONGEST_NAME,
@@ -21,8 +28,6 @@ from tickets.place_names import (
     name_start,
     never_names,
 )
-
-Kind = Literal["district", "town", "village", "road", "estate", "landmark", "weak", "loose", "unit"]
 
 _RANK: dict[Kind, int] = {"district": 0, "town": 1, "village": 2}
 """Administrative levels come first in an address, coarse before fine; the rest as spoken."""
@@ -82,12 +87,9 @@ _FROM_TO = re.compile(
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
 )
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
-_NATURE = frozenset("湖河江山港塘桥浜")
 _LARGE = frozenset({"中心", "大楼", "厂"})
 """Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
-_STANDS_ALONE = _NATURE | {"寺", "庙", "站", "碑"}
 _LONG_VILLAGE = 4
-_TOWN_FOLLOWS = re.compile(r"[\u4e00-\u9fff]{2,4}?(?:街道|镇|乡)(?!上|下|里|政府|干部|亲)")
 _SECTION = frozenset("一二三四五六七八九十号期")
 """Before 区 these tell a part of an estate: 桃花坞一区."""
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
@@ -158,47 +160,22 @@ def _village_cuts() -> frozenset[str]:
     return frozenset(rules.load("places")["not_in_a_name"]["cuts"]) | frozenset("有是里上下过到去")
 
 
-@cache
-def _endings() -> tuple[re.Pattern[str], dict[str, Kind]]:
-    kinds: dict[str, Kind] = {}
-    for kind, endings in rules.load("places")["endings"].items():
-        kinds.update(dict.fromkeys(endings, kind))
-    longest_first = sorted(kinds, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))), kinds
-
-
-@cache
-def _needs_context() -> frozenset[str]:
-    data = rules.load("places")
-    return frozenset(data["endings"]["weak"] + data["doubtful"]["endings"])
-
-
 def _named(text: str, *, asked: bool) -> Iterator[Place]:
     """Find the parts whose names have an ending of their own."""
-    pattern, kinds = _endings()
+    pattern, kinds = endings()
     floor = position = 0
     before: Kind | None = None
     while match := pattern.search(text, position):
         ending, end = match[0], match.end()
-        ending, end = _longest(text, ending, match.start(), end)
-        kind = kinds[ending]
-        if ending == "区" and text[end - 2 : end - 1] in _SECTION:
-            kind = "estate"
+        ending, end = longest_ending(text, ending, match.start(), end)
+        section = ending == "区" and text[end - 2 : end - 1] in _SECTION
+        kind: Kind = "estate" if section else kinds[ending]
         position = match.end()
         begin = name_start(text, match.start(), floor)
-        last = end - len(ending)
-        if begin == match.start() < last:
-            begin = name_start(text, last, floor)  # 太湖 + 路: 太 alone begins no name
-        if (
-            kind == "village"
-            and before == "town"
-            and 0 < match.start() - floor <= _LONG_VILLAGE
-            and not NEAR.search(text[floor : match.start()])
-            and not any(letter in _village_cuts() for letter in text[floor : match.start()])
-        ):
-            begin = floor  # 五接镇 + 开沙村: after a town all of it is the name
-        if 0 < floor < match.start() and kind == "town" and match.start() - floor <= _SHORT_NAME:
-            begin = floor  # 金州区 + 向应街道: after a district all of it is the name
+        if begin == match.start() < end - len(ending):
+            begin = name_start(text, end - len(ending), floor)  # 太湖 + 路: 太 alone begins no name
+        if _is_all_the_name(text, floor, match.start(), kind, before):
+            begin = floor
         if begin == match.start() and (kind == "road" or ending.endswith("新村")):
             begin = _noun_start(text, begin, floor)
         if kind == "district":
@@ -206,7 +183,7 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
-        if kind == "weak" or (ending in _needs_context() and not _is_on_the_map(name)):
+        if kind == "weak" or (ending in needs_context() and not _is_on_the_map(name)):
             coined = ending in _LARGE and _is_coined(name.removesuffix(ending))
             there = coined or _is_there(text, begin, end, asked=asked or 0 < floor == begin)
             if not there or _GOES_ON.match(text, end):
@@ -216,22 +193,37 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         yield Place(kind, name, number, begin, end + len(number))
         floor = position = end + len(number)
         before = kind
-        building = _BUILDING_NAME.match(text, floor)
-        if building and not number.endswith("号") and building[0][-1] not in _MALLS:
-            building = None
-        if building and (place := _plain(text, floor, building.end())):
-            yield place
-            floor = position = place.end
+        if building := _building(text, floor, number):
+            yield building
+            floor = position = building.end
+
+
+def _is_all_the_name(text: str, floor: int, end: int, kind: Kind, before: Kind | None) -> bool:
+    """Tell whether all that stands between the part before and an ending is the name."""
+    between = text[floor:end]
+    if kind == "village" and before == "town":  # 五接镇 + 开沙村
+        cuts = NEAR.search(between) or set(between) & _village_cuts()
+        return 0 < len(between) <= _LONG_VILLAGE and not cuts
+    return kind == "town" and 0 < floor < end and len(between) <= _SHORT_NAME  # 金州区 + 向应街道
+
+
+def _building(text: str, start: int, number: str) -> Place | None:
+    """Find the building that a house number or a street leads to: 8号 + 万象城门口."""
+    match = _BUILDING_NAME.match(text, start)
+    if match is None or not (number.endswith("号") or match[0][-1] in _MALLS):
+        return None
+    return _plain(text, start, match.end())
 
 
 def _is_on_the_map(name: str) -> bool:
     """Tell whether the dictionary knows the whole name as a district: 甘井子区."""
     words = cut(name)
-    return len(words) == 1 and words[0].kind in {"ns", "nr"} and name[-1] in "区县市旗"
+    kinds = {"ns", "nr"} if name[-1] == "旗" else {"ns"}
+    return len(words) == 1 and words[0].kind in kinds and name[-1] in "区县市旗"
 
 
 def _map_start(text: str, begin: int, end: int, floor: int) -> int:
-    """Return where a district's name begins that holds a word which ends others: 上林县, 无为市."""
+    """Return where a district's name begins that holds a word which ends others: 上林县, 从江县."""
     longer = range(max(floor, begin - 2), begin)
     return next((start for start in longer if _is_on_the_map(text[start:end])), begin)
 
@@ -244,41 +236,6 @@ def _noun_start(text: str, end: int, floor: int) -> int:
         if _AT.search(text[:begin]):
             return begin
     return end
-
-
-def _longest(text: str, ending: str, start: int, end: int) -> tuple[str, int]:
-    """Follow endings that stand on one another: 虹桥 + 路, 南门路 + 小学, 解放路 + 东街."""
-    pattern, kinds = _endings()
-    while True:
-        following = pattern.match(text, end)
-        skipped = end
-        if following is None and text[end : end + 1] and text[end] in DIRECTIONS:
-            following = pattern.match(text, end + 1)
-            if following and kinds[following[0]] != "road":
-                following = None
-        if following is None or _is_followed_badly(text, following[0], following.end()):
-            return ending, end
-        if kinds[ending] in {"town", "village"} and following[0] in _STANDS_ALONE:
-            return ending, end  # 平东镇 + 桥北村
-        if kinds[ending] == "district" and _TOWN_FOLLOWS.match(text, end):
-            return ending, end  # 瑞安市 + 塘下镇
-        if kinds[ending] == "town" and pattern.match(text, following.end()):
-            return ending, end  # 来榜镇 + 花园村
-        natural = ending in _NATURE and following[0] in {"区", "市", "县"}  # 天河区, 昆山市
-        if following[0] == ending or (kinds[ending] == "road" and following[0] == "工地"):
-            return ending, end  # 长乐桥 + 桥面, 丰收路 + 工地
-        if len(ending) > 1 and kinds[ending] == "landmark" and following[0] in _NATURE:
-            return ending, end  # 黄河公园 + 湖心亭
-        if following[0] in {"区", "市", "县", "山", "江", "港"} and skipped == end and not natural:
-            return ending, end
-        ending, end = following[0], following.end()
-        if end - start > 2 * LONGEST_NAME:
-            return ending, end
-
-
-def _is_followed_badly(text: str, ending: str, end: int) -> bool:
-    tails = rules.load("places")["not_followed_by"].get(ending, ())
-    return text.startswith(tuple(tails), end) if tails else False
 
 
 def _is_name(  # noqa: PLR0911 -- one reason after the other
@@ -294,7 +251,7 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
     if (
         re.search(r"[不没]", stem)
         or name in never_names()
-        or (_is_followed_badly(text, ending, end) and not _is_its_bank(text, stem, ending, end))
+        or (is_followed_badly(text, ending, end) and not _is_its_bank(text, stem, ending, end))
         or (stem.endswith(tuple(tails)) and not is_family_seat(stem))
         or text[max(0, begin - 1) : begin] + stem in tails
     ):
@@ -311,7 +268,7 @@ def _is_name(  # noqa: PLR0911 -- one reason after the other
         return numbered or dated or (len(stem) > 1 and bool(placed))
     if len(stem) == 1 and stem in _PLAIN:
         placed = at or re.match(r"\d", text[end:]) or NEAR.match(text, end)
-        return bool(placed) and ending not in _needs_context()
+        return bool(placed) and ending not in needs_context()
     return True
 
 
@@ -319,7 +276,7 @@ def _is_its_bank(text: str, stem: str, ending: str, end: int) -> bool:
     """Tell whether 边 or 里 after a water's name says only where: 金仓湖 + 边上, 新浏河 + 里."""
     bare = any(word.kind in {"s", "f", "r"} for word in cut(stem))
     near = NEAR.match(text, end) or text.startswith("里", end)
-    return ending in _NATURE and len(stem) > 1 and not bare and bool(near)
+    return ending in NATURE and len(stem) > 1 and not bare and bool(near)
 
 
 def _is_coined(stem: str) -> bool:
@@ -335,7 +292,7 @@ def _is_coined(stem: str) -> bool:
 def _is_common_word(name: str, ending: str) -> bool:
     """Tell whether the ending belongs to a common word: 市区 + 道路, 糊弄, 农村."""
     last = cut(name)[-1]
-    if last.text == ending or _endings()[1][ending] not in _COMMON_KINDS:
+    if last.text == ending or endings()[1][ending] not in _COMMON_KINDS:
         return False
     if last.text in rules.load("places")["not_a_place"]["common"]:
         return True
@@ -352,7 +309,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or _AT.search(text[:begin])
         or NEAR.match(text, end)
         or re.match(r"\d|就在|[东南西北]门", text[end:])
-        or (text[end - 1] in _NATURE and text.startswith(("里", text[end - 1]), end))
+        or (text[end - 1] in NATURE and text.startswith(("里", text[end - 1]), end))
         or (text[end - 1] == "桥" and text.startswith(("栏杆", "桥墩", "头"), end))
     )
 
