@@ -51,6 +51,8 @@ class Dangers:
         left = [eased.get(reason, danger) for reason, danger in self._told.items()]
         worst = max(left, key=lambda danger: danger.rank, default=CALM)
         theirs = {danger.transfer for danger in left if danger.rank == worst.rank}
-        if self._called and (worst.is_guess or self._called in theirs):
+        if self._called and worst.is_guess:
+            return replace(worst, transfer=self._called, category=None)
+        if self._called and self._called in theirs:
             return replace(worst, transfer=self._called)
         return worst
