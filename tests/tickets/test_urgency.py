@@ -451,3 +451,8 @@ def test_a_cry_for_help_is_not_taken_for_the_wish_told_before_it() -> None:
 )
 def test_of_dangers_alike_the_asked_partner_takes_his(said: tuple[str, ...], partner: str) -> None:
     assert pressing(heard(*said))[3] == partner
+
+
+def test_what_only_sounds_like_danger_is_about_what_the_asked_partner_does() -> None:
+    draft = heard("不得了车子底下有个箱子嘀嗒嘀嗒响上面拉着电线我不敢动", "你帮我叫警察")
+    assert draft.values()["category"] == "治安警情"
