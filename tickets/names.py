@@ -58,6 +58,7 @@ _SHOWN = re.compile(
     rf"(?P<name>[{_HAN}])(?:(?P=name)(?:{_TITLE})|三点水|两点水|(?!字?旁)[{_HAN}]{{1,2}}[旁头](?!边)|[上下左右][面边头]一?个?)"
 )
 """A family name said again with a title, or shown by its parts: 粘粘先生, 汝三点水一个女."""
+_POINTS_AT = re.compile(r"[这那][个边里种些位家]")  # 我们村姓这个的多
 _NOT_FAMILY = re.compile(r"(?:[百同老他她大]|(?<!我们)(?<!我们俩)(?<!我们一家)(?<!我们全家)都)$")
 _SOMEBODYS = re.compile(rf"[{_HAN}]的(?!我)")  # 那个姓李的打我
 # Before 姓 these are no name: 百姓, 同姓, 他姓李, 高姓大名.
@@ -183,6 +184,7 @@ _TITLED_QUESTION = re.compile(
     r"(?:^|您好|你好|请问|好的|那)(?:您|你|是)?(先生|女士)(?:您|你|请|贵|怎么|如何|在|，|是吧|对吧|是吗|对吗|吧|吗)"
 )
 _SHORT_ANSWER = 14
+_AS_FAMILY = {"覃": "qin"}  # how it is read as a family name, where elsewhere otherwise
 _TWO = 2  # characters of an ordinary given name
 
 
@@ -262,7 +264,7 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
         explained = after and (_explains(after[1:], after[0]) or _SHOWN.match(after))
         if not (_NAME_ALONE.fullmatch(after) or himself or explained):
             return None
-        if after[0] in "什啥氏不" or (after[0] in "这那" and not himself):
+        if after[0] in "什啥氏不" or (_POINTS_AT.match(after) and not himself):
             return None
         family = after[0]
     end = match.end() + len(family)
@@ -418,18 +420,25 @@ def _explanation(text: str) -> str | None:
 def _explains(text: str, name: str) -> re.Match[str] | None:
     """Find the words that explain ``name`` at the beginning: 操场的操, 东方朔的东方."""
     name = re.escape(name)
-    return re.match(rf"(?=[{_HAN}]{{0,3}}{name})[{_HAN}]{{2,4}}[的嘅]{name}", text)
+    return re.match(rf"(?=[^的嘅]{{0,3}}{name})[{_HAN}]{{2,4}}[的嘅]{name}", text)
 
 
 def _foreign_name(text: str) -> str | None:
-    """Return a name of two to four characters, no family's, whose first one is explained.
+    """Return a name of two to four characters, no family's, each of which is explained in turn.
 
-    才让人才的才让座的让: peoples without family names are asked how theirs is written.
+    才让人才的才让座的让: peoples without family names are asked how theirs is written. One
+    explanation is not enough: 我叫人来拉人的人 calls for somebody.
     """
-    if not text:
-        return None
-    lengths = (n for n in range(2, 5) if _explains(text[n:], text[:1]))
-    return next((text[:n] for n in lengths), None)
+    return next((text[:n] for n in range(2, 5) if _explains_each(text[n:], text[:n])), None)
+
+
+def _explains_each(text: str, name: str) -> bool:
+    for character in name:
+        explained = _explains(text, character)
+        if explained is None:
+            return False
+        text = text[explained.end() :]
+    return True
 
 
 def _full_name(text: str) -> str | None:
@@ -485,7 +494,7 @@ def _respelled(name: str, rest: str) -> str:
 
 @cache
 def _sound(character: str) -> str:
-    return str(lazy_pinyin(character)[0])
+    return _AS_FAMILY.get(character) or str(lazy_pinyin(character)[0])
 
 
 def _sounds_like(one: str, other: str) -> bool:

@@ -25,12 +25,15 @@ _PATIENCE = 2  # utterances of the caller that may come between two pieces of on
 
 # The number that follows is no call-back number.
 _OTHERS = re.compile(
-    r"(?<!打我)(?<!打我们)(?<!打到我)"
     r"(?:他|她|对方|商家|店家|店里|店铺|老板|卖家|骗子|公司|物业|中介|司机|房东|客服|医院|学校|单位|那边)"
     r"(?:们)?(?:的|留的|给的)?(?:联系)?(?:电话|手机|号码|座机|联系方式)[^我]{0,6}$"
     r"|(?:打来的|打来|来电|发来的)(?:的)?(?:电话|号码)?(?:是)?$"
     r"|(?:工号|车牌|车牌号|订单号|订单|身份证|身份证号|卡号|单号|编号|学号|账号|户号|证号|合同号|社保号|尾号)"
     r"(?:码)?(?:是|为)?[A-Za-z]?$"
+)
+# 你打我单位电话: there he can be reached; 骗子打我公司电话 tells who was rung.
+_AT_WORK = re.compile(
+    r"(?:你|您|你们|请)(?:就|再|直接|可以)*打(?:到)?我(?:们)?(?:单位|公司)(?:的)?(?:电话|座机|号码)?(?:是|就是|，)*$"
 )
 _OTHERS_ASKED = re.compile(
     r"(?:他|她|对方|商家|店家|店里|店铺|老板|卖家|公司|物业|中介|司机|房东|单位)"
@@ -39,9 +42,12 @@ _OTHERS_ASKED = re.compile(
 )
 _CONTEXT = 16
 _THIS_LINE = re.compile(
-    r"(?:我|就|就是|用|现在|正在)(?:打|拨)(?:电话|过来|进来|来|给你们|你们)*的(?:就是|就)?(?:这个|这部)(?!人|时候)"
-    r"|(?:就是|打|用)本机|本机号码?(?:就|可以)"
+    r"(?:嗯|啊|哦|对|好|那|呃|还是|你们?|您|可以|就|是|用|打|留|记|，)*"
+    r"(?:(?:我|本人)+(?:就|是|用|现在|正在)*(?:打|拨)(?:过来|进来|来|给你们|你们)*的(?:这个|这部)(?:电话|手机|号码?)?"
+    r"|(?:打|用|留)本机(?:号码)?)"
+    r"(?:就|可以|行|好|吧|啊|呀|了|嘛|，|。)*(?:$|(?:我|名字)[叫姓].*)"
 )
+"""All that he says but his name: 不要打本机 and 我打的这个疫苗有问题 mean something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +97,13 @@ class PhoneEar:
         for run in runs:
             if _counts_something(text, run):
                 continue
-            if others or _OTHERS.search(text[max(0, run.start - _CONTEXT) : run.start]):
+            before = text[max(0, run.start - _CONTEXT) : run.start]
+            if others or (_OTHERS.search(before) and not _AT_WORK.search(before)):
                 if len(run.digits) >= _SHORTEST_PIECE:
                     self.spans.append((run.start, run.end))
                 continue
             found = self._take(text, run) or found
-        this_line = None if found else _THIS_LINE.search(text)
+        this_line = None if found else _THIS_LINE.fullmatch(text)
         if this_line and self._line:
             self.confirmed()
             return self._line, this_line[0]
