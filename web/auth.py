@@ -15,7 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from starlette.requests import HTTPConnection
 
 from web.access import CALLERS, LEADERS, READERS
-from web.errors import ApiError
+from web.errors import ApiError, not_signed_in
 from web.ports_people import Account
 from web.services import Services, services_of
 
@@ -112,12 +112,7 @@ async def viewer(
     token = bearer.credentials if bearer else cookie
     found = await identify(services, token, attended=UNATTENDED_HEADER not in request.headers)
     if found is None:
-        raise ApiError(
-            HTTPStatus.UNAUTHORIZED,
-            "not_signed_in",
-            "sign in first",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise not_signed_in()
     if bearer is None and request.method not in _SAFE_METHODS:
         deliberate = request.headers.get(CSRF_HEADER) == CSRF_VALUE or own_origin(request)
         if not deliberate:

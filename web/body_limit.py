@@ -14,17 +14,25 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.errors import ApiError, error_response
+from web.errors import ApiError, error_response, not_signed_in
 
 ORDINARY: Final = 512 * 1024
-"""Octets: the longest knowledge entry (60,000 characters) with each of them written ``\\uXXXX``."""
-LONG: Final = 24_000_000
-"""Octets: ten minutes of audio, whose own limit is a little lower, or a city's whole list."""
-_LONG_PATHS: Final = ("/api/v1/documents/", "/api/v1/prompts/")
+"""Octets: more than a ticket with every field at its longest and each character ``\\uXXXX``."""
+LONG: Final = 25_000_000
+"""Octets: ten minutes of audio, whose own limit is 20 MB; the longest document (4,000,000
+characters), in UTF-8 or with each character written ``\\uXXXX``, though not as pairs of those."""
+_LONG_PATHS: Final = (
+    "/api/v1/documents/",
+    "/api/v1/knowledge/",
+    "/api/v1/prompts/",
+    "/api/v1/routing",
+)
 
 
 class BodyLimit:
     """ASGI middleware: a body that is too long is answered 413, and no more of it is read.
+
+    Who would have to be signed in to send so much is answered 401, so that his page asks him to.
 
     Args:
         app: answers the requests.
@@ -42,7 +50,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = await self._limit(scope)
+        is_long = scope["path"].startswith(_LONG_PATHS)
+        known = is_long and await self._signed_in(HTTPConnection(scope))
+        limit = LONG if known else ORDINARY
         taken = 0
         too_long = _announced(scope) > limit
 
@@ -63,12 +73,10 @@ class BodyLimit:
                 await self._app(scope, receive_within, send_unless_too_long)
         if too_long:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            refusal = error_response(ApiError(status, "too_long", "the body is too long"))
-            await refusal(scope, receive, send)
-
-    async def _limit(self, scope: Scope) -> int:
-        is_long = scope["path"].startswith(_LONG_PATHS)
-        return LONG if is_long and await self._signed_in(HTTPConnection(scope)) else ORDINARY
+            error = ApiError(status, "too_long", "the body is too long")
+            if is_long and not known and _announced(scope) <= LONG:
+                error = not_signed_in()
+            await error_response(error)(scope, receive, send)
 
 
 def _announced(scope: Scope) -> int:

@@ -81,6 +81,16 @@ class ApiError(Exception):
         self.headers = headers
 
 
+def not_signed_in() -> ApiError:
+    """Return the refusal for who shows no session that lasts."""
+    return ApiError(
+        HTTPStatus.UNAUTHORIZED,
+        "not_signed_in",
+        "sign in first",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
 def not_found(what: str) -> ApiError:
     """Return the refusal for something that isn't there, or isn't the asker's to see."""
     return ApiError(HTTPStatus.NOT_FOUND, "not_found", f"no such {what}")

@@ -255,7 +255,8 @@ async def redact(
     """
     await find_call(served, who, call_id)
     done = await served.calls.redact(call_id, Span(body.start, body.end, body.side))
-    served.audit.note(who.id, "recording.redact", call_id, body.model_dump())
+    left = {"unreached": list(done.unreached)} if done.unreached else {}
+    served.audit.note(who.id, "recording.redact", call_id, body.model_dump() | left)
     return RedactionOut(
         seconds=done.seconds,
         unreached=list(done.unreached),

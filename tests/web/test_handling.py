@@ -104,6 +104,7 @@ async def test_only_a_leader_redacts_and_says_why(house: House) -> None:
         done = await leader.post(url, json=span)
         nothing_left: dict[str, Any] = {"unreached": [], "message": None, "chinese": None}
         assert (done.status_code, done.json()) == (200, {"seconds": 1.0, **nothing_left})
+        assert house.audit.entries[-1]["detail"] == span
         house.calls.unreached = (2,)
         half = (await leader.post(url, json=span)).json()
         assert (half["seconds"], half["unreached"]) == (1.0, [2])
@@ -111,7 +112,7 @@ async def test_only_a_leader_redacts_and_says_why(house: House) -> None:
         assert half["chinese"].startswith("录音第 2 段未正常结束")
         assert "节点 b" in half["chinese"]
     assert house.audit.entries[-1]["action"] == "recording.redact"
-    assert house.audit.entries[-1]["detail"] == span
+    assert house.audit.entries[-1]["detail"] == span | {"unreached": [2]}
 
 
 def test_a_passage_over_http_is_the_whole_passage() -> None:
