@@ -306,7 +306,7 @@ broker is away, events wait in the node's outbox. Only `transcript.partial` is Q
 (152****2668; `mqtt.full_numbers` changes that), except in `ticket.submitted`, which contains
 neither name nor number if the citizen asked for secrecy. Once the citizen has asked for it
 (`secret` is true), MQTT also omits what was said and what was taken from it: `text`, `spoken` and
-`doubtful` of transcripts, `evidence`, `place`, `summary`, `similar`, and the `value` of every field
+`doubtful` of transcripts, `evidence`, `place`, what `call.help` tells, and the `value` of fields
 except `type`, `category`, `urgent`, `urgency`, `urgency_reason`, `transfer`, `secret` and `repeat`.
 The place of the matter is published once, with `ticket.submitted`, because the unit needs it.
 Tickets handed over to partners do not travel as events ([exchange.md](exchange.md)).

@@ -23,7 +23,13 @@ _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     TranscriptFinal.name: {"text": "", "spoken": None, "doubtful": ()},
     TicketField.name: {"value": None, "evidence": None},
     TicketUrgent.name: {"place": None, "evidence": None},
-    CallHelp.name: {"similar": (), "summary": ()},
+    CallHelp.name: {
+        "topic": None,
+        "questions": (),
+        "knowledge": (),
+        "similar": (),
+        "summary": (),
+    },
 }
 """What of an event is left out where the citizen has asked for secrecy."""
 

@@ -111,9 +111,9 @@ def _asked_for_secrecy() -> list[Event]:
         CallHelp(
             **call,
             ticket_id=TICKET,
-            topic=None,
-            questions=(),
-            knowledge=(),
+            topic=FLATLY,
+            questions=(FLATLY,),
+            knowledge=({"snippet": FLATLY},),
             similar=({"address": FLATLY},),
             summary=(FLATLY,),
         ),
