@@ -44,15 +44,11 @@ class Dangers:
     def worst(self) -> Urgency:
         """Return the most pressing danger, the first told of several; ``CALM`` without any.
 
-        It is the partner's whom the citizen asks for, where another danger as pressing is his, or
-        where no rule says whose it is.
+        Where no rule says whose it is, it is the police's whom the citizen asks for.
         """
         eased = {} if self._grave else self._eased
         left = [eased.get(reason, danger) for reason, danger in self._told.items()]
         worst = max(left, key=lambda danger: danger.rank, default=CALM)
-        theirs = {danger.transfer for danger in left if danger.rank == worst.rank}
-        if self._called and worst.is_guess:
+        if self._called and worst.is_open:
             return replace(worst, transfer=self._called, category=None)
-        if self._called and self._called in theirs:
-            return replace(worst, transfer=self._called)
         return worst

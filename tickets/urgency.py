@@ -26,6 +26,7 @@ LIFTED = "（来电人称已解除，请确认）"
 MINOR = 1
 """The rank of 一般: what is above is passed on at once."""
 _TRAFFIC_POLICE = "122"
+_POLICE = frozenset({"110", _TRAFFIC_POLICE})
 _SOUNDS = "突发：听来像险情，请核实"
 _EXPRESSIONS = ("any", "all", "not", "lifted")
 _KEYS = frozenset({"level", "kind", "reason", "transfer", "category", *_EXPRESSIONS})
@@ -59,9 +60,13 @@ class Urgency:
         return self.level in {"紧急", "特急"}
 
     @property
-    def is_guess(self) -> bool:
-        """Tell whether no rule says whose it is: it only sounds like danger, or is nobody's."""
-        return self.urgent and (self.transfer is None or self.reason == _SOUNDS)
+    def is_open(self) -> bool:
+        """Tell whether the police may take it when asked for: no rule says whose it is.
+
+        What sounds like fire or illness is left to the engines and the ambulance.
+        """
+        guessed = self.reason == _SOUNDS and self.transfer in _POLICE
+        return self.urgent and (self.transfer is None or guessed)
 
     @property
     def rank(self) -> int:
@@ -157,7 +162,7 @@ class UrgencyRules:
         return found
 
     def called(self, utterance: str) -> str | None:
-        """Return the partner whom the citizen asks to be sent (快叫消防来), or None."""
+        """Return the partner whom the citizen asks to be sent (快叫警察来), or None."""
         asked = (name for name, wish in self._called.items() if wish.search(utterance))
         return next(asked, None)
 
