@@ -182,26 +182,31 @@ class CatchUp:
         for final in said:
             times = tuple((word.text, word.start, word.end) for word in final.words)
             written.append((self._writer.write(final.text, times).text, final))
-        for seq, text, final in await self._gaps.fill(part, written):
-            self._bus.publish(
-                TranscriptFinal(
-                    at=self._clock(),
-                    agent_id=part.agent_id,
-                    call_id=part.call_id,
-                    leg=part.leg,
-                    text=text,
-                    spoken=final.text,
-                    start=final.start,
-                    end=final.end,
-                    confidence=final.confidence,
-                    seq=seq,
-                    later=True,
-                    secret=part.secret,
+        filled = await self._gaps.fill(part, written)
+        secret = True  # until they are understood: the wish may be among them
+        try:
+            if filled and self._late_words is not None:
+                await self._late_words.take(part.call_id, clock=self._clock)
+            secret = await self._gaps.is_secret(part.call_id)
+        finally:  # told in any case: they are in the transcript
+            for seq, text, final in filled:
+                self._bus.publish(
+                    TranscriptFinal(
+                        at=self._clock(),
+                        agent_id=part.agent_id,
+                        call_id=part.call_id,
+                        leg=part.leg,
+                        text=text,
+                        spoken=final.text,
+                        start=final.start,
+                        end=final.end,
+                        confidence=final.confidence,
+                        seq=seq,
+                        later=True,
+                        secret=secret,
+                    )
                 )
-            )
-        self._bus.publish(gap_event(part, at=self._clock(), state=RECOGNISED))
-        if said and self._late_words is not None:
-            await self._late_words.take(part.call_id, clock=self._clock)
+            self._bus.publish(gap_event(part, at=self._clock(), state=RECOGNISED))
         log.info("gap_filled", call_id=part.call_id, leg=part.leg, utterances=len(said))
 
 

@@ -299,24 +299,29 @@ class Conversation:
             times=times,
             confidence=result.confidence,
         )
-        # Understood first: who asks for secrecy mostly says his name with it.
-        changes = [] if self.submitted else self.draft.hear(utterance)
-        self._bus.publish(
-            TranscriptFinal(
-                at=self._wall_clock(),
-                agent_id=self.agent_id,
-                call_id=self.call_id,
-                leg=side,
-                text=written.text,
-                spoken=result.text,
-                start=result.start,
-                end=result.end,
-                confidence=result.confidence,
-                seq=self._seq,
-                doubtful=doubtful(result.words, written.text),
-                secret=self._secret,
+        changes: list[FieldChange] = []
+        secret = True  # until it is understood: who asks for secrecy mostly says his name with it
+        try:
+            if not self.submitted:
+                changes = self.draft.hear(utterance)
+            secret = self._secret
+        finally:  # told in any case: it is in the transcript
+            self._bus.publish(
+                TranscriptFinal(
+                    at=self._wall_clock(),
+                    agent_id=self.agent_id,
+                    call_id=self.call_id,
+                    leg=side,
+                    text=written.text,
+                    spoken=result.text,
+                    start=result.start,
+                    end=result.end,
+                    confidence=result.confidence,
+                    seq=self._seq,
+                    doubtful=doubtful(result.words, written.text),
+                    secret=secret,
+                )
             )
-        )
         self._publish_fields(changes)
 
     def correct(self, changes: Mapping[str, Any]) -> None:
@@ -330,8 +335,10 @@ class Conversation:
             raise AlreadySubmitted(self.draft.ticket_id)
         for name, value in changes.items():
             self.draft.check(name, value)
-        for name, value in changes.items():
-            self._publish_fields(self.draft.correct(name, value))
+        # All of them first: what stands before a wish for secrecy in the form falls under it too.
+        self._publish_fields(
+            [done for name, value in changes.items() for done in self.draft.correct(name, value)]
+        )
 
     async def close(self) -> None:
         """Wait for the last words, save the ticket, stop."""

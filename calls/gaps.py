@@ -59,19 +59,10 @@ _END = update(transcript_gaps).where(
     transcript_gaps.c.end.is_(None),
 )
 
-_SECRET = (
-    exists()
-    .where(tickets_table.c.call_id == calls.c.call_id, tickets_table.c.secret.is_(true()))
-    .label("secret")
-)
-
 
 @dataclass(frozen=True, slots=True)
 class MissedPart:
-    """A gap of a finished call, and the files that its words may be in, to recognise it now.
-
-    ``secret``: the citizen asked for secrecy.
-    """
+    """A gap of a finished call, and the files that its words may be in, to recognise it now."""
 
     id: int
     call_id: str
@@ -82,7 +73,6 @@ class MissedPart:
     reason: str
     recogniser: str
     attempts: int
-    secret: bool
     recording: tuple[Part, ...]
 
 
@@ -186,7 +176,7 @@ class GapStore:
         query = (
             select(
                 *(gap.id, gap.call_id, calls.c.agent_id, gap.leg, gap.start, gap.end, gap.reason),
-                *(gap.recogniser, gap.attempts, calls.c.recording, _SECRET),
+                *(gap.recogniser, gap.attempts, calls.c.recording),
             )
             .join(calls, calls.c.call_id == gap.call_id)
             .where(gap.node == self._node, gap.state == MISSING, calls.c.ended_at.is_not(None))
@@ -210,6 +200,14 @@ class GapStore:
         )
         async with self._engine.connect() as connection:
             return int((await connection.execute(query)).scalar_one())
+
+    async def is_secret(self, call_id: str) -> bool:
+        """Return whether the citizen asked for secrecy, by the call's tickets as they are now."""
+        asked = exists().where(
+            tickets_table.c.call_id == call_id, tickets_table.c.secret.is_(true())
+        )
+        async with self._engine.connect() as connection:
+            return bool((await connection.execute(select(asked))).scalar_one())
 
     async def fill(
         self, part: MissedPart, said: Sequence[tuple[str, Final]]

@@ -43,6 +43,7 @@ class _Call:
     ticket_id: str
     said: list[tuple[str, str]] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
+    secret: bool = False
     told: CallHelp | None = None
     work: asyncio.Task[None] | None = None
     again: bool = False
@@ -114,6 +115,7 @@ class CallHelper:
                     self._look_up(call)
             case TranscriptFinal(call_id=str(call_id)) if call := self._calls.get(call_id):
                 call.said.append((event.leg, event.text))
+                call.secret |= event.secret
                 self._look_up(call)
             case _:
                 pass
@@ -155,7 +157,7 @@ class CallHelper:
             knowledge=tuple(shown(entry) for entry in found),
             similar=tuple(asdict(ticket) for ticket in similar),
             summary=tuple(summary),
-            secret=bool(call.values.get("secret")),
+            secret=call.secret or bool(call.values.get("secret")),
         )
 
 

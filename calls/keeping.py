@@ -131,9 +131,9 @@ class Keeping:
         try:
             try:
                 await self._stop_recording()
-            finally:
                 if not owner.reception.detained:  # nobody is left who would wait for it
                     await owner.facilities.precedence.give_way()
+            finally:
                 await owner.reception.part()
             if owner.conversation is not None:
                 await owner.conversation.close()

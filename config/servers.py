@@ -40,6 +40,8 @@ class MqttSettings(Section):
     """The version of MQTT that the broker at ``url`` is spoken to in."""
     full_numbers: bool
     """Whether events hold telephone numbers in full; otherwise their middle is masked."""
+    partials: bool
+    """Whether words are published while they are being said, before a wish for secrecy is known."""
 
 
 class DatabaseSettings(Section):

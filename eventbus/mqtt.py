@@ -5,9 +5,9 @@ together with those that follow it, and leaves it when the broker has acknowledg
 broker that is away, or dies, loses nothing; after a reconnection some events come a second time,
 with the same ``id``.
 
-Transcript partials are the exception: worth nothing a second later, and twenty times as many as all
-others together. They go at QoS 0 straight away, and are dropped (counted) while the broker is away
-or the outbox has not been emptied.
+Transcript partials, where ``shown`` lets them out, are the exception: worth nothing a second later,
+and twenty times as many as all others together. They go at QoS 0 straight away, and are dropped
+(counted) while the broker is away or the outbox has not been emptied.
 
 Topics: ``<prefix>/<event name with / for .>``, for example ``hotline/call/arrived``. The payload is
 the event's JSON object with ``id`` and ``node`` added. ``<prefix>/node/<node>/status`` is retained:
@@ -66,7 +66,7 @@ class MqttPublisher:
         username, password, tls: how to reach a broker that is not on this machine.
         keepalive: seconds after which a silent broker is taken for dead.
         on_status: called with ``ok`` or ``away``, and why, at each change.
-        shown: makes an event's object for the broker, JSON-ready.
+        shown: makes an event's object for the broker, JSON-ready; None: it is not published.
         give_way: awaited before sending, unless more waits than is sent at once.
 
     Attributes:
@@ -92,7 +92,7 @@ class MqttPublisher:
         tls: ssl.SSLContext | None = None,
         keepalive: int = 10,
         on_status: Callable[[str, str | None], None] | None = None,
-        shown: Callable[[Event], Mapping[str, Any]] = Event.to_dict,
+        shown: Callable[[Event], Mapping[str, Any] | None] = Event.to_dict,
         give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._shown = shown
@@ -173,9 +173,11 @@ class MqttPublisher:
 
     def publish(self, event: Event) -> None:
         """Take an event; a subscriber for ``EventBus.subscribe(..., own_only=True)``."""
+        if (shown := self._shown(event)) is None:
+            return
         topic = f"{self._prefix}/{event.name.replace('.', '/')}"
         number = f"{self._run}-{next(self._numbers)}"
-        body = {"id": number, "node": self._node, **self._shown(event)}
+        body = {"id": number, "node": self._node, **shown}
         payload = _write(body).encode(errors="replace")
         if isinstance(event, TranscriptPartial):
             self._take_partial(topic, payload)

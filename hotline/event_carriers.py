@@ -30,8 +30,9 @@ def add_redis(frame: Frame) -> Redis:
         frame.child(embedded_redis(frame.directory))
     redis: Redis = Redis.from_url(
         settings.url or redis_url(frame.directory),
-        # No socket_timeout: redis-py would make a task for each command's sending, which costs
-        # more than the command. All who use this client have time-outs of their own.
+        # socket_timeout stays redis-py's 5 s, for the few who have no time-out of their own. For it
+        # redis-py makes a task for each command's sending, which costs more than the command:
+        # whoever sends many does so over a RedisLine, which takes it off and watches by itself.
         socket_connect_timeout=1.0,
         health_check_interval=5,
         # Whoever uses it has his own way on without Redis; repeating would only delay that.
@@ -60,7 +61,7 @@ def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
         outbox=frame.directory.root / "outbox.db",
         on_status=partial(frame.health.set, "mqtt"),
         give_way=frame.precedence.give_way,
-        shown=outside(full_numbers=settings.full_numbers),
+        shown=outside(full_numbers=settings.full_numbers, partials=settings.partials),
     )
     fanout = RedisFanout(bus=frame.bus, redis=redis, node=node, prefix=frame.settings.redis.prefix)
     frame.part("event fan-out", fanout.start, fanout.close)
@@ -105,7 +106,7 @@ def mqtt_publisher(
     outbox: Path,
     on_status: Callable[[str, str | None], None],
     give_way: Callable[[], Awaitable[None]],
-    shown: Callable[[Event], Mapping[str, Any]],
+    shown: Callable[[Event], Mapping[str, Any] | None],
 ) -> MqttPublisher:
     """Return what sends events to a broker, and keeps them in ``outbox`` while it is away."""
     return MqttPublisher(

@@ -1,7 +1,8 @@
 """What others are told of events, over MQTT: the same, with telephone numbers masked.
 
 Where the citizen has asked for secrecy, his words, and what was read from them, stay in the house:
-the events come, so that a reader knows how a call and its ticket go on, and are empty.
+the events come, so that a reader knows how a call and its ticket go on, and are empty. Words that
+are still being said stay there altogether, since the wish may be what follows them.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,17 +40,22 @@ _OURS: Final = frozenset(
 """Fields of a ticket that hold a word of ours."""
 
 
-def outside(*, full_numbers: bool) -> Callable[[Event], Mapping[str, Any]]:
-    """Return what makes an event's object for the broker.
+def outside(
+    *, full_numbers: bool, partials: bool = False
+) -> Callable[[Event], Mapping[str, Any] | None]:
+    """Return what makes an event's object for the broker; None: it is not for others.
 
     A submitted ticket keeps its number: who handles the matter calls it back. Where the citizen
     asked for secrecy the event has none (:mod:`tickets.secrecy`), and the place of the matter only.
 
     Args:
         full_numbers: whether no number is masked, for systems that look callers up.
+        partials: whether words are told while they are being said.
     """
 
-    def shown(event: Event) -> Mapping[str, Any]:
+    def shown(event: Event) -> Mapping[str, Any] | None:
+        if isinstance(event, TranscriptPartial) and not partials:
+            return None
         told = event.to_dict()
         if told.get("secret"):
             told |= _withheld(event)

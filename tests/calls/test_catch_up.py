@@ -132,6 +132,10 @@ class Archive:
         await self.until_state([state])
         await job.close()
 
+    async def told_of_the_gap(self) -> bool:
+        """Whether everything has been published: the gap comes last."""
+        return any(isinstance(event, TranscriptGap) for event in self.events)
+
     async def until_state(self, wanted: list[str]) -> None:
         async def reached() -> bool:
             return await self.state() == wanted
@@ -231,6 +235,7 @@ async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
         return ticket is not None and bool(ticket["fields"]["address"]["value"])
 
     await until(complete, seconds=20, every=0.01)
+    await until(archive.told_of_the_gap, seconds=20, every=0.01)
     await job.close()
     ticket = await tickets.get("T1")
     assert ticket is not None
@@ -244,6 +249,51 @@ async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
     kinds = (TicketField, TranscriptFinal)
     assert {event.secret for event in archive.events if isinstance(event, kinds)} == {secret}
     assert not told & {"name", "phone", "type"}
+
+
+async def test_a_wish_for_secrecy_in_a_gap_covers_the_words_beside_it(archive: Archive) -> None:
+    tickets = TicketStore(archive.engine)
+    await tickets.create(TicketDraft("T1", "13862311001"), call_id=CALL, agent_id="1001")
+    archive.call()
+    archive.gap()
+    job = archive.catch_up(
+        StandInRecognizer([said("我叫陆小明请你们给我保密", 4.5, 5.5)]),
+        late_words=LateWords(
+            records=archive.records, tickets=tickets, writer=Writer(), bus=archive.bus
+        ),
+    )
+    await archive.writer.flush()
+    await job.start()
+    await until(archive.told_of_the_gap, seconds=20, every=0.01)
+    await job.close()
+    told = [event for event in archive.events if isinstance(event, (TicketField, TranscriptFinal))]
+    assert {type(event) for event in told} == {TicketField, TranscriptFinal}
+    assert all(event.secret for event in told)
+
+
+async def test_late_words_that_cannot_be_understood_are_told_to_the_desktop_and_to_nobody_else(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late_words = LateWords(
+        records=archive.records,
+        tickets=TicketStore(archive.engine),
+        writer=Writer(),
+        bus=archive.bus,
+    )
+
+    async def fail(_call_id: str, **_clock: object) -> int:
+        raise OSError
+
+    monkeypatch.setattr(late_words, "take", fail)
+    archive.call()
+    archive.gap()
+    job = archive.catch_up(StandInRecognizer([said("我叫陆小明", 4.5, 5.5)]), late_words)
+    await archive.writer.flush()
+    await job.start()
+    await until(archive.told_of_the_gap, seconds=20, every=0.01)
+    await job.close()
+    (final,) = [event for event in archive.events if isinstance(event, TranscriptFinal)]
+    assert (final.spoken, final.secret) == ("我叫陆小明", True)
 
 
 async def test_a_gap_without_end_reaches_to_the_recordings_end(archive: Archive) -> None:

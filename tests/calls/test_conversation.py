@@ -171,6 +171,30 @@ async def test_who_asks_for_secrecy_is_secret_from_that_utterance_on(house: Hous
     assert all(asked)
 
 
+async def test_a_form_that_asks_for_secrecy_is_secret_as_a_whole(house: House) -> None:
+    form = {"name": "陆小明", "address": "幸福小区3栋", "secret": True}
+    await house.service.correct(ticket_of(house), form, agent_id="1001")
+    told = {event.field: event for event in house.events if isinstance(event, TicketField)}
+    assert form.keys() <= told.keys()
+    assert all(told[name].secret for name in form)
+
+
+async def test_what_cannot_be_understood_is_told_to_the_desktop_and_to_nobody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = house.service._conversation_of(ticket_of(house))
+    assert talk is not None
+
+    def fail(_utterance: Utterance) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(talk.draft, "hear", fail)
+    with pytest.raises(ZeroDivisionError):
+        citizen_says(house, "我叫陆小明请给我保密")
+    (final,) = [event for event in house.events if isinstance(event, TranscriptFinal)]
+    assert (final.spoken, final.secret) == ("我叫陆小明请给我保密", True)
+
+
 async def test_a_burst_makes_the_ticket_urgent(house: House) -> None:
     for number in range(4):
         draft = TicketDraft(f"earlier-{number}", f"1390000000{number}")

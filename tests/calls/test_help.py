@@ -47,10 +47,11 @@ class Room:
             )
         )
 
-    def say(self, call_id: str, text: str, leg: str = "caller") -> None:
-        self.bus.publish(
-            TranscriptFinal(at=2.0, call_id=call_id, leg=leg, text=text, start=0.0, end=1.0, seq=1)
+    def say(self, call_id: str, text: str, leg: str = "caller", *, secret: bool = False) -> None:
+        said = TranscriptFinal(
+            at=2.0, call_id=call_id, leg=leg, text=text, start=0.0, end=1.0, seq=1, secret=secret
         )
+        self.bus.publish(said)
 
     def fill(self, call_id: str, field: str, value: object) -> None:
         self.bus.publish(
@@ -107,6 +108,13 @@ async def test_help_in_a_matter_that_is_to_be_kept_secret_says_so(room: Room) ->
     assert not room.told[-1].secret
     room.fill("c1", "secret", value=True)
     await until(lambda: room.told[-1].secret)
+
+
+async def test_help_from_words_that_are_to_be_kept_secret_says_so(room: Room) -> None:
+    room.answered("c1")
+    room.say("c1", "拖欠工资", secret=True)
+    await until(lambda: room.told)
+    assert room.told[-1].secret
 
 
 async def test_whoever_a_call_is_passed_on_to_is_told_what_was_said_before(room: Room) -> None:

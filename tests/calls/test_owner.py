@@ -92,6 +92,29 @@ async def test_a_call_that_looks_for_its_agent_goes_first(
     await house.nothing_is_left()
 
 
+async def test_who_is_stopped_while_it_gives_way_closes_its_ports(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    (await house.phone()).pick_up()
+    await house.until_talking()
+    (owner,) = house.service._owners.values()
+    talk, worker = owner.conversation, owner._worker
+    assert talk is not None
+    assert worker is not None
+    with owner.facilities.precedence.first():
+        citizen.end()
+        await until(lambda: owner.facilities.precedence._behind)
+        assert house.media.sessions
+        worker.cancel()
+        await asyncio.wait([worker])
+    await talk.close()
+    assert not house.media.sessions
+    await house.nothing_is_left()
+
+
 async def test_a_phone_that_can_be_told_answers_by_a_click(house: House) -> None:
     await house.ready_agent("1001")
     house.arrives()

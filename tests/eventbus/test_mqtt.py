@@ -244,6 +244,16 @@ async def test_partials_go_at_once_and_are_not_kept(broker: Broker, make: Make) 
     assert await publisher.counts() == {"outbox": 0, "dropped": 0, "dropped_partials": 1}
 
 
+async def test_what_is_not_for_others_is_not_published(broker: Broker, make: Make) -> None:
+    publisher = make(shown=lambda event: None if event.call_id == "0" else event.to_dict())
+    async with broker.subscriber("hotline/call/#") as messages:
+        await publisher.start()
+        publisher.publish(waiting(0))
+        publisher.publish(waiting(1))
+        await until(lambda: messages)
+        assert numbers(messages) == [1]
+
+
 async def test_a_full_outbox_drops_the_oldest_and_counts_them(
     broker: Broker, gate: Gate, make: Make
 ) -> None:
