@@ -7,10 +7,10 @@ from typing import Any
 from config.settings import Settings
 from hotline.sip_listeners import tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
-from telephony.bindings import RedisBindings
 from telephony.gateway import SipGateway
 from telephony.lives import RedisLives
 from telephony.passes import PhonePasses
+from telephony.redis_bindings import RedisBindings
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus

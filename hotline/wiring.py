@@ -42,9 +42,9 @@ from hotline.routing import Routing
 from hotline.sip_listeners import further_listeners
 from hotline.storage import Storage
 from hotline.trunks import trunk_health
-from telephony.bindings import RedisBindings
 from telephony.lives import RedisLives
 from telephony.media_commands import MediaEvent, RtpTimedOut
+from telephony.redis_bindings import RedisBindings
 from telephony.trunks.service import TrunkStatus
 from tickets.burst import BurstRule
 from web.app import create_app

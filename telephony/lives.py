@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eventbus.vital_signs import VitalSigns
-from telephony.bindings import OPERATION_SECONDS, Binding, BindingStore
+from telephony.bindings import Binding, BindingStore
+from telephony.redis_bindings import OPERATION_SECONDS
 from telephony.sip.hop import life_of
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from telephony.bindings import Binding, BindingStore, MemoryBindings, RedisBindings
+from telephony.bindings import Binding, BindingStore, MemoryBindings
+from telephony.redis_bindings import RedisBindings
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import until
 

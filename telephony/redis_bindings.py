@@ -1,0 +1,347 @@
+"""Registered phones in Redis, shared by the nodes."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from eventbus.redis_line import RedisLine
+from eventbus.tasks import end
+from telephony.bindings import MemoryBindings
+from telephony.sip.registrar import Binding
+
+RETRY_SECONDS = 1.0
+OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for Redis
+KEPT_SECONDS = 300.0
+"""For so long the index keeps who has lapsed, for all nodes to see."""
+_AWAY = (RedisError, OSError)
+_AT_ONCE = 200
+"""So many addresses-of-record are read together."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+# KEYS: bindings of the AOR (contact → JSON), index (JSON [aor, contact] → expiry), mark.
+# A write that was repeated, or overtaken by a later REGISTER of the same phone, changes nothing.
+_SAVE = """
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if old then
+  local known = cjson.decode(old)
+  if known.call_id == ARGV[3] and known.cseq > tonumber(ARGV[4]) then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[5], ARGV[6])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tonumber(ARGV[7]) - tonumber(ARGV[8]))
+redis.call('SET', KEYS[3], 1)
+local wanted = math.ceil((tonumber(ARGV[5]) - tonumber(ARGV[7])) * 1000)
+if redis.call('PTTL', KEYS[1]) < wanted then redis.call('PEXPIRE', KEYS[1], wanted) end
+return 1
+"""
+# Not what a later REGISTER has renewed meanwhile.
+_END = """
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+if not kept then return 0 end
+local known = cjson.decode(kept)
+if known.call_id ~= ARGV[3] or known.cseq ~= tonumber(ARGV[4]) then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1
+"""
+_REMOVE = """
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1
+"""
+# The mark tells an empty Redis (restarted without its data) from one where nobody is registered.
+_LOOKUP = "return {redis.call('EXISTS', KEYS[3]), redis.call('HVALS', KEYS[1])}"
+
+
+class RedisBindings:
+    """Redis, shared by the nodes, with what this node knows at hand while Redis is away.
+
+    No method raises because Redis is away: answers then come from the cache, and changes are kept
+    and written when it is back. If it comes back empty, what was registered at this node is
+    written again.
+
+    Args:
+        redis: the client; its socket timeouts bound how long the first call after a loss waits.
+        prefix: begins every key.
+        clock: Unix seconds.
+        retry_seconds: how often an absent Redis is tried.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str = "hotline",
+        clock: Callable[[], float] = time.time,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._redis = redis
+        self._line = RedisLine(redis, answer_seconds=OPERATION_SECONDS)
+        # one hash tag, so that the keys of a script are on one node of a Redis Cluster
+        self._base = f"{{{prefix}:bindings}}"
+        self._clock = clock
+        self._retry_seconds = retry_seconds
+        self._cache = MemoryBindings(clock=clock)
+        self._own = MemoryBindings(clock=clock)  # registered at this node
+        self._pending: dict[tuple[str, str], Binding | None] = {}  # None: remove it
+        self._turn = asyncio.Lock()
+        self._changes = 0  # how many have been asked for: what was read before one may be old
+        self._retrying: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether Redis did not answer when last asked."""
+        return self._retrying is not None
+
+    async def save(self, aor: str, binding: Binding) -> None:
+        """See `BindingStore`."""
+        if self._cache.put(aor, binding):
+            self._own.put(aor, binding)
+            await self._change(aor, binding.contact_uri, binding)
+
+    async def remove(self, aor: str, contact: str) -> None:
+        """See `BindingStore`."""
+        self._cache.drop(aor, contact)
+        self._own.drop(aor, contact)
+        await self._change(aor, contact, None)
+
+    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+        """See `BindingStore`."""
+        if self.away:
+            return None
+        ended: set[str] = set()
+        with suppress(*_AWAY):
+            aors = {aor for aor, _ in await self._in_turn(self._read_index)}
+            for some in _parts(aors):
+                ended |= await self._in_turn(partial(self._end, some, over))
+            return sorted(ended)
+        return None
+
+    async def _end(self, aors: Sequence[str], over: Callable[[Binding], bool]) -> set[str]:
+        ended = [one for one in await self._read_all(aors) if over(one)]
+        for one in ended:
+            index = json.dumps([one.aor, one.contact_uri])
+            await self._run(_END, one.aor, one.contact_uri, index, one.call_id, one.cseq)
+        return {one.aor for one in ended}
+
+    async def _read_all(self, aors: Iterable[str]) -> list[Binding]:
+        found = await asyncio.gather(*(self._read(aor) for aor in aors))
+        return [binding for _, bindings in found for binding in bindings]
+
+    async def restore(self) -> list[str]:
+        """See `BindingStore`."""
+        own = self._own.everything()
+        with suppress(*_AWAY):
+            for some in _parts({aor for aor, _ in own}):
+                found = await self._in_turn(partial(self._read_all, some))
+                kept = {(binding.aor, binding.contact_uri) for binding in found}
+                for key in own.keys() - kept:
+                    if key[0] in some:
+                        self._pending.setdefault(key, own[key])
+            await self._in_turn(self._write_pending)
+        return sorted({aor for aor, _ in own})
+
+    async def _change(self, aor: str, contact: str, binding: Binding | None) -> None:
+        # taken out first: a later change of the same binding goes to the end of the line
+        self._pending.pop((aor, contact), None)
+        self._pending[aor, contact] = binding
+        self._changes += 1
+        if not self.away:
+            with suppress(*_AWAY):
+                await self._in_turn(self._write_pending)
+
+    async def lookup(self, aor: str) -> list[Binding]:
+        """See `BindingStore`."""
+        if not self.away:
+            with suppress(*_AWAY):
+                await self._refresh(aor)
+        return self._cache.live(aor)
+
+    async def count(self) -> int:
+        """See `BindingStore`."""
+        return len(await self._index())
+
+    async def aors(self) -> list[str]:
+        """See `BindingStore`."""
+        return sorted({aor for aor, _ in await self._index()})
+
+    async def lapsed(self, since: float, until: float) -> list[str] | None:
+        """See `BindingStore`."""
+        if self.away:
+            return None
+        with suppress(*_AWAY):
+            return await self._in_turn(partial(self._read_lapsed, since, until))
+        return None
+
+    async def _read_lapsed(self, since: float, until: float) -> list[str]:
+        members: Any = await self._redis.zrangebyscore(
+            self._key("index"), f"({since!r}", repr(until)
+        )
+        return sorted({json.loads(member)[0] for member in members})
+
+    async def _index(self) -> set[tuple[str, str]]:
+        """Return AOR and Contact URI of all live bindings."""
+        if not self.away:
+            with suppress(*_AWAY):
+                return await self._in_turn(self._read_index)
+        return set(self._cache.everything())
+
+    async def _read_index(self) -> set[tuple[str, str]]:
+        now = repr(self._clock())
+        members: Any = await self._redis.zrangebyscore(self._key("index"), f"({now}", "+inf")
+        pairs = (json.loads(member) for member in members)
+        return {(aor, contact) for aor, contact in pairs}
+
+    async def close(self) -> None:
+        """Stop trying; the client is its owner's to close."""
+        await end(self._retrying)
+        self._retrying = None
+        await self._line.close()
+
+    # Redis
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with Redis, nothing else of ours meanwhile that is done in turn."""
+        async with self._turn:
+            if self.away:  # found out by whoever was before us in the line
+                raise ConnectionError("Redis is away")
+            return await self._watched(work)
+
+    async def _watched(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with Redis; begin to wait for its return when it does not answer."""
+        try:
+            async with asyncio.timeout(OPERATION_SECONDS):
+                return await work()
+        except _AWAY as error:
+            if self._retrying is None:
+                log.warning("bindings_without_redis", error=str(error))
+                self._retrying = asyncio.create_task(self._retry(), name="bindings-retry")
+            raise
+
+    async def _retry(self) -> None:
+        """Wait for Redis, then write what it has missed."""
+        while True:
+            await asyncio.sleep(self._retry_seconds)
+            with suppress(*_AWAY):
+                async with self._turn, asyncio.timeout(OPERATION_SECONDS):
+                    await self._restore()
+                break
+        self._retrying = None
+        log.info("bindings_with_redis")
+
+    async def _restore(self) -> None:
+        marked, _ = await self._read("")
+        if not marked:
+            self._requeue_own()
+        await self._write_pending()
+
+    def _requeue_own(self) -> None:
+        """Write again what was registered here: Redis has lost it."""
+        for key, binding in self._own.everything().items():
+            self._pending.setdefault(key, binding)
+
+    async def _write_pending(self) -> None:
+        """Write the changes in their order; what could not be written stays."""
+        now = self._clock()
+        while self._pending:
+            (aor, contact), binding = next(iter(self._pending.items()))
+            if binding is None:
+                await self._run(_REMOVE, aor, contact, json.dumps([aor, contact]))
+            elif binding.expires_at > now:
+                await self._run(
+                    _SAVE,
+                    aor,
+                    contact,
+                    json.dumps(asdict(binding)),
+                    binding.call_id,
+                    binding.cseq,
+                    repr(binding.expires_at),
+                    json.dumps([aor, contact]),
+                    repr(now),
+                    KEPT_SECONDS,
+                )
+            if self._pending.get((aor, contact)) is binding:  # not changed while it was written
+                del self._pending[aor, contact]
+
+    async def _refresh(self, aor: str) -> None:
+        """Bring the cache up to date for one AOR.
+
+        Calls look up their agents' phones at the same time; in turn, each would wait for the
+        answers to all others.
+        """
+        if self._pending or not await self._watched(partial(self._read_at_once, aor)):
+            await self._in_turn(partial(self._read_in_turn, aor))
+
+    async def _read_at_once(self, aor: str) -> bool:
+        """Read, unless something changes meanwhile or Redis has lost all: then return False."""
+        before = self._changes
+        marked, bindings = await self._read(aor)
+        if self._changes != before or (not marked and await self._own.count()):
+            return False
+        self._take(aor, bindings)
+        return True
+
+    async def _read_in_turn(self, aor: str) -> None:
+        await self._write_pending()
+        marked, bindings = await self._read(aor)
+        if not marked and await self._own.count():
+            self._requeue_own()
+            await self._write_pending()
+            _, bindings = await self._read(aor)
+        self._take(aor, bindings)
+
+    def _take(self, aor: str, bindings: Sequence[Binding]) -> None:
+        """Take over what Redis holds for one AOR."""
+        self._cache.replace(aor, bindings)
+        kept = {binding.contact_uri for binding in bindings}
+        for binding in self._own.live(aor):
+            if binding.contact_uri not in kept:
+                self._own.drop(aor, binding.contact_uri)  # another node removed it
+
+    async def _read(self, aor: str) -> tuple[bool, list[Binding]]:
+        marked, values = await self._run(_LOOKUP, aor)
+        return bool(marked), [_read_binding(value) for value in values]
+
+    async def _run(self, script: str, aor: str, *args: str | float) -> Any:
+        keys = (self._key(f"aor:{aor}"), self._key("index"), self._key("mark"))
+        words = (str(len(keys)), *keys, *args)
+        try:
+            return await self._line.ask("EVALSHA", _sha(script), *words)
+        except NoScriptError:
+            return await self._line.ask("EVAL", script, *words)
+
+    def _key(self, name: str) -> str:
+        return f"{self._base}:{name}"
+
+
+def _parts(aors: Iterable[str]) -> Iterator[list[str]]:
+    """Divide addresses-of-record into what is read together."""
+    rest = sorted(aors)
+    while rest:
+        part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
+        yield part
+
+
+@cache
+def _sha(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _read_binding(value: str | bytes) -> Binding:
+    fields = json.loads(value)
+    return Binding(
+        **{**fields, "received": tuple(fields["received"]), "path": tuple(fields.get("path", ()))}
+    )
