@@ -181,7 +181,11 @@ class Wiring:
     def _sip(self) -> None:
         settings = self._settings.sip
         self.reached = (advertised_host(settings.host, settings.advertised_host), settings.port)
-        self.bindings = RedisBindings(self.redis, prefix=self._settings.redis.prefix)
+        self.bindings = RedisBindings(
+            self.redis,
+            prefix=self._settings.redis.prefix,
+            is_alive=lambda hop: self.gateway.endpoint.is_alive(hop),  # noqa: PLW0108 - made below
+        )
         self.gateway = sip_gateway(
             self._settings,
             advertised=self.reached,

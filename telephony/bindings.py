@@ -2,11 +2,23 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from telephony.sip.registrar import Binding
 
-__all__ = ["Binding", "BindingStore", "MemoryBindings"]
+__all__ = ["Binding", "BindingStore", "Changed", "MemoryBindings"]
+
+
+class Changed(NamedTuple):
+    """What became of a change to many bindings.
+
+    Attributes:
+        aors: the addresses-of-record whose bindings may have changed.
+        whole: whether all was done; False: the rest could not be done now.
+    """
+
+    aors: list[str]
+    whole: bool = True
 
 
 class BindingStore(Protocol):
@@ -20,15 +32,15 @@ class BindingStore(Protocol):
         """Remove the binding of that Contact URI, if there is one."""
         ...
 
-    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
-        """Remove all live bindings that are over; return whose. None: that cannot be done now.
-
-        One that is renewed meanwhile stays.
-        """
+    async def end(self, over: Callable[[Binding], bool]) -> Changed:
+        """Remove all live bindings that are over. One that is renewed meanwhile stays."""
         ...
 
-    async def restore(self) -> list[str]:
-        """Save again what was registered at this node, where it is no longer; return whose."""
+    async def restore(self) -> Changed:
+        """Save again what came over living connections of this node and is registered no longer.
+
+        Not a phone that has registered from elsewhere since.
+        """
         ...
 
     async def lookup(self, aor: str) -> list[Binding]:
@@ -87,16 +99,16 @@ class MemoryBindings:
         if known := self._bindings.get(aor):
             known.pop(contact, None)
 
-    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+    async def end(self, over: Callable[[Binding], bool]) -> Changed:
         """See `BindingStore`."""
         ended = [key for key, binding in self.everything().items() if over(binding)]
         for aor, contact in ended:
             self.drop(aor, contact)
-        return sorted({aor for aor, _ in ended})
+        return Changed(sorted({aor for aor, _ in ended}))
 
-    async def restore(self) -> list[str]:
+    async def restore(self) -> Changed:
         """See `BindingStore`: nobody else removes anything here."""
-        return []
+        return Changed([])
 
     def replace(self, aor: str, bindings: Iterable[Binding]) -> None:
         """Make these the only bindings of an AOR."""

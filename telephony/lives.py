@@ -17,11 +17,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eventbus.vital_signs import VitalSigns
-from telephony.bindings import Binding, BindingStore
+from telephony.bindings import Binding, BindingStore, Changed
 from telephony.redis_bindings import OPERATION_SECONDS
 from telephony.sip.hop import life_of
 
 log = structlog.get_logger(__name__)
+
+#: A node beats so often at least, and three times within what it takes to be dead.
+BEAT_SECONDS: Final = 2.0
 
 _BEAT: Final = """
 local beats = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
@@ -36,8 +39,8 @@ class Lives(Protocol):
         """Beat once more; return how often each life has. None: that is not known now."""
         ...
 
-    async def forget(self, life: str) -> None:
-        """Forget one that is over."""
+    async def forget(self, life: str) -> bool:
+        """Forget one that is over; whoever lives that life learns by it. False: not done."""
         ...
 
 
@@ -64,11 +67,13 @@ class RedisLives:
                 }
         return None
 
-    async def forget(self, life: str) -> None:
-        """See `Lives`. With Redis away it stays, and is found dead again."""
+    async def forget(self, life: str) -> bool:
+        """See `Lives`."""
         with suppress(RedisError, OSError):
             async with asyncio.timeout(OPERATION_SECONDS):
                 await self._redis.hdel(self._key, life)
+                return True
+        return False
 
 
 class LostConnections:
@@ -80,6 +85,10 @@ class LostConnections:
         life: this node's own, once it listens.
         expiry_seconds: without a beat for so long a node is dead.
         clock: monotonic seconds.
+
+    Attributes:
+        beat_seconds: how often to beat.
+        due: set while there is something for `take_back` to do.
     """
 
     def __init__(
@@ -91,41 +100,76 @@ class LostConnections:
         expiry_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.beat_seconds = min(BEAT_SECONDS, expiry_seconds / 3)
+        self.due = asyncio.Event()
         self._bindings = bindings
         self._lives = lives
         self._life = life
         self._expiry = expiry_seconds
         self._clock = clock
         self._signs = VitalSigns(expiry_seconds)
-        self._beats = 0.0
+        self._beats: Mapping[str, float] = {}
+        self._dead: set[str] = set()
+        self._begun: dict[str, float] = {}  # whose phones are being taken back → beats until then
+        self._buried = False  # others took us for dead, and our phones are not restored yet
+        self._untold: set[str] = set()
 
-    async def look(self) -> list[str]:
-        """Beat, and bury the dead; return the addresses-of-record whose phones may have changed."""
+    async def beat(self) -> None:
+        """Show that this node lives, and see who else does."""
         own = str(self._life())
         beats = await self._lives.beat(self._life())
         if beats is None:
             # the others may not have been able to beat either
-            self._signs = VitalSigns(self._expiry)
-            return []
-        before, self._beats = self._beats, beats[own]
-        changed = await self._bindings.restore() if beats[own] <= before else []
-        for life in self._signs.look(beats, self._clock()):
-            if life != own:
-                changed += await self._bury(life)
-        return changed
+            self._signs, self._dead = VitalSigns(self._expiry), set()
+            return
+        # whoever takes a life for dead forgets it: then it begins to count anew
+        self._buried |= beats[own] <= self._beats.get(own, 0.0)
+        self._beats = beats
+        self._dead = set(self._signs.look(beats, self._clock())) - {own}
+        if self._buried or self._dead or self._begun or self._untold:
+            self.due.set()
 
-    async def _bury(self, life: str) -> list[str]:
+    async def take_back(self) -> list[str]:
+        """Bury the dead, and restore our own phones if we were taken for dead.
+
+        Returns: the addresses-of-record whose phones may have changed, as soon as the bindings can
+        say how many are left.
+        """
+        self.due.clear()
+        done = [await self._bury(life) for life in sorted(self._dead | self._begun.keys())]
+        if self._buried:
+            self._buried = False
+            done.append(await self._bindings.restore())
+            self._buried |= not done[-1].whole
+        for changed in done:
+            self._untold.update(changed.aors)
+        if not all(changed.whole for changed in done):
+            return []
+        told, self._untold = sorted(self._untold), set()
+        return told
+
+    async def _bury(self, life: str) -> Changed:
+        """Take back a dead life's phones; a burial that has begun ends with its being forgotten.
+
+        A node that was only slow does not know what was taken from it until then.
+        """
+
         def ended(binding: Binding) -> bool:
-            hop = binding.hop
-            return hop.reliable and hop.pinned and str(life_of(binding.flow)) == life
+            return binding.hop.tied and str(life_of(binding.flow)) == life
 
-        lost = await self._bindings.end(ended)
-        if lost is None:
-            return []
-        await self._lives.forget(life)
-        if lost:
-            log.warning("phones_of_a_dead_node", count=len(lost))
-        return lost
+        changed = Changed([])
+        if life in self._dead:
+            self._begun.setdefault(life, self._beats[life])
+            changed = await self._bindings.end(ended)
+            if changed.aors:
+                log.warning("phones_of_a_dead_node", count=len(changed.aors))
+            over = changed.whole
+        else:  # it lives after all, or somebody else has forgotten it
+            over = life in self._begun and self._beats.get(life) != self._begun[life]
+        if over and await self._lives.forget(life):
+            self._begun.pop(life, None)
+            self._dead.discard(life)
+        return changed
 
 
 def _text(word: bytes | str) -> str:

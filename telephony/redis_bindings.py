@@ -16,16 +16,17 @@ from redis.exceptions import NoScriptError, RedisError
 
 from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
-from telephony.bindings import MemoryBindings
-from telephony.sip.registrar import Binding
+from telephony.bindings import Changed, MemoryBindings
+from telephony.sip.hop import Hop
+from telephony.sip.registrar import Binding, is_same_phone
 
 RETRY_SECONDS = 1.0
 OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for Redis
 KEPT_SECONDS = 300.0
 """For so long the index keeps who has lapsed, for all nodes to see."""
 _AWAY = (RedisError, OSError)
-_AT_ONCE = 200
-"""So many addresses-of-record are read together."""
+_AT_ONCE = 50
+"""So many addresses-of-record are read, ended or restored in one turn."""
 
 T = TypeVar("T")
 
@@ -78,6 +79,7 @@ class RedisBindings:
         prefix: begins every key.
         clock: Unix seconds.
         retry_seconds: how often an absent Redis is tried.
+        is_alive: tells whether a connection to this node is still there.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class RedisBindings:
         prefix: str = "hotline",
         clock: Callable[[], float] = time.time,
         retry_seconds: float = RETRY_SECONDS,
+        is_alive: Callable[[Hop], bool] = lambda _hop: True,
     ) -> None:
         self._redis = redis
         self._line = RedisLine(redis, answer_seconds=OPERATION_SECONDS)
@@ -94,6 +97,7 @@ class RedisBindings:
         self._base = f"{{{prefix}:bindings}}"
         self._clock = clock
         self._retry_seconds = retry_seconds
+        self._is_alive = is_alive
         self._cache = MemoryBindings(clock=clock)
         self._own = MemoryBindings(clock=clock)  # registered at this node
         self._pending: dict[tuple[str, str], Binding | None] = {}  # None: remove it
@@ -118,41 +122,66 @@ class RedisBindings:
         self._own.drop(aor, contact)
         await self._change(aor, contact, None)
 
-    async def end(self, over: Callable[[Binding], bool]) -> list[str] | None:
+    async def end(self, over: Callable[[Binding], bool]) -> Changed:
         """See `BindingStore`."""
-        if self.away:
-            return None
         ended: set[str] = set()
+        whole = False
         with suppress(*_AWAY):
             aors = {aor for aor, _ in await self._in_turn(self._read_index)}
             for some in _parts(aors):
-                ended |= await self._in_turn(partial(self._end, some, over))
-            return sorted(ended)
-        return None
+                await self._in_turn(partial(self._end, some, over, ended))
+            whole = True
+        return Changed(sorted(ended), whole)
 
-    async def _end(self, aors: Sequence[str], over: Callable[[Binding], bool]) -> set[str]:
-        ended = [one for one in await self._read_all(aors) if over(one)]
-        for one in ended:
-            index = json.dumps([one.aor, one.contact_uri])
-            await self._run(_END, one.aor, one.contact_uri, index, one.call_id, one.cseq)
-        return {one.aor for one in ended}
+    async def _end(
+        self, aors: Sequence[str], over: Callable[[Binding], bool], ended: set[str]
+    ) -> None:
+        gone = [one for one in await self._read_all(aors) if over(one)]
+        # noted first: Redis may do what it is asked and fail to say so
+        ended |= {one.aor for one in gone}
+        await asyncio.gather(
+            *(
+                self._run(
+                    _END,
+                    one.aor,
+                    one.contact_uri,
+                    json.dumps([one.aor, one.contact_uri]),
+                    one.call_id,
+                    one.cseq,
+                )
+                for one in gone
+            )
+        )
 
     async def _read_all(self, aors: Iterable[str]) -> list[Binding]:
         found = await asyncio.gather(*(self._read(aor) for aor in aors))
         return [binding for _, bindings in found for binding in bindings]
 
-    async def restore(self) -> list[str]:
+    async def restore(self) -> Changed:
         """See `BindingStore`."""
-        own = self._own.everything()
+        own = self._own.everything().values()
+        aors = sorted({binding.aor for binding in own if self._is_held(binding)})
+        whole = False
         with suppress(*_AWAY):
-            for some in _parts({aor for aor, _ in own}):
-                found = await self._in_turn(partial(self._read_all, some))
-                kept = {(binding.aor, binding.contact_uri) for binding in found}
-                for key in own.keys() - kept:
-                    if key[0] in some:
-                        self._pending.setdefault(key, own[key])
-            await self._in_turn(self._write_pending)
-        return sorted({aor for aor, _ in own})
+            for some in _parts(aors):
+                await self._in_turn(partial(self._save_again, some))
+            whole = True
+        return Changed(aors, whole)
+
+    async def _save_again(self, aors: Sequence[str]) -> None:
+        found = await self._read_all(aors)
+        for aor in aors:
+            present = [binding for binding in found if binding.aor == aor]
+            for binding in self._own.live(aor):
+                key = aor, binding.contact_uri
+                missing = binding.contact_uri not in {one.contact_uri for one in present}
+                if missing and self._is_held(binding) and not _is_replaced(binding, present):
+                    self._pending.setdefault(key, binding)
+        await self._write_pending()
+
+    def _is_held(self, binding: Binding) -> bool:
+        """Tell whether a connection to this node leads to the phone, and nothing else does."""
+        return binding.hop.tied and self._is_alive(binding.hop)
 
     async def _change(self, aor: str, contact: str, binding: Binding | None) -> None:
         # taken out first: a later change of the same binding goes to the end of the line
@@ -251,7 +280,8 @@ class RedisBindings:
     def _requeue_own(self) -> None:
         """Write again what was registered here: Redis has lost it."""
         for key, binding in self._own.everything().items():
-            self._pending.setdefault(key, binding)
+            if self._is_held(binding) or not binding.hop.tied:
+                self._pending.setdefault(key, binding)
 
     async def _write_pending(self) -> None:
         """Write the changes in their order; what could not be written stays."""
@@ -304,12 +334,19 @@ class RedisBindings:
         self._take(aor, bindings)
 
     def _take(self, aor: str, bindings: Sequence[Binding]) -> None:
-        """Take over what Redis holds for one AOR."""
+        """Take over what Redis holds for one AOR, and forget what another node removed.
+
+        What we hold is kept: who took us for dead removed it too, and it is to be restored.
+        """
         self._cache.replace(aor, bindings)
         kept = {binding.contact_uri for binding in bindings}
         for binding in self._own.live(aor):
-            if binding.contact_uri not in kept:
-                self._own.drop(aor, binding.contact_uri)  # another node removed it
+            if self._is_held(binding):
+                forgotten = _is_replaced(binding, bindings)
+            else:
+                forgotten = binding.contact_uri not in kept
+            if forgotten:
+                self._own.drop(aor, binding.contact_uri)
 
     async def _read(self, aor: str) -> tuple[bool, list[Binding]]:
         marked, values = await self._run(_LOOKUP, aor)
@@ -327,8 +364,18 @@ class RedisBindings:
         return f"{self._base}:{name}"
 
 
+def _is_replaced(binding: Binding, present: Iterable[Binding]) -> bool:
+    """Tell whether its phone has registered over another connection since."""
+    return any(
+        other.flow != binding.flow
+        and other.expires_at >= binding.expires_at
+        and (other.contact_uri == binding.contact_uri or is_same_phone(other, binding))
+        for other in present
+    )
+
+
 def _parts(aors: Iterable[str]) -> Iterator[list[str]]:
-    """Divide addresses-of-record into what is read together."""
+    """Divide addresses-of-record into what is done in one turn."""
     rest = sorted(aors)
     while rest:
         part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]

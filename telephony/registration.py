@@ -18,7 +18,7 @@ from telephony.sip.invite_usage import Reply
 from telephony.sip.name_addr import AddressError
 from telephony.sip.registrar import Limits, aor_of, register
 
-#: How often it is looked whose phones were another node's matter, which may be dead.
+#: How often it is looked whose phones have lapsed; they may be a dead node's matter.
 WATCH_SECONDS = 2.0
 
 #: Nodes tell without regard to each other: so long after a phone has lapsed it is told once more.
@@ -81,21 +81,41 @@ class RegistrationService:
 
         Also tell of those that have lapsed while there was perhaps no node to tell.
         """
+        if self._lost is not None:
+            await self._lost.beat()  # who has never shown that he lives is never found dead
+            self._do(self._live(self._lost), "registrations-beat")
         self._looked_at = 0.0
         await self.tell_lapsed()
         for aor in await self._bindings.aors():
             await self._tell(aor)
-        await self.tell_lost()  # also shows that we live, before anybody registers here
         self._do(self._watch(), "registrations-watch")
+        if self._lost is not None:
+            self._do(self._take_back(self._lost), "registrations-lost")
+
+    async def _live(self, lost: LostConnections) -> None:
+        """Beat, whatever else takes long: a node that does not is taken for dead."""
+        while True:
+            await asyncio.sleep(lost.beat_seconds)
+            try:
+                await lost.beat()
+            except Exception:  # the task's outermost boundary: it beats on
+                log.exception("life_not_shown")
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 await self.tell_lapsed()
-                await self.tell_lost()
             except Exception:  # the task's outermost boundary: it watches on
                 log.exception("registrations_not_watched")
+
+    async def _take_back(self, lost: LostConnections) -> None:
+        while True:
+            await lost.due.wait()
+            try:
+                await self.tell_lost()
+            except Exception:  # the task's outermost boundary: it takes back what comes next
+                log.exception("lost_phones_not_told")
 
     async def tell_lapsed(self) -> None:
         """Tell of phones that have expired since it was looked last, also at nodes that died."""
@@ -111,7 +131,7 @@ class RegistrationService:
 
     async def tell_lost(self) -> None:
         """Tell of phones whose connection was held by a node that has died."""
-        for aor in await self._lost.look() if self._lost else ():
+        for aor in await self._lost.take_back() if self._lost else ():
             await self._tell(aor)
             self._look_again(aor, AGAIN_SECONDS)  # as above
 
@@ -161,7 +181,7 @@ class RegistrationService:
     async def _save(self, aor: str, binding: Binding) -> None:
         await self._bindings.save(aor, binding)
         # a proxy can be reached by another connection; a phone behind its NAT cannot
-        if binding.hop.reliable and binding.hop.pinned:
+        if binding.hop.tied:
             self._on_flow.setdefault(binding.flow, {})[aor, binding.contact_uri] = None
             if not self._is_alive(binding.hop):  # it went while its user was authenticated
                 self.flow_lost(binding.hop)

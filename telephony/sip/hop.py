@@ -52,6 +52,11 @@ class Hop(NamedTuple):
         """Whether the transport itself repeats what is lost (RFC 3261 §17)."""
         return self.transport != "UDP"
 
+    @property
+    def tied(self) -> bool:
+        """Whether one connection alone leads to the peer (RFC 5626 §5.3)."""
+        return self.reliable and self.pinned
+
     def __str__(self) -> str:
         return f"{self.transport} {host_port(self.address)}"
 

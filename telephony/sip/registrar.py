@@ -237,7 +237,7 @@ def _apply(
         key = _key(binding.contact_uri)
         # A phone that came back from another port says so by its instance: its old binding is dead,
         # and an offer sent there would wait in vain.
-        replaced = [old for at, old in kept.items() if at == key or _same_phone(old, binding)]
+        replaced = [old for at, old in kept.items() if at == key or is_same_phone(old, binding)]
         for old in replaced:
             _check_order(request, old)
             kept.pop(_key(old.contact_uri))
@@ -274,7 +274,8 @@ def _check_order(request: SipRequest, binding: Binding) -> None:
         raise _Refused(Decision(500, "Out of Order"))
 
 
-def _same_phone(one: Binding, other: Binding) -> bool:
+def is_same_phone(one: Binding, other: Binding) -> bool:
+    """Tell whether the two are one flow of one phone, so that the later replaces the earlier."""
     # RFC 5626 §6: "a binding … with the same instance-id and reg-id" is replaced; a phone with
     # several flows at once numbers them.
     same = one.instance is not None and one.instance == other.instance

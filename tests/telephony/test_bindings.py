@@ -36,8 +36,14 @@ class Node:
     """A node's store and its own connection, with short waits."""
 
     def __init__(self, server: RedisServer) -> None:
+        self.closed = set[int | None]()  # flows
         self.redis = Redis.from_url(server.url, socket_timeout=0.3, socket_connect_timeout=0.3)
-        self.store = RedisBindings(self.redis, clock=CLOCK, retry_seconds=0.02)
+        self.store = RedisBindings(
+            self.redis,
+            clock=CLOCK,
+            retry_seconds=0.02,
+            is_alive=lambda hop: hop.flow not in self.closed,
+        )
 
     async def back(self) -> None:
         """Wait until Redis is in use again."""
@@ -320,10 +326,10 @@ async def test_what_is_over_is_ended_and_nothing_else(store: BindingStore) -> No
         await store.save("1001", bound(uri, transport="TCP", flow=flow))
     third = bound("sip:1002@h", aor="1002")
     await store.save("1002", third)
-    assert await store.end(lambda binding: binding.flow == 7) == ["1001"]
+    assert await store.end(lambda binding: binding.flow == 7) == (["1001"], True)
     assert [one.contact_uri for one in await store.lookup("1001")] == [OTHER]
     assert await store.lookup("1002") == [third]
-    assert await store.end(lambda binding: binding.flow == 7) == []
+    assert await store.end(lambda binding: binding.flow == 7) == ([], True)
     assert await store.count() == 2
 
 
@@ -348,19 +354,103 @@ async def test_what_is_renewed_just_then_is_not_ended(node: Node, second: Node) 
 
 
 async def test_a_node_without_redis_ends_nothing(node: Node, redis_server: RedisServer) -> None:
-    await node.store.save("1001", bound(flow=7))
+    await node.store.save("1001", bound(transport="TCP", flow=7))
     await redis_server.kill()
-    assert await node.store.end(lambda _binding: True) is None
-    assert await node.store.restore() == ["1001"]
+    assert await node.store.end(lambda _binding: True) == ([], False)
+    assert await node.store.restore() == (["1001"], False)
     assert await node.store.lookup("1001") != []
 
 
-async def test_who_was_taken_for_dead_saves_its_phones_again(node: Node, second: Node) -> None:
-    await node.store.save("1001", bound(flow=7))
-    await node.store.save("1002", bound("sip:1002@h", aor="1002", flow=7))
+async def test_many_are_ended_though_each_answer_takes_long(node: Node, second: Node) -> None:
+    aors = [str(number) for number in range(2000, 2400)]
+    for aor in aors:
+        await node.store.save(aor, bound(f"sip:{aor}@h", aor=aor, transport="TCP", flow=7))
+    run, under_way, asked = second.store._run, 0, list[int]()
+
+    async def counted(script: str, aor: str, *args: str | float) -> object:
+        nonlocal under_way
+        under_way += 1
+        asked.append(under_way)
+        answer = await run(script, aor, *args)
+        under_way -= 1
+        return answer
+
+    second.store._run = counted  # type: ignore[method-assign]
+    assert await second.store.end(lambda _binding: True) == (aors, True)
+    assert len(asked) == 2 * len(aors)
+    assert asked.count(1) <= 2 * len(aors) // 50, "one write and one wait for many"
+    assert await second.store.count() == 0
+
+
+async def test_what_was_ended_before_redis_went_is_told(
+    node: Node, second: Node, redis_server: RedisServer
+) -> None:
+    for number in range(2000, 2060):
+        aor = str(number)
+        await node.store.save(aor, bound(f"sip:{aor}@h", aor=aor, transport="TCP", flow=7))
+    run = second.store._run
+
+    async def until_the_last(script: str, aor: str, *args: str | float) -> object:
+        if aor == "2059":
+            await redis_server.kill()
+        return await run(script, aor, *args)
+
+    second.store._run = until_the_last  # type: ignore[method-assign]
+    ended, whole = await second.store.end(lambda _binding: True)
+    assert not whole
+    assert ended == [str(number) for number in range(2000, 2050)]
+
+
+def connected(uri: str = PHONE, **changes: object) -> Binding:
+    return replace(bound(uri, transport="TLS", flow=7), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("looked", [False, True])
+async def test_who_was_taken_for_dead_saves_its_phones_again(
+    node: Node,
+    second: Node,
+    looked: bool,  # noqa: FBT001
+) -> None:
+    await node.store.save("1001", connected())
+    await node.store.save("1002", connected("sip:1002@h", aor="1002"))
     await second.store.end(lambda _binding: True)
-    moved = bound("sip:1002@h", aor="1002", flow=9, call_id="another")
+    moved = connected("sip:1002@h", aor="1002", flow=9, call_id="another")
     await second.store.save("1002", moved)  # that phone has come to another node meanwhile
-    assert await node.store.restore() == ["1001", "1002"]
-    assert await second.store.lookup("1001") == [bound(flow=7)]
+    if looked:  # a call for it comes before the node has found out
+        assert await node.store.lookup("1001") == []
+        assert await node.store.lookup("1002") == [moved]
+    assert (await node.store.restore()).whole
+    assert await second.store.lookup("1001") == [connected()]
     assert await second.store.lookup("1002") == [moved]
+
+
+@pytest.mark.parametrize("looked", [False, True])
+async def test_a_phone_that_has_moved_is_not_restored_where_it_was(
+    node: Node,
+    second: Node,
+    looked: bool,  # noqa: FBT001
+) -> None:
+    await node.store.save("1001", connected(instance="<urn:x>"))
+    moved = connected(OTHER, flow=9, instance="<urn:x>", call_id="another")
+    await second.store.remove("1001", PHONE)
+    await second.store.save("1001", moved)
+    if looked:
+        await node.store.lookup("1001")
+        await second.store.remove("1001", OTHER)
+    await node.store.restore()
+    assert await second.store.lookup("1001") == ([] if looked else [moved])
+
+
+async def test_a_phone_whose_connection_is_gone_is_not_restored(
+    redis_server: RedisServer, node: Node, second: Node
+) -> None:
+    await node.store.save("1001", connected())
+    await node.store.save("1002", bound("sip:1002@h", aor="1002"))
+    await second.store.end(lambda binding: binding.hop.tied)
+    node.closed.add(7)
+    assert await node.store.restore() == ([], True)
+    assert await second.store.lookup("1001") == []
+    await redis_server.restart(wipe=True)
+    assert await node.store.lookup("1001") == []
+    await node.back()
+    assert await node.store.aors() == ["1002"]

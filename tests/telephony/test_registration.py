@@ -1,5 +1,6 @@
 """Phones whose node died: another tells how many there are left."""
 
+import asyncio
 from dataclasses import replace
 from typing import cast
 
@@ -33,12 +34,20 @@ class Absent(MemoryBindings):
 class Buries:
     """Another node's phone has gone with that node."""
 
+    beat_seconds = 0.0
+
     def __init__(self, *aors: str) -> None:
         self._aors = list(aors)
-        self.looks = 0
+        self.beats = 0
+        self.due = asyncio.Event()
 
-    async def look(self) -> list[str]:
-        self.looks += 1
+    async def beat(self) -> None:
+        self.beats += 1
+        if self._aors:
+            self.due.set()
+
+    async def take_back(self) -> list[str]:
+        self.due.clear()
         lost, self._aors = self._aors, []
         return lost
 
@@ -113,13 +122,70 @@ async def test_phones_lost_with_a_dead_node_are_told() -> None:
     await service.close()
 
 
-async def test_a_node_that_watches_tells_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "WATCH_SECONDS", 0.0)
+async def test_a_node_that_watches_tells_what_was_lost() -> None:
     clock, told, buries = Clock(), list[tuple[str, int]](), Buries("1001")
     service = registrations(MemoryBindings(clock=clock), clock, told, buries)
     await service.resume()
-    await until(lambda: buries.looks > 1)
+    await until(lambda: bool(told))
     assert told == [("1001", 0)]
+    await service.close()
+
+
+class Stuck(MemoryBindings):
+    """A store that is slow to say who is registered, and fails to say who has lapsed."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.failures = 0
+        self.answers = asyncio.Event()
+
+    async def lapsed(self, since: float, until: float) -> list[str] | None:
+        if since == 0.0:
+            return await super().lapsed(since, until)
+        self.failures += 1
+        raise RuntimeError
+
+    async def lookup(self, aor: str) -> list[Binding]:
+        await self.answers.wait()
+        return await super().lookup(aor)
+
+
+async def test_a_node_beats_whatever_else_is_slow_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "WATCH_SECONDS", 0.0)
+    clock, told, buries = Clock(), list[tuple[str, int]](), Buries("1001")
+    store = Stuck(clock=clock)
+    service = registrations(store, clock, told, buries)
+    await service.resume()
+    await until(lambda: store.failures > 1)
+    before = buries.beats
+    await until(lambda: buries.beats > before)
+    assert told == []
+    store.answers.set()
+    await until(lambda: told == [("1001", 0)])
+    await service.close()
+
+
+class Fails(Buries):
+    """Redis says something that cannot be read."""
+
+    async def beat(self) -> None:
+        await super().beat()
+        if self.beats > 1:
+            raise RuntimeError
+
+    async def take_back(self) -> list[str]:
+        lost = await super().take_back()
+        if lost == ["1001"]:
+            self._aors = ["1002"]
+            raise RuntimeError
+        return lost
+
+
+async def test_a_node_beats_and_takes_back_again_after_it_failed() -> None:
+    clock, told, fails = Clock(), list[tuple[str, int]](), Fails("1001")
+    service = registrations(MemoryBindings(clock=clock), clock, told, fails)
+    await service.resume()
+    await until(lambda: told == [("1002", 0)])
     await service.close()
 
 
@@ -128,5 +194,5 @@ async def test_a_node_shows_that_it_lives_before_phones_register_there() -> None
     clock, told, buries = Clock(), list[tuple[str, int]](), Buries()
     service = registrations(MemoryBindings(clock=clock), clock, told, buries)
     await service.resume()
-    assert buries.looks == 1
+    assert buries.beats == 1
     await service.close()
