@@ -186,6 +186,7 @@ async def test_a_node_beats_and_takes_back_again_after_it_failed() -> None:
     service = registrations(MemoryBindings(clock=clock), clock, told, fails)
     await service.resume()
     await until(lambda: told == [("1002", 0)])
+    await until(lambda: fails.beats > 3)
     await service.close()
 
 
