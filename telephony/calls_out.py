@@ -275,8 +275,8 @@ class CallsOut:
                 self._trunks.overloaded(attempt.way, attempt.retry_after)
             case "left":
                 self._trunks.release(leg.id, attempt.way)
-            case "passed_over":
-                self._trunks.passed_over(attempt.way, attempt.address)
+            case "passed_over" if attempt.address is not None:
+                self._trunks.passed_over(attempt.way, attempt.address, attempt.retry_after)
 
     def _new_invite(
         self,

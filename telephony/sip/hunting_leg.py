@@ -24,7 +24,7 @@ from telephony.sip.invite_usage import (
     TimePassed,
 )
 from telephony.sip.leg_events import LegAnswered, LegEnded, LegRinging
-from telephony.sip.message import NO_ANSWER, UNAVAILABLE, retry_after
+from telephony.sip.message import NO_ANSWER, RINGING, UNAVAILABLE, retry_after
 from telephony.sip.outbound_leg import OutboundLeg
 
 ANSWER_SECONDS = 4.0
@@ -43,6 +43,7 @@ class _Way:
     last: bool  # of its trunk's addresses: only then is the trunk at fault
     reported: bool = False
     rung: bool = False
+    retry_after: float | None = None
 
 
 class HuntingLeg:
@@ -152,8 +153,8 @@ class HuntingLeg:
             self._give_up_at = None
         if event.response.status_code == UNAVAILABLE and event.to.method == "INVITE":
             way.reported = True
-            seconds = retry_after(event.response)
-            overloaded = Attempt(way.name, "overloaded", retry_after=seconds)
+            way.retry_after = retry_after(event.response)
+            overloaded = Attempt(way.name, "overloaded", retry_after=way.retry_after)
             return [Report(overloaded)] if way.last else []
         if way.reported:
             return []
@@ -191,8 +192,8 @@ class HuntingLeg:
                     passed.append(Report(Attempt(way.name, "left")))
                 case Tell(LegAnswered()):
                     self._settled = True
-                case Tell(LegRinging()):
-                    way.rung = True
+                case Tell(LegRinging(status)) if status == RINGING:
+                    way.rung = True  # a 183 may be sent before anybody is looked for
                 case SendRequest(request):
                     self._sent[request] = way
                     if request.method == "INVITE" and way is self._way and not self._settled:
@@ -232,7 +233,10 @@ class HuntingLeg:
         self._now_on = to
         effects: list[LegEffect] = [Report(Attempt(left.name, "left"))]
         if self._way.name == left.name:
-            effects.append(Report(Attempt(left.name, "passed_over", address=left.address)))
+            failed = Attempt(
+                left.name, "passed_over", retry_after=left.retry_after, address=left.address
+            )
+            effects.append(Report(failed))
         # If it answers after all it is cancelled, or acknowledged and hung up.
         effects += self._note(left, left.leg.handle(HangUp("another way was taken"), now), now)
         return [*effects, Report(Attempt(self._way.name, "trying")), *self._try(now)]

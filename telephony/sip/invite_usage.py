@@ -218,7 +218,7 @@ class Attempt:
             response has come; "silent": no response, or it could not be sent; "overloaded": 503;
             "left": the call goes on elsewhere, or is over; "passed_over": one of its addresses
             has failed, and its next is tried.
-        retry_after: seconds, with "overloaded".
+        retry_after: seconds, with "overloaded" and "passed_over".
         reason: with "silent".
         address: which has failed, with "passed_over".
     """

@@ -25,6 +25,7 @@ from telephony.sip.via import is_via
 
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 TRYING = 100
+RINGING = 180
 FINAL = 200  # the lowest final status
 FAILED = 300  # the lowest that is not success
 NO_ANSWER = 408

@@ -33,6 +33,7 @@ from telephony.trunks.route import Route, route_to
 LEAVE_SECONDS = 2.0  # that stopping waits for carriers to confirm
 MOST_ADDRESSES = 2  # of one trunk's, that one call tries
 LOOK_UP_SECONDS = 30.0  # after which a name is looked up anew for a call
+AVOID_SECONDS = 30.0  # that an address which has failed a call stands last, if it does not say
 _ID_BYTES = 8
 
 _Machine = watching.TrunkHealth | registering.RegisterClient
@@ -83,11 +84,17 @@ class _Line:
     reason: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
     looked_up: float = -LOOK_UP_SECONDS
+    avoided: dict[Destination, float] = field(default_factory=dict)  # by calls, until then
 
-    def turn(self, silent: Destination | None) -> None:
+    def turn(self, silent: Destination) -> None:
         """Begin with the next address from now on, if it was the first that is silent."""
-        if self.addresses and self.addresses[0] == silent:
-            self.addresses = (*self.addresses[1:], self.addresses[0])
+        if self.addresses[:1] == (silent,):
+            self.addresses = (*self.addresses[1:], silent)
+
+    def for_a_call(self, now: float) -> list[Destination]:
+        """Return the addresses that a call tries, in this order."""
+        self.avoided = {address: until for address, until in self.avoided.items() if until > now}
+        return sorted(self.addresses, key=lambda to: self.avoided.get(to, now))[:MOST_ADDRESSES]
 
     @property
     def up(self) -> bool:
@@ -225,7 +232,7 @@ class TrunkService:
         return [
             route_to(trunk, address, number=number, caller=caller)
             for trunk in trunks
-            for address in self._lines[trunk.name].addresses[:MOST_ADDRESSES]
+            for address in self._lines[trunk.name].for_a_call(now)
         ]
 
     def answered(self, name: str) -> None:
@@ -240,14 +247,18 @@ class TrunkService:
         """Note that a trunk has answered an INVITE with 503."""
         self._feed_health(self._lines[name], watching.Overloaded(seconds))
 
-    def passed_over(self, name: str, address: Destination | None) -> None:
+    def passed_over(self, name: str, address: Destination, seconds: float | None) -> None:
         """Note that one address of a trunk has failed where its next was tried.
 
-        RFC 3263 §4.3: who has failed so is not to be tried first again. It stands last from now on,
-        and has its turn when the others fail.
+        RFC 3261 §21.5.4: it is to be left alone for as long as its Retry-After says. So calls try
+        it last until then, or for a while where it has said nothing. Where we register the carrier
+        knows us only at the address that has our Contact: there calls go on following REGISTER.
         """
         log.info("trunk_address_passed_over", trunk=name)
-        self._lines[name].turn(address)
+        line = self._lines[name]
+        if line.register is None:
+            length = AVOID_SECONDS if seconds is None else seconds
+            line.avoided[address] = self._alarm.now() + length
 
     def statuses(self) -> list[TrunkStatus]:
         """Return how every trunk is."""

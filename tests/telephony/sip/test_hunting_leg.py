@@ -214,17 +214,17 @@ def test_what_a_trunk_itself_says_it_is_not_asked_again_at_its_next_address() ->
 
 
 def test_an_address_that_is_silent_or_unavailable_is_told() -> None:
-    def address(effects: list[LegEffect]) -> list[object]:
+    def passed(effects: list[LegEffect]) -> list[object]:
         told = (effect.attempt for effect in effects if isinstance(effect, Report))
-        return [attempt.address for attempt in told if attempt.outcome == "passed_over"]
+        return [(a.address, a.retry_after) for a in told if a.outcome == "passed_over"]
 
     leg, invite = started(names=ADDRESSES)
-    assert address(leg.handle(TimePassed(), ANSWER_SECONDS)) == [invite.destination]
+    assert passed(leg.handle(TimePassed(), ANSWER_SECONDS)) == [(invite.destination, None)]
     leg, invite = started(names=ADDRESSES)
-    effects = leg.handle(GotResponse(invite, response(invite, 503)), 0.1)
-    assert address(effects) == [invite.destination]
+    later = response(invite, 503, headers=[("Retry-After", "90")])
+    assert passed(leg.handle(GotResponse(invite, later), 0.1)) == [(invite.destination, 90)]
     leg, invite = started()  # the next trunk says nothing about an address
-    assert address(leg.handle(GotResponse(invite, response(invite, 503)), 0.1)) == []
+    assert passed(leg.handle(GotResponse(invite, response(invite, 503)), 0.1)) == []
 
 
 def test_whom_a_trunk_has_rung_it_does_not_ring_again() -> None:
@@ -236,9 +236,10 @@ def test_whom_a_trunk_has_rung_it_does_not_ring_again() -> None:
 
 
 def test_whom_one_trunk_has_rung_in_vain_no_other_rings_again() -> None:
-    for provisional in (180, 183):
+    for provisional in ((180,), (180, 183), (183, 180)):
         leg, invite = started()
-        leg.handle(GotResponse(invite, response(invite, provisional)), 0.1)
+        for status in provisional:
+            leg.handle(GotResponse(invite, response(invite, status)), 0.1)
         effects = leg.handle(GotResponse(invite, response(invite, 408)), 60.0)
         assert sent(effects) == []
         (ended,) = told(effects)
@@ -247,6 +248,13 @@ def test_whom_one_trunk_has_rung_in_vain_no_other_rings_again() -> None:
     leg, invite = started()
     leg.handle(GotResponse(invite, response(invite, 180)), 0.1)
     assert sent(leg.handle(GotResponse(invite, response(invite, 503)), 60.0))  # it broke there
+
+
+def test_a_trunk_that_sends_early_media_before_it_finds_nobody_does_not_end_the_hunting() -> None:
+    for provisional in (181, 182, 183):
+        leg, invite = started()
+        leg.handle(GotResponse(invite, response(invite, provisional)), 0.1)
+        assert sent(leg.handle(GotResponse(invite, response(invite, 408)), 30.0))
 
 
 def test_a_trunk_is_overloaded_when_its_last_address_is() -> None:

@@ -17,13 +17,14 @@ from telephony.gateway import NoTrunk, SipGateway
 from telephony.leg import LegAnswered, LegEnded
 from telephony.sip.dialog import header_address
 from telephony.sip.errors import TransactionFailure
+from telephony.sip.hop import Destination
 from telephony.sip.message import cseq_of, make_response
 from telephony.sip.register_client import Patience
 from telephony.sip.transaction import Timers
 from telephony.trunks.health import HealthTimes
 from telephony.trunks.model import Account, Trunk
 from telephony.trunks.numbers import NumberRules
-from telephony.trunks.service import TrunkService, TrunkStatus
+from telephony.trunks.service import AVOID_SECONDS, TrunkService, TrunkStatus
 from tests.support.waiting import until
 from tests.telephony.gateways import HOST, OFFER, QUICK, REALM, Accounts, Desk, Owner, message
 from tests.telephony.peers import Peer, a_peer
@@ -161,27 +162,73 @@ async def test_a_call_goes_to_the_next_address_of_its_trunk(
             assert gateway.trunks.statuses()[0].calls == 0
 
 
+async def call_over(gateway: SipGateway, *answers: tuple[Peer, int]) -> None:
+    """Make a call; each of the peers in turn gets its INVITE and answers so."""
+    owner = Owner()
+    dialled(gateway, owner)
+    for way, (peer, status) in enumerate(answers):
+        invite = await peer.fresh("INVITE")
+        assert cseq_of(invite)[0] == 1 + 100 * way
+        peer.send(make_response(invite, status, to_tag="x"), gateway.endpoint.local)
+    await owner.ended()
+
+
 async def test_an_address_that_has_failed_a_call_stands_last_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """RFC 3263 §4.3; there are neither OPTIONS nor a registration to tell."""
+    """RFC 3263 §4.3; there is no registration to tell."""
     with a_peer() as dead, a_peer() as alive:
         trunk = named(monkeypatch, dead, alive)
         async with a_node(trunk) as gateway:
+            await call_over(gateway, (dead, 503), (alive, 486))
+            await call_over(gateway, (alive, 486))
+            await call_over(gateway, (alive, 503), (dead, 486))
 
-            async def call(*answers: tuple[Peer, int]) -> None:
-                """Make a call; each of the peers in turn gets its INVITE and answers so."""
-                owner = Owner()
-                dialled(gateway, owner)
-                for way, (peer, status) in enumerate(answers):
-                    invite = await peer.fresh("INVITE")
-                    assert cseq_of(invite)[0] == 1 + 100 * way
-                    peer.send(make_response(invite, status, to_tag="x"), gateway.endpoint.local)
-                await owner.ended()
 
-            await call((dead, 503), (alive, 486))
-            await call((alive, 486))
-            await call((alive, 503), (dead, 486))
+@pytest.mark.parametrize("seconds, for_seconds", [(None, AVOID_SECONDS), (90.0, 90.0), (0.0, 0.0)])
+async def test_an_address_that_has_failed_a_call_stands_last_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None, for_seconds: float
+) -> None:
+    """RFC 3261 §21.5.4: for as long as its Retry-After says."""
+    addresses = ("127.0.0.2", 5060), ("127.0.0.3", 5060), ("127.0.0.4", 5060)
+
+    async def looked_up(*_args: object) -> tuple[tuple[str, int], ...]:
+        return addresses
+
+    monkeypatch.setattr("telephony.trunks.service.addresses", looked_up)
+    service = TrunkService([Trunk(name="telecom", host="sip.telecom.example", probe_seconds=None)])
+    await service.open(cast("SipEndpoint", HalfDead()), product="test")
+    before = asyncio.get_running_loop().time()
+    service.passed_over("telecom", addresses[0], seconds)
+    after = asyncio.get_running_loop().time()
+
+    def tried(at: float) -> list[Destination]:
+        return [route.destination for route in service.routes("110", caller=None, now=at)]
+
+    if for_seconds:
+        assert tried(before + for_seconds - 0.1) == [*addresses[1:]]
+    assert tried(after + for_seconds + 0.1) == [*addresses[:2]]
+    await service.close()
+
+
+async def test_calls_stay_where_we_are_registered_though_one_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only there our Contact is known: its neighbour would answer 403, which is final."""
+    with a_peer() as home, a_peer() as neighbour:
+        account = Account("51200000", "secret", register=True)
+        trunk = replace(named(monkeypatch, home, neighbour), account=account)
+        async with a_node(trunk) as gateway:
+            where = gateway.endpoint.local
+            home.send(make_response(await home.fresh("REGISTER"), 200), where)
+            await until(lambda: gateway.trunks.statuses()[0].up)
+            await call_over(gateway, (home, 503), (neighbour, 403))
+            await call_over(gateway, (home, 486))
+            closing = asyncio.create_task(gateway.close())
+            last = await home.fresh("REGISTER")
+            assert last.headers.get("Expires") == ["0"]
+            home.send(make_response(last, 200), where)
+            await closing
 
 
 async def test_a_trunk_whose_name_was_unknown_is_looked_up_for_calls(
