@@ -7,8 +7,10 @@ is measured: while they lag the engine is never idle, so what it has heard in th
 what it can hear, and where 30 s of voice came and 20 were heard, a third is too much. What lags
 already shall be caught up too, within ``_CATCH_UP``. Then a second is measured anew; a lag that
 falls fast enough costs nobody anything. A stream that went comes back, the oldest citizen's first,
-once there has been no lag for a while: some every second as long as no more comes than was heard at
-the best of late, then one in each such while, which doubles each time it was too early.
+once there has been no lag for a while, which doubles each time it was too early. Others follow,
+some every second as long as no more comes than was heard at the best of late, then one every
+second, or every other second where it was too early before; an engine with time to spare hears just
+what comes, so how much more it could hear is found out only so.
 """
 
 from collections import deque
@@ -35,7 +37,9 @@ _MOST = 0.5
 """The share of streams given up in one step at most: an engine may be away for a moment."""
 
 _SOME_EVERY = 1.0
-"""Seconds between streams that come back where they are known to be heard."""
+_ONE_EVERY = 2.0
+"""Seconds between streams that come back: as long as nothing speaks against it, and where some came
+back too early before. By then one stream too many begins to show as a lag."""
 
 _FORGOTTEN = 120.0
 """Seconds in which is forgotten how much was heard at the best."""
@@ -122,7 +126,9 @@ class LoadShedder:
                 self._give_up(heard, excess, now)
         elif self._shed and self._calm_for(self._hold, now):
             shed = [stream for stream in streams if stream.name in self._shed]
-            self._bring_back(shed, self._known_room(len(heard)), now)
+            room = self._known_room(len(heard))
+            if now - self._stepped >= self._pause(room, lag):
+                self._bring_back(shed, max(room, 1), now)
         elif not self._shed and self._calm_for(_PARTIALS_HOLD, now):
             self._partials_shed = False
         return Shedding(self._partials_shed, frozenset(self._shed), lag)
@@ -187,11 +193,17 @@ class LoadShedder:
             return 0
         return max(0, min(int(streams * (self._most_heard / came - 1.0)), max(1, streams // 4)))
 
-    def _bring_back(self, shed: Sequence[StreamLoad], room: int, now: float) -> None:
-        if now - self._stepped < (_SOME_EVERY if room else self._hold):
-            return
+    def _pause(self, room: int, lag: float) -> float:
+        """Return how long the last step's effect is awaited before more streams come back."""
+        if room:
+            return _SOME_EVERY
+        if lag:
+            return self._hold
+        return _SOME_EVERY if self._hold == _FIRST_HOLD else _ONE_EVERY
+
+    def _bring_back(self, shed: Sequence[StreamLoad], count: int, now: float) -> None:
         oldest = sorted(shed, key=lambda stream: (stream.role == "agent", stream.number))
-        self._shed -= {stream.name for stream in oldest[: max(room, 1)]}
+        self._shed -= {stream.name for stream in oldest[:count]}
         self._stepped = self._restored = now
 
 

@@ -150,10 +150,18 @@ def test_all_come_back_when_there_is_time_again_the_oldest_citizen_first() -> No
     machine.run(30)
     before = machine.shedding.streams
     machine.capacity = 100
-    history = machine.run(240)
+    history = machine.run(120)
     first = before - next(step.streams for step in history if step.streams != before)
     assert first == {min(before, key=lambda name: ("agent" in name, int(name.split(".")[0])))}
     assert history[-1] == Shedding()
+
+
+def test_after_minutes_with_too_much_to_hear_all_come_back_soon_all_the_same() -> None:
+    machine = Machine(20, 20)
+    machine.run(300)
+    assert len(machine.shedding.streams) > 15
+    machine.capacity = 100  # which has never been needed before
+    assert machine.run(150)[-1] == Shedding()
 
 
 def test_after_seconds_in_which_little_was_heard_all_come_back_soon() -> None:
