@@ -58,7 +58,7 @@ class PooledRecognizer:
         return cls(workers)
 
     async def open(self) -> "PooledStream":
-        """Begin a stream; it takes a worker when it is first pushed something."""
+        """Begin a stream; it takes a worker when it first has something to be heard."""
         return PooledStream(self.workers, self._ids)
 
     async def aclose(self) -> None:
@@ -89,6 +89,8 @@ class PooledStream(ChunkedStream):
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a place among the few requests that the worker has at a time."""
+        if self._worker is None and not self._ring:
+            await self._join()  # now, so that others who begin to speak choose others
         worker = self._worker
         if worker is None or not worker.alive:
             worker = await self._workers.pick()  # ``_join`` may choose another: no harm

@@ -71,6 +71,16 @@ async def test_a_worker_that_dies_or_hangs_costs_no_word(number: signal.Signals)
         await other.aclose()
 
 
+async def test_who_begin_to_speak_at_once_are_spread_before_they_are_heard() -> None:
+    async with pool() as recognizer:
+        one, other = await recognizer.open(), await recognizer.open()
+        async with one.turn(), other.turn():
+            assert worker_of(one) != worker_of(other)
+        for stream in (one, other):
+            await stream.aclose()
+        assert [worker.streams for worker in recognizer.workers._workers] == [0, 0]
+
+
 async def test_words_that_bring_every_worker_down_are_given_up() -> None:
     async with pool() as recognizer:
         stream = await recognizer.open()
