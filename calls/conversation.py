@@ -30,6 +30,7 @@ from tickets.burst import BurstRule, find_burst
 from tickets.draft import TicketDraft, Utterance
 from tickets.fields import URGENCIES, FieldChange
 from tickets.history import history_of
+from tickets.intent import wants_secrecy
 from tickets.store import AlreadySubmitted, TicketStore
 from tickets.written import Writer
 
@@ -274,7 +275,7 @@ class Conversation:
                     leg=side,
                     text=result.text,
                     start=result.start,
-                    secret=self._secret,
+                    secret=self._secret or (side == "caller" and bool(wants_secrecy(result.text))),
                 )
             )
             return

@@ -41,7 +41,7 @@ class MqttSettings(Section):
     full_numbers: bool
     """Whether events hold telephone numbers in full; otherwise their middle is masked."""
     partials: bool
-    """Whether words are published while they are being said, before a wish for secrecy is known."""
+    """Whether words are published while they are being said: a wish for secrecy may follow them."""
 
 
 class DatabaseSettings(Section):

@@ -301,8 +301,8 @@ Everything that happens is published once, as one JSON object, in three places:
 
 Over MQTT, events are delivered at least once (QoS 1), those of a node in order. After a broken
 connection an event may come again with the same `id`; use it to discard duplicates. While the
-broker is away, events wait in the node's outbox. Only `transcript.partial` is QoS 0 and not kept,
-and published only with `mqtt.partials`: a wish for secrecy may follow the words it holds.
+broker is away, events wait in the node's outbox. Only `transcript.partial` is QoS 0 and not kept.
+`mqtt.partials = false` leaves it out, because a wish for secrecy may follow the words it contains.
 `hotline/node/<node>/status` (retained) is `online` or `offline`. Telephone numbers are masked
 (152****2668; `mqtt.full_numbers` changes that), except in `ticket.submitted`, which contains
 neither name nor number if the citizen asked for secrecy. Once the citizen has asked for it
@@ -331,7 +331,7 @@ def _section(event: type[Event], example: Event) -> str:
         f"| `{f.name}` | {_type(f)} | {_meaning(event, f.name)} |" for f in fields(event)
     )
     partial = event is catalogue.TranscriptPartial
-    quality = "QoS 0, only with `mqtt.partials`" if partial else "QoS 1"
+    quality = "QoS 0, unless `mqtt.partials` is false" if partial else "QoS 1"
     if event is catalogue.ServiceStatus:
         audience = "everybody signed in: the desktop says what does not work"
     elif example.agent_id is not None:

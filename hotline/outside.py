@@ -1,8 +1,7 @@
 """What others are told of events, over MQTT: the same, with telephone numbers masked.
 
 Where the citizen has asked for secrecy, his words, and what was read from them, stay in the house:
-the events come, so that a reader knows how a call and its ticket go on, and are empty. Words that
-are still being said stay there altogether, since the wish may be what follows them.
+the events come, so that a reader knows how a call and its ticket go on, and are empty.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,9 +39,7 @@ _OURS: Final = frozenset(
 """Fields of a ticket that hold a word of ours."""
 
 
-def outside(
-    *, full_numbers: bool, partials: bool = False
-) -> Callable[[Event], Mapping[str, Any] | None]:
+def outside(*, full_numbers: bool, partials: bool) -> Callable[[Event], Mapping[str, Any] | None]:
     """Return what makes an event's object for the broker; None: it is not for others.
 
     A submitted ticket keeps its number: who handles the matter calls it back. Where the citizen
@@ -50,7 +47,7 @@ def outside(
 
     Args:
         full_numbers: whether no number is masked, for systems that look callers up.
-        partials: whether words are told while they are being said.
+        partials: whether words are told while they are being said: a wish may follow them.
     """
 
     def shown(event: Event) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from asr.ports import Final, Partial
-from calls.conversation import stream_id
+from calls.conversation import Side, stream_id
 from eventbus.catalogue import (
     Event,
     TicketField,
@@ -169,6 +169,22 @@ async def test_who_asks_for_secrecy_is_secret_from_that_utterance_on(house: Hous
     asked = secret(house.events[before:])
     assert len(asked) > 4
     assert all(asked)
+
+
+async def test_words_that_ask_for_secrecy_are_secret_while_they_are_being_said(
+    house: House,
+) -> None:
+    (view,) = house.service.live()
+    before = len(house.events)
+    said: tuple[tuple[Side, str], ...] = (
+        ("caller", "我叫陆小明"),
+        ("caller", "我叫陆小明请给我保密"),
+        ("agent", "您要保密吗"),
+    )
+    for side, words in said:
+        house.service.on_result(stream_id(view.call_id, side), Partial(words, 5.0, 5.5))
+    heard = [event for event in house.events[before:] if isinstance(event, TranscriptPartial)]
+    assert [event.secret for event in heard] == [False, True, False]
 
 
 async def test_a_form_that_asks_for_secrecy_is_secret_as_a_whole(house: House) -> None:
