@@ -44,7 +44,7 @@ class Dangers:
     def worst(self) -> Urgency:
         """Return the most pressing danger, the first told of several; ``CALM`` without any.
 
-        Where no rule says whose it is, it is the police's whom the citizen asks for.
+        Where no rule says whose it is, it is the partner's whom the citizen asks for.
         """
         eased = {} if self._grave else self._eased
         left = [eased.get(reason, danger) for reason, danger in self._told.items()]

@@ -33,7 +33,8 @@ _OTHERS = re.compile(
 )
 # 你打我单位电话: there he can be reached; 骗子打我公司电话 tells who was rung.
 _AT_WORK = re.compile(
-    r"(?:你|您|你们|请)(?:就|再|直接|可以)*打(?:到)?我(?:们)?(?:单位|公司)(?:的)?(?:电话|座机|号码)?(?:是|就是|，)*$"
+    r"(?:(?:你|您|你们|请)(?:就|再|直接|可以)*|(?:^|[，。嗯啊])(?:有事|可以|直接|就)+)"
+    r"打(?:到)?我(?:们)?(?:单位|公司)(?:的)?(?:电话|座机|号码)?(?:是|就是|，)*$"
 )
 _OTHERS_ASKED = re.compile(
     r"(?:他|她|对方|商家|店家|店里|店铺|老板|卖家|公司|物业|中介|司机|房东|单位)"
@@ -42,9 +43,12 @@ _OTHERS_ASKED = re.compile(
 )
 _CONTEXT = 16
 _THIS_LINE = re.compile(
+    r"(?:不对|嗯|啊|哦|对|好|，)*(?:(?:刚才)?那个(?:号码?|电话|手机)?(?:已经|早就)?(?:停机|不用|欠费|注销)了)?"
+    r"(?:我的?)?(?:联系)?(?:电话|手机|号码|方式)?"
     r"(?:嗯|啊|哦|对|好|那|呃|还是|你们?|您|可以|就|是|用|打|留|记|，)*"
-    r"(?:(?:我|本人)+(?:就|是|用|现在|正在)*(?:打|拨)(?:过来|进来|来|给你们|你们)*的(?:这个|这部)(?:电话|手机|号码?)?"
-    r"|(?:打|用|留)本机(?:号码)?)"
+    r"(?:(?:我|本人)+(?:就|是|用|现在|正在)*(?:打|拨)(?:过来|进来|来|给你们|你们)*的"
+    r"(?:(?:这个|这部)(?:(?:电话|手机)?号码?|电话|手机)?|就是(?:这个|这部)(?:电话|手机|号码))"
+    r"|本机(?:号码?)?)"
     r"(?:就|可以|行|好|吧|啊|呀|了|嘛|，|。)*(?:$|(?:我|名字)[叫姓].*)"
 )
 """All that he says but his name: 不要打本机 and 我打的这个疫苗有问题 mean something else."""
@@ -98,7 +102,7 @@ class PhoneEar:
             if _counts_something(text, run):
                 continue
             before = text[max(0, run.start - _CONTEXT) : run.start]
-            if others or (_OTHERS.search(before) and not _AT_WORK.search(before)):
+            if others or (_OTHERS.search(before) and not _AT_WORK.search(text[: run.start])):
                 if len(run.digits) >= _SHORTEST_PIECE:
                     self.spans.append((run.start, run.end))
                 continue

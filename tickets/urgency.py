@@ -61,7 +61,7 @@ class Urgency:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the police may take it when asked for: no rule says whose it is.
+        """Tell whether the partner whom the citizen asks for may take it: no rule says whose it is.
 
         What sounds like fire or illness is left to the engines and the ambulance.
         """
