@@ -11,6 +11,7 @@ from telephony.gateway import SipGateway
 from telephony.lives import RedisLives
 from telephony.passes import PhonePasses
 from telephony.redis_bindings import RedisBindings
+from telephony.sip.registrar import Limits
 from telephony.sip.session_timer import SessionPolicy
 from telephony.transport.connection import ConnectionLimits
 from telephony.trunks.service import TrunkStatus
@@ -41,6 +42,9 @@ def sip_gateway(
         on_call=on_call,
         on_registered=on_registered,
         advertised=advertised,
+        limits=Limits(
+            shortest=sip.min_expires, default=sip.default_expires, longest=sip.max_expires
+        ),
         session=SessionPolicy(sip.session_seconds, sip.min_session_seconds),
         connections=ConnectionLimits(
             per_source=sip.max_connections_per_source,

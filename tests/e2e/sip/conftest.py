@@ -15,6 +15,8 @@ from tests.support.ports import free_sip_port
 
 AGENTS = [str(number) for number in range(1001, 1017)]
 NO_ANSWER_SECONDS = 5
+#: Seconds that a registration lives which asks for none, the least and the most there is.
+GRANTED, SHORTEST, LONGEST = 240, 50, 3000
 GENEROUS = [f"abuse__{rate}_rate" for rate in ("stranger", "strangers", "answer", "answers")]
 #: What the log never holds, whatever is sent to us.
 TROUBLE = ("Traceback", "call_step_failed", "exception")
@@ -31,6 +33,9 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         "agents__seed": ",".join(AGENTS),
         "asr__enabled": "false",
         "sip__no_answer_seconds": NO_ANSWER_SECONDS,
+        "sip__default_expires": GRANTED,
+        "sip__min_expires": SHORTEST,
+        "sip__max_expires": LONGEST,
         "trunks__local__networks": f"{TRUNK}/32",
         "trunks__edge__networks": f"{EDGE}/32",
         "trunks__exchange__address": "{}:{}".format(*EXCHANGE),

@@ -8,7 +8,7 @@ it, and what the phone or the partner's exchange does. The flows over proxies (Â
 import pytest
 from aiosipua import SipMessage, SipRequest
 
-from tests.e2e.sip.conftest import EXCHANGE, Duty
+from tests.e2e.sip.conftest import EXCHANGE, GRANTED, Duty
 from tests.e2e.sip.raw import (
     Address,
     Called,
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.e2e
 
 #: A session description whose audio is of no interest.
 QUIET = description(40000)
-#: Seconds that a registration lives which asks for none (`sip.default_expires`).
-GRANTED = 300
 
 
 def everything(wire: RawSip) -> list[SipRequest]:
