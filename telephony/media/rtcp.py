@@ -153,9 +153,14 @@ def _packets(kind: int, count: int, body: bytes) -> list[Rtcp]:
             ssrcs = tuple(_WORD.unpack_from(body, 4 * number)[0] for number in range(count))
             rest = body[4 * count :]
             reason = rest[1 : 1 + rest[0]] if rest else b""
-            return [Goodbye(ssrcs, reason.decode("utf-8", "replace"))]
+            return [Goodbye(ssrcs, _text(reason))]
         case _:
             return []
+
+
+def _text(octets: bytes) -> str:
+    """Read UTF-8 (§6.5) without the octets that are none: with U+FFFD for each it is too long."""
+    return octets.decode("utf-8", "ignore")
 
 
 def _needs(body: bytes, octets: int, what: str) -> None:
@@ -188,7 +193,7 @@ def _chunks(body: bytes, count: int) -> list[Description]:
             kind, length = body[at], body[at + 1]
             _needs(body, at + 2 + length, "source description")
             if kind == _CNAME:
-                cname = body[at + 2 : at + 2 + length].decode("utf-8", "replace")
+                cname = _text(body[at + 2 : at + 2 + length])
             at += 2 + length
         _needs(body, at + 1, "source description")  # §6.5: a null octet ends the list
         at = (at // 4 + 1) * 4  # …and padding up to the next 32 bits

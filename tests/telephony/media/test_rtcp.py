@@ -1,5 +1,7 @@
 """RTCP: what is written is read, and what is not RTCP is refused."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,12 @@ def test_damage_is_refused_or_read(compound: list[Rtcp], data: st.DataObject) ->
 def test_texts_that_are_too_long_are_our_mistake(name: str) -> None:
     with pytest.raises(ValueError, match="255 octets"):
         build([Description(1, name)])
+
+
+def test_text_that_is_no_utf8_is_read_and_can_be_written_again() -> None:
+    """The fuzzer's finding: a replacement for each of its octets would be 765 octets long."""
+    reason = b"ok" + b"\xff" * 253
+    body = b"\0\0\0\1" + bytes((len(reason),)) + reason
+    (read,) = parse(struct.pack("!BBH", 0x81, 203, len(body) // 4) + body)
+    assert read == Goodbye((1,), "ok")
+    assert parse(build([read])) == [read]
