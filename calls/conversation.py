@@ -275,7 +275,7 @@ class Conversation:
                     leg=side,
                     text=result.text,
                     start=result.start,
-                    secret=self._secret or (side == "caller" and bool(wants_secrecy(result.text))),
+                    secret=self._is_secret(side, result.text),
                 )
             )
             return
@@ -305,7 +305,7 @@ class Conversation:
         try:
             if not self.submitted:
                 changes = self.draft.hear(utterance)
-            secret = self._secret
+            secret = self._is_secret(side, written.heard)
         finally:  # told in any case: it is in the transcript
             self._bus.publish(
                 TranscriptFinal(
@@ -361,6 +361,10 @@ class Conversation:
             self._too_late.add(side)
             start, end = self._final_until[side], self._seconds()
             self._note_gap(side, Gap(start, end, "load"), end=end)
+
+    def _is_secret(self, side: Side, words: str) -> bool:
+        """Tell whether words stay in the house: the wish may be among them, or known already."""
+        return self._secret or (side == "caller" and wants_secrecy(words) is not None)
 
     @property
     def _secret(self) -> bool:

@@ -111,6 +111,8 @@ class CallHelper:
                     call.work.cancel()
             case TicketField(call_id=str(call_id)) if call := self._calls.get(call_id):
                 call.values[event.field] = event.value
+                if event.field == "secret":  # the agent may take back what was misheard
+                    call.secret = bool(event.value)
                 if call.said:
                     self._look_up(call)
             case TranscriptFinal(call_id=str(call_id)) if call := self._calls.get(call_id):
@@ -157,7 +159,7 @@ class CallHelper:
             knowledge=tuple(shown(entry) for entry in found),
             similar=tuple(asdict(ticket) for ticket in similar),
             summary=tuple(summary),
-            secret=call.secret or bool(call.values.get("secret")),
+            secret=call.secret,
         )
 
 

@@ -187,6 +187,14 @@ async def test_words_that_ask_for_secrecy_are_secret_while_they_are_being_said(
     assert [event.secret for event in heard] == [False, True, False]
 
 
+async def test_a_wish_for_secrecy_is_heard_after_the_ticket_was_submitted(house: House) -> None:
+    citizen_says(house, "楼下饭店油烟太大")
+    await house.service.submit(ticket_of(house), agent_id="1001")
+    citizen_says(house, "请给我保密")
+    finals = [event for event in house.events if isinstance(event, TranscriptFinal)]
+    assert [event.secret for event in finals] == [False, True]
+
+
 async def test_a_form_that_asks_for_secrecy_is_secret_as_a_whole(house: House) -> None:
     form = {"name": "陆小明", "address": "幸福小区3栋", "secret": True}
     await house.service.correct(ticket_of(house), form, agent_id="1001")

@@ -115,6 +115,8 @@ async def test_help_from_words_that_are_to_be_kept_secret_says_so(room: Room) ->
     room.say("c1", "拖欠工资", secret=True)
     await until(lambda: room.told)
     assert room.told[-1].secret
+    room.fill("c1", "secret", value=False)  # it was misheard, says the agent
+    await until(lambda: not room.told[-1].secret)
 
 
 async def test_whoever_a_call_is_passed_on_to_is_told_what_was_said_before(room: Room) -> None:

@@ -11,7 +11,7 @@ import pytest
 from calls.errors import TransferError
 from eventbus.catalogue import CallEnded
 from telephony.leg import LegConfirmed, LegReoffered, LegRinging
-from tests.calls.house import PCMA, PCMU, House, open_house, sdp
+from tests.calls.house import PCMA, PCMU, House, StandInLeg, open_house, sdp
 from tests.support.waiting import PATIENCE, until
 
 
@@ -66,14 +66,20 @@ async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(house
         gc.enable()
 
 
-async def test_a_call_that_looks_for_its_agent_goes_first(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+async def talking(house: House) -> StandInLeg:
+    """Let agent 1001 take a call; return the citizen's leg."""
     await house.ready_agent("1001")
     citizen = house.arrives()
     (await house.phone()).pick_up()
     await house.until_talking()
+    return citizen
+
+
+async def test_a_call_that_looks_for_its_agent_goes_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+    citizen = await talking(house)
     await house.ready_agent("1002")
     opening = house.media.gates["open"] = asyncio.Event()
     house.media.asked.clear()
@@ -96,10 +102,7 @@ async def test_who_is_stopped_while_it_gives_way_closes_its_ports(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
-    await house.ready_agent("1001")
-    citizen = house.arrives()
-    (await house.phone()).pick_up()
-    await house.until_talking()
+    citizen = await talking(house)
     (owner,) = house.service._owners.values()
     talk, worker = owner.conversation, owner._worker
     assert talk is not None
@@ -175,10 +178,7 @@ async def test_the_agent_hangs_up_while_media_works_and_the_next_one_gets_the_ca
 
 async def test_a_full_disk_costs_the_recording_not_the_call(house: House) -> None:
     house.media.refuses["record"] = "disk"
-    await house.ready_agent("1001")
-    citizen = house.arrives()
-    (await house.phone()).pick_up()
-    await house.until_talking()
+    citizen = await talking(house)
     citizen.end()
     record = await house.record()
     assert (record["outcome"], record["recording"]) == ("answered", False)
