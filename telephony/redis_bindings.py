@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -16,14 +17,13 @@ from redis.exceptions import NoScriptError, RedisError
 
 from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
+from telephony.binding_scripts import END, KEPT_SECONDS, LOOKUP, REMOVE, SAVE
 from telephony.bindings import Changed, MemoryBindings
 from telephony.sip.hop import Hop
 from telephony.sip.registrar import Binding, is_same_phone
 
 RETRY_SECONDS = 1.0
 OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for Redis
-KEPT_SECONDS = 300.0
-"""For so long the index keeps who has lapsed, for all nodes to see."""
 _AWAY = (RedisError, OSError)
 _AT_ONCE = 50
 """So many addresses-of-record are read, ended or restored in one turn."""
@@ -32,47 +32,14 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-# KEYS: bindings of the AOR (contact → JSON), index (JSON [aor, contact] → expiry), mark.
-# A write that was repeated, or overtaken by a later REGISTER of the same phone, changes nothing.
-_SAVE = """
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-if old then
-  local known = cjson.decode(old)
-  if known.call_id == ARGV[3] and known.cseq > tonumber(ARGV[4]) then return 0 end
-end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZADD', KEYS[2], ARGV[5], ARGV[6])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tonumber(ARGV[7]) - tonumber(ARGV[8]))
-redis.call('SET', KEYS[3], 1)
-local wanted = math.ceil((tonumber(ARGV[5]) - tonumber(ARGV[7])) * 1000)
-if redis.call('PTTL', KEYS[1]) < wanted then redis.call('PEXPIRE', KEYS[1], wanted) end
-return 1
-"""
-# Not what a later REGISTER has renewed meanwhile.
-_END = """
-local kept = redis.call('HGET', KEYS[1], ARGV[1])
-if not kept then return 0 end
-local known = cjson.decode(kept)
-if known.call_id ~= ARGV[3] or known.cseq ~= tonumber(ARGV[4]) then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[2])
-return 1
-"""
-_REMOVE = """
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[2])
-return 1
-"""
-# The mark tells an empty Redis (restarted without its data) from one where nobody is registered.
-_LOOKUP = "return {redis.call('EXISTS', KEYS[3]), redis.call('HVALS', KEYS[1])}"
-
 
 class RedisBindings:
     """Redis, shared by the nodes, with what this node knows at hand while Redis is away.
 
     No method raises because Redis is away: answers then come from the cache, and changes are kept
-    and written when it is back. If it comes back empty, what was registered at this node is
-    written again.
+    and written when it is back. If it has lost its data, each node writes again what was registered
+    there, except what another node has withdrawn: each learns that from a stream, whenever
+    it asks who has lapsed.
 
     Args:
         redis: the client; its socket timeouts bound how long the first call after a loss waits.
@@ -101,6 +68,8 @@ class RedisBindings:
         self._cache = MemoryBindings(clock=clock)
         self._own = MemoryBindings(clock=clock)  # registered at this node
         self._pending: dict[tuple[str, str], Binding | None] = {}  # None: remove it
+        self._epoch: bytes | str | None = None  # of the data in Redis, when last seen
+        self._read_until = "0"  # in the stream of the withdrawn
         self._turn = asyncio.Lock()
         self._changes = 0  # how many have been asked for: what was read before one may be old
         self._retrying: asyncio.Task[None] | None = None
@@ -142,7 +111,7 @@ class RedisBindings:
         await asyncio.gather(
             *(
                 self._run(
-                    _END,
+                    END,
                     one.aor,
                     one.contact_uri,
                     json.dumps([one.aor, one.contact_uri]),
@@ -163,6 +132,7 @@ class RedisBindings:
         aors = sorted({binding.aor for binding in own if self._is_held(binding)})
         whole = False
         with suppress(*_AWAY):
+            await self._in_turn(self._forget_withdrawn)
             for some in _parts(aors):
                 await self._in_turn(partial(self._save_again, some))
             whole = True
@@ -216,10 +186,26 @@ class RedisBindings:
         return None
 
     async def _read_lapsed(self, since: float, until: float) -> list[str]:
+        await self._forget_withdrawn()
         members: Any = await self._redis.zrangebyscore(
             self._key("index"), f"({since!r}", repr(until)
         )
         return sorted({json.loads(member)[0] for member in members})
+
+    async def _forget_withdrawn(self) -> None:
+        """Forget what was registered here and withdrawn at another node since it was looked last.
+
+        Otherwise it would come back when Redis has lost its data, for its connection to this node
+        may live on. What was only ended (`end`) is not in the stream: that may be an error.
+        """
+        entries: Any = await self._redis.xrange(self._key("withdrawn"), f"({self._read_until}")
+        for name, fields in entries:
+            self._read_until = _text(name)
+            [value] = fields.values()
+            gone = _read_binding(value)
+            for binding in self._own.live(gone.aor):
+                if binding == gone:
+                    self._own.drop(gone.aor, gone.contact_uri)
 
     async def _index(self) -> set[tuple[str, str]]:
         """Return AOR and Contact URI of all live bindings."""
@@ -272,13 +258,14 @@ class RedisBindings:
         log.info("bindings_with_redis")
 
     async def _restore(self) -> None:
-        marked, _ = await self._read("")
-        if not marked:
+        whole, _ = await self._read("")
+        if not whole:
             self._requeue_own()
         await self._write_pending()
 
     def _requeue_own(self) -> None:
         """Write again what was registered here: Redis has lost it."""
+        self._epoch = None
         for key, binding in self._own.everything().items():
             if self._is_held(binding) or not binding.hop.tied:
                 self._pending.setdefault(key, binding)
@@ -289,10 +276,10 @@ class RedisBindings:
         while self._pending:
             (aor, contact), binding = next(iter(self._pending.items()))
             if binding is None:
-                await self._run(_REMOVE, aor, contact, json.dumps([aor, contact]))
+                await self._run(REMOVE, aor, contact, json.dumps([aor, contact]))
             elif binding.expires_at > now:
-                await self._run(
-                    _SAVE,
+                epoch = await self._run(
+                    SAVE,
                     aor,
                     contact,
                     json.dumps(asdict(binding)),
@@ -302,7 +289,10 @@ class RedisBindings:
                     json.dumps([aor, contact]),
                     repr(now),
                     KEPT_SECONDS,
+                    secrets.token_hex(8),
                 )
+                if not self._is_whole(epoch):
+                    self._requeue_own()
             if self._pending.get((aor, contact)) is binding:  # not changed while it was written
                 del self._pending[aor, contact]
 
@@ -318,16 +308,16 @@ class RedisBindings:
     async def _read_at_once(self, aor: str) -> bool:
         """Read, unless something changes meanwhile or Redis has lost all: then return False."""
         before = self._changes
-        marked, bindings = await self._read(aor)
-        if self._changes != before or (not marked and await self._own.count()):
+        whole, bindings = await self._read(aor)
+        if self._changes != before or not whole:
             return False
         self._take(aor, bindings)
         return True
 
     async def _read_in_turn(self, aor: str) -> None:
         await self._write_pending()
-        marked, bindings = await self._read(aor)
-        if not marked and await self._own.count():
+        whole, bindings = await self._read(aor)
+        if not whole:
             self._requeue_own()
             await self._write_pending()
             _, bindings = await self._read(aor)
@@ -349,11 +339,18 @@ class RedisBindings:
                 self._own.drop(aor, binding.contact_uri)
 
     async def _read(self, aor: str) -> tuple[bool, list[Binding]]:
-        marked, values = await self._run(_LOOKUP, aor)
-        return bool(marked), [_read_binding(value) for value in values]
+        epoch, values = await self._run(LOOKUP, aor)
+        return self._is_whole(epoch), [_read_binding(value) for value in values]
+
+    def _is_whole(self, epoch: bytes | str | None) -> bool:
+        """Tell whether Redis still has what it had when it was last seen."""
+        if self._epoch is None:
+            self._epoch = epoch
+        return epoch == self._epoch
 
     async def _run(self, script: str, aor: str, *args: str | float) -> Any:
-        keys = (self._key(f"aor:{aor}"), self._key("index"), self._key("mark"))
+        names = (f"aor:{aor}", "index", "epoch", "withdrawn")
+        keys = [self._key(name) for name in names]
         words = (str(len(keys)), *keys, *args)
         try:
             return await self._line.ask("EVALSHA", _sha(script), *words)
@@ -380,6 +377,10 @@ def _parts(aors: Iterable[str]) -> Iterator[list[str]]:
     while rest:
         part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
         yield part
+
+
+def _text(word: bytes | str) -> str:
+    return word.decode() if isinstance(word, bytes) else word
 
 
 @cache

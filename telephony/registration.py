@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -113,7 +113,7 @@ class RegistrationService:
         while True:
             await lost.due.wait()
             try:
-                await self.tell_lost()
+                await self.tell_lost(await lost.take_back())
             except Exception:  # the task's outermost boundary: it takes back what comes next
                 log.exception("lost_phones_not_told")
 
@@ -129,9 +129,9 @@ class RegistrationService:
             # Meanwhile it may have registered at another node, which told before us.
             self._look_again(aor, AGAIN_SECONDS)
 
-    async def tell_lost(self) -> None:
+    async def tell_lost(self, aors: Iterable[str]) -> None:
         """Tell of phones whose connection was held by a node that has died."""
-        for aor in await self._lost.take_back() if self._lost else ():
+        for aor in aors:
             await self._tell(aor)
             self._look_again(aor, AGAIN_SECONDS)  # as above
 

@@ -243,6 +243,25 @@ async def test_a_redis_that_lost_its_data_gets_it_back(
     assert await second.store.lookup("1002") == [bound(seconds=600)]
 
 
+async def test_each_node_gives_redis_back_what_it_lost(
+    redis_server: RedisServer, node: Node, second: Node
+) -> None:
+    """Also one that comes when another has given back its own already."""
+    await node.store.save("1001", bound())
+    await second.store.save("1002", bound("sip:1002@h", aor="1002"))
+    third = Node(redis_server)  # sees a Redis that has lost nothing since
+    await redis_server.restart(wipe=True)
+    for one in (node, second, third):
+        await one.store.lookup("1003")
+        await one.back()
+    assert await third.store.aors() == ["1001", "1002"]
+    await second.redis.flushall()  # nobody's connection is lost by this
+    await node.store.save("1003", bound("sip:1003@h", aor="1003"))
+    await second.store.lookup("1003")
+    assert await third.store.aors() == ["1001", "1002", "1003"]
+    await third.close()
+
+
 async def test_what_another_node_removed_is_not_brought_back(
     redis_server: RedisServer, node: Node, second: Node
 ) -> None:
@@ -454,3 +473,56 @@ async def test_a_phone_whose_connection_is_gone_is_not_restored(
     assert await node.store.lookup("1001") == []
     await node.back()
     assert await node.store.aors() == ["1002"]
+
+
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("removed", [False, True])
+async def test_what_another_node_withdrew_stays_so_when_redis_loses_its_data(
+    redis_server: RedisServer,
+    node: Node,
+    second: Node,
+    *,
+    looked: bool,
+    tied: bool,
+    removed: bool,
+) -> None:
+    phone = connected() if tied else bound()
+    await node.store.save("1001", phone)
+    await node.store.save("1002", connected("sip:1002@h", aor="1002"))
+    if looked:
+        assert await second.store.lookup("1001") == [phone]
+    moved = replace(phone, flow=9, call_id="another")
+    if removed:
+        await second.store.remove("1001", PHONE)
+    else:
+        await second.store.save("1001", moved)
+    assert await node.store.lapsed(CLOCK.now, CLOCK.now) == []  # as each node asks all the time
+    await redis_server.restart(wipe=True)
+    for one in (second, node):
+        await one.store.lookup("1001")
+        await one.back()
+    assert await node.store.lookup("1001") == ([] if removed else [moved])
+    assert await node.store.aors() == (["1002"] if removed else ["1001", "1002"])
+
+
+async def test_who_comes_back_after_he_was_withdrawn_is_kept(
+    redis_server: RedisServer, node: Node, second: Node
+) -> None:
+    await node.store.save("1001", connected())
+    await second.store.remove("1001", PHONE)
+    await node.store.save("1001", connected(cseq=2))
+    assert await node.store.lapsed(CLOCK.now, CLOCK.now) == []
+    await redis_server.restart(wipe=True)
+    await node.store.lookup("1001")
+    await node.back()
+    assert await second.store.lookup("1001") == [connected(cseq=2)]
+
+
+async def test_who_was_taken_for_dead_restores_nothing_that_was_withdrawn(
+    node: Node, second: Node
+) -> None:
+    await node.store.save("1001", connected())
+    await second.store.remove("1001", PHONE)
+    assert (await node.store.restore()).whole
+    assert await second.store.lookup("1001") == []

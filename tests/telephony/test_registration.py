@@ -115,9 +115,9 @@ async def test_who_registers_at_another_node_just_then_is_told_again(
 
 async def test_phones_lost_with_a_dead_node_are_told() -> None:
     clock, told = Clock(), list[tuple[str, int]]()
-    service = registrations(MemoryBindings(clock=clock), clock, told, Buries("1001"))
-    await service.tell_lost()
-    await service.tell_lost()
+    service = registrations(MemoryBindings(clock=clock), clock, told)
+    await service.tell_lost(["1001"])
+    await service.tell_lost([])
     assert told == [("1001", 0)]
     await service.close()
 
