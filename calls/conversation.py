@@ -31,6 +31,7 @@ from tickets.draft import TicketDraft, Utterance
 from tickets.fields import URGENCIES, FieldChange
 from tickets.history import history_of
 from tickets.intent import wants_secrecy
+from tickets.late_wish import grant, keep_secret, wish_for_secrecy
 from tickets.store import AlreadySubmitted, TicketStore
 from tickets.written import Writer
 
@@ -67,7 +68,8 @@ class Conversation:
         writer: writes down what was recognised; without a city's names where it is left out.
 
     Attributes:
-        submitted: the ticket is closed; what is said from then on is transcribed only.
+        submitted: the ticket is closed; what is said from then on is transcribed only, except that
+            a wish for secrecy still counts.
     """
 
     def __init__(
@@ -303,8 +305,7 @@ class Conversation:
         changes: list[FieldChange] = []
         secret = True  # until it is understood: who asks for secrecy mostly says his name with it
         try:
-            if not self.submitted:
-                changes = self.draft.hear(utterance)
+            changes = self._wish(utterance) if self.submitted else self.draft.hear(utterance)
             secret = self._is_secret(side, written.heard)
         finally:  # told in any case: it is in the transcript
             self._bus.publish(
@@ -324,6 +325,13 @@ class Conversation:
                 )
             )
         self._publish_fields(changes)
+
+    def _wish(self, utterance: Utterance) -> list[FieldChange]:
+        """Let a closed ticket become secret, and change in nothing else."""
+        wish = wish_for_secrecy(utterance)
+        changes = grant(self.draft.fields, wish) if wish else []
+        self.draft.fields |= {change.field: change.now for change in changes}
+        return changes
 
     def correct(self, changes: Mapping[str, Any]) -> None:
         """Set fields by the agent's hand.
@@ -499,4 +507,8 @@ class Conversation:
                 await self._tickets.save(self.draft)
             except AlreadySubmitted:
                 self.submitted = True
+                wish = self.draft.fields["secret"]
+                if wish.value and wish.source == "heard":
+                    now = self._wall_clock()
+                    await keep_secret(self._tickets, self.draft.ticket_id, wish, now=now)
                 raise

@@ -1,18 +1,21 @@
-"""Lets a draft profit from words that were recognised only after the call.
+"""Lets a ticket profit from words that were recognised only after the call.
 
 The whole talk is heard again, in the order in which it was spoken: what was missed may be the
 question to an answer that was understood. What the agent set stays as it is, and so does what
-only the live call knew; a ticket that was submitted is not touched.
+only the live call knew; of a ticket that was submitted, only a wish for secrecy changes anything.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from calls.records import CallRecords
 from eventbus.bus import EventBus
 from eventbus.catalogue import TicketField
 from tickets.draft import TicketDraft, Utterance
+from tickets.fields import FieldChange
+from tickets.late_wish import keep_secret, wish_for_secrecy
 from tickets.sorting import SortingSource
 from tickets.store import AlreadySubmitted, TicketStore
 from tickets.urgency import UrgencyRules
@@ -24,7 +27,7 @@ class LateWords:
 
     Args:
         records: have the transcripts.
-        tickets: have the drafts.
+        tickets: of all calls.
         writer: puts names right, as it did during the call.
         bus: is told of the fields that changed.
         sorting: the categories in use.
@@ -49,23 +52,19 @@ class LateWords:
         self.rules = rules
 
     async def take(self, call_id: str, *, clock: Callable[[], float]) -> int:
-        """Fill the call's drafts from its whole transcript; return how many fields changed.
+        """Fill the call's tickets from its whole transcript; return how many fields changed.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is away.
         """
-        drafts = await self._tickets.drafts_of(call_id)
-        if not drafts:
+        tickets = await self._tickets.of_call(call_id)
+        if not tickets:
             return 0
-        said = await self._records.transcript(call_id)
+        # Some milliseconds an utterance: not on the loop that carries the calls.
+        said = await asyncio.to_thread(self._as_heard, await self._records.transcript(call_id))
         count = 0
-        for ticket in drafts:
-            # Some milliseconds an utterance: not on the loop that carries the calls.
-            draft = await asyncio.to_thread(self._heard_again, ticket, said)
-            try:
-                changes = await self._tickets.fill_in(draft)
-            except AlreadySubmitted:
-                continue
+        for ticket in tickets:
+            changes = await self._changes(ticket, said, now=clock())
             count += len(changes)
             secret = ticket["fields"]["secret"]["value"] or any(
                 change.field == "secret" and change.value for change in changes
@@ -77,7 +76,7 @@ class LateWords:
                         at=clock(),
                         agent_id=ticket["agent_id"],
                         call_id=call_id,
-                        ticket_id=draft.ticket_id,
+                        ticket_id=ticket["id"],
                         field=change.field,
                         value=change.value,
                         source=change.source,
@@ -89,7 +88,30 @@ class LateWords:
                 )
         return count
 
-    def _heard_again(self, ticket: dict[str, Any], said: list[dict[str, Any]]) -> TicketDraft:
+    def _as_heard(self, said: list[dict[str, Any]]) -> list[Utterance]:
+        return [
+            Utterance(
+                part["leg"],
+                self._writer.write(part["spoken"] or part["text"]).heard,
+                part["start"],
+                part["end"],
+                confidence=part["confidence"],
+            )
+            for part in said
+        ]
+
+    async def _changes(
+        self, ticket: dict[str, Any], said: Sequence[Utterance], *, now: float
+    ) -> list[FieldChange]:
+        if ticket["status"] == "draft":
+            draft = await asyncio.to_thread(self._heard_again, ticket, said)
+            with suppress(AlreadySubmitted):
+                return await self._tickets.fill_in(draft)
+        for wish in filter(None, map(wish_for_secrecy, said)):
+            return await keep_secret(self._tickets, ticket["id"], wish, now=now)
+        return []
+
+    def _heard_again(self, ticket: dict[str, Any], said: Sequence[Utterance]) -> TicketDraft:
         phone = ticket["fields"]["phone"]
         sorting = self._sorting.current()
         draft = TicketDraft(
@@ -99,15 +121,6 @@ class LateWords:
             tree=sorting.tree,
             rules=self.rules,
         )
-        for part in said:
-            heard = self._writer.write(part["spoken"] or part["text"]).heard
-            draft.hear(
-                Utterance(
-                    part["leg"],
-                    heard,
-                    part["start"],
-                    part["end"],
-                    confidence=part["confidence"],
-                )
-            )
+        for utterance in said:
+            draft.hear(utterance)
         return draft

@@ -230,11 +230,10 @@ class TicketStore:
             await _write(connection, row, _as_json(draft.fields), agent_id, now)
             return as_ticket(await ticket_row(connection, ticket_id))
 
-    async def drafts_of(self, call_id: str) -> list[dict[str, Any]]:
-        """Return a call's tickets that are not submitted yet."""
-        query = sa.select(tickets_table).where(
-            tickets_table.c.call_id == call_id, tickets_table.c.status == "draft"
-        )
+    async def of_call(self, call_id: str) -> list[dict[str, Any]]:
+        """Return a call's tickets, oldest first."""
+        query = sa.select(tickets_table).where(tickets_table.c.call_id == call_id)
+        query = query.order_by(tickets_table.c.id)
         async with self._engine.connect() as connection:
             return [as_ticket(row) for row in await connection.execute(query)]
 

@@ -251,9 +251,14 @@ async def test_later_words_complete_the_draft_but_not_what_the_agent_set(
     assert not told & {"name", "phone", "type"}
 
 
-async def test_a_wish_for_secrecy_in_a_gap_covers_the_words_beside_it(archive: Archive) -> None:
+@pytest.mark.parametrize("submitted", [False, True])
+async def test_a_wish_for_secrecy_in_a_gap_covers_the_words_beside_it(
+    archive: Archive, *, submitted: bool
+) -> None:
     tickets = TicketStore(archive.engine)
     await tickets.create(TicketDraft("T1", "13862311001"), call_id=CALL, agent_id="1001")
+    if submitted:
+        await tickets.submit("T1", agent_id="1001")
     archive.call()
     archive.gap()
     job = archive.catch_up(
@@ -269,6 +274,11 @@ async def test_a_wish_for_secrecy_in_a_gap_covers_the_words_beside_it(archive: A
     told = [event for event in archive.events if isinstance(event, (TicketField, TranscriptFinal))]
     assert {type(event) for event in told} == {TicketField, TranscriptFinal}
     assert all(event.secret for event in told)
+    ticket = await tickets.get("T1")
+    assert ticket is not None
+    fields = ticket["fields"]
+    assert fields["secret"]["value"] is True
+    assert fields["name"]["value"] == (None if submitted else "陆小明")
 
 
 async def test_late_words_that_cannot_be_understood_are_told_to_the_desktop_and_to_nobody_else(

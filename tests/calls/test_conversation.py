@@ -19,6 +19,7 @@ from eventbus.catalogue import (
     TranscriptPartial,
 )
 from tests.calls.house import House, open_house
+from tests.support.node import until
 from tickets.draft import TicketDraft, Utterance
 from tickets.life import Step
 from tickets.store import AlreadySubmitted, tickets_table
@@ -191,8 +192,19 @@ async def test_a_wish_for_secrecy_is_heard_after_the_ticket_was_submitted(house:
     citizen_says(house, "楼下饭店油烟太大")
     await house.service.submit(ticket_of(house), agent_id="1001")
     citizen_says(house, "请给我保密")
+    citizen_says(house, "我姓李，我要表扬")
     finals = [event for event in house.events if isinstance(event, TranscriptFinal)]
-    assert [event.secret for event in finals] == [False, True]
+    assert [event.secret for event in finals] == [False, True, True]
+
+    async def kept() -> bool:
+        ticket = await house.tickets.get(ticket_of(house))
+        return ticket is not None and ticket["fields"]["secret"]["value"] is True
+
+    await until(kept, every=0.01)
+    ticket = await house.service.ticket(ticket_of(house))
+    assert ticket is not None
+    assert ticket["fields"]["secret"]["evidence"] == "保密"
+    assert ticket["fields"]["name"]["value"] is None
 
 
 async def test_a_form_that_asks_for_secrecy_is_secret_as_a_whole(house: House) -> None:
