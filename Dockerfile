@@ -26,7 +26,7 @@ RUN mkdir -p var/models \
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libopus0 python3 \
+ && apt-get install -y --no-install-recommends libopus0 mosquitto python3 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --home-dir /var/lib/hotline --create-home hotline
 COPY --from=build /srv/hotline /srv/hotline

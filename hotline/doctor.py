@@ -27,6 +27,7 @@ from hotline.embedded import (
     DataDirectory,
     DataDirectoryBusy,
     advertised_host,
+    find_mosquitto,
     find_redis_server,
 )
 from hotline.recordings_check import CannotCheck, altered_recordings, in_short
@@ -177,6 +178,8 @@ async def _redis(settings: Settings) -> Finding:
 
 async def _broker(settings: Settings) -> Finding:
     if settings.mqtt.url is None:
+        if find_mosquitto():
+            return _ok("MQTT broker", "our own: mosquitto")
         if importlib.util.find_spec(BROKER_MODULE.split(".", maxsplit=1)[0]):
             return _ok("MQTT broker", "our own: amqtt (MQTT 3.1.1)")
         return Finding("bad", "MQTT broker", "amqtt is not installed", AGAIN)

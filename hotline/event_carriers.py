@@ -92,7 +92,7 @@ def broker_address(url: str, settings: MqttSettings) -> BrokerAddress:
 
 
 def own_broker(port: int) -> BrokerAddress:
-    """Return the embedded broker, which speaks 3.1.1 only."""
+    """Return the embedded broker; 3.1.1 is what each that it may be speaks."""
     return BrokerAddress(
         host="127.0.0.1", port=port, protocol="3.1.1", username=None, password=None, tls=None
     )

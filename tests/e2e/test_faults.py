@@ -83,6 +83,16 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+async def kill_and_see_replaced(node: RunningNode, child: str) -> None:
+    """Kill a child that is back so soon that often nobody has missed it."""
+    killed = node.kill_child(child)
+
+    async def is_replaced() -> bool:
+        return node.children().get(child, killed) != killed
+
+    await until(is_replaced)
+
+
 async def part_is(node: RunningNode, part: str, *statuses: str) -> None:
     async def reached() -> bool:
         return (await node.health()).get("parts", {}).get(part, {}).get("status") in statuses
@@ -147,12 +157,7 @@ async def test_redis_the_call_goes_on_and_the_next_one_is_offered(
     node: RunningNode, desk: Desk, tmp_path: Path
 ) -> None:
     async with talking(node, desk, tmp_path) as talk:
-        killed = node.kill_child("redis")
-
-        async def is_replaced() -> bool:  # often before anybody has missed it
-            return node.children().get("redis", killed) != killed
-
-        await until(is_replaced)
+        await kill_and_see_replaced(node, "redis")
         assert await state_of(talk.api) == "talking"
         await talk.citizen.hang_up()
         await until_state(talk.api, "wrap_up")
@@ -168,8 +173,7 @@ async def test_redis_the_call_goes_on_and_the_next_one_is_offered(
 
 async def test_broker_the_call_goes_on(node: RunningNode, desk: Desk, tmp_path: Path) -> None:
     async with talking(node, desk, tmp_path) as talk:
-        node.kill_child("broker")
-        await part_is(node, "mqtt", "away")
+        await kill_and_see_replaced(node, "broker")
         assert await state_of(talk.api) == "talking"
         await talk.citizen.hang_up()
         assert (await ended_call(talk.api))["outcome"] == "answered"

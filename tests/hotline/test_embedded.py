@@ -112,7 +112,12 @@ def test_no_redis_at_all_is_said_with_the_remedy(
     directory.close()
 
 
-async def test_broker_takes_events_again_after_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["mosquitto", "amqtt"])
+async def test_broker_takes_events_again_after_kill_9(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if program == "amqtt":  # as on a machine without mosquitto
+        monkeypatch.setattr(embedded, "find_mosquitto", lambda: None)
     directory = DataDirectory.open(tmp_path / "var")
     port = embedded.free_port(0)
     child = embedded.embedded_broker(directory, port=port)
@@ -131,12 +136,17 @@ async def test_broker_takes_events_again_after_kill_9(tmp_path: Path) -> None:
     try:
         assert await carried("before")
         assert child.pid is not None
+        assert program in _command(child.pid)
         os.kill(child.pid, signal.SIGKILL)
         await until(lambda: child.restarts == 1 and child.state == "running")
         assert await carried("after")
     finally:
         await child.stop()
         directory.close()
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
 
 
 def test_free_port_prefers_the_usual_one() -> None:

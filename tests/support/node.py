@@ -123,7 +123,7 @@ class RunningNode:
             "media": "telephony.media",
             "recogniser": "-m asr",
             "redis": "redis-server",
-            "broker": "amqtt",
+            "broker": "/run/broker.",  # its configuration: .conf of mosquitto, .yaml of amqtt
         }
         found = {}
         for entry in Path("/proc").iterdir():
