@@ -24,6 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.brake import Brake
+from agents.source_brake import SourceBrake
 
 Role = Literal["agent", "supervisor", "inspector", "admin"]
 Algorithm = Literal["MD5", "SHA-256"]
@@ -51,15 +52,17 @@ class AccountExists(Exception):
 
 
 class TooManyAttempts(Exception):
-    """Sign-in with this account from this source is braked; the password was not looked at.
+    """Sign-in from this source is braked; the password was not looked at.
 
     Attributes:
         retry_after: seconds until the next attempt is looked at.
+        with_any: whether with any account, but for those of people who have signed in there.
     """
 
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, *, with_any: bool = False) -> None:
         super().__init__(f"too many failed attempts; try again in {retry_after:.0f} s")
         self.retry_after = retry_after
+        self.with_any = with_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Accounts:
         realm: the digest realm that the SIP credentials are made for.
         hasher: argon2 with its parameters; hashes made with others are renewed at sign-in.
         brake: slows down guessing; None for one with the usual settings.
+        sources: slow down whoever tries many accounts; None as above.
         clock: Unix seconds.
     """
 
@@ -103,6 +107,7 @@ class Accounts:
         realm: str,
         hasher: PasswordHasher | None = None,
         brake: Brake | None = None,
+        sources: SourceBrake | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
@@ -110,6 +115,7 @@ class Accounts:
         self._hasher = hasher or PasswordHasher()
         # (an empty Brake is false: it has a length)
         self._brake = Brake() if brake is None else brake
+        self._sources = SourceBrake() if sources is None else sources
         self._clock = clock
         self._decoy = _decoy(self._hasher)
         # Each verification fills 64 MiB; a burst of sign-ins must not fill the machine.
@@ -169,11 +175,13 @@ class Accounts:
             agent_id: who says he is signing in.
             password: the desktop password.
             source: where the attempt comes from (an IP address); failures are counted for account
-                and source together, so that a stranger cannot lock an agent out.
+                and source together, so that a stranger cannot lock an agent out, and for the source
+                alone, so that nobody can try all accounts.
 
         Raises:
             TooManyAttempts: failed too often just now.
         """
+        self._hold(agent_id, source)
         key = (agent_id, source)
         # The attempt counts as failed until it has succeeded: parallel guesses gain nothing.
         wait = self._brake.attempt(key, self._clock())
@@ -183,11 +191,15 @@ class Accounts:
             query = select(*_PUBLIC, agents.c.password_hash).where(agents.c.id == agent_id)
             row = (await connection.execute(query)).mappings().first()
         stored: str = self._decoy if row is None else row["password_hash"]
-        right = await self._matches(stored, password)
-        if row is None or not right:
-            _log.info("sign-in refused", agent_id=agent_id[:32], source=source)
-            return None
+        async with self._hashing:
+            self._hold(agent_id, source)  # others from there may have failed meanwhile
+            right = await self._matches(stored, password)
+            if row is None or not right:
+                self._sources.failed(source, self._clock())
+                _log.info("sign-in refused", agent_id=agent_id[:32], source=source)
+                return None
         self._brake.succeeded(key)
+        self._sources.succeeded(source, agent_id)
         if self._hasher.check_needs_rehash(stored):
             await self._renew(agent_id, password)
         return _account(row)
@@ -248,11 +260,15 @@ class Accounts:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def _matches(self, stored: str, password: str) -> bool:
-        async with self._hashing:
-            try:
-                return await asyncio.to_thread(self._hasher.verify, stored, password)
-            except VerifyMismatchError:
-                return False
+        try:
+            return await asyncio.to_thread(self._hasher.verify, stored, password)
+        except VerifyMismatchError:
+            return False
+
+    def _hold(self, agent_id: str, source: str) -> None:
+        wait = self._sources.wait(source, agent_id, self._clock())
+        if wait > 0:
+            raise TooManyAttempts(wait, with_any=True)
 
 
 def _decoy(hasher: PasswordHasher) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from config.section import Section
 from config.values import (
@@ -11,6 +11,7 @@ from config.values import (
     Name,
     Networks,
     Port,
+    Positive,
     RedisUrl,
     Seconds,
     Text,
@@ -59,6 +60,10 @@ class WebSettings(Section):
     port: Port
     """TCP port there."""
     metrics_allow: Networks
-    """Networks from which Prometheus may scrape /metrics."""
+    """Networks from which Prometheus may scrape /metrics and read the whole of /health."""
     session_idle_seconds: Seconds
     """After so long without a request an agent must sign in again."""
+    sign_in_failures: Annotated[int, Field(ge=1)]
+    """So many sign-ins from one address may fail, with whichever accounts."""
+    sign_in_failures_per_minute: Positive
+    """So many more in each minute."""

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 
 import tickets
 from agents.accounts import Accounts
+from agents.source_brake import SourceBrake
 from calls.after_call import AfterCall
 from calls.audit import AuditTrail
 from calls.gaps import GapStore
@@ -66,7 +67,15 @@ class Storage:
             dispatch=settings.handling.webhook_url is not None,
         )
         hasher = PasswordHasher(settings.agents.password_passes, settings.agents.password_kib)
-        self.accounts = Accounts(self.engine, realm=settings.sip.realm, hasher=hasher)
+        self.accounts = Accounts(
+            self.engine,
+            realm=settings.sip.realm,
+            hasher=hasher,
+            sources=SourceBrake(
+                failures=settings.web.sign_in_failures,
+                per_minute=settings.web.sign_in_failures_per_minute,
+            ),
+        )
         self.knowledge = KnowledgeBase(self.engine)
         self.helper = CallHelper(
             bus=frame.bus,

@@ -161,6 +161,10 @@ _SENTENCES: Final = (
     (r"another administrator changes your role", "自己的角色须由另一位管理员修改"),
     (r"until is not before since, and at most (\d+) days after it", r"时间段应在 \1 天以内"),
     (r"no such account, or a wrong password", "工号或密码不对"),
+    (
+        r"too many failed sign-ins from this address; try again in (\d+) s",
+        r"本网络的登录失败次数过多，请 \1 秒后再试",
+    ),
     (r"too many failed sign-ins; try again in (\d+) s", r"登录失败次数过多，请 \1 秒后再试"),
     (r"only its agent changes a ticket", "只有经办坐席可以修改工单"),
     (

@@ -5,6 +5,7 @@ the part of the request that was wrong, ``chinese`` (or null) is the message for
 errors carry no HTTP status; it is chosen here.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -182,13 +183,12 @@ def _from_break(error: BreakRefused) -> ApiError:
 
 def _from_brake(error: TooManyAttempts) -> ApiError:
     """Say how long the login brake still holds, where the accounts tell."""
-    seconds = max(1, round(error.retry_after))
-    return ApiError(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "too_many_attempts",
-        f"too many failed sign-ins; try again in {seconds} s",
-        headers={"Retry-After": str(seconds)},
-    )
+    seconds = max(1, math.ceil(error.retry_after))  # whoever obeys is not too early
+    told = "too_many_attempts", f"too many failed sign-ins; try again in {seconds} s"
+    if error.with_any:
+        said = f"too many failed sign-ins from this address; try again in {seconds} s"
+        told = "too_many_from_here", said
+    return ApiError(HTTPStatus.TOO_MANY_REQUESTS, *told, headers={"Retry-After": str(seconds)})
 
 
 _TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {

@@ -2,10 +2,12 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from web.auth import identify, shown_token
+from web.routes_metrics import may_scrape
 from web.schemas_records import HealthOut
-from web.services import Served
+from web.services import Served, Services
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -13,6 +15,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 @router.get(
     "",
     summary="How the node is",
+    response_model_exclude_unset=True,
     responses={
         HTTPStatus.SERVICE_UNAVAILABLE: {
             "model": HealthOut,
@@ -20,9 +23,23 @@ router = APIRouter(prefix="/health", tags=["health"])
         }
     },
 )
-async def health(response: Response, served: Served) -> HealthOut:
-    """Answer 200 while the node can take calls, even if a part of it is away; else 503. Public."""
+async def health(request: Request, response: Response, served: Served) -> HealthOut:
+    """Answer 200 while the node can take calls, even if a part of it is away; else 503. Public.
+
+    `parts`, which name trunks, `counts` and `version` are for supervisors, administrators and the
+    networks that may scrape `/metrics`.
+    """
     report = await served.health()
     if report["status"] == "down":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return HealthOut.model_validate({"version": served.version, **report})
+    if await _may_know(request, served):
+        return HealthOut.model_validate({"version": served.version, **report})
+    return HealthOut(status=report["status"])
+
+
+async def _may_know(request: Request, served: Services) -> bool:
+    """Tell whether the details are shown to whoever asks; asking is no use of his session."""
+    if may_scrape(request, served):
+        return True
+    who = await identify(served, shown_token(request), attended=False)
+    return who is not None and who.leads

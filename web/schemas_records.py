@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class RungOut(BaseModel):
@@ -44,9 +44,9 @@ class PartOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    """How the node is; ``down`` means that it cannot take calls."""
+    """How the node is; ``down`` means that it cannot take calls. Strangers see ``status`` alone."""
 
     status: str
-    version: str
-    parts: Mapping[str, PartOut]
-    counts: Mapping[str, int]
+    version: str = ""
+    parts: Mapping[str, PartOut] = Field(default_factory=dict)
+    counts: Mapping[str, int] = Field(default_factory=dict)

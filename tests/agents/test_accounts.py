@@ -17,6 +17,7 @@ from agents.accounts import (
     agents,
 )
 from agents.brake import Brake
+from agents.source_brake import SourceBrake
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 LI = NewAccount(
@@ -143,6 +144,36 @@ async def test_guesses_made_at_the_same_time_are_all_counted(engine: AsyncEngine
     answers = await asyncio.gather(*guesses, return_exceptions=True)
     assert answers.count(None) == 3
     assert sum(isinstance(answer, TooManyAttempts) for answer in answers) == 17
+
+
+async def test_trying_many_accounts_is_braked_but_not_for_who_has_signed_in_there(
+    engine: AsyncEngine,
+) -> None:
+    now = 0.0
+    accounts = Accounts(
+        engine,
+        realm="hotline",
+        hasher=QUICK,
+        sources=SourceBrake(failures=3, per_minute=6),
+        clock=lambda: now,
+    )
+    await accounts.create(LI)
+    wang = NewAccount(id="1002", name="王芳", password="right", sip_secret="phone")
+    await accounts.create(wang)
+    assert await accounts.verify("1001", "right", source="10.0.0.9") is not None
+    guesses = [accounts.verify(str(2000 + number), "x", source="10.0.0.9") for number in range(20)]
+    answers = await asyncio.gather(*guesses, return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, TooManyAttempts)]
+    assert all(one.with_any for one in refused)
+    assert 3 <= answers.count(None) <= 4  # two passwords are compared at a time
+    assert len(refused) + answers.count(None) == len(answers)
+
+    assert await accounts.verify("1001", "right", source="10.0.0.9") is not None
+    assert await accounts.verify("1002", "right", source="10.0.0.8") is not None
+    with pytest.raises(TooManyAttempts) as caught:
+        await accounts.verify("1002", "right", source="10.0.0.9")
+    now += caught.value.retry_after
+    assert await accounts.verify("1002", "right", source="10.0.0.9") is not None
 
 
 async def test_an_unknown_account_costs_as_much_as_a_known_one(engine: AsyncEngine) -> None:

@@ -279,6 +279,25 @@ async def test_health_is_public_and_turns_red_only_when_no_call_can_be_taken(
     assert down.status_code == 503
 
 
+@pytest.mark.parametrize("status", ["ok", "down"])
+async def test_health_names_the_parts_to_supervisors_administrators_and_monitoring_alone(
+    house: House, status: str
+) -> None:
+    house.health.status = status
+    house.health.parts["trunks"] = {"status": "degraded", "detail": "telecom: no answer"}
+    asked = {}
+    for who in (None, "1001", "2001", "9001"):
+        async with house.visitor(("203.0.113.5", 123)) as client:
+            if who is not None:
+                client.headers["Authorization"] = f"Bearer {await house.token(who)}"
+            asked[who] = (await client.get("/api/v1/health")).json()
+    assert asked[None] == asked["1001"] == {"status": status}
+    for who in ("2001", "9001"):
+        assert asked[who]["parts"]["trunks"]["detail"] == "telecom: no answer"
+    async with house.visitor() as client:  # from a network that may scrape /metrics
+        assert (await client.get("/api/v1/health")).json() == asked["2001"]
+
+
 async def test_a_defect_of_ours_is_told_in_the_same_shape(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

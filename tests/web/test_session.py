@@ -1,5 +1,6 @@
 import pytest
 
+from agents.accounts import TooManyAttempts
 from tests.web.fake_people import PASSWORD
 from tests.web.house import BASE, House
 from web.auth import COOKIE
@@ -57,8 +58,24 @@ async def test_the_brake_says_when_to_try_again(house: House) -> None:
             "/api/v1/session", json={"agent_id": "1001", "password": PASSWORD}
         )
     assert answer.status_code == 429
-    assert answer.headers["retry-after"] == "7"
+    assert answer.headers["retry-after"] == "8"  # 7.4 s, and not a moment too early
     assert answer.json()["error"]["code"] == "too_many_attempts"
+
+
+async def test_the_brake_on_a_whole_address_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held(_agent_id: str, _password: str, *, source: str) -> None:
+        assert source == "127.0.0.1"
+        raise TooManyAttempts(9.1, with_any=True)
+
+    monkeypatch.setattr(house.accounts, "verify", held)
+    async with house.visitor() as client:
+        answer = await client.post(
+            "/api/v1/session", json={"agent_id": "1001", "password": PASSWORD}
+        )
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")
+    assert answer.json()["error"]["code"] == "too_many_from_here"
 
 
 async def test_signing_out_ends_the_session_and_leaves_the_floor(house: House) -> None:

@@ -138,6 +138,7 @@ export const en = {
   "banner.unreachable": "A call could not reach your phone and you are not ready now. Check it, then press Ready.",
   "error.wrong_password": "Wrong number or password",
   "error.too_many_attempts": "Too many failed attempts; try again later",
+  "error.too_many_from_here": "Too many failed sign-ins from this network; try again later",
   "error.network": "The server cannot be reached",
   "error.bad_phone": "Not a complete number",
   "error.too_long": "Too long",

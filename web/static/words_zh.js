@@ -135,6 +135,7 @@ export const zh = {
   "banner.unreachable": "来电未能接到您的话机，已自动示忙。请检查话机后示闲。",
   "error.wrong_password": "工号或密码错误",
   "error.too_many_attempts": "登录失败次数过多，请稍后再试",
+  "error.too_many_from_here": "本网络的登录失败次数过多，请稍后再试",
   "error.network": "无法连接服务器，请稍后再试",
   "error.bad_phone": "不是完整的电话号码",
   "error.too_long": "内容过长",
