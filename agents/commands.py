@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from agents.demand import ANYBODY, DIRECTED_WEIGHT, Want, read_wants, wants_text
 from agents.floor import Offer, Status
 from agents.presence import Presence, PresenceError, State
+from eventbus.known import known
 
 CommandName = Literal[
     "restore",
@@ -186,7 +187,7 @@ def presence_from(record: Record) -> Presence:
     if "pending" in values:
         values["pending"] = State(values["pending"])
     times = ("since", "ready_since", "wrap_up_until", "not_before", "alone_until")
-    return Presence(**_with_times(values, times))
+    return Presence(**known(Presence, _with_times(values, times)))
 
 
 def call_from(record: Record) -> Call:
@@ -195,7 +196,8 @@ def call_from(record: Record) -> Call:
     values["priority"] = int(values["priority"])
     values["token"] = int(values["token"])
     values["opened"] = int(values["opened"])
-    return Call(**_with_times(values, ("arrived_at", "expires_at", "widen_at")))
+    times = ("arrived_at", "expires_at", "widen_at")
+    return Call(**known(Call, _with_times(values, times)))
 
 
 def _with_times(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -313,7 +313,8 @@ The place of the matter is published once, with `ticket.submitted`, because the 
 Tickets handed over to partners do not travel as events ([exchange.md](exchange.md)).
 
 Ignore events and fields that you do not know: more will be added, and none will change its
-meaning. Times are Unix seconds unless a field says otherwise. In the feed, administrators get
+meaning. Nodes do the same, so that two versions can run side by side during an upgrade. Times are
+Unix seconds unless a field says otherwise. In the feed, administrators get
 whatever supervisors get, and inspectors `call.ended`, `ticket.submitted` and `ticket.step`.
 """
 

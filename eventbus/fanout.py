@@ -24,6 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from eventbus.bus import EventBus
 from eventbus.catalogue import BY_NAME, Event
+from eventbus.known import known
 from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
 
@@ -178,14 +179,18 @@ class RedisFanout:
 
 
 def parse_foreign(data: str | bytes, *, own_node: str) -> Event | None:
-    """Read another node's message; None for our own, and for what this version does not know."""
+    """Read another node's message; None for our own, and for events that this version lacks.
+
+    Of an event that it has, it leaves out fields that it does not know (`eventbus.known`).
+    """
     try:
         message = json.loads(data)
         if message["node"] == own_node:
             return None
         fields = dict(message["event"])
-        return BY_NAME[fields.pop("event")](**fields)
+        kind = BY_NAME[fields.pop("event")]
+        return kind(**known(kind, fields))
     except (ValueError, KeyError, TypeError) as error:
-        # During an upgrade, newer nodes speak of events and fields that this one has not heard of.
+        # During an upgrade, newer nodes speak of events that this one has not heard of.
         log.debug("event of another node not understood", error=repr(error))
         return None

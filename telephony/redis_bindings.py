@@ -15,6 +15,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from eventbus.known import known
 from eventbus.redis_line import RedisLine
 from eventbus.tasks import end
 from telephony.binding_scripts import END, KEPT_SECONDS, LOOKUP, REMOVE, SAVE
@@ -389,7 +390,6 @@ def _sha(script: str) -> str:
 
 
 def _read_binding(value: str | bytes) -> Binding:
-    fields = json.loads(value)
-    return Binding(
-        **{**fields, "received": tuple(fields["received"]), "path": tuple(fields.get("path", ()))}
-    )
+    fields = known(Binding, json.loads(value))
+    fields |= {"received": tuple(fields["received"]), "path": tuple(fields.get("path", ()))}
+    return Binding(**fields)

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from calls.statistics.live import Waiting
+from eventbus.known import known
 
 BELIEVED_SECONDS: Final = 10.0
 _PATIENCE_SECONDS: Final = 1.0
@@ -58,7 +59,7 @@ def read(text: str, now: float) -> list[Waiting]:
         told: Any = json.loads(text)
         if now - told["at"] > BELIEVED_SECONDS:
             return []
-        return [Waiting(**call) for call in told["calls"]]
+        return [Waiting(**known(Waiting, call)) for call in told["calls"]]
     except (ValueError, TypeError, KeyError):
         return []
 

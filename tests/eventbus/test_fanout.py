@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallWaiting, Event, TicketSubmitted
+from eventbus.docs import EXAMPLES
 from eventbus.fanout import RedisFanout, parse_foreign
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import until
@@ -123,13 +124,20 @@ async def test_noise_on_the_channel_does_no_harm(
     "fields",
     [
         {"event": "call.waiting"},
-        {"event": "call.waiting", "at": 1.0, "line": "12345", "colour": "red"},
         {"event": "from.tomorrow"},
         {},
     ],
 )
-def test_events_of_other_versions_are_left_out(fields: dict[str, object]) -> None:
+def test_events_that_only_other_versions_have_are_left_out(fields: dict[str, object]) -> None:
     assert parse_foreign(json.dumps({"node": "x", "event": fields}), own_node="me") is None
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event.name)
+def test_of_newer_nodes_events_all_is_taken_but_the_fields_that_are_new(event: Event) -> None:
+    told = json.loads(json.dumps({"node": "x", "event": {**event.to_dict(), "colour": "red"}}))
+    heard = parse_foreign(json.dumps(told), own_node="me")
+    assert heard is not None
+    assert json.loads(json.dumps(heard.to_dict())) == json.loads(json.dumps(event.to_dict()))
 
 
 async def test_closing_before_redis_was_ever_there() -> None:

@@ -1,9 +1,11 @@
 """One contract for both adapters, and what Redis adds: sharing, absence, loss of its data."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -170,6 +172,16 @@ async def test_nodes_share_what_is_registered(node: Node, second: Node) -> None:
     assert await second.store.lookup("1001") == [bound()]
     await second.store.remove("1001", PHONE)
     assert await node.store.lookup("1001") == []
+
+
+async def test_what_a_newer_node_has_registered_is_found(node: Node, second: Node) -> None:
+    """During an upgrade its bindings may hold what this version does not know."""
+    await node.store.save("1001", bound())
+    [key] = [key async for key in node.redis.scan_iter("*:aor:*")]
+    kept = await cast("Awaitable[bytes]", node.redis.hget(key, PHONE))
+    newer = json.dumps({**json.loads(kept), "colour": "red"})
+    await node.redis.hset(key, PHONE, newer)
+    assert await second.store.lookup("1001") == [bound()]
 
 
 async def test_nothing_stays_in_redis_for_ever(node: Node) -> None:

@@ -316,6 +316,11 @@ def test_a_silent_nodes_waiting_calls_are_not_believed() -> None:
     assert read(told_at, 101 + BELIEVED_SECONDS) == []
 
 
+def test_a_newer_nodes_waiting_calls_are_counted() -> None:
+    call = '{"call_id": "c", "line": "l", "arrived_at": 9.0, "colour": "red"}'
+    assert read(f'{{"at": 100.0, "calls": [{call}]}}', 100) == [Waiting("c", "l", 9.0)]
+
+
 @given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(str))
 def test_whatever_stands_in_the_hash_is_read_without_error(text: str) -> None:
     assert read(text, 0.0) == []
