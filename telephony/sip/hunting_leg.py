@@ -11,6 +11,7 @@ from itertools import zip_longest
 
 from telephony.sip.dialog import Dialog, OutgoingRequest
 from telephony.sip.hop import Destination
+from telephony.sip.identity import isdn_cause
 from telephony.sip.invite_usage import (
     Attempt,
     GotResponse,
@@ -31,6 +32,7 @@ ANSWER_SECONDS = 4.0
 #: What another trunk may do better. 4xx that speak of the number or of whom we called are final:
 #: to hunt after a 403 would find the one trunk on which somebody forgot to bar that number.
 _NEXT = frozenset({401, 407, 408, 430, 500, 502, 503, 504})
+_NOBODY_CAME = 19  # Q.850: "no answer from user (user alerted)"
 _CSEQ_STEP = 100  # leaves room for repeats with credentials and for redirections
 
 
@@ -151,6 +153,8 @@ class HuntingLeg:
         """Note the first sign of life; a 503 is one only of being overloaded."""
         if way is self._way:
             self._give_up_at = None
+        if event.to.method == "INVITE" and isdn_cause(event.response) == _NOBODY_CAME:
+            way.rung = True
         if event.response.status_code == UNAVAILABLE and event.to.method == "INVITE":
             way.reported = True
             way.retry_after = retry_after(event.response)
@@ -193,7 +197,7 @@ class HuntingLeg:
                 case Tell(LegAnswered()):
                     self._settled = True
                 case Tell(LegRinging(status)) if status == RINGING:
-                    way.rung = True  # a 183 may be sent before anybody is looked for
+                    way.rung = True
                 case SendRequest(request):
                     self._sent[request] = way
                     if request.method == "INVITE" and way is self._way and not self._settled:
@@ -205,7 +209,12 @@ class HuntingLeg:
         """Return the place of the way to try after one has ended so, None: the call is over.
 
         RFC 3261 §21.4.9 lets a 408 be repeated, but once it has rung it says that nobody took the
-        call: on the next trunk the same phone would ring for as long again.
+        call: on the next trunk the same phone would ring for as long again. It has rung after a
+        180, or where the network says so (`_NOBODY_CAME`). A 183 alone is no ringing: it is sent
+        for announcements and before anybody is looked for, and by RFC 3398 §7.2.4.1 a gateway
+        answers 408 only where nobody could be alerted (cause 18), and 480, which is final, where
+        he was. In doubt the next trunk is tried, for 110 as for all: to be rung twice is a
+        nuisance, to reach nobody in danger is more.
         """
         nobody_came = self._way.rung and ended.by == "remote" and ended.status == NO_ANSWER
         if ended.status not in _NEXT or nobody_came:

@@ -174,6 +174,16 @@ def reason_of(message: SipMessage) -> str | None:
     return (text[1] or text[2] if text else None) or value
 
 
+def isdn_cause(message: SipMessage) -> int | None:
+    """Return the Q.850 cause that a Reason header names (RFC 3326 §2, RFC 6432), else None."""
+    for value in message.headers.get("Reason"):
+        for entry in split_list(value):
+            protocol, _, rest = _REASON_TEXT.sub("", entry).partition(";")
+            if protocol.strip().upper() == "Q.850" and (cause := _CAUSE.search(";" + rest)):
+                return int(cause[1])
+    return None
+
+
 def reason_header(cause: int, text: str) -> tuple[str, str]:
     """Write ``Reason: SIP;cause=200;text="…"`` (RFC 3326 §2)."""
     printable = "".join(character for character in text if character.isprintable())

@@ -257,6 +257,16 @@ def test_a_trunk_that_sends_early_media_before_it_finds_nobody_does_not_end_the_
         assert sent(leg.handle(GotResponse(invite, response(invite, 408)), 30.0))
 
 
+def test_whom_the_network_has_rung_in_vain_no_other_trunk_rings_again() -> None:
+    for cause, on in ((19, False), (18, True), (102, True)):
+        leg, invite = started()
+        leg.handle(GotResponse(invite, response(invite, 183, sdp=ANSWER)), 0.1)
+        reason = [("Reason", f'Q.850;cause={cause};text="x"')]
+        effects = leg.handle(GotResponse(invite, response(invite, 408, headers=reason)), 60.0)
+        assert bool(sent(effects)) is on
+        assert leg.over is not on
+
+
 def test_a_trunk_is_overloaded_when_its_last_address_is() -> None:
     leg, first = started(names=ADDRESSES)
     later = [("Retry-After", "30")]

@@ -12,6 +12,7 @@ from telephony.sip.identity import (
     calling_identity,
     forwarding_headers,
     forwardings,
+    isdn_cause,
     reason_header,
     reason_of,
     split_list,
@@ -131,6 +132,24 @@ def test_what_we_write_is_read_again() -> None:
 )
 def test_why_a_call_ended(value: str, reason: str) -> None:
     assert reason_of(request("BYE", headers=[("Reason", value)])) == reason
+
+
+@pytest.mark.parametrize(
+    "values, cause",
+    [
+        (['Q.850;cause=19;text="no answer, at all"'], 19),
+        (["q.850 ; cause = 18"], 18),
+        (["SIP;cause=480, Q.850;cause=19"], 19),
+        (["SIP;cause=480", "Q.850;cause=31"], 31),
+        (['Q.850;text=";cause=19"'], None),
+        (["SIP;cause=19"], None),
+        (["Q.850"], None),
+        ([""], None),
+        ([], None),
+    ],
+)
+def test_the_networks_own_cause(values: list[str], cause: int | None) -> None:
+    assert isdn_cause(request("BYE", headers=[("Reason", value) for value in values])) == cause
 
 
 @given(st.text(max_size=60))
