@@ -2,9 +2,14 @@
 
 Whatever looks stops all calls meanwhile. What calls drop is freed at once, by itself; only what is
 in circles waits for the collector, and calls leave none.
+
+What is freed stays with the C library, which gives back only what lies at the end of its heap. What
+is kept for minutes among what is kept for seconds (a call's ladder among its messages) thins the
+heap out, and it would grow for an hour before it stays as it is: its empty pages are given back.
 """
 
 import asyncio
+import ctypes
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +33,7 @@ async def seldom_collecting(
     """Keep the garbage collector from stopping calls while it looks at what never dies.
 
     Modules, dictionaries and models are a million objects: they are looked at no more. The rest is
-    looked through once in ``everything_each`` seconds.
+    looked through once in ``everything_each`` seconds, and empty memory is given back then.
     """
     usual = gc.get_threshold()
     gc.collect()
@@ -47,3 +52,10 @@ async def _look_through(every: float) -> None:
     while True:
         await asyncio.sleep(every)
         gc.collect()
+        _give_back()
+
+
+def _give_back() -> None:
+    """Return the pages that the C library holds empty (glibc's malloc_trim; others have none)."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

@@ -1,7 +1,9 @@
 """When the collector looks for garbage."""
 
 import gc
+import resource
 import weakref
+from pathlib import Path
 
 from hotline.garbage import seldom_collecting
 from tests.support.waiting import until
@@ -36,3 +38,20 @@ async def test_what_is_new_is_looked_through_soon() -> None:
         while known() is not None:
             kept += [[] for _ in range(1000)]
             assert len(kept) < 100_000
+
+
+async def test_what_was_freed_in_the_middle_of_the_heap_is_given_back() -> None:
+    pieces = [bytearray(16_000) for _ in range(4_000)]  # smaller ones are Python's own
+    del pieces[1::4], pieces[1::3], pieces[1::2]
+    before = _resident()
+    async with seldom_collecting(everything_each=0.02):
+        await until(lambda: _resident() < before - 16_000_000)
+    assert pieces
+
+
+def _resident() -> int:
+    """Return the bytes that this process has in memory (proc(5), statm)."""
+    return (
+        int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        * resource.getpagesize()
+    )
