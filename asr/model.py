@@ -4,6 +4,7 @@ Layouts are those that Vosk's ``src/model.cc`` reads: the present one (``am/ con
 old flat one (``final.mdl mfcc.conf``).
 """
 
+import argparse
 import hashlib
 import http.client
 import os
@@ -14,7 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from asr.ports import RecognizerError
@@ -269,8 +270,10 @@ def _unpack(archive: Path, folder: Path) -> Path:
     return inside[0]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch the model: ``python -m asr.model``. Return 1, with the reason on stderr, on failure."""
+    told = f"Fetches the recognition model {NAME}, unless there is one, and prints where it is."
+    argparse.ArgumentParser("python -m asr.model", description=told).parse_args(arguments)
 
     def show(done: int, total: int) -> None:
         sys.stderr.write(f"\r{NAME}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")

@@ -259,3 +259,13 @@ def test_a_folder_that_cannot_be_written_is_named(server: str, tmp_path: Path) -
     with pytest.raises(ModelError, match="cannot write"):
         get(f"{server}/good.zip", tmp_path / "file" / "cn")
     shutil.rmtree(tmp_path)
+
+
+def test_asking_for_help_downloads_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(model, "fetch", lambda **_: pytest.fail("it downloads"))
+    for asked in ("--help", "small"):
+        with pytest.raises(SystemExit):
+            model.main([asked])
+    assert model.NAME in capsys.readouterr().out
