@@ -1,9 +1,9 @@
 """Publishes this node's events to the world outside, over MQTT.
 
-At least once, in order: an event is written to the outbox (eventbus/outbox.py) within 50 ms,
-together with those that follow it, and leaves it when the broker has acknowledged it (QoS 1). A
-broker that is away, or dies, loses nothing; after a reconnection some events come a second time,
-with the same ``id``.
+At least once, in order: events of 50 ms go to the broker together, and what it has not
+acknowledged (QoS 1) after a tenth of a second is written to the outbox (eventbus/outbox.py), which
+it leaves when that comes. With a broker that is there nothing is written. One that is away, or
+dies, loses nothing; after a reconnection some events come a second time, with the same ``id``.
 
 Transcript partials, where ``shown`` lets them out, are the exception: worth nothing a second later,
 and twenty times as many as all others together. They go at QoS 0 straight away, and are dropped
@@ -24,8 +24,9 @@ import sqlite3
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -45,12 +46,26 @@ T = TypeVar("T")
 VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 # json.dumps would make an encoder for each event.
 _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_COMMIT_SECONDS = 0.05
+_GATHER_SECONDS = 0.05
+# Longer than a broker that is well takes, and as long as events may be in memory alone.
+_TAKEN_SECONDS = 0.1
 # aiomqtt looks through all pending ones for each new one: more would cost more each.
 _BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
 _ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """What was sent before it was written: the first ``count`` letters of the outbox.
+
+    Attributes:
+        taken: done when the broker has acknowledged all of them.
+    """
+
+    taken: asyncio.Task[None]
+    count: int
 
 
 class MqttPublisher:
@@ -132,6 +147,9 @@ class MqttPublisher:
         self._committed = asyncio.Event()
         self._drained = asyncio.Event()
         self._waiting = 0
+        # While the outbox is empty: what comes now may go over this connection at once.
+        self._free: aiomqtt.Client | None = None
+        self._under_way: _UnderWay | None = None
         self._partials: deque[tuple[str, bytes]] = deque()
         self._partial_taken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -145,7 +163,7 @@ class MqttPublisher:
         self._outbox = await self._in_thread(partial(Outbox.open, self._path, limit=self._limit))
         self._waiting = await self._in_thread(self._outbox.count)
         self._tasks = [
-            asyncio.create_task(self._commit_for_ever(self._outbox), name="mqtt-outbox"),
+            asyncio.create_task(self._hand_on(self._outbox), name="mqtt-outbox"),
             asyncio.create_task(self._stay_connected(self._outbox), name="mqtt-connection"),
         ]
 
@@ -171,6 +189,11 @@ class MqttPublisher:
             await self._in_thread(outbox.close)
         self._thread.shutdown()
 
+    @property
+    def sends_at_once(self) -> bool:
+        """Whether nothing waits: what is published now goes to the broker without being written."""
+        return self._free is not None
+
     def publish(self, event: Event) -> None:
         """Take an event; a subscriber for ``EventBus.subscribe(..., own_only=True)``."""
         if (shown := self._shown(event)) is None:
@@ -183,7 +206,7 @@ class MqttPublisher:
             self._take_partial(topic, payload)
             return
         if len(self._new) >= self._limit:
-            # Only when the disk takes nothing: see _commit_for_ever.
+            # Only when neither broker nor disk takes anything: see _hand_on.
             self._new.pop(0)
             self.dropped += 1
         self._new.append((topic, payload))
@@ -206,16 +229,18 @@ class MqttPublisher:
         self._partials.append((topic, payload))
         self._partial_taken.set()
 
-    async def _commit_for_ever(self, outbox: Outbox) -> None:
-        """Write what was published to the outbox, a transaction each 50 ms at most.
+    async def _hand_on(self, outbox: Outbox) -> None:
+        """Give what was published to the broker, or else to the outbox, 50 ms after the first.
 
         The first event waits for those that follow it: a call that comes is several, and is not to
-        wait for the writing of its own arrival.
+        wait for the telling of its own arrival.
         """
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(_COMMIT_SECONDS)
+            await asyncio.sleep(_GATHER_SECONDS)
             self._arrived.clear()
+            if self._free is not None and await self._send_at_once(self._free):
+                continue
             try:
                 # Cancelled half-way, it would write the same events again at close.
                 await asyncio.shield(self._commit(outbox))
@@ -228,6 +253,27 @@ class MqttPublisher:
                 self._arrived.set()
                 await asyncio.sleep(1.0)
 
+    async def _send_at_once(self, client: aiomqtt.Client) -> bool:
+        """Send what is new; return whether the broker has it all, within a tenth of a second."""
+        if len(self._new) <= _BATCH:
+            await self._give_way()
+            if self._free is not client:  # it has broken meanwhile
+                return False
+        under_way = self._under_way
+        if under_way is None:  # else the disk has not taken it either
+            batch = list(self._new)
+            taken = asyncio.create_task(_deliver(client, batch), name="mqtt-at-once")
+            taken.add_done_callback(_heed)
+            under_way = self._under_way = _UnderWay(taken, len(batch))
+        await asyncio.wait((under_way.taken,), timeout=_TAKEN_SECONDS)
+        if under_way is not self._under_way or not _succeeded(under_way.taken):
+            return False
+        self._under_way = None
+        del self._new[: under_way.count]
+        if not self._new:
+            self._drained.set()
+        return True
+
     async def _commit(self, outbox: Outbox) -> None:
         async with self._committing:
             batch = list(self._new)
@@ -239,8 +285,16 @@ class MqttPublisher:
             self._waiting += len(batch) - dropped
         if dropped:
             self.dropped += dropped
+            self._forget_under_way()  # (some of it is not there any more)
             log.warning("outbox full, oldest events dropped", dropped=dropped)
+        self._free = None
         self._committed.set()
+
+    def _forget_under_way(self) -> None:
+        """Send again what was sent and is not known to have arrived."""
+        if self._under_way is not None:
+            self._under_way.taken.cancel()
+            self._under_way = None
 
     async def _stay_connected(self, outbox: Outbox) -> None:
         delay = _FIRST_DELAY
@@ -273,6 +327,9 @@ class MqttPublisher:
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.publish(self._status_topic, "offline", qos=1, retain=True)
             raise
+        finally:
+            self._free = None
+            self._forget_under_way()
 
     async def _send_outbox(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         sent: list[Letter] = []
@@ -280,16 +337,26 @@ class MqttPublisher:
             # One visit to the thread for both: forget these, fetch the next.
             letters, self._waiting = await self._in_thread(partial(outbox.next, sent, _BATCH))
             if not letters:
-                sent = []
-                if not self._new:
-                    self._drained.set()
-                await self._committed.wait()
-                self._committed.clear()
+                sent = await self._until_committed(client, outbox)
                 continue
             if self._waiting <= _BATCH:
                 await self._give_way()
-            await _deliver(client, letters)
+            await _deliver(client, [(letter.topic, letter.payload) for letter in letters])
             sent = letters
+
+    async def _until_committed(self, client: aiomqtt.Client, outbox: Outbox) -> list[Letter]:
+        """Let what comes go at once, until something is written; return what went nevertheless."""
+        self._free = client
+        if not self._new:
+            self._drained.set()
+        await self._committed.wait()
+        self._committed.clear()
+        self._free = None
+        if self._under_way is None:
+            return []
+        await self._under_way.taken  # the broker is slow
+        count, self._under_way = self._under_way.count, None
+        return await self._in_thread(partial(outbox.oldest, count))
 
     async def _send_partials(self, client: aiomqtt.Client) -> None:
         self._partials.clear()
@@ -321,19 +388,28 @@ def _first(group: BaseExceptionGroup) -> str:
     return str(error)
 
 
-async def _deliver(client: aiomqtt.Client, letters: list[Letter]) -> None:
-    """Hand the letters over in order, and wait until the broker has acknowledged every one."""
+async def _deliver(client: aiomqtt.Client, messages: Sequence[tuple[str, bytes]]) -> None:
+    """Hand (topic, payload) pairs over in order; wait until the broker has acknowledged each."""
     # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
     # paho's queue: the order holds while the acknowledgements are awaited together. One time-out
     # for all of them: a timer for each costs as much as its message.
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
-            for letter in letters:
-                tasks.create_task(
-                    client.publish(letter.topic, letter.payload, qos=1, timeout=math.inf)
-                )
-    except TimeoutError:
-        raise aiomqtt.MqttError("no acknowledgement in time") from None
+    for some in (messages[n : n + _BATCH] for n in range(0, len(messages), _BATCH)):
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
+                for topic, payload in some:
+                    tasks.create_task(client.publish(topic, payload, qos=1, timeout=math.inf))
+        except TimeoutError:
+            raise aiomqtt.MqttError("no acknowledgement in time") from None
+
+
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _heed(task: asyncio.Task[None]) -> None:
+    """Look at what became of a task: asyncio complains of an error that nobody has asked for."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _until_disconnected(client: aiomqtt.Client) -> None:

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 import aiomqtt
@@ -96,9 +97,9 @@ async def test_an_event_arrives_on_its_topic_with_id_and_node(broker: Broker, ma
     assert statuses == [("ok", None)]
 
 
-async def test_what_comes_together_is_written_in_one_go(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages each writing to the outbox has had."""
     written: list[int] = []
     append = Outbox.append
 
@@ -107,7 +108,13 @@ async def test_what_comes_together_is_written_in_one_go(
         return append(outbox, batch)
 
     monkeypatch.setattr(Outbox, "append", note)
-    publisher = make()
+    return written
+
+
+async def test_what_comes_together_is_written_in_one_go(
+    gate: Gate, make: Make, written: list[int]
+) -> None:
+    publisher = make(port=gate.port)  # never opened
     await publisher.start()
     publisher.publish(waiting(0))
     for _ in range(5):
@@ -115,6 +122,53 @@ async def test_what_comes_together_is_written_in_one_go(
     publisher.publish(waiting(1))
     await until(lambda: written)
     assert written == [2]
+
+
+async def test_what_a_broker_takes_at_once_is_never_written(
+    broker: Broker, make: Make, written: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.mqtt._TAKEN_SECONDS", 20.0)  # this machine may be busy
+    publisher = make()
+    async with broker.subscriber("hotline/call/#") as messages:
+        await publisher.start()
+        await until(lambda: publisher.connected)
+        for n in range(120):
+            publisher.publish(waiting(n))
+            await asyncio.sleep(0)
+        await until(lambda: len(messages) == 120)
+        await publisher.close()
+    assert numbers(messages) == list(range(120))
+    assert written == []
+
+
+async def test_what_a_broker_is_slow_to_take_is_written_and_sent_once(
+    broker: Broker,
+    make: Make,
+    written: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("eventbus.mqtt._ANSWER_SECONDS", 20.0)
+    publisher = make()
+    async with broker.subscriber("hotline/call/#") as messages:
+        await publisher.start()
+        publisher.publish(waiting(0))
+        await until(lambda: messages)
+        await until(lambda: publisher.sends_at_once)
+        written.clear()
+        broker.program.signal(SIGSTOP)
+        publisher.publish(waiting(1))
+        publisher.publish(waiting(2))
+        await until(lambda: written)
+        broker.program.signal(SIGCONT)
+        publisher.publish(waiting(3))
+        await until(lambda: len(messages) >= 4)
+        await publisher.close(patience=20)
+    assert len({body["id"] for body in bodies(messages)}) == len(messages)
+    assert numbers(messages) == [0, 1, 2, 3]
+    with sqlite3.connect(tmp_path / "outbox.db") as db:
+        assert db.execute("SELECT COUNT(*) FROM outbox").fetchone() == (0,)
+    db.close()
 
 
 async def test_sending_gives_way(broker: Broker, make: Make) -> None:
@@ -270,12 +324,11 @@ async def test_a_full_outbox_drops_the_oldest_and_counts_them(
 
 
 async def test_a_disk_that_takes_nothing_loses_nothing(
-    broker: Broker, make: Make, tmp_path: Path
+    broker: Broker, gate: Gate, make: Make, tmp_path: Path
 ) -> None:
-    publisher = make()
+    publisher = make(port=gate.port)
     async with broker.subscriber("hotline/call/#") as messages:
         await publisher.start()
-        await until(lambda: publisher.connected)
         # Another process holds the write lock: SQLite answers as it would on a full disk, an error.
         with sqlite3.connect(tmp_path / "outbox.db", isolation_level=None) as locker:
             locker.execute("BEGIN IMMEDIATE")
@@ -284,8 +337,26 @@ async def test_a_disk_that_takes_nothing_loses_nothing(
             publisher.publish(waiting(1))
             locker.execute("ROLLBACK")
         locker.close()
+        await gate.open()
         await until(lambda: len(messages) == 2, 10)
     assert numbers(messages) == [0, 1]
+
+
+async def test_a_disk_that_takes_nothing_keeps_nothing_from_a_broker(
+    broker: Broker, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.mqtt._TAKEN_SECONDS", 20.0)
+    publisher = make()
+    async with broker.subscriber("hotline/call/#") as messages:
+        await publisher.start()
+        await until(lambda: publisher.sends_at_once)
+        with sqlite3.connect(tmp_path / "outbox.db", isolation_level=None) as locker:
+            locker.execute("BEGIN IMMEDIATE")
+            publisher.publish(waiting(0))
+            await until(lambda: messages)
+            locker.execute("ROLLBACK")
+        locker.close()
+    assert not publisher.failing
 
 
 async def test_bad_credentials_are_away_with_the_brokers_words(tmp_path: Path) -> None:
