@@ -49,10 +49,19 @@ _ASKED_OTHERS = re.compile(
 _FAMILY = re.compile(
     r"(?P<no>不)?(?:我|本人)?(?:免贵|鄙|敝|复|双|贵|小|就|是)?姓(?!名)(?:是|的是)?"
 )
+_GIVEN = re.compile(rf"我?名(?:叫|字是|字叫)?([{_HAN}]{{1,2}})")
+_ONE_GIVEN = re.compile(
+    rf"，?(?:单名(?:就|是|叫|一个?|字)+|(?:我的?)?名字(?:就|是)*[一单]个?字(?:是|叫)?)([{_HAN}])"
+)
+"""诸葛 + 单名一个明."""
 _NAME_FIRST = re.compile(rf"(?:嗯|啊|我是|我|是)*([{_HAN}])姓(?!什|啥|名|氏)")
 _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
+)
+_RARE_ALONE = re.compile(
+    rf"(?:[你您]们?就?[叫喊]我?)?(?P<name>(?![不没有谁我你您他她它这那哪个什啥男女老小大同行嘛呀吧呢喂再就说免姓名人一])[{_HAN}])"
+    rf"(?:(?P=name)?(?P<title>{_TITLE})(?:吧|就好|就行|就可以|好了)?)?"
 )
 _SHOWN = re.compile(
     rf"(?P<name>[{_HAN}])(?:(?P=name)(?:{_TITLE})|三点水|两点水|(?!字?旁)[{_HAN}]{{1,2}}[旁头](?!边)|[上下左右][面边头]一?个?)"
@@ -90,7 +99,7 @@ _OVER = frozenset(
 )
 # These are in no given name.
 _NEVER_GIVEN = frozenset(
-    "叫不了的我你您他她在就也都吗呢吧啊哦嗯呀啦这那个们到说过着被把给跟没很是吃打什么哪谁"
+    "叫姓不了的我你您他她在就也都吗呢吧啊哦嗯呀啦这那个们到说过着被把给跟没很是吃打什么哪谁"
 )
 
 
@@ -251,7 +260,8 @@ def _is_others(text: str, match: re.Match[str]) -> bool:
     somebody = (
         not _FILLERS.fullmatch(before) and not himself and _SOMEBODYS.match(text, match.end())
     )
-    return bool(match["no"] or _NOT_FAMILY.search(before) or others or somebody)
+    alike = not himself and _NOT_FAMILY.search(before)  # 我不怕他 + 我姓嵇
+    return bool(match["no"] or alike or others or somebody)
 
 
 def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
@@ -272,15 +282,27 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     if _explains(text[end:], family):
         full = None
     if full and not full[1].startswith(tuple(family + title for title in _TITLES)):
-        name = _full_name(text[end + full.start(1) :])
+        name = _full_name(text[end + full.start(1) :], family)
         if name:
             return NameHeard(name, None, match.start(), end + full.start(1) + len(name))
-    given = re.match(rf"(?:我)?名(?:叫|字是|字叫)?([{_HAN}]{{1,2}})", text[end:])
+    given = _ONE_GIVEN.match(text, end) or _GIVEN.match(text, end)
     if given:
-        return NameHeard(family + given[1], None, match.start(), end + given.end())
+        return NameHeard(family + given[1], None, match.start(), given.end())
+    if whole := _in_full_before(text, match.start(), family):
+        return whole
     return _in_full_after(text, match.start(), end, family) or NameHeard(
         family, None, match.start(), end
     )
+
+
+def _in_full_before(text: str, end: int, family: str) -> NameHeard | None:
+    """Find the full name that the family name explains: 夏侯建复姓夏侯."""
+    lead = _LEAD.match(text, 0, end)
+    start = lead.end() if lead else 0
+    name = text[start:end]
+    if not name.startswith(family) or _full_name(name) != name:
+        return None
+    return NameHeard(name, None, start, end + len(family))
 
 
 def _in_full_after(text: str, start: int, end: int, family: str) -> NameHeard | None:
@@ -379,7 +401,7 @@ def _answered(text: str) -> NameHeard | None:
     rest = text[start:]
     family = family_of(rest)
     if family is None:
-        return _explained_answer(rest, start)
+        return _rare_answer(rest, start)
     after = rest[len(family) :]
     title = re.match(rf"(?:{_TITLE})", after)
     end = start + len(family)
@@ -396,8 +418,12 @@ def _answered(text: str) -> NameHeard | None:
     return None
 
 
-def _explained_answer(text: str, start: int) -> NameHeard | None:
-    """Take a rare family name that the answer explains: 公公平的公."""
+def _rare_answer(text: str, start: int) -> NameHeard | None:
+    """Take a rare family name that is the whole answer, or that it explains: 居, 公公平的公."""
+    alone = _RARE_ALONE.fullmatch(text)
+    if alone:
+        title = alone["title"] and _TITLES[alone["title"]]
+        return NameHeard(alone["name"], title, start, start + len(text))
     if text and _explanation(text[1:]) == text[0]:
         return NameHeard(text[0], None, start, start + 1)
     return None
@@ -441,9 +467,14 @@ def _explains_each(text: str, name: str) -> bool:
     return True
 
 
-def _full_name(text: str) -> str | None:
-    """Return the full name that ``text`` begins with: a family name and one or two more."""
-    family = family_of(text)
+def _full_name(text: str, family: str | None = None) -> str | None:
+    """Return the full name that ``text`` begins with: a family name and one or two more.
+
+    Args:
+        text: what begins with the name.
+        family: the family name, where it has been told already.
+    """
+    family = family or family_of(text)
     if family is None:
         return None
     after = text[len(family) :]

@@ -17,6 +17,8 @@ _SEATS = frozenset("港桥浜湾庄宅渡坝塘墩浦坞坪岭沟角堡寨集巷
 _NO_SEAT = frozenset("我你他她们人大这那哪几一两三每各全自本公国住在回到老这的有农商厂店买卖")
 _SEAT = 2  # characters: 浏家
 _CLOSED_KINDS = frozenset("rpcudyeotk")
+_OUTSIDE = ("在", "住", "到", "去", "是", "我们", "你们", "咱们", "你好", "您好")
+_WITHIN = frozenset("面边头屋间弄")
 _VERBAL_KINDS = frozenset("vlizm")
 
 
@@ -66,10 +68,14 @@ def _is_seat(text: str, position: int) -> bool:
 def _begins_with_inside(text: str, position: int, floor: int) -> bool:
     """Tell whether 里 at ``position`` begins a name, there being nothing it could be inside of.
 
-    董家镇 + 里睦村: the village is not 睦村; 里河新村 as the whole answer.
+    董家镇 + 里睦村: the village is not 睦村; 里河新村 as the whole answer, or after 在 and 我们.
     """
     after_town = 0 < floor == position and text[position - 1] in "镇乡道"
-    return (after_town and text[position] in "里上下") or (position == 0 and text[0] == "里")
+    if (after_town and text[position] in "里上下") or (position == 0 and text[0] == "里"):
+        return True
+    following = text[position + 1 : position + 2]
+    outside = text[:position].endswith(_OUTSIDE) and following and following not in _WITHIN
+    return text[position] == "里" and bool(outside)
 
 
 def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:

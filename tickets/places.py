@@ -86,6 +86,13 @@ _FROM_TO = re.compile(
     r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
 )
+_OF_WATER = re.compile(
+    r"的(?:栏杆|护栏|桥墩|桥面|路灯|水质|河水|湖水|水面|水(?:又|都|很|太|特别|发|黑|臭))"
+)
+_FROM_TO_BY = re.compile(
+    r"(?P<from>[\u4e00-\u9fff]{2,10})到(?P<to>[\u4e00-\u9fff]{2,8}?)的(?:公交|班车|客车|大巴|车|地铁)"
+)
+_ON_THE_WAY = re.compile(r"(?:去|到|回)(?P<name>[\u4e00-\u9fff]{2,6}?)的路上")
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _LARGE = frozenset({"中心", "大楼", "厂"})
 """Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
@@ -93,6 +100,10 @@ _LONG_VILLAGE = 4
 _SECTION = frozenset("一二三四五六七八九十号期")
 """Before 区 these tell a part of an estate: 桃花坞一区."""
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
+_GATE_STREET = re.compile(r"[^有找走没好老新多托靠讲问么]门路")
+"""葑门路, 娄门路: streets at a city's gates; 门路 alone is a word."""
+_HIGHWAY = re.compile(r"(?P<stem>[\u4e00-\u9fff]{2,3}|[东南西北中内外]环)(?:高速|高架)")
+_ROUTE_KINDS = frozenset({"f", "j", "nr", "ns", "x"})
 _DATES = frozenset({"五一", "五四", "七一", "八一"})
 _BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
 # Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
@@ -183,7 +194,8 @@ def _named(text: str, *, asked: bool) -> Iterator[Place]:
         name = text[begin:end]
         if not _is_name(text, name, ending, begin, end, asked=asked):
             continue
-        if kind == "weak" or (ending in needs_context() and not _is_on_the_map(name)):
+        known = _is_on_the_map(name) or _is_highway(name)
+        if kind == "weak" or (ending in needs_context() and not known):
             coined = ending in _LARGE and _is_coined(name.removesuffix(ending))
             there = coined or _is_there(text, begin, end, asked=asked or 0 < floor == begin)
             if not there or _GOES_ON.match(text, end):
@@ -220,6 +232,14 @@ def _is_on_the_map(name: str) -> bool:
     words = cut(name)
     kinds = {"ns", "nr"} if name[-1] == "旗" else {"ns"}
     return len(words) == 1 and words[0].kind in kinds and name[-1] in "区县市旗"
+
+
+def _is_highway(name: str) -> bool:
+    """Tell whether a road is named by where it leads: 沪宁高速, 内环高架, not 国庆高速."""
+    match = _HIGHWAY.fullmatch(name)
+    if match is None:
+        return False
+    return match["stem"][-1] == "环" or all(w.kind in _ROUTE_KINDS for w in cut(match["stem"]))
 
 
 def _map_start(text: str, begin: int, end: int, floor: int) -> int:
@@ -291,6 +311,8 @@ def _is_coined(stem: str) -> bool:
 
 def _is_common_word(name: str, ending: str) -> bool:
     """Tell whether the ending belongs to a common word: 市区 + 道路, 糊弄, 农村."""
+    if _GATE_STREET.fullmatch(name):
+        return False
     last = cut(name)[-1]
     if last.text == ending or endings()[1][ending] not in _COMMON_KINDS:
         return False
@@ -311,6 +333,7 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or re.match(r"\d|就在|[东南西北]门", text[end:])
         or (text[end - 1] in NATURE and text.startswith(("里", text[end - 1]), end))
         or (text[end - 1] == "桥" and text.startswith(("栏杆", "桥墩", "头"), end))
+        or (text[end - 1] in NATURE and _OF_WATER.match(text, end))
     )
 
 
@@ -369,7 +392,8 @@ def _after(text: str, start: int) -> list[Place]:
 
 def _loose(text: str, *, asked: bool) -> Iterator[Place]:
     """Find places without an ending: 在沙溪, 就停在大润发门口, 小区叫玖珑府."""
-    for match in (*_LOOSE.finditer(text), *_RESIDENT.finditer(text), *_HERE.finditer(text)):
+    patterns = (_LOOSE, _RESIDENT, _HERE, _ON_THE_WAY)
+    for match in (match for pattern in patterns for match in pattern.finditer(text)):
         place = _plain(text, match.start("name"), match.end("name"))
         if place:
             yield place
@@ -417,10 +441,15 @@ def _plain(text: str, start: int, end: int) -> Place | None:
 
 
 def _travel(text: str) -> list[Place]:
-    """Find both ends of a way: 从南站到沙溪."""
+    """Find both ends of a way: 从南站到沙溪, 火车站到甪直的公交车."""
     match = _FROM_TO.search(text)
     if match is None:
-        return []
+        match = _FROM_TO_BY.search(text)
+        if match is None:
+            return []
+        start, end = match.span("from")
+        ends = [_plain(text, name_start(text, end), end), _plain(text, *match.span("to"))]
+        return [place for place in ends if place] if all(ends) else []
     start, end = match.span("from")
     places = [_plain(text, start, end)]
     start = match.start("to")
