@@ -5,12 +5,14 @@ ticket is secret, for everybody who looks at it and for what has not left the ho
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tickets.draft import Utterance
+from tickets.exchange.blackening import redact_letters
 from tickets.fields import FieldChange, FieldValue
 from tickets.heard import LIKELY
 from tickets.intent import wants_secrecy
@@ -47,8 +49,8 @@ async def keep_secret(
 ) -> list[FieldChange]:
     """Make a stored ticket secret; return what changed. Safe to repeat.
 
-    Deliveries to another platform that have not arrived are made anew, as units may see them; a
-    platform that has been told of the ticket is told that it is secret (action ``secret``).
+    What has not arrived yet, at another platform or at partners, is made anew as units may see it;
+    a platform that has been told of the ticket is told that it is secret (action ``secret``).
 
     Args:
         store: has the ticket.
@@ -71,7 +73,8 @@ async def keep_secret(
             fields = {**row.fields, change.field: change.now.to_dict()}
             await connection.execute(tickets.update().where(this).values(columns(fields)))
             await _note(connection, ticket_id, change, now)
-            await _tell(connection, ticket_id, now)
+            await _tell_platform(connection, ticket_id, now)
+            await _hide_from_partners(connection, ticket_id)
         return changes
 
 
@@ -90,7 +93,7 @@ async def _note(
     )
 
 
-async def _tell(connection: AsyncConnection, ticket_id: str, now: float) -> None:
+async def _tell_platform(connection: AsyncConnection, ticket_id: str, now: float) -> None:
     table = deliveries_table
     query = sa.select(table).where(table.c.ticket_id == ticket_id)
     deliveries = (await connection.execute(query)).all()
@@ -103,6 +106,18 @@ async def _tell(connection: AsyncConnection, ticket_id: str, now: float) -> None
         row = await ticket_row(connection, ticket_id)
         told = {"body": dispatched(row, "secret", now=now), "attempts": 0, "next_at": now}
         await connection.execute(table.insert().values(ticket_id=ticket_id, created_at=now, **told))
+
+
+async def _hide_from_partners(connection: AsyncConnection, ticket_id: str) -> None:
+    row = await ticket_row(connection, ticket_id)
+    values = {name: field["value"] for name, field in row.fields.items()}
+
+    def hidden(name: str, said: Any) -> Any:
+        return for_units({**values, name: said, "secret": True})[name]
+
+    await redact_letters(
+        connection, ticket_id, value=hidden, text=partial(note_for_units, row.fields)
+    )
 
 
 def _secret(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tickets.draft import TicketDraft, Utterance
+from tickets.exchange.store import handovers_table, letters_table
 from tickets.fields import FieldValue
 from tickets.late_wish import keep_secret, wish_for_secrecy
 from tickets.store import TicketStore, UnknownTicket, deliveries_table
@@ -74,3 +75,31 @@ async def test_a_platform_is_told_and_gets_no_name_that_it_has_not(
     assert first["fields"]["name"] == ("陆小明" if arrived else None)
     assert second["fields"]["phone"] is second["fields"]["name"] is None
     assert second["fields"]["secret"] is True
+
+
+async def test_letters_that_no_partner_has_yet_are_changed(engine: AsyncEngine) -> None:
+    store = await submitted(engine)
+    matter = {"name": "陆小明", "phone": "13862311001", "secret": False, "content": "油烟太大"}
+    asked = {"number": "T1", "kind": "ticket", "reason": "请回电陆小明13862311001"}
+    times = {"said_at": NOW, "created_at": NOW, "changed_at": NOW}
+    handover = {"direction": "out", "state": "sent", "step": 1, "ticket_id": "T1", **times}
+    letter = {"message_id": "m1", "created_at": NOW, "attempts": 0, "alarmed": False}
+    async with store.begin() as connection:
+        row = {"partner": "110", "matter": matter, **asked, **handover}
+        await connection.execute(handovers_table.insert().values(row))
+        body = {"id": "m1", "at": NOW, "matter": matter, **asked}
+        row = {"partner": "110", "body": body, **letter}
+        await connection.execute(letters_table.insert().values(row))
+    await keep_secret(store, "T1", WISH, now=NOW)
+    async with store.begin() as connection:
+        [told] = (await connection.execute(sa.select(letters_table))).all()
+        [kept] = (await connection.execute(sa.select(handovers_table))).all()
+    assert told.body["matter"] == {
+        "name": None,
+        "phone": None,
+        "secret": True,
+        "content": "油烟太大",
+    }
+    assert "陆小明" not in told.body["reason"]
+    assert "13862311001" not in told.body["reason"]
+    assert kept.matter == matter  # what was agreed stays on our own record

@@ -4,6 +4,7 @@ import signal
 import socket
 import urllib.request
 
+import httpx
 import pytest
 
 from tests.web.house import House
@@ -26,6 +27,18 @@ async def test_it_serves_on_the_port_it_tells_and_leaves_signals_alone(house: Ho
     await server.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(host, port)
+
+
+async def test_behind_a_proxy_of_this_machine_it_goes_by_who_asked_the_proxy(house: House) -> None:
+    """So strangers see no more of /health, and who guesses passwords is braked alone."""
+    server = WebServer(house.app)
+    host, port = await server.start("127.0.0.1", 0)
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as client:
+        direct = await client.get("/api/v1/health")
+        through = await client.get("/api/v1/health", headers={"X-Forwarded-For": "203.0.113.5"})
+    await server.close()
+    assert "parts" in direct.json()
+    assert through.json() == {"status": "ok"}
 
 
 async def test_an_address_in_use_is_an_os_error(house: House) -> None:

@@ -26,15 +26,29 @@ async def redact_exchanged(
     """
     handovers = handovers_table.c
     query = sa.select(handovers_table).where(handovers.ticket_id == ticket_id)
-    numbers = set()
     for row in (await connection.execute(query)).all():
-        numbers.add((row.partner, row.number))
         await connection.execute(
             handovers_table.update()
             .where(handovers.id == row.id)
             .values(reason=text(row.reason), matter=_without(row.matter, value))
         )
-    letters = letters_table.c
+    await redact_letters(connection, ticket_id, value=value, text=text)
+
+
+async def redact_letters(
+    connection: AsyncConnection,
+    ticket_id: str,
+    *,
+    value: Callable[[str, Any], Any],
+    text: Callable[[str], str],
+) -> None:
+    """Take words out of the letters about a ticket that no partner has yet.
+
+    Args: as `redact_exchanged`.
+    """
+    handovers, letters = handovers_table.c, letters_table.c
+    about = sa.select(handovers.partner, handovers.number).where(handovers.ticket_id == ticket_id)
+    numbers = {(row.partner, row.number) for row in await connection.execute(about)}
     waiting = sa.select(letters.id, letters.partner, letters.body).where(
         letters.body.is_not(None), letters.partner.in_({partner for partner, _ in numbers})
     )
