@@ -12,6 +12,7 @@ from calls.controls import Pressed
 from calls.errors import TransferError
 from calls.hearing import CALLER, Hearing
 from calls.tunes import tunes
+from eventbus.tasks import both
 from telephony.media_commands import MediaError
 from telephony.sip.audio_formats import AudioFormat
 from telephony.sip.offer_answer import RemoteAudio, SdpError
@@ -47,8 +48,12 @@ class Joining:
         if called := owner.legs.get(effect.leg):
             owner.audio.signalled_from(effect.leg, called.source[0], called.trunk)
         try:
-            await owner.audio.answered(effect.leg, self.answers[effect.leg])
-            answers = await self._admit(effect.hearing)
+            # (at once: the caller waits for both, and `both` begins with the second: the codec that
+            # is in use there is what the answer to him prefers)
+            answers, _ = await both(
+                self._admit(effect.hearing),
+                owner.audio.answered(effect.leg, self.answers[effect.leg]),
+            )
             await owner.reception.hush()
             await self._carry_out(effect.hearing)
         except (MediaError, SdpError) as error:

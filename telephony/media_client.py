@@ -10,11 +10,11 @@ with :class:`MediaUnavailable`, and so do new ones until a restarted process lis
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from telephony.media import control
 from telephony.media.control import Command
 from telephony.media.sealed import Seal
+from telephony.media_channel import MediaChannel
 from telephony.media_commands import (
     Address,
     KeyPressed,
@@ -60,8 +61,6 @@ log = structlog.get_logger(__name__)
 
 _BACK_OFF_FIRST = 0.05
 _BACK_OFF_LAST = 1.0
-_LINE_LIMIT = 2**20
-
 
 _EVENTS: dict[str, type[MediaEvent]] = {
     "recording_failed": RecordingFailed,
@@ -70,6 +69,14 @@ _EVENTS: dict[str, type[MediaEvent]] = {
     "rtp_timeout": RtpTimedOut,
     "play_ended": PlayEnded,
 }
+
+
+class _Asked(NamedTuple):
+    """A command that has no answer yet; it waits until that moment of the loop's time."""
+
+    kind: type[Command]
+    until: float
+    answer: asyncio.Future[dict[str, Any]]
 
 
 class MediaClient(MediaCommands):
@@ -96,9 +103,10 @@ class MediaClient(MediaCommands):
         self._on_event = on_event
         self._command_timeout = command_timeout
         self._ids = count(1)
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._asked: dict[int, _Asked] = {}  # in the order of asking
+        self._patience: asyncio.TimerHandle | None = None  # one, for the oldest
         self._sessions: dict[str, None] = {}  # in the order of opening
-        self._writer: asyncio.StreamWriter | None = None
+        self._channel: MediaChannel | None = None
         self._outgoing: list[bytes] = []
         self._runner: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
@@ -106,7 +114,7 @@ class MediaClient(MediaCommands):
     @property
     def connected(self) -> bool:
         """Whether commands can be given now."""
-        return self._writer is not None
+        return self._channel is not None
 
     async def start(self) -> None:
         """Connect in the background, and again whenever the process went away; returns at once."""
@@ -127,7 +135,7 @@ class MediaClient(MediaCommands):
 
     async def open(self, session: str, *, host: str | None = None) -> Address:
         """See :meth:`MediaCommands.open`."""
-        process = self._writer
+        process = self._channel
         try:
             address = await super().open(session, host=host)
         except (asyncio.CancelledError, MediaUnavailable):
@@ -135,7 +143,7 @@ class MediaClient(MediaCommands):
             with contextlib.suppress(MediaUnavailable):
                 self._tell(control.Close, session=session)
             raise
-        if self._writer is not process:
+        if self._channel is not process:
             raise MediaUnavailable("the media process went away")  # between its answer and now
         self._sessions[session] = None
         return address
@@ -177,7 +185,7 @@ class MediaClient(MediaCommands):
             command = kind.model_validate({"id": next(self._ids), **fields})
         except ValidationError as error:
             raise MediaRefused("bad_command", str(error)) from error
-        if self._writer is None:
+        if self._channel is None:
             raise MediaUnavailable("the media process is away")
         if not self._outgoing:
             # What is asked in the same moment leaves in one write, and wakes the process once.
@@ -187,46 +195,61 @@ class MediaClient(MediaCommands):
 
     def _send(self) -> None:
         lines, self._outgoing = self._outgoing, []
-        if lines and self._writer is not None:  # else who has asked knows that it is away
-            self._writer.write(b"".join(lines))
+        if lines and self._channel is not None:  # else who has asked knows that it is away
+            self._channel.write(b"".join(lines))
 
     async def ask(self, kind: type[Command], **fields: object) -> dict[str, Any]:
         """Send a command and return its result; raises as the public methods say."""
         command_id = self._tell(kind, **fields)
+        until = self._loop.time() + self._command_timeout
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-        self._answers[command_id] = answer
-        # (asyncio.timeout costs as much as all else here)
-        patience = self._loop.call_later(self._command_timeout, _late, answer, kind)
+        self._asked[command_id] = _Asked(kind, until, answer)
+        if self._patience is None:
+            self._patience = self._loop.call_at(until, self._late)
         try:
             return await answer
         finally:
-            patience.cancel()
-            self._answers.pop(command_id, None)
+            self._asked.pop(command_id, None)
+
+    def _late(self) -> None:
+        """Let who waits for too long wait no longer; come back when the next one does."""
+        self._patience = None
+        # Loops may call a timer a hair too early; the next round is then a hair away.
+        now = self._loop.time()
+        for command_id, (kind, until, answer) in list(self._asked.items()):
+            if until > now:
+                self._patience = self._loop.call_at(until, self._late)
+                return
+            del self._asked[command_id]
+            if not answer.done():
+                answer.set_exception(
+                    MediaUnavailable(f"the media process did not answer {kind.__name__} in time")
+                )
 
     async def _run(self) -> None:
         """Keep a connection; the outermost boundary of this client's one task."""
         pause = _BACK_OFF_FIRST
         while True:
             try:
-                reader, writer = await self._connect()
+                channel = await self._connect()
             except OSError:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _BACK_OFF_LAST)
                 continue
             pause = _BACK_OFF_FIRST
-            self._writer = writer
+            self._channel = channel
             self._up.set()
             log.info("media process connected", socket=str(self._socket_path))
             lost = True
             try:
-                await self._read(reader)
+                await channel.lost.wait()
             except asyncio.CancelledError:
                 lost = False  # our own close()
                 raise
             finally:
-                self._disconnected(writer, lost=lost)
+                self._disconnected(channel, lost=lost)
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> MediaChannel:
         """Connect to a process that answers.
 
         One that is dying may still accept; only an answer tells.
@@ -235,37 +258,29 @@ class MediaClient(MediaCommands):
             OSError: there is none.
         """
         async with asyncio.timeout(self._command_timeout):  # TimeoutError is an OSError
-            reader, writer = await asyncio.open_unix_connection(
-                self._socket_path, limit=_LINE_LIMIT
+            _, channel = await self._loop.create_unix_connection(
+                partial(MediaChannel, self._deliver), str(self._socket_path)
             )
             with contextlib.ExitStack() as undo:
-                undo.callback(writer.close)
-                writer.write(control.encode_command(control.Stats(id=next(self._ids))))
-                if not await reader.readline():
+                undo.callback(channel.close)
+                channel.write(control.encode_command(control.Stats(id=next(self._ids))))
+                await channel.spoken.wait()
+                if channel.lost.is_set():
                     raise ConnectionResetError
                 undo.pop_all()
-        return reader, writer
-
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        """Deliver answers and events until the connection ends."""
-        try:
-            while line := await reader.readline():
-                self._deliver(json.loads(line))
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            # Half a line at the end of a killed process, or another program's socket.
-            log.warning("media connection broken", error=str(error))
+        return channel
 
     def _deliver(self, message: dict[str, Any]) -> None:
         if "event" in message:
             self._report(message)
             return
-        answer = self._answers.get(message["id"])
-        if answer is None or answer.done():
+        asked = self._asked.get(message["id"])
+        if asked is None or asked.answer.done():
             return  # told without asking, timed out or cancelled
         if "ok" in message:
-            answer.set_result(message["ok"])
+            asked.answer.set_result(message["ok"])
         else:
-            answer.set_exception(MediaRefused(**message["error"]))
+            asked.answer.set_exception(MediaRefused(**message["error"]))
 
     def _report(self, message: dict[str, Any]) -> None:
         event: MediaEvent
@@ -280,25 +295,20 @@ class MediaClient(MediaCommands):
             # Not called from here: a mistake in it must not end the connection.
             self._loop.call_soon(self._on_event, event)
 
-    def _disconnected(self, writer: asyncio.StreamWriter, *, lost: bool) -> None:
-        self._writer = None
+    def _disconnected(self, channel: MediaChannel, *, lost: bool) -> None:
+        self._channel = None
         self._outgoing.clear()
         self._up.clear()
-        writer.close()
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(MediaUnavailable("the media process went away"))
+        channel.close()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        for asked in self._asked.values():
+            if not asked.answer.done():
+                asked.answer.set_exception(MediaUnavailable("the media process went away"))
         sessions = list(self._sessions)
         self._sessions.clear()
         if lost:
             log.warning("media process lost", sessions=len(sessions))
             if sessions:
                 self._loop.call_soon(self._on_lost, sessions)
-
-
-def _late(answer: asyncio.Future[dict[str, Any]], kind: type[Command]) -> None:
-    """Let who waits for an answer wait no longer."""
-    if not answer.done():
-        answer.set_exception(
-            MediaUnavailable(f"the media process did not answer {kind.__name__} in time")
-        )

@@ -80,6 +80,7 @@ The process stops when the connection closes: recordings are completed, ports gi
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -124,6 +125,7 @@ class CommandError(Exception):
         self.command_id = command_id
 
 
+@lru_cache(maxsize=256)
 def _ip_literal(host: str) -> str:
     # A name would mean a look-up in the packet path; whoever reads the SDP resolves names.
     ip_address(host)

@@ -47,6 +47,7 @@ class ControlConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._lines = LineSplitter()
         self._waiting: set[asyncio.Task[None]] = set()
+        self._held: list[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -61,16 +62,24 @@ class ControlConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        said: list[bytes] = []
+        self._held = said
         for line in self._lines.feed(data):
             if line is None:
                 too_long = CommandError("bad_command", f"line longer than {MAX_LINE} octets")
                 self.write(encode_error(too_long))
             else:
                 self._obey(line)
+        self._held = None
+        if said:
+            # What was asked in one moment is answered in one: the client is woken once.
+            self.write(b"".join(said))
 
     def write(self, line: bytes) -> None:
         """Send one line, if the client is still there."""
-        if self._transport is not None:
+        if self._held is not None:
+            self._held.append(line)
+        elif self._transport is not None:
             self._transport.write(line)
 
     def _obey(self, line: bytes) -> None:

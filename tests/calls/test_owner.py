@@ -176,6 +176,19 @@ async def test_the_agent_hangs_up_while_media_works_and_the_next_one_gets_the_ca
     await house.nothing_is_left()
 
 
+async def test_both_sides_are_told_to_the_media_process_at_once(house: House) -> None:
+    await house.ready_agent("1001")
+    citizen = house.arrives()
+    phone = await house.phone()
+    told = house.media.gates["set_remote"] = asyncio.Event()
+    phone.pick_up()
+    await until(lambda: house.media.asked.count("set_remote") == 2)
+    assert citizen.done == ["ring"]
+    told.set()
+    await house.until_talking()
+    assert citizen.done == ["ring", "answer"]
+
+
 async def test_a_full_disk_costs_the_recording_not_the_call(house: House) -> None:
     house.media.refuses["record"] = "disk"
     citizen = await talking(house)

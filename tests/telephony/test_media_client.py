@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from telephony.media_channel import MediaChannel
 from telephony.media_client import MediaClient, MediaRefused, MediaUnavailable
 from tests.support.media_process import end, engines, start_media
 from tests.support.rtp_phone import RtpPhone
@@ -167,9 +168,9 @@ async def test_a_session_opened_by_a_process_that_dies_at_once_is_not_open(
     opening = asyncio.create_task(client.open("a"))
     await until(lambda: process.commands)
     # Answer and end arrive together, before the task that waits for the answer runs again.
-    assert client._writer is not None
+    assert client._channel is not None
     client._deliver({"id": process.commands[0]["id"], "ok": {"host": "127.0.0.1", "port": 1}})
-    client._disconnected(client._writer, lost=True)
+    client._disconnected(client._channel, lost=True)
     with pytest.raises(MediaUnavailable):
         await opening
     assert client.lost == []
@@ -284,3 +285,44 @@ async def test_our_own_close_loses_nothing(client: Watched, process: FakeProcess
         await waiting
     assert not client.connected
     assert client.lost == []
+
+
+async def test_each_command_waits_for_its_own_time(process: FakeProcess, tmp_path: Path) -> None:
+    client = Watched(tmp_path / "media.sock", command_timeout=0.3)
+    await client.start()
+    try:
+        await until(lambda: client.connected)
+        first = asyncio.create_task(client.session_stats("a"))
+        await until(lambda: len(process.commands) == 1)
+        second = asyncio.create_task(client.open("b"))
+        third = asyncio.create_task(client.session_stats("c"))
+        await until(lambda: len(process.commands) == 3)
+        opened = {"id": process.commands[1]["id"], "ok": {"host": "127.0.0.1", "port": 1}}
+        process.say(json.dumps(opened))
+        for late in (first, third):
+            with pytest.raises(MediaUnavailable, match="Stats in time"):
+                await late
+        assert await second == ("127.0.0.1", 1)
+    finally:
+        await client.close()
+
+
+async def test_a_channel_hands_on_whole_lines_from_within_the_read_that_brought_them() -> None:
+    said: list[object] = []
+    channel = MediaChannel(said.append)
+    channel.data_received(b'{"the first": "tells that somebody is there"}\n{"a": ')
+    assert channel.spoken.is_set()
+    assert said == []
+    channel.data_received(b'1}\n{"b": 2}\n{"c"')
+    assert said == [{"a": 1}, {"b": 2}]
+    channel.data_received(b" nonsense\n" + b'{"d": 4}\n')
+    assert channel.lost.is_set()
+    assert said == [{"a": 1}, {"b": 2}]  # nothing more is believed
+
+
+async def test_a_channel_is_given_up_at_a_line_without_an_end() -> None:
+    said: list[object] = []
+    channel = MediaChannel(said.append)
+    channel.data_received(b"{}\n" + b"x" * (2**20 + 1))
+    assert channel.lost.is_set()
+    assert said == []

@@ -3,13 +3,14 @@
 import gc
 import socket
 import stat
-from asyncio import create_task, open_unix_connection, timeout
+from asyncio import Transport, create_task, open_unix_connection, timeout
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from telephony.media import server
+from telephony.media.engine import Engine
 from telephony.media.ports import PortPool
 from telephony.media.python_path import PythonPath
 from tests.support.waiting import until
@@ -49,3 +50,36 @@ async def test_a_dead_processs_socket_is_replaced_by_a_private_one(tmp_path: Pat
     async with timeout(5):
         await serving
     assert not path.exists()
+
+
+class Wire(Transport):
+    """Keeps each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+
+async def test_what_is_asked_in_one_moment_is_answered_in_one() -> None:
+    connection, wire = server.ControlConnection(), Wire()
+    connection.engine = Engine(
+        host="127.0.0.1", ports=PortPool(20000, 20001), emit=connection.write, make_path=PythonPath
+    )
+    connection.connection_made(wire)
+    connection.data_received(
+        b'{"id": 1, "command": "stop_play", "player": "p"}\nnonsense\n'
+        b'{"id": 2, "command": "unbridge", "session": "s"}\n{"id": 3, '
+    )
+    assert len(wire.written) == 1
+    first, second, third = wire.written[0].splitlines()
+    assert first == b'{"id": 1, "ok": {}}'
+    assert b'"id": null, "error": {"code": "bad_command"' in second
+    assert b'"id": 2, "error": {"code": "unknown_session"' in third
+    connection.data_received(b'"command": "stop_play", "player": "p"}\n')
+    assert wire.written[1:] == [b'{"id": 3, "ok": {}}\n']
+    connection.data_received(b"\n")
+    connection.write(b"an event\n")
+    assert wire.written[2:] == [b"an event\n"]
