@@ -1,7 +1,9 @@
 """When the garbage collector looks: often through what is new, seldom through everything.
 
 Whatever looks stops all calls meanwhile. What calls drop is freed at once, by itself; only what is
-in circles waits for the collector, and calls leave none.
+in circles waits for the collector, and calls leave none. Python itself would look whenever so much
+has been made, which is while a call begins, and in whatever thread that is: so it is done from
+here, behind the calls that look for their agents.
 
 What is freed stays with the C library, which gives back only what lies at the end of its heap. What
 is kept for minutes among what is kept for seconds (a call's ladder among its messages) thins the
@@ -11,46 +13,67 @@ heap out, and it would grow for an hour before it stays as it is: its empty page
 import asyncio
 import ctypes
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from eventbus.precedence import at_once
 from eventbus.tasks import end
 
 # New objects before a young collection, and young ones before a middle one, which goes through all
 # that has come since the last: after 40 young ones that took 50 ms. What is not garbage yet is,
 # among others, SIP's messages, which stay for half a minute (RFC 3261 §17). A full collection goes
 # through those of all calls.
-_NEVER: Final = 1_000_000
-_COLLECT_EACH: Final = (2_000, 4, _NEVER)
+_NEW: Final = 2_000
+_YOUNG: Final = 4
 _EVERYTHING_EACH_SECONDS: Final = 300.0
+_LOOK_EACH_SECONDS: Final = 0.02
+_NEVER: Final = 1_000_000
+# Python's own looking is left to what makes so much at once: a long step, or a thread beside us.
+_ANYHOW_EACH: Final = (10_000, _YOUNG, _NEVER)
 
 
 @asynccontextmanager
 async def seldom_collecting(
-    *, everything_each: float = _EVERYTHING_EACH_SECONDS
+    *,
+    everything_each: float = _EVERYTHING_EACH_SECONDS,
+    give_way: Callable[[], Awaitable[None]] = at_once,
 ) -> AsyncIterator[None]:
     """Keep the garbage collector from stopping calls while it looks at what never dies.
 
     Modules, dictionaries and models are a million objects: they are looked at no more. The rest is
     looked through once in ``everything_each`` seconds, and empty memory is given back then.
+    ``give_way`` is awaited before each look.
     """
     usual = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECT_EACH)
-    task = asyncio.create_task(_look_through(everything_each), name="garbage")
+    gc.set_threshold(*_ANYHOW_EACH)
+    tasks = (
+        asyncio.create_task(_look_at_new(give_way), name="new garbage"),
+        asyncio.create_task(_look_through(everything_each, give_way), name="old garbage"),
+    )
     try:
         yield
     finally:
-        await end(task)
+        await end(*tasks)
         gc.set_threshold(*usual)
         gc.unfreeze()
 
 
-async def _look_through(every: float) -> None:
+async def _look_at_new(give_way: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EACH_SECONDS)
+        if gc.get_count()[0] < _NEW:
+            continue
+        await give_way()
+        gc.collect(1 if gc.get_count()[1] >= _YOUNG else 0)
+
+
+async def _look_through(every: float, give_way: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(every)
+        await give_way()
         gc.collect()
         _give_back()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from eventbus.precedence import at_once
 from hotline.garbage import seldom_collecting
 
 log = structlog.get_logger(__name__)
@@ -29,13 +30,19 @@ class Node:
     Args:
         parts: what depends on something else comes after it.
         on_progress: told each part's name before it is started.
+        give_way: awaited before garbage is looked for.
     """
 
     def __init__(
-        self, parts: list[Part], *, on_progress: Callable[[str], None] | None = None
+        self,
+        parts: list[Part],
+        *,
+        on_progress: Callable[[str], None] | None = None,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._parts = parts
         self._on_progress = on_progress
+        self._give_way = give_way
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -51,7 +58,7 @@ class Node:
                 except Exception as error:
                     error.add_note(part.name)  # an "address already in use" alone helps nobody
                     raise
-            async with seldom_collecting():
+            async with seldom_collecting(give_way=self._give_way):
                 yield
 
     @staticmethod

@@ -108,7 +108,11 @@ class Wiring:
         self._web()
         # The last to start and the first to stop: whoever is still talking keeps his desktop.
         self.frame.parts.append(telephony)
-        return Node(self.frame.parts, on_progress=on_progress)
+        return Node(
+            self.frame.parts,
+            on_progress=on_progress,
+            give_way=self.frame.precedence.give_way,
+        )
 
     @property
     def recognises_only_synthetic_speech(self) -> bool:

@@ -1,5 +1,6 @@
 """When the collector looks for garbage."""
 
+import asyncio
 import gc
 import resource
 import weakref
@@ -29,7 +30,26 @@ async def test_what_is_old_is_looked_through_now_and_then() -> None:
     assert gc.get_freeze_count() == 0
 
 
-async def test_what_is_new_is_looked_through_soon() -> None:
+async def test_what_is_new_is_looked_through_behind_what_goes_first() -> None:
+    asked, free = asyncio.Event(), asyncio.Event()
+
+    async def give_way() -> None:
+        asked.set()
+        await free.wait()
+
+    async with seldom_collecting(everything_each=3600, give_way=give_way):
+        circle = Circle()
+        known = weakref.ref(circle)
+        del circle
+        kept: list[list[int]] = [[] for _ in range(3000)]
+        await asked.wait()
+        assert known() is not None
+        free.set()
+        await until(lambda: known() is None)
+        assert len(kept) == 3000
+
+
+async def test_a_step_that_makes_much_is_not_waited_for() -> None:
     async with seldom_collecting(everything_each=3600):
         circle = Circle()
         known = weakref.ref(circle)
