@@ -6,21 +6,16 @@ agents' skills when they change, and the watchdog that asks it whether somebody 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import String, bindparam, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.demand import ANYBODY, pools_text
 from agents.floor import Floor, Stalled
 from agents.presence import HELD, Presence, State
 from agents.routing import Past, Plan
-from calls.callback_store import callbacks
-from calls.lookups import rows_of
-from calls.records import calls
+from calls.callers_past import PastCalls
 from calls.routing_book import RoutingBook
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event, RoutingChanged
@@ -28,31 +23,12 @@ from eventbus.tasks import end
 
 log = structlog.get_logger(__name__)
 
-PAST_SECONDS: Final = 0.2
-"""A call does not wait longer for what is known of its caller."""
 WATCH_SECONDS: Final = 5.0
 """How often the floor is asked whether somebody was overlooked."""
 OVERLOOKED_SECONDS: Final = 5.0
 """Who has waited for so long though somebody fits was overlooked."""
 _DAY: Final = 86_400.0
 _LOOKS_PER_LOAD: Final = 6
-_OWED: Final = frozenset({"scheduled", "asked", "failed"})
-"""Why somebody stands on the call-back list to whom we owe a call."""
-# Asked for each call: built once, since that costs as much as asking; and both in one go.
-_LAST_CALL = (
-    select(calls.c.agent_id, calls.c.line, literal(None, String).label("reason"))
-    .where(calls.c.caller == bindparam("the_caller"), calls.c.answered_at >= bindparam("since"))
-    .where(calls.c.direction == "inbound")
-    .order_by(calls.c.answered_at.desc())
-    .limit(1)
-    .subquery()
-)
-_PAST: Final = union_all(
-    select(_LAST_CALL),
-    select(literal(None, String), literal("", String), callbacks.c.reason).where(
-        callbacks.c.open_number == bindparam("the_caller")
-    ),
-)
 
 
 class Route(Protocol):
@@ -84,28 +60,6 @@ async def anybody(
 ) -> Plan:
     """Let every call have whoever is ready."""
     return Plan(ANYBODY)
-
-
-@dataclass(frozen=True, slots=True)
-class LastCall:
-    """Who answered a caller last, and what he had dialled."""
-
-    agent_id: str | None
-    line: str
-
-
-class PastCalls:
-    """The callers' earlier calls, in SQL."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-
-    async def of(self, caller: str, *, since: float) -> tuple[LastCall | None, bool]:
-        """Return a caller's last answered call since a Unix time, and whether we owe him one."""
-        values = {"the_caller": caller, "since": since}
-        rows = await rows_of(self._engine, _PAST, values)
-        last = next((LastCall(row.agent_id, row.line) for row in rows if row.reason is None), None)
-        return last, any(row.reason in _OWED for row in rows)
 
 
 class CallRouter:
@@ -158,16 +112,24 @@ class CallRouter:
             past = await self._known(caller, now)
         return self._book.plan.plan(line, caller, now=now, past=past, partner=partner, skill=skill)
 
+    def foresee(self, caller: str) -> None:
+        """Look up a caller whose call is being let in: `route` finds what is known of him."""
+        if (since := self._asks(self._wall_clock())) is not None:
+            self._past.foresee(caller, since=since)
+
+    def _asks(self, now: float) -> float | None:
+        """Return since when callers' past calls count; None: nothing of their past does."""
+        settings = self._book.settings
+        if not settings.preferred_days and not settings.call_back_priority:
+            return None
+        return now - settings.preferred_days * _DAY
+
     async def _known(self, caller: str, now: float) -> Past | None:
-        days = self._book.settings.preferred_days
-        if not days and not self._book.settings.call_back_priority:
+        since = self._asks(now)
+        found = None if since is None else await self._past.known(caller, since=since)
+        if found is None:
             return None
-        try:
-            async with asyncio.timeout(PAST_SECONDS):
-                last, owed = await self._past.of(caller, since=now - days * _DAY)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("callers_past_unknown", error=str(error))
-            return None
+        (last, owed), days = found, self._book.settings.preferred_days
         if last is None or not days:
             return Past(None, "", owed=True) if owed else None
         known = await self._floor.presence(last.agent_id) if last.agent_id else None

@@ -84,6 +84,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         audio: how calls are coded.
         music: what a citizen on hold hears, a WAV file; None: the ringing tone.
         route: says what a call asks of the floor.
+        foresee: told who calls while his call is still being let in: `route` will be asked of him.
         refuses: tells whether a line is closed now; its calls are answered 480.
         tie: told (call, SIP Call-ID) of each leg of a call.
         wall_clock: Unix seconds.
@@ -127,6 +128,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         audio: AudioPolicy = G711_ONLY,
         music: Path | None = None,
         route: Route = anybody,
+        foresee: Callable[[str], None] = lambda _caller: None,
         refuses: Callable[[str], bool] = lambda _line: False,
         tie: Callable[[str, str], None] = lambda _call, _dialog: None,
         wall_clock: Callable[[], float],
@@ -170,6 +172,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         self._recogniser_by_line = recogniser_by_line or {}
         self._lines = lines
         self._on_rejected = on_rejected
+        self._foresee = foresee
         self._refuses = refuses
         self._max_calls = max_calls
         self._owners: dict[str, CallOwner] = {}
@@ -236,6 +239,11 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
         )
 
     # -- what happens to us ------------------------------------------------------------------------
+
+    def on_coming(self, caller: str, trunk: str) -> None:
+        """Take note that a call comes by a trunk and may be let in."""
+        if self.agents.directory.partner_at(trunk) is None:  # of a partner's nothing is asked
+            self._foresee(caller[:LONGEST_NUMBER])
 
     def on_call(self, leg: Leg) -> None:
         """Admit a call, or refuse it with the reason that SIP has for it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
+from eventbus.precedence import Precedence
 from hotline.sip_listeners import tls
 from hotline.trunks import abuse_policy, nonce_secret, trunks
 from telephony.gateway import SipGateway
@@ -26,6 +27,8 @@ def sip_gateway(
     bindings: RedisBindings,
     lives: RedisLives,
     on_call: Callable[[Any], None],
+    on_coming: Callable[[str, str], None],
+    precedence: Precedence,
     on_registered: Callable[[str, int], None],
     on_trunk: Callable[[TrunkStatus], None],
 ) -> SipGateway:
@@ -40,6 +43,8 @@ def sip_gateway(
         credentials=credentials,
         bindings=bindings,
         on_call=on_call,
+        on_coming=on_coming,
+        precedence=precedence,
         on_registered=on_registered,
         advertised=advertised,
         limits=Limits(

@@ -10,9 +10,10 @@ from agents.floor import Stalled
 from agents.node_floor import NodeFloor
 from calls.audit import AuditTrail
 from calls.breaks import BreakDesk, SqlBreaks
+from calls.callers_past import PastCalls
 from calls.documents import SqlVersions
 from calls.records import RecordWriter
-from calls.routing import CallRouter, PastCalls, RoutingKeeper
+from calls.routing import CallRouter, RoutingKeeper
 from calls.routing_book import NAME, RoutingBook
 from config.settings import Settings
 from eventbus.bus import EventBus

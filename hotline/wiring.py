@@ -198,6 +198,9 @@ class Wiring:
             bindings=self.bindings,
             lives=RedisLives(self.redis, prefix=self._settings.redis.prefix),
             on_call=self._on_call,
+            # The service is made after this.
+            on_coming=lambda caller, trunk: self.calls.on_coming(caller, trunk),  # noqa: PLW0108
+            precedence=self.frame.precedence,
             on_registered=self._on_registered,
             on_trunk=self._on_trunk,
         )
@@ -255,6 +258,7 @@ class Wiring:
             music=self.frame.prompts / "music.wav",
             audio=audio_policy(self._settings),
             route=self.routing.router.route,
+            foresee=self.routing.router.foresee,
             refuses=self.routing.router.refuses,
             wall_clock=time.time,
             sorting=self.storage.rules.sorting,

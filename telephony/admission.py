@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from aiosipua import SipRequest
 
+from eventbus.precedence import Precedence
 from telephony.abuse.gatekeeper import AbusePolicy
 from telephony.authentication import Authenticator
 from telephony.bindings import BindingStore
@@ -19,7 +20,7 @@ from telephony.requests import IncomingRequest
 from telephony.sip.bodies import sdp_of
 from telephony.sip.dialog import header_address
 from telephony.sip.hop import Hop
-from telephony.sip.identity import calling_identity, forwardings
+from telephony.sip.identity import Identity, calling_identity, forwardings
 from telephony.sip.inbound_leg import InboundLeg
 from telephony.sip.invite_usage import Reply
 from telephony.sip.message import make_response
@@ -59,6 +60,8 @@ class Admission:
         is_page: tells whether a request came over a page's line.
         wire: returns what legs work with, once the endpoint is open.
         reply: sends an answer outside of any leg.
+        precedence: lets citizens' calls go before what can wait.
+        on_coming: told (caller, trunk) of a citizen's call before it is decided on.
         hand_up: gives a leg that was let in to its owner.
     """
 
@@ -77,6 +80,8 @@ class Admission:
         is_page: Callable[[Hop], bool],
         wire: Callable[[], LegWire],
         reply: Callable[[IncomingRequest, Reply], None],
+        precedence: Precedence,
+        on_coming: Callable[[str, str], None],
         hand_up: Callable[[Leg, IncomingRequest], None],
     ) -> None:
         self._authenticator = authenticator
@@ -91,16 +96,36 @@ class Admission:
         self._is_page = is_page
         self._wire = wire
         self._reply = reply
+        self._precedence = precedence
+        self._on_coming = on_coming
         self._hand_up = hand_up
 
     async def decide(self, incoming: IncomingRequest) -> None:
         """Let in a citizen's call, and an agent's from his phone; send everybody else away."""
+        trunk = None
+        # (a page may come through a reverse proxy that stands beside a trunk)
+        if incoming.hop.transport not in _BROWSERS:
+            trunk = self._trunks.find(incoming.source[0])
+        if trunk is None:
+            await self._decide(incoming, None)
+            return
+        # (that From can be read is known: it is the dialog's)
+        identity = calling_identity(incoming.request, trusted=True).written(trunk.inbound.apply)
+        with self._precedence.first():
+            if identity.shown is not None:
+                self._on_coming(identity.shown, trunk.name)
+            await self._decide(incoming, (trunk, identity))
+
+    async def _decide(
+        self, incoming: IncomingRequest, citizen: tuple[Trunk, Identity] | None
+    ) -> None:
+        """Decide; ``citizen``: by which trunk it came and who calls, unless it is a phone's."""
         request = incoming.request
         waiting = _Cancellable(incoming)
         account = user_of(header_address(request, "From").uri) or ""
         refusal: Reply | None = None
-        trunk = None
         if await self._is_phone(account, incoming):
+            citizen = None
             proven = await self._authenticator.username(
                 request,
                 client=incoming.hop.host,
@@ -109,14 +134,12 @@ class Admission:
             )
             if proven != account:
                 refusal = proven if isinstance(proven, Reply) else Reply(request, 403)
-        elif (
-            incoming.hop.transport in _BROWSERS
-            or (trunk := self._trunks.find(incoming.source[0])) is None
-        ):
+        elif citizen is None:
             log.info("invite_from_stranger", source=incoming.source[0])
             refusal = Reply(request, 403)
         elif self._certified_trunks and not incoming.certified:
-            log.warning("trunk_without_certificate", trunk=trunk.name, source=incoming.source[0])
+            trunk = citizen[0].name
+            log.warning("trunk_without_certificate", trunk=trunk, source=incoming.source[0])
             refusal = Reply(request, 403)
         if refusal is None and self._book.is_merged(request):
             refusal = Reply(request, 482)
@@ -124,8 +147,8 @@ class Admission:
             return
         if refusal is not None:
             self._reply(incoming, refusal)
-        elif trunk is not None:
-            self._accept(incoming, trunk)
+        elif citizen is not None:
+            self._accept(incoming, *citizen)
         else:
             self._accept_phone(incoming, account)
 
@@ -188,12 +211,11 @@ class Admission:
         )
         self._hand_up(leg, incoming)
 
-    def _accept(self, incoming: IncomingRequest, trunk: Trunk) -> None:
+    def _accept(self, incoming: IncomingRequest, trunk: Trunk, identity: Identity) -> None:
         request = incoming.request
         leg_id, now = secrets.token_hex(_ID_BYTES), asyncio.get_running_loop().time()
         try:
             machine = self._inbound(incoming, now)
-            identity = calling_identity(request, trusted=True).written(trunk.inbound.apply)
             called = called_number(request, trunk.user)
         except AddressError:
             self._reply(incoming, Reply(request, 400, "Malformed address"))

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiosipua import SipRequest
 
+from eventbus.precedence import Precedence
 from eventbus.tasks import end
 from telephony.abuse.door import GuardedDoor
 from telephony.abuse.gatekeeper import AbusePolicy, Gatekeeper
@@ -68,6 +69,9 @@ class SipGateway:
         bindings: the registered phones; an AOR is the user part alone ("1001").
         on_call: a citizen's call came in, or one from an agent's phone (``leg.account``); the owner
             sets ``leg.on_event`` before returning.
+        on_coming: told (caller, trunk) of a citizen's call before it is let in, if it is; unless he
+            withholds his number.
+        precedence: lets citizens' calls go before what can wait.
         advertised: what goes into Via and Contact; default the bound address.
         on_registered: (aor, number of phones) after each registration, un-registration and expiry.
         on_trunk: told when a trunk goes down or comes up.
@@ -109,6 +113,8 @@ class SipGateway:
         credentials: CredentialStore,
         bindings: BindingStore,
         on_call: Callable[[Leg], None],
+        on_coming: Callable[[str, str], None] = lambda _caller, _trunk: None,
+        precedence: Precedence | None = None,
         advertised: Address | None = None,
         on_registered: Callable[[str, int], None] | None = None,
         on_trunk: Callable[[TrunkStatus], None] = lambda _status: None,
@@ -192,6 +198,8 @@ class SipGateway:
             is_page=self.endpoint.is_carried,
             wire=lambda: self._wire,
             reply=self._reply,
+            precedence=precedence or Precedence(),
+            on_coming=on_coming,
             hand_up=self._hand_up,
         )
         self.legs: Mapping[str, Leg] = MappingProxyType(self._book.legs)

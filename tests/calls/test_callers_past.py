@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.demand import agents_own
@@ -11,14 +12,16 @@ from agents.floor_model import FloorModel
 from agents.node_floor import NodeFloor
 from calls.callback_store import CallBackStore
 from calls.callbacks import CallBackRules, Closed, Missed, Reason
+from calls.callers_past import MOST_FORESEEN, PastCalls
 from calls.records import calls
-from calls.routing import CallRouter, PastCalls
+from calls.routing import CallRouter
 from calls.routing_book import RoutingBook
 from config.routing import RoutingSettings
 from config.settings import load
 from eventbus.bus import EventBus
 from tests.support.documents import MemoryVersions
 from tests.support.floors import TIMES, Clock, ModelEngine, Node
+from tests.support.waiting import PATIENCE, until
 
 NUMBER, NOW = "13862311001", 1_000_000.0
 
@@ -100,6 +103,52 @@ async def test_who_is_owed_a_call_goes_before_others(
     anew = router(engine, floor, preferred_days=0, call_back_priority=7)
     again = await anew.route("12345", NUMBER, before=plan)
     assert (again.priority, again.wants[0].pool) == (7 if owed else 0, agents_own("1001"))
+
+
+@pytest.fixture
+def questions(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whom the database was asked about; what is foreseen is not forgotten meanwhile."""
+    monkeypatch.setattr("calls.callers_past.PAST_SECONDS", 10 * PATIENCE)
+    asked: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        asked.append(next(one for one in arguments[3] if str(one).isdigit()))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    return asked
+
+
+async def test_who_is_foreseen_is_not_asked_about_when_his_call_is_planned(
+    engine: AsyncEngine, floor: Node, questions: list[str]
+) -> None:
+    await floor.ready_agent("1001")
+    await spoke(engine, "1001", ago=60.0)
+    questions.clear()
+    asked = router(engine, floor)
+    asked.foresee(NUMBER)
+    await until(lambda: questions)
+    for times in (1, 2):  # it holds for one call
+        plan = await asked.route("12345", NUMBER)
+        assert plan.wants[0].pool == agents_own("1001")
+        assert questions == [NUMBER] * times
+    off = router(engine, floor, preferred_days=0, call_back_priority=0)
+    off.foresee(NUMBER)
+    await off.route("12345", NUMBER)
+    assert len(questions) == 2
+
+
+async def test_of_a_flood_nothing_is_asked_in_advance(
+    engine: AsyncEngine, floor: Node, questions: list[str]
+) -> None:
+    asked = router(engine, floor)
+    for number in range(MOST_FORESEEN + 5):
+        asked.foresee(str(number))
+        asked.foresee(str(number))
+    await until(lambda: len(questions) == MOST_FORESEEN)
+    last = str(MOST_FORESEEN)
+    await asked.route("12345", last)
+    assert questions[-1] == last
+    assert len(questions) == MOST_FORESEEN + 1
 
 
 def test_a_document_from_before_there_was_the_priority_is_read() -> None:

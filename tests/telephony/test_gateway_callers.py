@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from aiosipua import SipRequest
 
+from eventbus.precedence import Precedence
 from telephony.abuse.gatekeeper import AbusePolicy
-from telephony.bindings import Binding
+from telephony.bindings import Binding, MemoryBindings
 from telephony.gateway import SipGateway
 from telephony.sip.message import make_response
 from telephony.trunks.model import Trunk
+from tests.support.waiting import PATIENCE
 from tests.telephony.gateways import (
     OFFER,
     Desk,
@@ -52,6 +54,41 @@ async def test_the_callers_number(
         leg, _ = await desk.call()
         assert leg.caller == caller
         leg.refuse(486)
+
+
+async def test_a_citizens_call_is_told_of_and_goes_first_while_it_is_let_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+    asked, known = asyncio.Event(), asyncio.Event()
+    coming: list[tuple[str, str]] = []
+
+    class Slow(MemoryBindings):
+        async def lookup(self, aor: str) -> list[Binding]:
+            asked.set()
+            await known.wait()
+            return await super().lookup(aor)
+
+    order = Precedence()
+    node = a_gateway(
+        desk,
+        bindings=Slow(),
+        precedence=order,
+        on_coming=lambda caller, trunk: coming.append((caller, trunk)),
+    )
+    async with node as gateway:
+        with a_peer() as peer:
+            peer.send(message(peer, gateway, "INVITE", body=OFFER), gateway.endpoint.local)
+            async with asyncio.timeout(PATIENCE):
+                await asked.wait()
+            assert coming == [("13862311001", "local")]
+            behind = asyncio.create_task(order.give_way())
+            await asyncio.sleep(0)
+            assert not behind.done()
+            known.set()
+            leg, _ = await desk.call()
+            leg.refuse(486)
+            await behind
 
 
 @pytest.mark.parametrize(
