@@ -20,17 +20,17 @@ from typing import Final
 from eventbus.precedence import at_once
 from eventbus.tasks import end
 
-# New objects before a young collection, and young ones before a middle one, which goes through all
-# that has come since the last: after 40 young ones that took 50 ms. What is not garbage yet is,
-# among others, SIP's messages, which stay for half a minute (RFC 3261 §17). A full collection goes
-# through those of all calls.
+# So many new objects are looked through at once, and then count as old: what is no garbage by then
+# is, among others, SIP's messages, which stay for half a minute (RFC 3261 §17), and to go through
+# those again takes as long as through new ones. A full look goes through those of all calls.
 _NEW: Final = 2_000
-_YOUNG: Final = 4
 _EVERYTHING_EACH_SECONDS: Final = 300.0
 _LOOK_EACH_SECONDS: Final = 0.02
-_NEVER: Final = 1_000_000
 # Python's own looking is left to what makes so much at once: a long step, or a thread beside us.
-_ANYHOW_EACH: Final = (10_000, _YOUNG, _NEVER)
+_NEVER: Final = 1_000_000
+_ANYHOW_EACH: Final = (10_000, 1, _NEVER)
+_MIDDLE: Final = 1
+"""The generation that a look at the new ones goes up to; what it leaves is in the oldest."""
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def _look_at_new(give_way: Callable[[], Awaitable[None]]) -> None:
         if gc.get_count()[0] < _NEW:
             continue
         await give_way()
-        gc.collect(1 if gc.get_count()[1] >= _YOUNG else 0)
+        gc.collect(_MIDDLE)
 
 
 async def _look_through(every: float, give_way: Callable[[], Awaitable[None]]) -> None:
