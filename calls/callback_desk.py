@@ -33,6 +33,7 @@ from calls.ledger import LONGEST_NUMBER
 from calls.records import is_refused
 from eventbus.bus import EventBus
 from eventbus.catalogue import CallAnswered, CallArrived, CallBackChanged, CallEnded, Event
+from eventbus.precedence import at_once
 from eventbus.tasks import end
 from eventbus.vital_signs import VitalSigns
 
@@ -88,6 +89,7 @@ class CallBackDesk:
         automatic: None: entries are worked only when an agent wants it.
         hours: when citizens should be called ("08:30-20:00"); said to agents who promise a call.
         known_as: brings a number to the one form in which it stands on the list.
+        give_way: awaited before something is written.
 
     Attributes:
         click: rings an agent's phone and then calls somebody; set before the first call.
@@ -106,9 +108,11 @@ class CallBackDesk:
         automatic: Automatic | None = None,
         hours: str = "",
         known_as: Callable[[str], str] = str,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self.hours = hours
         self._known_as = known_as
+        self._give_way = give_way
         self._store = store
         self._bus = bus
         self._node = node
@@ -177,6 +181,7 @@ class CallBackDesk:
     async def _write(self) -> None:
         while True:
             key, event = await self._queue.get()
+            await self._give_way()
             while not await self._written(key, event):  # noqa: ASYNC110 - nobody tells of its return
                 await asyncio.sleep(_RETRY_SECONDS)
             self._queue.task_done()

@@ -6,7 +6,7 @@ it: without a recogniser the conversation simply stays empty, and starts over wh
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import structlog
@@ -25,6 +25,7 @@ from eventbus.catalogue import (
     TranscriptGap,
     TranscriptPartial,
 )
+from eventbus.precedence import at_once
 from telephony.media_commands import MediaCommands, MediaError
 from tickets.burst import BurstRule, find_burst
 from tickets.draft import TicketDraft, Utterance
@@ -66,6 +67,7 @@ class Conversation:
         seconds: seconds since the answer.
         burst: how many tickets of one kind and place make each of them urgent.
         writer: writes down what was recognised; without a city's names where it is left out.
+        give_way: awaited before a draft is saved that may change still.
 
     Attributes:
         submitted: the ticket is closed; what is said from then on is transcribed only, except that
@@ -90,7 +92,9 @@ class Conversation:
         seconds: Callable[[], float],
         writer: Writer | None = None,
         burst: BurstRule | None = None,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
+        self._give_way = give_way
         self._burst = burst or BurstRule()
         self._watching: asyncio.Task[None] | None = None
         self._alarmed = 0
@@ -468,6 +472,7 @@ class Conversation:
             await self._wake.wait()
             if not self._closing:
                 await asyncio.sleep(_SAVE_AFTER)
+                await self._give_way()
             self._wake.clear()
             if not self._dirty:
                 continue

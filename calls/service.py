@@ -426,6 +426,7 @@ class CallService(CallCommands, CallLists, CallTickets, CallArchive):
             seconds=owner.seconds_since_answer,
             writer=self._writer,
             burst=self._burst,
+            give_way=self._facilities.precedence.give_way,
         )
         for side in SIDES:
             self._talks[stream_id(owner.call_id, side)] = (conversation, side)

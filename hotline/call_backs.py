@@ -29,10 +29,12 @@ def call_backs(
     floor: Callable[[], Floor],
     reserved: Callable[[], Collection[str]],
     audit: AuditTrail,
+    give_way: Callable[[], Awaitable[None]],
 ) -> CallBackDesk:
     """Make this node's hand on the list; ``floor`` is asked when it is needed.
 
     ``reserved``: groups whose agents are not given call-backs by the system (linkage seats).
+    ``give_way``: awaited before something is written.
     """
     wanted = settings.call_back
     automatic = Automatic(
@@ -56,6 +58,7 @@ def call_backs(
         automatic=automatic if wanted.automatic else None,
         hours=wanted.hours,
         known_as=NumberRules(settings.numbers.inbound).apply,
+        give_way=give_way,
     )
 
 

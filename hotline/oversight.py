@@ -1,5 +1,7 @@
 """Joins what those need who lead, inspect and look at the wall."""
 
+from collections.abc import Awaitable, Callable
+
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,8 +30,12 @@ def oversight(
     calls: CallService,
     floor: Floor,
     accounts: Accounts,
+    give_way: Callable[[], Awaitable[None]],
 ) -> tuple[Oversight, Part]:
-    """Return the services, and the part that counts while the node runs."""
+    """Return the services, and the part that counts while the node runs.
+
+    ``give_way`` is awaited before it writes and reads, every two seconds.
+    """
     node, lines = settings.node.id, settings.lines
     statistics = FloorStatistics(
         engine=engine,
@@ -41,6 +47,7 @@ def oversight(
         accounts=accounts.list_,
         lines={number: line.name for number, line in lines.items()},
         skill_of=lambda line: lines[line].skill if line in lines else None,
+        give_way=give_way,
     )
     services = Oversight(
         statistics=statistics,

@@ -133,6 +133,7 @@ class Wiring:
             floor=lambda: self.floor,
             reserved=lambda: self.routing.book.plan.reserved,
             audit=self.storage.audit,
+            give_way=self.frame.precedence.give_way,
         )
         self.attending = attending(
             self._settings,
@@ -343,6 +344,7 @@ class Wiring:
             calls=self.calls,
             floor=self.floor,
             accounts=self.storage.accounts,
+            give_way=self.frame.precedence.give_way,
         )
         self.frame.parts.append(part)
 

@@ -22,6 +22,7 @@ from calls.statistics.shared_waiting import SharedWaiting
 from calls.statistics.store import IntervalStore
 from calls.views import CallView
 from eventbus.bus import EventBus
+from eventbus.precedence import at_once
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class FloorStatistics:
         lines: line → its name.
         skill_of: line → the skill that its calls ask for.
         clock: Unix seconds.
+        give_way: awaited before what is done every two seconds.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class FloorStatistics:
         lines: Mapping[str, str],
         skill_of: Callable[[str], str | None],
         clock: Callable[[], float] = time.time,
+        give_way: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
+        self._give_way = give_way
         self._engine = engine
         self._store = store
         self._shared = shared
@@ -151,6 +155,7 @@ class FloorStatistics:
         while True:
             await asyncio.sleep(TURN_SECONDS)
             number += 1
+            await self._give_way()
             try:
                 await self.turn(number)
             except (SQLAlchemyError, OSError, TimeoutError) as error:

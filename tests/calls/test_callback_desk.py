@@ -1,6 +1,7 @@
 """Who comes onto the call-back list, and how agents call him: his phone first, then the citizen."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from calls.callbacks import CallBack, CallBackError, CallBackRules, Missed, Quie
 from calls.errors import TransferError
 from config.settings import load
 from eventbus.catalogue import CallArrived, CallBackChanged
+from eventbus.precedence import at_once
 from hotline.call_backs import ready_agents, waiting_calls, within
 from telephony.bindings import Binding
 from telephony.leg import LegRinging
 from telephony.trunks.numbers import NumberRules
 from tests.calls.house import House, open_house, sdp
 from tests.support.node import until
+from tests.support.waiting import PATIENCE
 
 NUMBER = "13862311001"
 
@@ -59,7 +62,11 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path, kind: type[CallBackStore] = CallBackStore) -> AsyncIterator[Desk]:
+async def open_desk(
+    folder: Path,
+    kind: type[CallBackStore] = CallBackStore,
+    give_way: Callable[[], Awaitable[None]] = at_once,
+) -> AsyncIterator[Desk]:
     async with open_house(folder) as house:
         store = kind(house.engine, rules=CallBackRules(attempts=2))
         desk = CallBackDesk(
@@ -69,6 +76,7 @@ async def open_desk(folder: Path, kind: type[CallBackStore] = CallBackStore) -> 
             expiry_seconds=60.0,
             wall_clock=lambda: 1000.0,
             known_as=NumberRules(load(None, {}).numbers.inbound).apply,
+            give_way=give_way,
         )
         desk.click = house.service.clicks.call
         await desk.start()
@@ -125,6 +133,22 @@ async def test_what_the_database_will_never_take_holds_nobody_up(tmp_path: Path)
         desk.desk.missed("c1", "bad", "12345", "missed")
         desk.desk.missed("c2", "9" * 80, "12345", "missed")  # SIP's user part may be any
         assert (await desk.status("open"))["number"] == "9" * 32
+
+
+async def test_the_list_is_written_behind_calls_that_look_for_their_agents(tmp_path: Path) -> None:
+    asked, free = asyncio.Event(), asyncio.Event()
+
+    async def give_way() -> None:
+        asked.set()
+        await free.wait()
+
+    async with open_desk(tmp_path, give_way=give_way) as desk:
+        desk.desk.missed("c1", NUMBER, "12345", "missed")
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        assert await desk.store.list_() == []
+        free.set()
+        await desk.status("open")
 
 
 async def test_one_click_calls_the_agent_and_then_the_citizen(desk: Desk) -> None:

@@ -19,7 +19,9 @@ from eventbus.catalogue import (
     TranscriptPartial,
 )
 from tests.calls.house import House, open_house
+from tests.support import waiting
 from tests.support.node import until
+from tests.support.waiting import PATIENCE
 from tickets.draft import TicketDraft, Utterance
 from tickets.life import Step
 from tickets.store import AlreadySubmitted, tickets_table
@@ -54,6 +56,27 @@ async def test_a_correction_outlasts_what_is_heard(house: House) -> None:
     ticket = await house.service.ticket(ticket_id)
     assert ticket
     assert ticket["fields"]["name"]["value"] == "王"
+
+
+async def test_drafts_are_saved_behind_calls_that_look_for_their_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.precedence.PATIENCE_SECONDS", 10 * PATIENCE)
+    async with open_house(tmp_path) as house:
+        await house.ready_agent("1001")
+        house.arrives()
+        (await house.phone()).pick_up()
+        order = house.service._facilities.precedence
+        with order.first():
+            await house.until_talking()
+            ticket_id = ticket_of(house)
+            await waiting.until(lambda: order._behind)
+            assert await house.tickets.get(ticket_id) is None
+
+        async def saved() -> object:
+            return await house.tickets.get(ticket_id)
+
+        await until(saved)
 
 
 async def test_words_are_stored_while_the_call_goes_on(house: House) -> None:
