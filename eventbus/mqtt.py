@@ -18,13 +18,12 @@ import asyncio
 import contextlib
 import itertools
 import json
-import math
 import random
 import sqlite3
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +34,8 @@ import aiomqtt
 import structlog
 
 from eventbus.catalogue import Event, TranscriptPartial
+from eventbus.mqtt_packets import BrokerError, Version, Will
+from eventbus.mqtt_sender import MqttSender, connected_sender
 from eventbus.outbox import Letter, Outbox
 from eventbus.precedence import at_once
 
@@ -44,16 +45,16 @@ Protocol = Literal["5", "3.1.1"]
 T = TypeVar("T")
 
 VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
+_LEVELS: Mapping[Protocol, Version] = {"5": 5, "3.1.1": 4}
 # json.dumps would make an encoder for each event.
 _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _GATHER_SECONDS = 0.05
 # Longer than a broker that is well takes, and as long as events may be in memory alone.
 _TAKEN_SECONDS = 0.1
-# aiomqtt looks through all pending ones for each new one: more would cost more each.
+# Messages of the outbox that are sent together.
 _BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
-_ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +124,17 @@ class MqttPublisher:
         self._prefix = prefix
         self._on_status = on_status
         self._status_topic = f"{prefix}/node/{node}/status"
-        self._new_client = partial(
-            aiomqtt.Client,
+        self._connect = partial(
+            connected_sender,
             host,
             port,
+            version=_LEVELS[protocol],
+            client_id=f"{prefix}-{node}",
+            keepalive=keepalive,
+            will=Will(self._status_topic, "offline"),
             username=username,
             password=password,
-            tls_context=tls,
-            identifier=f"{prefix}-{node}",
-            protocol=VERSIONS[protocol],
-            keepalive=keepalive,
-            timeout=_ANSWER_SECONDS,
-            will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
+            tls=tls,
         )
         # Identifiers: unique over restarts by the first half, cheap by the second.
         self._run = uuid.uuid4().hex[:16]
@@ -148,7 +148,7 @@ class MqttPublisher:
         self._drained = asyncio.Event()
         self._waiting = 0
         # While the outbox is empty: what comes now may go over this connection at once.
-        self._free: aiomqtt.Client | None = None
+        self._free: MqttSender | None = None
         self._under_way: _UnderWay | None = None
         self._partials: deque[tuple[str, bytes]] = deque()
         self._partial_taken = asyncio.Event()
@@ -253,7 +253,7 @@ class MqttPublisher:
                 self._arrived.set()
                 await asyncio.sleep(1.0)
 
-    async def _send_at_once(self, client: aiomqtt.Client) -> bool:
+    async def _send_at_once(self, client: MqttSender) -> bool:
         """Send what is new; return whether the broker has it all, within a tenth of a second."""
         if len(self._new) <= _BATCH:
             await self._give_way()
@@ -262,7 +262,7 @@ class MqttPublisher:
         under_way = self._under_way
         if under_way is None:  # else the disk has not taken it either
             batch = list(self._new)
-            taken = asyncio.create_task(_deliver(client, batch), name="mqtt-at-once")
+            taken = asyncio.create_task(client.deliver(batch), name="mqtt-at-once")
             taken.add_done_callback(_heed)
             under_way = self._under_way = _UnderWay(taken, len(batch))
         await asyncio.wait((under_way.taken,), timeout=_TAKEN_SECONDS)
@@ -300,10 +300,10 @@ class MqttPublisher:
         delay = _FIRST_DELAY
         while True:
             try:
-                async with self._new_client() as client:
+                async with self._connect() as client:
                     delay = _FIRST_DELAY
                     await self._serve(client, outbox)
-            except* (aiomqtt.MqttError, OSError) as group:
+            except* BrokerError as group:
                 self._set_connected(connected=False, detail=_first(group))
             except* sqlite3.Error as group:
                 log.error("outbox cannot be read", error=_first(group))  # noqa: TRY400 - as above
@@ -312,26 +312,26 @@ class MqttPublisher:
             await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def _serve(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+    async def _serve(self, client: MqttSender, outbox: Outbox) -> None:
         """Send until the connection breaks (raises an ExceptionGroup) or we are cancelled."""
-        client.pending_calls_threshold = _BATCH
-        await client.publish(self._status_topic, "online", qos=1, retain=True)
+        await client.deliver([(self._status_topic, b"online")], retain=True)
         self._set_connected(connected=True, detail=None)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_until_disconnected(client))
+                tasks.create_task(client.until_broken())
                 tasks.create_task(self._send_partials(client))
                 tasks.create_task(self._send_outbox(client, outbox))
         except asyncio.CancelledError:
+            self._forget_under_way()  # or the next would wait for it
             # A clean DISCONNECT discards the will, so what it would say is said here.
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.publish(self._status_topic, "offline", qos=1, retain=True)
+            with contextlib.suppress(BrokerError):
+                await client.deliver([(self._status_topic, b"offline")], retain=True)
             raise
         finally:
             self._free = None
             self._forget_under_way()
 
-    async def _send_outbox(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+    async def _send_outbox(self, client: MqttSender, outbox: Outbox) -> None:
         sent: list[Letter] = []
         while True:
             # One visit to the thread for both: forget these, fetch the next.
@@ -341,10 +341,10 @@ class MqttPublisher:
                 continue
             if self._waiting <= _BATCH:
                 await self._give_way()
-            await _deliver(client, [(letter.topic, letter.payload) for letter in letters])
+            await client.deliver([(letter.topic, letter.payload) for letter in letters])
             sent = letters
 
-    async def _until_committed(self, client: aiomqtt.Client, outbox: Outbox) -> list[Letter]:
+    async def _until_committed(self, client: MqttSender, outbox: Outbox) -> list[Letter]:
         """Let what comes go at once, until something is written; return what went nevertheless."""
         self._free = client
         if not self._new:
@@ -358,14 +358,14 @@ class MqttPublisher:
         count, self._under_way = self._under_way.count, None
         return await self._in_thread(partial(outbox.oldest, count))
 
-    async def _send_partials(self, client: aiomqtt.Client) -> None:
+    async def _send_partials(self, client: MqttSender) -> None:
         self._partials.clear()
         while True:
             await self._partial_taken.wait()
             self._partial_taken.clear()
             while self._partials:
                 topic, payload = self._partials.popleft()
-                await client.publish(topic, payload, qos=0)
+                client.tell(topic, payload)
 
     def _set_connected(self, *, connected: bool, detail: str | None) -> None:
         self.reason = detail
@@ -388,20 +388,6 @@ def _first(group: BaseExceptionGroup) -> str:
     return str(error)
 
 
-async def _deliver(client: aiomqtt.Client, messages: Sequence[tuple[str, bytes]]) -> None:
-    """Hand (topic, payload) pairs over in order; wait until the broker has acknowledged each."""
-    # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
-    # paho's queue: the order holds while the acknowledgements are awaited together. One time-out
-    # for all of them: a timer for each costs as much as its message.
-    for some in (messages[n : n + _BATCH] for n in range(0, len(messages), _BATCH)):
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
-                for topic, payload in some:
-                    tasks.create_task(client.publish(topic, payload, qos=1, timeout=math.inf))
-        except TimeoutError:
-            raise aiomqtt.MqttError("no acknowledgement in time") from None
-
-
 def _succeeded(task: asyncio.Task[None]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
@@ -410,9 +396,3 @@ def _heed(task: asyncio.Task[None]) -> None:
     """Look at what became of a task: asyncio complains of an error that nobody has asked for."""
     if not task.cancelled():
         task.exception()
-
-
-async def _until_disconnected(client: aiomqtt.Client) -> None:
-    # Iterating is how aiomqtt tells of a broken connection: a pending publish() only times out.
-    async for _ in client.messages:
-        pass

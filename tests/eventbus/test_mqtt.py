@@ -148,7 +148,7 @@ async def test_what_a_broker_is_slow_to_take_is_written_and_sent_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventbus.mqtt._ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr("eventbus.mqtt_sender.ANSWER_SECONDS", 20.0)
     publisher = make()
     async with broker.subscriber("hotline/call/#") as messages:
         await publisher.start()
