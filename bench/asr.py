@@ -1,11 +1,15 @@
 """How many streams a core recognises, how soon, and what happens when there are twice as many.
 
-``python -m bench.asr MODEL WAV… [--transcripts TSV] [--seconds 20] [--rounds 3] [--parts …]``
+``python -m bench.asr MODEL WAV… [--transcripts TSV] [--seconds 20] [--rounds 3] [--parts …]
+[--composed]``
 
 Real processes over loopback, on one core of their own where the machine has several; the speech
 comes as RTP at its own pace. The yardstick, in turn on the same core, is the bare engine looping
 over the same audio in pieces of 100 ms. Streams a core are stream seconds by seconds of CPU
 time of all recogniser processes; beside them stand the clock's figures and the lag that was seen.
+
+With ``--composed`` the recogniser has the model with its graph composed (asr/compose.py), as is
+recommended for many calls; what capacity compares it with is the engine on the model as given.
 
 capacity   streams a core, with and without the voice detector, beside the bare engine; the memory
            that several workers share
@@ -20,12 +24,14 @@ import asyncio
 import csv
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 
+from asr.compose import compose
 from bench.asr_capacity import capacity
 from bench.asr_final import finals
 from bench.asr_overload import overload
@@ -38,19 +44,27 @@ PARTS = ("capacity", "final", "overload", "ticket")
 
 async def run(options: argparse.Namespace) -> list[Row]:
     """Measure what is asked for."""
+    if not options.composed:
+        return await _measure(options, options.model)
+    with tempfile.TemporaryDirectory(prefix="composed-") as folder:
+        model = Path(folder) / options.model.name
+        return await _measure(options, compose(options.model, model))
+
+
+async def _measure(options: argparse.Namespace, model: Path) -> list[Row]:
     speeches = [read_wav(path) for path in options.wav]
     texts = _transcripts(options)
     rows: list[Row] = []
     if "capacity" in options.parts:
-        rows += await capacity(options.model, speeches, options.seconds, options.rounds)
+        rows += await capacity(options.model, speeches, options.seconds, options.rounds, used=model)
     if "final" in options.parts:
-        rows += await finals(options.model, speeches)
+        rows += await finals(model, speeches)
     if "overload" in options.parts:
         if texts is None:
             raise SystemExit("overload needs --transcripts, a table with columns file, transcript")
-        rows += await overload(options.model, speeches, texts, options.seconds)
+        rows += await overload(model, speeches, texts, options.seconds)
     if "ticket" in options.parts:
-        rows += [Row("ticket", *row) for row in await measure_ticket(options.model, options.wav)]
+        rows += [Row("ticket", *row) for row in await measure_ticket(model, options.wav)]
     return rows
 
 
@@ -80,6 +94,7 @@ def main() -> None:
     parser.add_argument("--transcripts", type=Path)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3, help="capacity: pool and bare in turn")
+    parser.add_argument("--composed", action="store_true", help="compose the model's graph first")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse_args()

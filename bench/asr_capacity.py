@@ -5,8 +5,8 @@ which gets as many streams at once, each with a decoder and a voice of its own, 
 on the other one decoder of the bare engine in one process, which loops over the same audio in
 pieces of 100 ms (bench/asr_bare.py): it hears one utterance to its end before it begins the next,
 so that all its data stay in the processor's caches. What many decoders cost the engine itself is
-told in the note: the bare engine again, with as many decoders in turn. Start and a first round do
-not count on either side.
+told in the note: the bare engine on the recogniser's model, with as many decoders in turn. Start
+and a first round do not count on either side.
 
 The pool and the bare engine take turns on one core, several times: bare, pool, bare, pool, … bare.
 Each round of the pool is compared with the bare engine just before and just after it, and the
@@ -57,9 +57,13 @@ class Round:
 
 
 async def capacity(
-    model: Path, speeches: Sequence[np.ndarray], seconds: float, rounds: int
+    model: Path, speeches: Sequence[np.ndarray], seconds: float, rounds: int, *, used: Path
 ) -> list[Row]:
-    """Measure streams a core on continuous speech and on two-sided talk."""
+    """Measure streams a core on continuous speech and on two-sided talk.
+
+    The recogniser has the model ``used``, the engine alone has ``model``: the same one, or the same
+    with its graph in halves.
+    """
     continuous = np.concatenate([*speeches, *speeches])
     while len(continuous) < seconds * RATE:
         continuous = np.concatenate([continuous, continuous])
@@ -69,10 +73,10 @@ async def capacity(
         "two-sided talk, with it": ([], [leg for pair in talk for leg in pair]),
     }
     rows = [
-        await _measure(model, what, arguments, legs, seconds=seconds, rounds=rounds)
+        await _measure((model, used), what, arguments, legs, seconds=seconds, rounds=rounds)
         for what, (arguments, legs) in patterns.items()
     ]
-    return [*rows, await _shared(model, talk[0])]
+    return [*rows, await _shared(used, talk[0])]
 
 
 async def _shared(model: Path, legs: Sequence[np.ndarray]) -> Row:
@@ -90,7 +94,7 @@ async def _shared(model: Path, legs: Sequence[np.ndarray]) -> Row:
 
 
 async def _measure(
-    model: Path,
+    models: tuple[Path, Path],
     what: str,
     arguments: Sequence[str],
     patterns: Sequence[np.ndarray],
@@ -99,17 +103,18 @@ async def _measure(
     rounds: int,
 ) -> Row:
     line = [over_the_line(pattern) for pattern in patterns]
+    model, used = models
     with tempfile.TemporaryDirectory() as folder:
         alone = [await bare(model, line, Path(folder), seconds=seconds / 2)]
         count = max(1, round(alone[0].speed * GOALS[what]))
         done: list[Round] = []
-        async with recogniser(model, *arguments, *UNLIMITED) as running:
+        async with recogniser(used, *arguments, *UNLIMITED) as running:
             count = _next_count(await _round(running, patterns, count), seconds)
             for _ in range(rounds):
                 done.append(await _round(running, patterns, count))
                 alone.append(await bare(model, line, Path(folder), seconds=seconds / 2))
                 count = _next_count(done[-1], seconds)
-        many = await bare(model, line, Path(folder), seconds=seconds / 2, in_turn=done[-1].count)
+        many = await bare(used, line, Path(folder), seconds=seconds / 2, in_turn=done[-1].count)
     pairs = [
         (run.count * seconds / run.used, (alone[n].speed + alone[n + 1].speed) / 2)
         for n, run in enumerate(done)

@@ -16,6 +16,7 @@ packages=(
   redis-server   # started by the tests themselves, each on a socket or port of its own
   mosquitto      # an MQTT 5 broker
   postgresql     # the other database
+  libfst-tools   # composes the graphs of recognition models
   sox            # G.711 by somebody else's hand
   chromium       # the agents' desktop is driven in it
   node-typescript # checks the types of the pages' scripts
