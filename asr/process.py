@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -26,120 +26,19 @@ from asr.control import (
     Stats,
 )
 from asr.later import recognise_file
-from asr.load import LoadShedder, Role, Shedding, StreamLoad
+from asr.load import LoadShedder, Shedding
 from asr.ports import Heard, Partial, Recognizer, RecognizerError
-from asr.rtp_source import Audio, RtpSource
-from asr.transcriber import Listening, Transcriber
+from asr.receiver import Receiver
+from asr.stream import OpenedStream
+from asr.transcriber import Listening
 
 log = structlog.get_logger(__name__)
 
 _CONNECT_WITHIN = 30.0
 _LOOK_AGAIN = 1.0
 _LOOK_AGAIN_LATEST = 10.0
-_CLOSE_WITHIN = 10.0
 _UNSENT_LIMIT = 1 << 20
 _LOOK_AT_LOAD_EVERY = 0.2
-
-
-class _Listener(asyncio.DatagramProtocol):
-    """One stream's UDP port."""
-
-    def __init__(self, source: RtpSource, on_audio: Callable[[Audio], None]) -> None:
-        self._source = source
-        self._on_audio = on_audio
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:  # noqa: ARG002 - asyncio's signature
-        self._feed(data)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        assert self._transport is not None  # noqa: S101 - create_datagram_endpoint() has connected it
-        host, port = self._transport.get_extra_info("sockname")[:2]
-        return host, port
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._transport is not None:
-            self._transport.close()
-
-    def _feed(self, data: bytes | None) -> None:
-        for audio in self._source.handle(data, self._loop.time()):
-            self._on_audio(audio)
-        deadline = self._source.deadline
-        if deadline is None and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        elif deadline is not None and (self._timer is None or self._timer.when() != deadline):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        self._feed(None)
-
-
-class _Stream:
-    """One open stream: port, packet order, recognition."""
-
-    def __init__(
-        self,
-        command: OpenStream,
-        recognizer: Recognizer,
-        on_heard: Callable[[Heard], None],
-        *,
-        number: int,
-        listening: Listening,
-    ) -> None:
-        self.name = command.stream
-        self.role: Role = command.role
-        self.number = number
-        self.source = RtpSource(
-            opened_at=asyncio.get_running_loop().time(),
-            t0=command.t0,
-            payload_types=command.payload_types,
-        )
-        self.transcriber = Transcriber(
-            command.stream, recognizer, on_heard=on_heard, listening=listening
-        )
-        self.listener = _Listener(self.source, self.transcriber.put)
-
-    def load(self) -> StreamLoad:
-        """Return what the load is judged by."""
-        ear = self.transcriber
-        return StreamLoad(self.name, self.role, self.number, ear.lag, ear.came, ear.heard)
-
-    async def finish(self) -> dict[str, Any]:
-        """Hear the rest; return the stream's counters."""
-        self.listener.close()
-        for audio in self.source.drain():
-            self.transcriber.put(audio)
-        try:
-            async with asyncio.timeout(_CLOSE_WITHIN):
-                await self.transcriber.finish()
-        except TimeoutError:
-            await self.transcriber.give_up()
-        return {
-            **asdict(self.source.stats),
-            "shed_partials": self.transcriber.shed_partials,
-            "shed_seconds": round(self.transcriber.shed_seconds, 2),
-        }
-
-    async def abort(self) -> None:
-        self.listener.close()
-        await self.transcriber.abort()
-
-
-class _Opening:
-    """The place of a stream that is being opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +86,10 @@ class RecogniserProcess:
         self._numbers = itertools.count()
         self._loaded: Loaded | None = None
         self._status: tuple[ProcessStatus, str | None] = ("loading", "the model is being loaded")
-        self._streams: dict[str, _Stream | _Opening] = {}
+        self._streams: dict[str, OpenedStream] = {}
         self._shed_partials = 0
         self._shed_seconds = 0.0
+        self._receiver = Receiver()
         self._writer: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
         self._stop = asyncio.Event()
@@ -243,7 +143,7 @@ class RecogniserProcess:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_AT_LOAD_EVERY)
-            streams = self._open_streams()
+            streams = list(self._streams.values())
             loads = [stream.load() for stream in streams]
             self._shedding = self._shedder.handle(loads, loop.time())
             for stream in streams:
@@ -263,9 +163,6 @@ class RecogniserProcess:
     def _quiet(self) -> bool:
         """Tell whether there is time for what was missed."""
         return self._shedding.lag < self._budget / 4 and not self._shedding.streams
-
-    def _open_streams(self) -> list[_Stream]:
-        return [stream for stream in self._streams.values() if isinstance(stream, _Stream)]
 
     def _set_status(self, status: ProcessStatus, reason: str | None) -> None:
         if (status, reason) == self._status:
@@ -325,7 +222,7 @@ class RecogniserProcess:
                 await self._open(command)
             case CloseStream(id=number, stream=name):
                 stream = self._streams.pop(name, None)
-                if not isinstance(stream, _Stream):  # one being opened finds itself gone
+                if stream is None:
                     self._answer(number, error="unknown_stream", reason=f"no stream {name}")
                     return
                 stats = await stream.finish()
@@ -346,32 +243,20 @@ class RecogniserProcess:
         if name in self._streams:
             self._answer(command.id, error="exists", reason=f"stream {name} is open")
             return
-        opening = self._streams[name] = _Opening()
+        stream = OpenedStream(
+            command,
+            self._loaded.recognizer,
+            lambda heard: self._tell(name, heard),
+            number=next(self._numbers),
+            listening=self._listening,
+            receiver=self._receiver,
+        )
         try:
-            stream = _Stream(
-                command,
-                self._loaded.recognizer,
-                lambda heard: self._tell(name, heard),
-                number=next(self._numbers),
-                listening=self._listening,
-            )
-            try:
-                await asyncio.get_running_loop().create_datagram_endpoint(
-                    lambda: stream.listener, local_addr=(self._host, 0)
-                )
-            except OSError:
-                await stream.abort()
-                raise
-        except (RecognizerError, OSError):
-            if self._streams.get(name) is opening:
-                del self._streams[name]
-            raise
-        if self._streams.get(name) is not opening:
+            host, port = stream.listen(self._host)
+        except OSError:
             await stream.abort()
-            self._answer(command.id, error="unknown_stream", reason=f"{name} was closed meanwhile")
-            return
+            raise
         self._streams[name] = stream
-        host, port = stream.listener.address
         self._answer(command.id, host=host, port=port)
 
     async def _recognise(self, command: RecogniseFile) -> None:
@@ -387,7 +272,7 @@ class RecogniserProcess:
         )
 
     def _counts(self) -> dict[str, Any]:
-        transcribers = [stream.transcriber for stream in self._open_streams()]
+        transcribers = [stream.transcriber for stream in self._streams.values()]
         seconds = self._shed_seconds + sum(t.shed_seconds for t in transcribers)
         lag = max((t.lag for t in transcribers), default=0.0)
         return {
@@ -419,6 +304,6 @@ class RecogniserProcess:
             self._writer.write(line)
 
     async def _abort_streams(self) -> None:
-        streams = self._open_streams()
+        streams = list(self._streams.values())
         self._streams.clear()
         await asyncio.gather(*(stream.abort() for stream in streams), return_exceptions=True)
