@@ -8,6 +8,8 @@ here, behind the calls that look for their agents.
 What is freed stays with the C library, which gives back only what lies at the end of its heap. What
 is kept for minutes among what is kept for seconds (a call's ladder among its messages) thins the
 heap out, and it would grow for an hour before it stays as it is: its empty pages are given back.
+
+Once a node has settled, what it keeps is gathered in huge pages.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from typing import Final
 
 from eventbus.precedence import at_once
 from eventbus.tasks import end
+from hotline import huge_pages
 
 # So many new objects are looked through at once, and then count as old: what is no garbage by then
 # is, among others, SIP's messages, which stay for half a minute (RFC 3261 §17), and to go through
@@ -26,6 +29,7 @@ from eventbus.tasks import end
 _NEW: Final = 2_000
 _EVERYTHING_EACH_SECONDS: Final = 300.0
 _LOOK_EACH_SECONDS: Final = 0.02
+_SETTLED_SECONDS: Final = 10.0
 # Python's own looking is left to what makes so much at once: a long step, or a thread beside us.
 _NEVER: Final = 1_000_000
 _ANYHOW_EACH: Final = (10_000, 1, _NEVER)
@@ -52,6 +56,7 @@ async def seldom_collecting(
     tasks = (
         asyncio.create_task(_look_at_new(give_way), name="new garbage"),
         asyncio.create_task(_look_through(everything_each, give_way), name="old garbage"),
+        asyncio.create_task(_gather(give_way), name="huge pages"),
     )
     try:
         yield
@@ -68,6 +73,13 @@ async def _look_at_new(give_way: Callable[[], Awaitable[None]]) -> None:
             continue
         await give_way()
         gc.collect(_MIDDLE)
+
+
+async def _gather(give_way: Callable[[], Awaitable[None]]) -> None:
+    """Let what never dies lie in huge pages, once the node has settled."""
+    await asyncio.sleep(_SETTLED_SECONDS)
+    await give_way()
+    await asyncio.to_thread(huge_pages.gather)
 
 
 async def _look_through(every: float, give_way: Callable[[], Awaitable[None]]) -> None:

@@ -6,6 +6,8 @@ import resource
 import weakref
 from pathlib import Path
 
+import pytest
+
 from hotline.garbage import seldom_collecting
 from tests.support.waiting import until
 
@@ -75,3 +77,14 @@ def _resident() -> int:
         int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         * resource.getpagesize()
     )
+
+
+async def test_what_is_kept_is_gathered_in_huge_pages_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gathered: list[None] = []
+    monkeypatch.setattr("hotline.garbage._SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("hotline.huge_pages.gather", lambda: gathered.append(None))
+    async with seldom_collecting(everything_each=0.01):
+        await until(lambda: gathered)
+    assert len(gathered) == 1
