@@ -131,12 +131,12 @@ async def test_what_a_broker_takes_at_once_is_never_written(
     publisher = make()
     async with broker.subscriber("hotline/call/#") as messages:
         await publisher.start()
-        await until(lambda: publisher.connected)
+        await until(lambda: publisher.sends_at_once)
         for n in range(120):
             publisher.publish(waiting(n))
             await asyncio.sleep(0)
         await until(lambda: len(messages) == 120)
-        await publisher.close()
+        await publisher.close(patience=20)
     assert numbers(messages) == list(range(120))
     assert written == []
 
