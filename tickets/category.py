@@ -29,6 +29,11 @@ _DENIED = re.compile(
     r"|打(?:到|给)?(?:我|他|她)(?:家里?|老公|老婆|爱人|儿子|女儿|爸|妈)的?(?:电话|号码)"
 )
 """What counts for no category: what was denied, and how the citizen is reached."""
+_WHERE = re.compile(
+    r"(?:学校|小学|中学|幼儿园|医院|超市|商场|菜场|菜市场|银行|小区|公园|酒店|饭店|宾馆|车站|地铁站|公交站|派出所|村委会|居委会)"
+    r"(?:的?大?门口?|旁边?|边上|附近|对面|后面|隔壁|周边|周围|外面)"
+)
+"""A place that only tells where: 学校门口装一个减速带 is about the road."""
 _GAP = r"[^。！？]{0,14}?"
 """Between the words of an entry such as 欠&工资."""
 _HINT = 8.0
@@ -96,7 +101,7 @@ class RuleClassifier:
             text: what was said.
             hint: the category that an emergency points to: 往下跳 says more than 屋顶.
         """
-        text = _DENIED.sub("", text)
+        text = _WHERE.sub("", _DENIED.sub("", text))
         ranked = [
             best
             for category, topics in self._keywords.items()

@@ -11,6 +11,9 @@ from tickets.urgency import Urgency
 _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
 _PARTNER_IS_HELP = 6.0
+_ACCUSES = 3.0
+"""As much as a word for it: who asks to be kept secret in one of these matters accuses somebody."""
+_OF_WRONGS = frozenset({"纪检监察", "治安警情", "违法建设", "消防安全", "医疗卫生"})
 _QUIET = 0.5
 _SOME_MATTER = 10  # characters
 _LIKENESS = 25.0
@@ -48,6 +51,8 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
     elif urgency.transfer:
         scores["求助"] += _PARTNER_IS_HELP
         words.setdefault("求助", urgency.words or "")
+    if category in _OF_WRONGS and wants_secrecy(text):
+        scores["举报"] += _ACCUSES
     scores[_QUIET_TYPE] += _QUIET
     if len(text) >= _SOME_MATTER:
         for kind, alike in examples.shipped_types().likeness(text).items():

@@ -448,7 +448,9 @@ def _travel(text: str) -> list[Place]:
         if match is None:
             return []
         start, end = match.span("from")
-        ends = [_plain(text, name_start(text, end), end), _plain(text, *match.span("to"))]
+        known = [name for name in rules.word_set("places", "bare") if text[:end].endswith(name)]
+        start = end - max(map(len, known)) if known else name_start(text, end)
+        ends = [_plain(text, start, end), _plain(text, *match.span("to"))]
         return [place for place in ends if place] if all(ends) else []
     start, end = match.span("from")
     places = [_plain(text, start, end)]
