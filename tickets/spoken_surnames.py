@@ -1,8 +1,9 @@
 """Family names that the recogniser wrote with a character that is none: 我姓软 → 我姓阮.
 
 A recogniser that does not know a family name writes the commonest character of its sound. After
-我姓 that character is put right where it is no family name itself and one of the same sound and
-tone is; of several the one that more people have (``tickets/data/surnames.toml``).
+我姓, and where an utterance is nothing but 姓 and it, that character is put right if it is no
+family name itself and one of the same sound and tone is; of several the one that more people have
+(``tickets/data/surnames.toml``).
 """
 
 import re
@@ -13,7 +14,7 @@ from tickets.gazetteer import Repair
 from tickets.sounds import Syllable, readings
 
 _FAMILY = re.compile(
-    r"(?:我|本人|免贵|我就|我是)姓(?P<name>[\u4e00-\u9fff])"
+    r"(?:^[嗯啊哦]*(?=姓[\u4e00-\u9fff]$)|我|本人|免贵|我就|我是)姓(?P<name>[\u4e00-\u9fff])"
     r"(?![\u4e00-\u9fff]{1,3}的(?P=name))(?=$|，|我|你|电话|手机|号码|就|的|(?P<titled>(?P=name)?(?:先生|女士|小姐)))"
 )
 _NO_NAME = frozenset("什啥名氏不么的是了个呃额嗯没好一")

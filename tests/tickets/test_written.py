@@ -132,6 +132,8 @@ def test_writing_never_fails_and_keeps_what_was_spoken(spoken: str) -> None:
     "spoken,heard",
     [
         ("我姓软", "我姓阮"),
+        ("姓赔", "姓裴"),
+        ("姓什", "姓什"),
         ("免贵姓珍珍女士", "免贵姓甄甄女士"),
         ("我姓荣", "我姓荣"),  # a family name itself
         ("我姓溪溪水的溪", "我姓溪溪水的溪"),  # he says which
