@@ -1,9 +1,10 @@
 """Publishes this node's events to the world outside, over MQTT.
 
-At least once, in order: events of 50 ms go to the broker together, and what it has not
-acknowledged (QoS 1) after a tenth of a second is written to the outbox (eventbus/outbox.py), which
-it leaves when that comes. With a broker that is there nothing is written. One that is away, or
-dies, loses nothing; after a reconnection some events come a second time, with the same ``id``.
+At least once, in order: events of 50 ms go to the broker together. What it has not acknowledged
+(QoS 1) after a tenth of a second is written to the outbox (eventbus/outbox.py) and sent from there,
+as is all that comes in the next minute; with a broker that is well nothing is written. One that is
+away, or dies, loses nothing. After a reconnection, and where a broker was slow, some events come a
+second time, with the same ``id``.
 
 Transcript partials, where ``shown`` lets them out, are the exception: worth nothing a second later,
 and twenty times as many as all others together. They go at QoS 0 straight away, and are dropped
@@ -18,14 +19,14 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import random
 import sqlite3
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -34,8 +35,6 @@ import aiomqtt
 import structlog
 
 from eventbus.catalogue import Event, TranscriptPartial
-from eventbus.mqtt_packets import BrokerError, Version, Will
-from eventbus.mqtt_sender import MqttSender, connected_sender
 from eventbus.outbox import Letter, Outbox
 from eventbus.precedence import at_once
 
@@ -45,28 +44,18 @@ Protocol = Literal["5", "3.1.1"]
 T = TypeVar("T")
 
 VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
-_LEVELS: Mapping[Protocol, Version] = {"5": 5, "3.1.1": 4}
 # json.dumps would make an encoder for each event.
 _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _GATHER_SECONDS = 0.05
 # Longer than a broker that is well takes, and as long as events may be in memory alone.
 _TAKEN_SECONDS = 0.1
-# Messages of the outbox that are sent together.
+# So long after it took longer all goes by the outbox: or whatever it is slow to take came twice.
+_DISTRUST_SECONDS = 60.0
+# aiomqtt looks through all pending ones for each new one: more would cost more each.
 _BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
-    """What was sent before it was written: the first ``count`` letters of the outbox.
-
-    Attributes:
-        taken: done when the broker has acknowledged all of them.
-    """
-
-    taken: asyncio.Task[None]
-    count: int
+_ANSWER_SECONDS = 5.0
 
 
 class MqttPublisher:
@@ -124,17 +113,18 @@ class MqttPublisher:
         self._prefix = prefix
         self._on_status = on_status
         self._status_topic = f"{prefix}/node/{node}/status"
-        self._connect = partial(
-            connected_sender,
+        self._new_client = partial(
+            aiomqtt.Client,
             host,
             port,
-            version=_LEVELS[protocol],
-            client_id=f"{prefix}-{node}",
-            keepalive=keepalive,
-            will=Will(self._status_topic, "offline"),
             username=username,
             password=password,
-            tls=tls,
+            tls_context=tls,
+            identifier=f"{prefix}-{node}",
+            protocol=VERSIONS[protocol],
+            keepalive=keepalive,
+            timeout=_ANSWER_SECONDS,
+            will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
         )
         # Identifiers: unique over restarts by the first half, cheap by the second.
         self._run = uuid.uuid4().hex[:16]
@@ -148,8 +138,8 @@ class MqttPublisher:
         self._drained = asyncio.Event()
         self._waiting = 0
         # While the outbox is empty: what comes now may go over this connection at once.
-        self._free: MqttSender | None = None
-        self._under_way: _UnderWay | None = None
+        self._free: aiomqtt.Client | None = None
+        self._trusted_from = 0.0
         self._partials: deque[tuple[str, bytes]] = deque()
         self._partial_taken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -239,7 +229,7 @@ class MqttPublisher:
             await self._arrived.wait()
             await asyncio.sleep(_GATHER_SECONDS)
             self._arrived.clear()
-            if self._free is not None and await self._send_at_once(self._free):
+            if await self._send_at_once():
                 continue
             try:
                 # Cancelled half-way, it would write the same events again at close.
@@ -253,25 +243,30 @@ class MqttPublisher:
                 self._arrived.set()
                 await asyncio.sleep(1.0)
 
-    async def _send_at_once(self, client: MqttSender) -> bool:
-        """Send what is new; return whether the broker has it all, within a tenth of a second."""
+    async def _send_at_once(self) -> bool:
+        """Send what is new without writing it; return whether the broker has acknowledged it all.
+
+        Where the disk takes nothing there is no other way: then a slow broker is waited for.
+        """
         if len(self._new) <= _BATCH:
             await self._give_way()
-            if self._free is not client:  # it has broken meanwhile
+        while self._new:
+            client, now = self._free, asyncio.get_running_loop().time()
+            if client is None or not (self.failing or now >= self._trusted_from):
                 return False
-        under_way = self._under_way
-        if under_way is None:  # else the disk has not taken it either
-            batch = list(self._new)
-            taken = asyncio.create_task(client.deliver(batch), name="mqtt-at-once")
-            taken.add_done_callback(_heed)
-            under_way = self._under_way = _UnderWay(taken, len(batch))
-        await asyncio.wait((under_way.taken,), timeout=_TAKEN_SECONDS)
-        if under_way is not self._under_way or not _succeeded(under_way.taken):
-            return False
-        self._under_way = None
-        del self._new[: under_way.count]
-        if not self._new:
-            self._drained.set()
+            batch = self._new[:_BATCH]
+            del self._new[:_BATCH]
+            try:
+                async with asyncio.timeout(None if self.failing else _TAKEN_SECONDS):
+                    await _deliver(client, batch)
+            except (TimeoutError, aiomqtt.MqttError):
+                self._new[:0] = batch
+                self._trusted_from = now + _DISTRUST_SECONDS
+                return False
+            except asyncio.CancelledError:
+                self._new[:0] = batch
+                raise
+        self._drained.set()
         return True
 
     async def _commit(self, outbox: Outbox) -> None:
@@ -285,25 +280,18 @@ class MqttPublisher:
             self._waiting += len(batch) - dropped
         if dropped:
             self.dropped += dropped
-            self._forget_under_way()  # (some of it is not there any more)
             log.warning("outbox full, oldest events dropped", dropped=dropped)
         self._free = None
         self._committed.set()
-
-    def _forget_under_way(self) -> None:
-        """Send again what was sent and is not known to have arrived."""
-        if self._under_way is not None:
-            self._under_way.taken.cancel()
-            self._under_way = None
 
     async def _stay_connected(self, outbox: Outbox) -> None:
         delay = _FIRST_DELAY
         while True:
             try:
-                async with self._connect() as client:
+                async with self._new_client() as client:
                     delay = _FIRST_DELAY
                     await self._serve(client, outbox)
-            except* BrokerError as group:
+            except* (aiomqtt.MqttError, OSError) as group:
                 self._set_connected(connected=False, detail=_first(group))
             except* sqlite3.Error as group:
                 log.error("outbox cannot be read", error=_first(group))  # noqa: TRY400 - as above
@@ -312,60 +300,55 @@ class MqttPublisher:
             await asyncio.sleep(delay * random.uniform(0.75, 1.0))  # noqa: S311 - spread, not secrecy
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def _serve(self, client: MqttSender, outbox: Outbox) -> None:
+    async def _serve(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         """Send until the connection breaks (raises an ExceptionGroup) or we are cancelled."""
-        await client.deliver([(self._status_topic, b"online")], retain=True)
+        client.pending_calls_threshold = _BATCH
+        await client.publish(self._status_topic, "online", qos=1, retain=True)
         self._set_connected(connected=True, detail=None)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(client.until_broken())
+                tasks.create_task(_until_disconnected(client))
                 tasks.create_task(self._send_partials(client))
                 tasks.create_task(self._send_outbox(client, outbox))
         except asyncio.CancelledError:
-            self._forget_under_way()  # or the next would wait for it
             # A clean DISCONNECT discards the will, so what it would say is said here.
-            with contextlib.suppress(BrokerError):
-                await client.deliver([(self._status_topic, b"offline")], retain=True)
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.publish(self._status_topic, "offline", qos=1, retain=True)
             raise
         finally:
             self._free = None
-            self._forget_under_way()
 
-    async def _send_outbox(self, client: MqttSender, outbox: Outbox) -> None:
+    async def _send_outbox(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         sent: list[Letter] = []
         while True:
             # One visit to the thread for both: forget these, fetch the next.
             letters, self._waiting = await self._in_thread(partial(outbox.next, sent, _BATCH))
             if not letters:
-                sent = await self._until_committed(client, outbox)
+                sent = []
+                await self._until_committed(client)
                 continue
             if self._waiting <= _BATCH:
                 await self._give_way()
-            await client.deliver([(letter.topic, letter.payload) for letter in letters])
+            await _deliver(client, [(letter.topic, letter.payload) for letter in letters])
             sent = letters
 
-    async def _until_committed(self, client: MqttSender, outbox: Outbox) -> list[Letter]:
-        """Let what comes go at once, until something is written; return what went nevertheless."""
+    async def _until_committed(self, client: aiomqtt.Client) -> None:
+        """Let what comes go at once, until something is written to the outbox."""
         self._free = client
         if not self._new:
             self._drained.set()
         await self._committed.wait()
         self._committed.clear()
         self._free = None
-        if self._under_way is None:
-            return []
-        await self._under_way.taken  # the broker is slow
-        count, self._under_way = self._under_way.count, None
-        return await self._in_thread(partial(outbox.oldest, count))
 
-    async def _send_partials(self, client: MqttSender) -> None:
+    async def _send_partials(self, client: aiomqtt.Client) -> None:
         self._partials.clear()
         while True:
             await self._partial_taken.wait()
             self._partial_taken.clear()
             while self._partials:
                 topic, payload = self._partials.popleft()
-                client.tell(topic, payload)
+                await client.publish(topic, payload, qos=0)
 
     def _set_connected(self, *, connected: bool, detail: str | None) -> None:
         self.reason = detail
@@ -388,11 +371,28 @@ def _first(group: BaseExceptionGroup) -> str:
     return str(error)
 
 
-def _succeeded(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
+async def _deliver(client: aiomqtt.Client, messages: Sequence[tuple[str, bytes]]) -> None:
+    """Hand (topic, payload) pairs over in order; wait until the broker has acknowledged each.
+
+    Raises:
+        aiomqtt.MqttError: the connection broke, or it took too long.
+    """
+    # Tasks take their first step in the order of their making, and that step puts the PUBLISH into
+    # paho's queue: the order holds while the acknowledgements are awaited together. One time-out
+    # for all of them: a timer for each costs as much as its message.
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS), asyncio.TaskGroup() as tasks:
+            for topic, payload in messages:
+                tasks.create_task(client.publish(topic, payload, qos=1, timeout=math.inf))
+    except TimeoutError:
+        raise aiomqtt.MqttError("no acknowledgement in time") from None
+    except ExceptionGroup as group:
+        if group.split(aiomqtt.MqttError)[1] is not None:
+            raise
+        raise aiomqtt.MqttError(_first(group)) from group
 
 
-def _heed(task: asyncio.Task[None]) -> None:
-    """Look at what became of a task: asyncio complains of an error that nobody has asked for."""
-    if not task.cancelled():
-        task.exception()
+async def _until_disconnected(client: aiomqtt.Client) -> None:
+    # Iterating is how aiomqtt tells of a broken connection: a pending publish() only times out.
+    async for _ in client.messages:
+        pass

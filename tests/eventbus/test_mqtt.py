@@ -141,14 +141,14 @@ async def test_what_a_broker_takes_at_once_is_never_written(
     assert written == []
 
 
-async def test_what_a_broker_is_slow_to_take_is_written_and_sent_once(
+async def test_what_a_broker_is_slow_to_take_is_written_and_so_is_what_follows(
     broker: Broker,
     make: Make,
     written: list[int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventbus.mqtt_sender.ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr("eventbus.mqtt._ANSWER_SECONDS", 20.0)
     publisher = make()
     async with broker.subscriber("hotline/call/#") as messages:
         await publisher.start()
@@ -159,13 +159,15 @@ async def test_what_a_broker_is_slow_to_take_is_written_and_sent_once(
         broker.program.signal(SIGSTOP)
         publisher.publish(waiting(1))
         publisher.publish(waiting(2))
-        await until(lambda: written)
+        await until(lambda: written == [2])
         broker.program.signal(SIGCONT)
+        await until(lambda: {*numbers(messages)} == {0, 1, 2})
+        await until(lambda: publisher.sends_at_once)
         publisher.publish(waiting(3))
-        await until(lambda: len(messages) >= 4)
+        await until(lambda: written == [2, 1])
         await publisher.close(patience=20)
-    assert len({body["id"] for body in bodies(messages)}) == len(messages)
-    assert numbers(messages) == [0, 1, 2, 3]
+    first = list({body["id"]: int(body["call_id"]) for body in bodies(messages)}.values())
+    assert first == [0, 1, 2, 3]
     with sqlite3.connect(tmp_path / "outbox.db") as db:
         assert db.execute("SELECT COUNT(*) FROM outbox").fetchone() == (0,)
     db.close()
@@ -357,6 +359,27 @@ async def test_a_disk_that_takes_nothing_keeps_nothing_from_a_broker(
             locker.execute("ROLLBACK")
         locker.close()
     assert not publisher.failing
+
+
+async def test_a_broker_that_paused_gets_what_no_disk_has_taken(
+    broker: Broker, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.mqtt._ANSWER_SECONDS", 1.0)
+    publisher = make()
+    async with broker.subscriber("hotline/call/#") as messages:
+        await publisher.start()
+        await until(lambda: publisher.sends_at_once)
+        with sqlite3.connect(tmp_path / "outbox.db", isolation_level=None) as locker:
+            locker.execute("BEGIN IMMEDIATE")
+            broker.program.signal(SIGSTOP)
+            publisher.publish(waiting(0))
+            await until(lambda: publisher.failing)
+            broker.program.signal(SIGCONT)
+            publisher.publish(waiting(1))
+            await until(lambda: {*numbers(messages)} == {0, 1})
+            assert publisher.failing
+            locker.execute("ROLLBACK")
+        locker.close()
 
 
 async def test_bad_credentials_are_away_with_the_brokers_words(tmp_path: Path) -> None:
