@@ -30,6 +30,7 @@ _NEW: Final = 2_000
 _EVERYTHING_EACH_SECONDS: Final = 300.0
 _LOOK_EACH_SECONDS: Final = 0.02
 _SETTLED_SECONDS: Final = 10.0
+_BETWEEN_PAGES_SECONDS: Final = 0.02
 # Python's own looking is left to what makes so much at once: a long step, or a thread beside us.
 _NEVER: Final = 1_000_000
 _ANYHOW_EACH: Final = (10_000, 1, _NEVER)
@@ -47,7 +48,7 @@ async def seldom_collecting(
 
     Modules, dictionaries and models are a million objects: they are looked at no more. The rest is
     looked through once in ``everything_each`` seconds, and empty memory is given back then.
-    ``give_way`` is awaited before each look.
+    ``give_way`` is awaited before each step.
     """
     usual = gc.get_threshold()
     gc.collect()
@@ -78,8 +79,11 @@ async def _look_at_new(give_way: Callable[[], Awaitable[None]]) -> None:
 async def _gather(give_way: Callable[[], Awaitable[None]]) -> None:
     """Let what never dies lie in huge pages, once the node has settled."""
     await asyncio.sleep(_SETTLED_SECONDS)
-    await give_way()
-    await asyncio.to_thread(huge_pages.gather)
+    for page in await asyncio.to_thread(huge_pages.pages):
+        # One at a time: all memory stands still meanwhile, whatever thread asks for it.
+        await asyncio.sleep(_BETWEEN_PAGES_SECONDS)
+        await give_way()
+        huge_pages.gather(*page)
 
 
 async def _look_through(every: float, give_way: Callable[[], Awaitable[None]]) -> None:
@@ -87,6 +91,7 @@ async def _look_through(every: float, give_way: Callable[[], Awaitable[None]]) -
         await asyncio.sleep(every)
         await give_way()
         gc.collect()
+        await give_way()
         _give_back()
 
 

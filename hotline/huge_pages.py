@@ -16,29 +16,34 @@ _MAPPING: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0(?: +\[(?:h
 _IN_MEMORY: Final = 0.75  # of a mapping: others (threads' stacks) would grow
 
 
-def gather() -> int:
-    """Let what this process has in memory now lie in huge pages; return how many octets were tried.
+def pages() -> list[tuple[int, int]]:
+    """Return where huge pages could hold what this process has in memory now: (begin, octets).
 
-    It is copied, which takes some milliseconds a MiB, once: what lies in them already is passed
-    over. Nothing happens where they are forbidden, or the kernel knows no such request.
+    None where they are forbidden, or the kernel has none. Reading it takes some 10 ms.
     """
     try:
         choice = (_KERNELS / "enabled").read_text(encoding="ascii")
         size = int((_KERNELS / "hpage_pmd_size").read_text(encoding="ascii"))
         mappings = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return 0  # not Linux, or built without
+        return []  # not Linux, or built without
     if "[never]" in choice:
-        return 0
+        return []
+    return [
+        (page, size)
+        for begin, end in own_memory(mappings)
+        for page in range(-(-begin // size) * size, end // size * size, size)
+    ]
+
+
+def gather(page: int, octets: int) -> None:
+    """Have one huge page hold what lies there; it is copied, in some milliseconds.
+
+    What lies in one already is passed over, as is all that the kernel cannot do.
+    """
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    tried = 0
-    for begin, end in own_memory(mappings):
-        first, last = -(-begin // size) * size, end // size * size
-        if last > first:
-            madvise(first, last - first, _COLLAPSE)  # as far as it can: nothing depends on it
-            tried += last - first
-    return tried
+    madvise(page, octets, _COLLAPSE)
 
 
 def own_memory(mappings: str) -> Iterator[tuple[int, int]]:

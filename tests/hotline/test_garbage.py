@@ -82,9 +82,19 @@ def _resident() -> int:
 async def test_what_is_kept_is_gathered_in_huge_pages_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gathered: list[None] = []
+    steps: list[object] = []
+
+    async def give_way() -> None:
+        steps.append("gave way")
+
     monkeypatch.setattr("hotline.garbage._SETTLED_SECONDS", 0.0)
-    monkeypatch.setattr("hotline.huge_pages.gather", lambda: gathered.append(None))
-    async with seldom_collecting(everything_each=0.01):
-        await until(lambda: gathered)
-    assert len(gathered) == 1
+    monkeypatch.setattr("hotline.garbage._LOOK_EACH_SECONDS", 3600.0)
+    monkeypatch.setattr(
+        "hotline.huge_pages.pages", lambda: [(1 << 21, 1 << 21), (1 << 22, 1 << 21)]
+    )
+    monkeypatch.setattr(
+        "hotline.huge_pages.gather", lambda page, octets: steps.append((page, octets))
+    )
+    async with seldom_collecting(everything_each=3600, give_way=give_way):
+        await until(lambda: len(steps) == 4)
+    assert steps == ["gave way", (1 << 21, 1 << 21), "gave way", (1 << 22, 1 << 21)]

@@ -45,7 +45,9 @@ def test_our_own_memory_is_what_no_file_holds_and_is_in_use() -> None:
 
 def test_what_is_gathered_is_as_it_was() -> None:
     kept = [bytes([number % 251]) * 1000 for number in range(20_000)]
-    huge_pages.gather()
+    found = huge_pages.pages()
+    for page in found:
+        huge_pages.gather(*page)
     assert all(octets == bytes([number % 251]) * 1000 for number, octets in enumerate(kept))
 
 
@@ -53,7 +55,7 @@ def test_nothing_is_done_where_huge_pages_are_forbidden_or_unknown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(huge_pages, "_KERNELS", tmp_path)
-    assert huge_pages.gather() == 0
+    assert huge_pages.pages() == []
     (tmp_path / "enabled").write_text("always madvise [never]\n", encoding="ascii")
     (tmp_path / "hpage_pmd_size").write_text("2097152\n", encoding="ascii")
-    assert huge_pages.gather() == 0
+    assert huge_pages.pages() == []
