@@ -28,6 +28,8 @@ OPERATION_SECONDS = 1.0  # a registration or an offer does not wait longer for R
 _AWAY = (RedisError, OSError)
 _AT_ONCE = 50
 """So many addresses-of-record are read, ended or restored in one turn."""
+_WITHDRAWN_AT_ONCE = 200
+"""So many of the withdrawn are read in one go: reading 10,000 takes half a second."""
 
 T = TypeVar("T")
 
@@ -199,14 +201,20 @@ class RedisBindings:
         Otherwise it would come back when Redis has lost its data, for its connection to this node
         may live on. What was only ended (`end`) is not in the stream: that may be an error.
         """
-        entries: Any = await self._redis.xrange(self._key("withdrawn"), f"({self._read_until}")
-        for name, fields in entries:
-            self._read_until = _text(name)
-            [value] = fields.values()
-            gone = _read_binding(value)
-            for binding in self._own.live(gone.aor):
-                if binding == gone:
-                    self._own.drop(gone.aor, gone.contact_uri)
+        more = True
+        while more:  # what has been read stays so, however far the time suffices
+            after = f"({self._read_until}"
+            entries: Any = await self._redis.xrange(
+                self._key("withdrawn"), after, count=_WITHDRAWN_AT_ONCE
+            )
+            for name, fields in entries:
+                self._read_until = _text(name)
+                [value] = fields.values()
+                gone = _read_binding(value)
+                for binding in self._own.live(gone.aor):
+                    if binding == gone:
+                        self._own.drop(gone.aor, gone.contact_uri)
+            more = len(entries) == _WITHDRAWN_AT_ONCE
 
     async def _index(self) -> set[tuple[str, str]]:
         """Return AOR and Contact URI of all live bindings."""

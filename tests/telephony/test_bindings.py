@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
@@ -529,6 +529,36 @@ async def test_who_comes_back_after_he_was_withdrawn_is_kept(
     await node.store.lookup("1001")
     await node.back()
     assert await second.store.lookup("1001") == [connected(cseq=2)]
+
+
+async def test_many_withdrawn_are_read_in_parts_and_none_of_them_twice(
+    redis_server: RedisServer, node: Node, second: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be read in time is read next time, not all of it again."""
+    monkeypatch.setattr("telephony.redis_bindings._WITHDRAWN_AT_ONCE", 4)
+    for number in range(10):
+        await node.store.save(f"{number}", connected(aor=f"{number}"))
+        await second.store.remove(f"{number}", PHONE)
+    read: list[int] = []
+    xrange = node.redis.xrange
+
+    async def interrupted(*args: Any, **options: Any) -> Any:
+        entries: Any = await xrange(*args, **options)
+        if len(read) == 1:
+            read.append(0)
+            raise ConnectionError
+        read.append(len(entries))
+        return entries
+
+    monkeypatch.setattr(node.redis, "xrange", interrupted)
+    assert await node.store.lapsed(CLOCK.now, CLOCK.now) is None
+    await node.back()
+    assert await node.store.lapsed(CLOCK.now, CLOCK.now) == []
+    assert read == [4, 0, 4, 2]
+    await redis_server.restart(wipe=True)
+    await node.store.lookup("1")
+    await node.back()
+    assert await node.store.aors() == []
 
 
 async def test_who_was_taken_for_dead_restores_nothing_that_was_withdrawn(
