@@ -117,15 +117,19 @@ class Admission:
             await self._decide(incoming, (trunk, identity))
 
     async def _decide(
-        self, incoming: IncomingRequest, citizen: tuple[Trunk, Identity] | None
+        self, incoming: IncomingRequest, by_trunk: tuple[Trunk, Identity] | None
     ) -> None:
-        """Decide; ``citizen``: by which trunk it came and who calls, unless it is a phone's."""
+        """Decide; ``by_trunk``: the trunk at whose address it came from, and who calls by it.
+
+        At a trunk's address may be phones too: then it is no citizen's call.
+        """
         request = incoming.request
         waiting = _Cancellable(incoming)
         account = user_of(header_address(request, "From").uri) or ""
         refusal: Reply | None = None
-        if await self._is_phone(account, incoming):
-            citizen = None
+        is_phone = await self._is_phone(account, incoming)
+        citizen = None if is_phone else by_trunk
+        if is_phone:
             proven = await self._authenticator.username(
                 request,
                 client=incoming.hop.host,
