@@ -67,7 +67,13 @@ class PastCalls:
             return
         task = asyncio.create_task(self._look_up(caller, since), name="callers-past")
         self._foreseen[caller] = task
-        asyncio.get_running_loop().call_later(PAST_SECONDS, self._foreseen.pop, caller, None)
+        task.add_done_callback(_note_failure)
+        asyncio.get_running_loop().call_later(PAST_SECONDS, self._forget, caller, task)
+
+    def _forget(self, caller: str, task: asyncio.Task[Known | None]) -> None:
+        """Forget what was foreseen, unless it is for the caller's next call."""
+        if self._foreseen.get(caller) is task:
+            del self._foreseen[caller]
 
     async def known(self, caller: str, *, since: float) -> Known | None:
         """Return what is known since a Unix time; None: the database does not tell (in time)."""
@@ -84,3 +90,9 @@ class PastCalls:
             return None
         last = next((LastCall(row.agent_id, row.line) for row in rows if row.reason is None), None)
         return last, any(row.reason in _OWED for row in rows)
+
+
+def _note_failure(task: asyncio.Task[Known | None]) -> None:
+    """Log what nobody may ever ask for: a call that was foreseen can be turned away."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("callers_past_failed", exc_info=error)

@@ -1,11 +1,15 @@
 """What is known of a caller before he waits: who spoke with him, and whether he is owed a call."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, get_args
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from agents.demand import agents_own
 from agents.floor_model import FloorModel
@@ -149,6 +153,55 @@ async def test_of_a_flood_nothing_is_asked_in_advance(
     await asked.route("12345", last)
     assert questions[-1] == last
     assert len(questions) == MOST_FORESEEN + 1
+
+
+async def test_the_next_calls_look_up_is_not_forgotten_with_the_one_before(
+    engine: AsyncEngine, questions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later: list[Callable[[], object]] = []
+
+    def call_later(_delay: float, function: Callable[..., object], *args: object) -> None:
+        later.append(partial(function, *args))
+
+    past = PastCalls(engine)
+    loop = asyncio.get_running_loop()
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "call_later", call_later)
+        past.foresee(NUMBER, since=0.0)
+    first, *_ = later
+    assert await past.known(NUMBER, since=0.0) == (None, False)
+    past.foresee(NUMBER, since=0.0)
+    first()
+    await until(lambda: len(questions) == 2)
+    assert await past.known(NUMBER, since=0.0) == (None, False)
+    assert len(questions) == 2
+    with monkeypatch.context() as patched:
+        later.clear()
+        patched.setattr(loop, "call_later", call_later)
+        past.foresee(NUMBER, since=0.0)
+    later[0]()
+    assert await past.known(NUMBER, since=0.0) == (None, False)
+    await until(lambda: len(questions) == 4)
+
+
+async def test_what_fails_and_nobody_asks_for_is_logged(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("calls.callers_past.rows_of", broken)
+    unheard: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unheard.append(context))
+    past = PastCalls(engine)
+    with capture_logs() as logs:
+        past.foresee(NUMBER, since=0.0)
+        await until(lambda: logs)
+    del past
+    gc.collect()
+    assert [entry["event"] for entry in logs] == ["callers_past_failed"]
+    assert unheard == []
 
 
 def test_a_document_from_before_there_was_the_priority_is_read() -> None:
