@@ -1,13 +1,19 @@
 """How the node is: for load balancers, container health checks and people."""
 
+import asyncio
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from web.auth import identify, shown_token
 from web.routes_metrics import may_scrape
 from web.schemas_records import HealthOut
 from web.services import Served, Services
+
+_WHO_SECONDS: Final = 1.0
+"""How the node is must be told even if the database does not tell who asks."""
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -38,8 +44,15 @@ async def health(request: Request, response: Response, served: Served) -> Health
 
 
 async def _may_know(request: Request, served: Services) -> bool:
-    """Tell whether the details are shown to whoever asks; asking is no use of his session."""
+    """Tell whether the details are shown to whoever asks; asking is no use of his session.
+
+    They are not if it cannot be found out who asks.
+    """
     if may_scrape(request, served):
         return True
-    who = await identify(served, shown_token(request), attended=False)
+    try:
+        async with asyncio.timeout(_WHO_SECONDS):
+            who = await identify(served, shown_token(request), attended=False)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return False
     return who is not None and who.leads

@@ -1,8 +1,11 @@
 """What each role may do and see, and the one shape of refusals."""
 
+import asyncio
 from collections.abc import Mapping
+from typing import NoReturn
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from tests.web.house import House
@@ -277,6 +280,26 @@ async def test_health_is_public_and_turns_red_only_when_no_call_can_be_taken(
     assert degraded.json()["parts"]["recogniser"]["detail"] == "no model in var/"
     assert degraded.json()["version"] == "0.1.0"
     assert down.status_code == 503
+
+
+@pytest.mark.parametrize("fault", ["fails", "hangs"])
+async def test_health_is_told_without_a_database_that_knows_who_asks(
+    house: House, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await house.token("2001")
+
+    async def get(_agent_id: str) -> NoReturn:
+        if fault == "fails":
+            raise OperationalError("SELECT", {}, OSError("connection refused"))
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(house.accounts, "get", get)
+    monkeypatch.setattr("web.routes_health._WHO_SECONDS", 0.01)
+    async with house.visitor(("203.0.113.5", 123)) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        answer = await client.get("/api/v1/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("status", ["ok", "down"])
