@@ -29,6 +29,25 @@ async def test_it_serves_on_the_port_it_tells_and_leaves_signals_alone(house: Ho
         await asyncio.open_connection(host, port)
 
 
+@pytest.mark.parametrize(
+    "forwarded, public",
+    [
+        ("203.0.113.5:5566", True),
+        ("[2001:db8::5]:5566", True),
+        ("127.0.0.2:5566", False),
+    ],
+)
+async def test_a_port_in_x_forwarded_for_is_no_part_of_the_address(
+    house: House, forwarded: str, *, public: bool
+) -> None:
+    server = WebServer(house.app)
+    host, port = await server.start("127.0.0.1", 0)
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as client:
+        report = await client.get("/api/v1/health", headers={"X-Forwarded-For": forwarded})
+    await server.close()
+    assert ("parts" not in report.json()) is public
+
+
 async def test_behind_a_proxy_of_this_machine_it_goes_by_who_asked_the_proxy(house: House) -> None:
     """So strangers see no more of /health, and who guesses passwords is braked alone."""
     server = WebServer(house.app)
