@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.brake import Brake
-from agents.source_brake import SourceBrake
+from agents.source_brake import Known, SourceBrake, site_of
 
 Role = Literal["agent", "supervisor", "inspector", "admin"]
 Algorithm = Literal["MD5", "SHA-256"]
@@ -97,6 +97,7 @@ class Accounts:
         hasher: argon2 with its parameters; hashes made with others are renewed at sign-in.
         brake: slows down guessing; None for one with the usual settings.
         sources: slow down whoever tries many accounts; None as above.
+        known: remembers whom that brake does not hold; None: it does so itself, until we end.
         clock: Unix seconds.
     """
 
@@ -108,6 +109,7 @@ class Accounts:
         hasher: PasswordHasher | None = None,
         brake: Brake | None = None,
         sources: SourceBrake | None = None,
+        known: Known | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
@@ -116,6 +118,7 @@ class Accounts:
         # (an empty Brake is false: it has a length)
         self._brake = Brake() if brake is None else brake
         self._sources = SourceBrake() if sources is None else sources
+        self._known = known
         self._clock = clock
         self._decoy = _decoy(self._hasher)
         # Each verification fills 64 MiB; a burst of sign-ins must not fill the machine.
@@ -181,7 +184,7 @@ class Accounts:
         Raises:
             TooManyAttempts: failed too often just now.
         """
-        self._hold(agent_id, source)
+        await self._hold(agent_id, source)
         key = (agent_id, source)
         # The attempt counts as failed until it has succeeded: parallel guesses gain nothing.
         wait = self._brake.attempt(key, self._clock())
@@ -192,7 +195,7 @@ class Accounts:
             row = (await connection.execute(query)).mappings().first()
         stored: str = self._decoy if row is None else row["password_hash"]
         async with self._hashing:
-            self._hold(agent_id, source)  # others from there may have failed meanwhile
+            await self._hold(agent_id, source)  # others from there may have failed meanwhile
             right = await self._matches(stored, password)
             if row is None or not right:
                 self._sources.failed(source, self._clock())
@@ -200,6 +203,8 @@ class Accounts:
                 return None
         self._brake.succeeded(key)
         self._sources.succeeded(source, agent_id)
+        if self._known is not None:
+            await self._known.add(agent_id, site_of(source))
         if self._hasher.check_needs_rehash(stored):
             await self._renew(agent_id, password)
         return _account(row)
@@ -265,10 +270,13 @@ class Accounts:
         except VerifyMismatchError:
             return False
 
-    def _hold(self, agent_id: str, source: str) -> None:
+    async def _hold(self, agent_id: str, source: str) -> None:
         wait = self._sources.wait(source, agent_id, self._clock())
-        if wait > 0:
+        if wait <= 0:
+            return
+        if self._known is None or not await self._known.has(agent_id, site_of(source)):
             raise TooManyAttempts(wait, with_any=True)
+        self._sources.succeeded(source, agent_id)  # he did, at another node or before we started
 
 
 def _decoy(hasher: PasswordHasher) -> str:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Final, Protocol
 
 _SITE_BITS: Final = 64
 """Whoever has an IPv6 address has all of its /64: they are one source."""
@@ -15,12 +15,23 @@ class _Bucket:
     at: float
 
 
+class Known(Protocol):
+    """Who has signed in from where, for longer than this process lives (``known_sources.py``)."""
+
+    async def add(self, agent_id: str, site: str) -> None:
+        """Note that he has signed in there."""
+
+    async def has(self, agent_id: str, site: str) -> bool:
+        """Tell whether he has."""
+
+
 class SourceBrake:
     """A token bucket for each source, from which each failed sign-in takes one.
 
     A whole building may share an address, so a guesser in it must not lock out the others: whoever
     has signed in from there before is not held by the failures of others (`agents.brake` holds him
-    for his own), and successes cost nothing.
+    for his own), and successes cost nothing. What it remembers of that ends with the process;
+    `Known` is asked about those whom it would hold.
 
     Args:
         failures: what a source may save up.
@@ -49,7 +60,7 @@ class SourceBrake:
             account: as which he wants to sign in.
             now: Unix seconds.
         """
-        site = _site(source)
+        site = site_of(source)
         bucket = self._buckets.get(site)
         if bucket is None or (site, account) in self._known:
             return 0.0
@@ -57,7 +68,7 @@ class SourceBrake:
 
     def failed(self, source: str, now: float) -> None:
         """Take a token for a wrong password or an account that there is not."""
-        site = _site(source)
+        site = site_of(source)
         bucket = self._buckets.pop(site, None) or _Bucket(self._most, now)
         self._buckets[site] = _Bucket(max(0.0, self._tokens(bucket, now) - 1.0), now)
         if len(self._buckets) > self._capacity:
@@ -65,7 +76,7 @@ class SourceBrake:
 
     def succeeded(self, source: str, account: str) -> None:
         """Remember who has signed in there."""
-        person = _site(source), account
+        person = site_of(source), account
         self._known[person] = None
         self._known.move_to_end(person)
         if len(self._known) > self._capacity:
@@ -76,7 +87,7 @@ class SourceBrake:
         return min(self._most, bucket.tokens + dripped)
 
 
-def _site(source: str) -> str:
+def site_of(source: str) -> str:
     """Return what counts as one source."""
     try:
         address = ip_address(source.partition("%")[0])

@@ -64,6 +64,6 @@ class WebSettings(Section):
     session_idle_seconds: Seconds
     """After so long without a request an agent must sign in again."""
     sign_in_failures: Annotated[int, Field(ge=1)]
-    """So many sign-ins from one address may fail, with whichever accounts."""
+    """So many sign-ins from one address may fail at once, with whichever accounts."""
     sign_in_failures_per_minute: Positive
-    """So many more in each minute."""
+    """After those, so many may fail in each minute."""

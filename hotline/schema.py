@@ -9,7 +9,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 
-import agents.ended_sessions  # noqa: F401 - registers its table
+import agents.ended_sessions
+import agents.known_sources  # noqa: F401 - these register their tables
 import calls.after_call
 import calls.audit
 import calls.breaks

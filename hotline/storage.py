@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 
 import tickets
 from agents.accounts import Accounts
+from agents.known_sources import KnownSources
 from agents.source_brake import SourceBrake
 from calls.after_call import AfterCall
 from calls.audit import AuditTrail
@@ -75,6 +76,7 @@ class Storage:
                 failures=settings.web.sign_in_failures,
                 per_minute=settings.web.sign_in_failures_per_minute,
             ),
+            known=KnownSources(self.engine),
         )
         self.knowledge = KnowledgeBase(self.engine)
         self.helper = CallHelper(

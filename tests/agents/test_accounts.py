@@ -17,6 +17,7 @@ from agents.accounts import (
     agents,
 )
 from agents.brake import Brake
+from agents.known_sources import KnownSources, known_sources
 from agents.source_brake import SourceBrake
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -174,6 +175,62 @@ async def test_trying_many_accounts_is_braked_but_not_for_who_has_signed_in_ther
         await accounts.verify("1002", "right", source="10.0.0.9")
     now += caught.value.retry_after
     assert await accounts.verify("1002", "right", source="10.0.0.9") is not None
+
+
+async def test_who_has_signed_in_there_is_known_to_other_nodes_and_after_a_restart(
+    engine: AsyncEngine,
+) -> None:
+    now = 1_000_000.0
+
+    def a_node() -> Accounts:
+        return Accounts(
+            engine,
+            realm="hotline",
+            hasher=QUICK,
+            sources=SourceBrake(failures=3, per_minute=6),
+            known=KnownSources(engine, clock=lambda: now),
+            clock=lambda: now,
+        )
+
+    async def guessed(node: Accounts) -> None:
+        for number in range(3):
+            assert await node.verify(str(2000 + number), "x", source="10.0.0.9") is None
+
+    first = a_node()
+    await first.create(LI)
+    for source in ("10.0.0.9", "10.0.0.9", "10.0.0.7"):
+        assert await first.verify("1001", "right", source=source) is not None
+    now += 29 * 86_400
+    second = a_node()
+    await guessed(second)
+    with pytest.raises(TooManyAttempts):
+        await second.verify("1002", "right", source="10.0.0.9")
+    assert await second.verify("1001", "right", source="10.0.0.9") is not None
+    async with engine.connect() as connection:
+        rows = (await connection.execute(select(known_sources))).all()
+    assert {(row.site, row.at) for row in rows} == {
+        ("10.0.0.9", now),
+        ("10.0.0.7", now - 29 * 86_400),
+    }
+    now += 31 * 86_400
+    third = a_node()
+    await guessed(third)
+    with pytest.raises(TooManyAttempts):
+        await third.verify("1001", "right", source="10.0.0.9")
+    assert await third.verify("1001", "right", source="10.0.0.1") is not None
+    async with engine.connect() as connection:
+        sites = (await connection.scalars(select(known_sources.c.site))).all()
+    assert sites == ["10.0.0.1"]  # the others have lapsed
+
+
+async def test_without_the_table_signing_in_works_and_nobody_is_known(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(known_sources.drop)
+    known = KnownSources(engine)
+    accounts = Accounts(engine, realm="hotline", hasher=QUICK, known=known)
+    await accounts.create(LI)
+    assert await accounts.verify("1001", "right", source="10.0.0.9") is not None
+    assert not await known.has("1001", "10.0.0.9")
 
 
 async def test_an_unknown_account_costs_as_much_as_a_known_one(engine: AsyncEngine) -> None:
