@@ -36,6 +36,21 @@ def banner(running: Running, *, lines: dict[str, str], demonstration_model: bool
                 title_align="left",
             )
         )
+    if running.mqtt_taken is not None:
+        parts.append(
+            Panel(
+                f"Another program has port {running.mqtt_taken}, so our own MQTT broker is at"
+                f" {running.mqtt[1]}, until the next start. Whoever reads events at"
+                f" {running.mqtt_taken} gets none.\n"
+                "To mend it, if it is Debian's mosquitto:"
+                " [bold]systemctl disable --now mosquitto[/]\n"
+                "If it shall carry our events:"
+                f' [bold]mqtt.url = "mqtt://127.0.0.1:{running.mqtt_taken}"[/]',
+                title="MQTT: not at its usual port",
+                border_style="yellow",
+                title_align="left",
+            )
+        )
     first = next((entry for entry in running.credentials if entry.role == "agent"), None)
     if first is not None:
         parts.append(

@@ -62,6 +62,7 @@ class ChildProcess:
     Args:
         name: for log and health.
         argv: the program and its arguments.
+        others: what to start instead, in this order, if that does not become ready at first.
         env: its environment; None: ours.
         restart_delays: pauses before restarts, seconds; the last one repeats.
         on_state: told of every change of state.
@@ -76,6 +77,7 @@ class ChildProcess:
         name: str,
         argv: Sequence[str | os.PathLike[str]],
         *,
+        others: Sequence[Sequence[str | os.PathLike[str]]] = (),
         env: Mapping[str, str] | None = None,
         restart_delays: Sequence[float] = DELAYS,
         on_state: Callable[[str, ChildState], None] | None = None,
@@ -87,7 +89,9 @@ class ChildProcess:
         self.name = name
         self.state: ChildState = "stopped"
         self.restarts = 0
-        self._argv = [os.fspath(part) for part in argv]
+        self._argv, *self._others = (
+            [os.fspath(part) for part in program] for program in (argv, *others)
+        )
         self._env = None if env is None else dict(env)
         self._back_off = BackOff(restart_delays)
         self._on_state = on_state
@@ -112,6 +116,15 @@ class ChildProcess:
         Raises:
             ChildFailed: it could not be started, ended, or was not ready in time.
         """
+        while self._others:
+            try:
+                return await self._start()
+            except ChildFailed as error:
+                self._argv = self._others.pop(0)
+                log.warning("child.instead", child=self.name, error=str(error), argv=self._argv)
+        return await self._start()
+
+    async def _start(self) -> None:
         self._enter("starting")
         try:
             await self._spawn()

@@ -4,9 +4,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -21,6 +22,13 @@ from hotline.exchange import BrokerAddress
 from hotline.frame import Frame
 from hotline.node import nothing
 from hotline.outside import outside
+
+log = structlog.get_logger(__name__)
+
+_REMEDY: Final = (
+    "if Debian's mosquitto has the port: systemctl disable --now mosquitto;"
+    " if that broker shall carry our events: set mqtt.url; else give us another mqtt.port"
+)
 
 
 def add_redis(frame: Frame) -> Redis:
@@ -49,6 +57,10 @@ def add_event_carriers(frame: Frame, redis: Redis) -> BrokerAddress:
     settings, node = frame.settings.mqtt, frame.settings.node.id
     if settings.url is None:
         port = free_port(settings.port)
+        if settings.port not in {port, 0}:
+            # Whoever reads events there reaches another program, and waits without an error.
+            frame.running.mqtt_taken = settings.port
+            log.warning("mqtt_port_taken", wanted=settings.port, port=port, remedy=_REMEDY)
         frame.child(embedded_broker(frame.directory, port=port))
         broker = own_broker(port)
     else:

@@ -25,6 +25,8 @@ class Running:
     sip: tuple[str, int] = ("", 0)
     sip_listeners: Sequence[tuple[str, tuple[str, int]]] = ()
     mqtt: tuple[str, int] = ("", 0)
+    mqtt_taken: int | None = None
+    """The port that our own broker should have, where somebody else has it."""
     credentials: Sequence[Credentials] = ()
     model: str = ""
     children: dict[str, ChildProcess] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from hotline import embedded
 from hotline.embedded import DataDirectory, DataDirectoryBusy, MissingProgram
@@ -143,6 +144,35 @@ async def test_broker_takes_events_again_after_kill_9(
     finally:
         await child.stop()
         directory.close()
+
+
+async def test_a_mosquitto_that_may_not_run_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snap = tmp_path / "mosquitto"
+    snap.write_text("#!/bin/sh\necho 'Error: Unable to open config file'; exit 3\n")
+    snap.chmod(0o755)
+    monkeypatch.setattr(embedded, "find_mosquitto", lambda: snap)
+    directory = DataDirectory.open(tmp_path / "var")
+    child = embedded.embedded_broker(directory, port=embedded.free_port(0))
+    try:
+        with capture_logs() as logs:
+            await child.start()
+        assert child.pid is not None
+        assert embedded.BROKER_MODULE in _command(child.pid)
+    finally:
+        await child.stop()
+        directory.close()
+    [warning] = [entry for entry in logs if entry["event"] == "child.instead"]
+    assert "Unable to open config file" in warning["error"]
+
+
+def test_mosquitto_sends_short_packets_at_once(tmp_path: Path) -> None:
+    directory = DataDirectory.open(tmp_path / "var")
+    embedded.embedded_broker(directory, port=1)
+    config = (directory.run / "broker.conf").read_text(encoding="utf-8").splitlines()
+    assert "set_tcp_nodelay true" in config
+    directory.close()
 
 
 def _command(pid: int) -> str:
