@@ -3,7 +3,7 @@
 With dozens of streams a packet comes every millisecond. To be woken by each would cost several
 times what the packet itself does: the decoders, on the same cores, are interrupted each time, and
 neither side finds in the processor's cache what it left there. So the packets wait in the kernel,
-and all that have come are taken in one go. That makes results later by half of ``LOOK_EVERY``.
+and those that have come are taken in one go. That makes results later by half of ``LOOK_EVERY``.
 """
 
 import asyncio
@@ -18,6 +18,12 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.04
 """Seconds: two packets of nearly every phone."""
+
+AT_ONCE = 100
+"""Datagrams of one port in one look: two seconds of nearly every phone. A flood waits with the rest
+in the kernel, and the other streams have their turn."""
+
+_AT_LAST = 1000  # more than the kernel keeps for a port
 
 _LONGEST = 65536
 
@@ -38,9 +44,16 @@ class Port:
         host, port = self._sock.getsockname()[:2]
         return host, port
 
-    def look(self, now: float) -> None:
-        """Pass on the audio of all packets that have come, and of what is waited for no more."""
-        while (datagram := self._receive()) is not None:
+    def look(self, now: float, most: int = AT_ONCE) -> None:
+        """Pass on the audio of the packets that have come, and of what is waited for no more.
+
+        Args:
+            now: seconds, the event loop's.
+            most: takes so many datagrams; the rest waits for the next look.
+        """
+        for _ in range(most):
+            if (datagram := self._receive()) is None:
+                break
             self._feed(datagram, now)
         if self._source.deadline is not None and self._source.deadline <= now:
             self._feed(None, now)
@@ -87,7 +100,7 @@ class Receiver:
         """Take what has come to this port, and close it; safe to repeat."""
         if port in self._ports:
             self._ports.remove(port)
-            _look_at(port)
+            _look_at(port, _AT_LAST)
             port.close()
 
     def _look(self) -> None:
@@ -97,8 +110,8 @@ class Receiver:
             _look_at(port)
 
 
-def _look_at(port: Port) -> None:
+def _look_at(port: Port, most: int = AT_ONCE) -> None:
     try:
-        port.look(asyncio.get_running_loop().time())
+        port.look(asyncio.get_running_loop().time(), most)
     except Exception:  # outermost boundary: one stream's trouble is not the others'
         log.exception("a packet was not taken", port=port.address)

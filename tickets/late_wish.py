@@ -5,19 +5,25 @@ ticket is secret, for everybody who looks at it and for what has not left the ho
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tickets.draft import Utterance
-from tickets.exchange.blackening import redact_letters
+from tickets.exchange.blackening import hide_citizen
 from tickets.fields import FieldChange, FieldValue
 from tickets.heard import LIKELY
 from tickets.intent import wants_secrecy
 from tickets.secrecy import for_units, note_for_units
-from tickets.store import TicketStore, changes_table, columns, deliveries_table, ticket_row
+from tickets.store import (
+    TicketStore,
+    changes_table,
+    columns,
+    deliveries_table,
+    locked_row,
+    ticket_row,
+)
 from tickets.store import tickets_table as tickets
 from tickets.told import dispatched
 
@@ -64,17 +70,16 @@ async def keep_secret(
     """
     this = tickets.c.id == ticket_id
     async with store.begin() as connection:
-        # Writing first takes the row's lock on PostgreSQL and the database's on SQLite.
-        await connection.execute(tickets.update().where(this).values(updated_at=now))
-        row = await ticket_row(connection, ticket_id)
+        row = await locked_row(connection, ticket_id)
         stored = {name: FieldValue.from_dict(field) for name, field in row.fields.items()}
         changes = grant(stored, wish)
         for change in changes:
             fields = {**row.fields, change.field: change.now.to_dict()}
-            await connection.execute(tickets.update().where(this).values(columns(fields)))
+            values = {"updated_at": now, **columns(fields)}
+            await connection.execute(tickets.update().where(this).values(values))
             await _note(connection, ticket_id, change, now)
             await _tell_platform(connection, ticket_id, now)
-            await _hide_from_partners(connection, ticket_id)
+            await hide_citizen(connection, ticket_id, fields)
         return changes
 
 
@@ -106,18 +111,6 @@ async def _tell_platform(connection: AsyncConnection, ticket_id: str, now: float
         row = await ticket_row(connection, ticket_id)
         told = {"body": dispatched(row, "secret", now=now), "attempts": 0, "next_at": now}
         await connection.execute(table.insert().values(ticket_id=ticket_id, created_at=now, **told))
-
-
-async def _hide_from_partners(connection: AsyncConnection, ticket_id: str) -> None:
-    row = await ticket_row(connection, ticket_id)
-    values = {name: field["value"] for name, field in row.fields.items()}
-
-    def hidden(name: str, said: Any) -> Any:
-        return for_units({**values, name: said, "secret": True})[name]
-
-    await redact_letters(
-        connection, ticket_id, value=hidden, text=partial(note_for_units, row.fields)
-    )
 
 
 def _secret(body: Mapping[str, Any]) -> dict[str, Any]:

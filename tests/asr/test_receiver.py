@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from asr.receiver import Receiver
+from asr.receiver import AT_ONCE, Receiver
 from asr.rtp_source import Audio, RtpSource
 from tests.support.waiting import PATIENCE
 
@@ -72,6 +72,30 @@ async def test_what_came_last_is_heard_before_the_port_is_closed() -> None:
     receiver.close(port)
     receiver.close(port)
     assert heard.seconds == pytest.approx(0.02)
+
+
+async def test_one_look_takes_so_much_of_a_flood_and_the_next_goes_on() -> None:
+    receiver, heard = Receiver(), Heard()
+    port = receiver.open("127.0.0.1", source(), heard)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for number in range(AT_ONCE + 20):
+            phone.sendto(packet(number), port.address)
+    now = asyncio.get_running_loop().time()
+    port.look(now)
+    assert heard.seconds == pytest.approx(0.02 * AT_ONCE)
+    port.look(now)
+    assert heard.seconds == pytest.approx(0.02 * (AT_ONCE + 20))
+    receiver.close(port)
+
+
+async def test_more_than_one_look_takes_is_heard_before_the_port_is_closed() -> None:
+    receiver, heard = Receiver(), Heard()
+    port = receiver.open("127.0.0.1", source(), heard)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for number in range(AT_ONCE + 20):
+            phone.sendto(packet(number), port.address)
+    receiver.close(port)
+    assert heard.seconds == pytest.approx(0.02 * (AT_ONCE + 20))
 
 
 async def test_trouble_with_one_stream_is_not_the_others(

@@ -38,9 +38,10 @@ async def test_a_submitted_ticket_becomes_secret_once(engine: AsyncEngine) -> No
     store = await submitted(engine)
     (change,) = await keep_secret(store, "T1", WISH, now=NOW)
     assert change.now == WISH
-    assert await keep_secret(store, "T1", WISH, now=NOW) == []
+    assert await keep_secret(store, "T1", WISH, now=NOW + 1) == []
     ticket = await store.get("T1")
     assert ticket is not None
+    assert ticket["updated_at"] == NOW  # the second one changed nothing
     assert (ticket["fields"]["secret"], ticket["status"]) == (WISH.to_dict(), "submitted")
     assert await store.of_caller("13862311001") == []  # as those of all secret tickets
     *_, last = await store.changes("T1")

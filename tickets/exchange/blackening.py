@@ -1,12 +1,14 @@
 """What redaction takes out of what partners said, and of what they are still to be told."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tickets.exchange.store import handovers_table, letters_table
+from tickets.secrecy import for_units, note_for_units
 
 
 async def redact_exchanged(
@@ -63,6 +65,24 @@ async def redact_letters(
         await connection.execute(
             letters_table.update().where(letters.id == row.id).values(body=body)
         )
+
+
+async def hide_citizen(
+    connection: AsyncConnection, ticket_id: str, fields: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Let the letters that no partner has yet say of a ticket what units may see of a secret one.
+
+    Args:
+        connection: in a transaction that has the ticket's lock.
+        ticket_id: our ticket, which has become secret.
+        fields: as they are stored, secret.
+    """
+    values = {name: field["value"] for name, field in fields.items()}
+
+    def hidden(name: str, said: Any) -> Any:
+        return for_units({**values, name: said, "secret": True})[name]
+
+    await redact_letters(connection, ticket_id, value=hidden, text=partial(note_for_units, fields))
 
 
 def _without(matter: Mapping[str, Any], value: Callable[[str, Any], Any]) -> dict[str, Any]:

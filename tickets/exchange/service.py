@@ -43,7 +43,6 @@ from tickets.exchange.machine import (
     Kind,
     LetterDue,
     Publish,
-    Send,
 )
 from tickets.exchange.messages import (
     AckMessage,
@@ -53,7 +52,7 @@ from tickets.exchange.messages import (
     read,
     write,
 )
-from tickets.exchange.sharing import shared
+from tickets.exchange.sharing import Outgoing
 from tickets.handling import TicketDesk
 from tickets.ids import ENTROPY_BYTES, new_ticket_id
 from tickets.life import Step
@@ -221,6 +220,7 @@ class ExchangeService:
             tickets.life.LifeError: it is not submitted, or somebody has it.
         """
         async with self._engine.connect() as connection:
+            # (whose it is; what the partner is told of it is read with the ticket's lock)
             ticket = as_ticket(await ticket_row(connection, ticket_id))
         return await self._send("ticket", ticket, partner, who=who, reason=reason, reopens=reopens)
 
@@ -245,14 +245,7 @@ class ExchangeService:
         if partner not in self._shares:
             raise UnknownHandover(partner)
         key = Key(partner, "out", kind, ticket["id"])
-        event = Send(
-            key,
-            shared(ticket["fields"], self._shares[partner]),
-            ticket["id"],
-            reopens=reopens,
-            reason=note_for_units(ticket["fields"], reason),
-            call=ticket["call_id"] or None,
-        )
+        event = Outgoing(key, self._shares[partner], reopens, reason)
         await self._handle(event, key, who=who, agent_id=ticket["agent_id"])
         return await self._of(key)
 
@@ -397,7 +390,7 @@ class ExchangeService:
 
     async def _handle(
         self,
-        event: Input,
+        event: Input | Outgoing,
         *keys: Key,
         letters: Sequence[tuple[str, str]] = (),
         who: str,
@@ -426,13 +419,15 @@ class ExchangeService:
     async def _within(
         self,
         connection: AsyncConnection,
-        event: Input,
+        event: Input | Outgoing,
         keys: Sequence[Key],
         letters: Sequence[tuple[str, str]],
         *,
         who: str,
         agent_id: str | None,
     ) -> tuple[list[Effect], list[tuple[dict[str, Any], Step]]]:
+        if isinstance(event, Outgoing):
+            event = await event.compose(connection)
         book: Book = await store.load(connection, keys, letters, alarm_seconds=self._alarm_seconds)
         exchange = Exchange(book, judge=self._intake.judge, alarm_seconds=self._alarm_seconds)
         effects = exchange.handle(event, self._clock())

@@ -1,10 +1,51 @@
-"""What a partner may be given of a ticket."""
+"""What a partner may be given of a ticket, and the letter that gives it to him."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tickets.exchange.machine import Key, Send
 from tickets.exchange.messages import Matter
-from tickets.secrecy import for_units
+from tickets.secrecy import for_units, note_for_units
+from tickets.store import locked_row
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A ticket or draft of ours to be handed over.
+
+    A wish for secrecy may come meanwhile: so what it says is composed within the transaction that
+    stores the letter. Whoever makes the ticket secret then waits, and finds the letter.
+
+    Args:
+        key: its number is our ticket's.
+        allowed: the fields that the partner may be given.
+        reopens: see ``Send``.
+        reason: why, as our side wrote it.
+    """
+
+    key: Key
+    allowed: Collection[str]
+    reopens: str | None = None
+    reason: str = ""
+
+    async def compose(self, connection: AsyncConnection) -> Send:
+        """Return what the machine is told; the ticket stays as it is until the transaction ends.
+
+        Raises:
+            tickets.store.UnknownTicket: there is none.
+        """
+        ticket = await locked_row(connection, self.key.number)
+        return Send(
+            self.key,
+            shared(ticket.fields, self.allowed),
+            ticket.id,
+            reopens=self.reopens,
+            reason=note_for_units(ticket.fields, self.reason),
+            call=ticket.call_id or None,
+        )
 
 
 def shared(fields: Mapping[str, Mapping[str, Any]], allowed: Collection[str]) -> Matter:

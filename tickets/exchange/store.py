@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tickets.exchange.delivery import Delivery
 from tickets.exchange.machine import Book, Handover, Key, Letter
 from tickets.exchange.messages import AckMessage, Message, Wire
-from tickets.store import counted_id, metadata, tickets_table
+from tickets.tables import counted_id, metadata, tickets_table
 
 handovers_table = sa.Table(
     "exchange_handovers",

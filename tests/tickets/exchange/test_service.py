@@ -13,20 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from eventbus.bus import EventBus
 from eventbus.catalogue import Event, ExchangeAlarm, ExchangeTicket
 from tests.tickets.exchange.network import Side
-from tickets.draft import TicketDraft
+from tickets.draft import TicketDraft, Utterance
 from tickets.exchange.delivery import ALARM_SECONDS
 from tickets.exchange.intake import Intake, Verdict, shipped_intake
 from tickets.exchange.machine import ExchangeError, Key, Send
 from tickets.exchange.messages import Matter
 from tickets.exchange.service import ExchangeService, UnknownHandover
 from tickets.exchange.store import letters_table
+from tickets.fields import FieldValue
 from tickets.handling import TicketDesk
+from tickets.late_wish import keep_secret
 from tickets.life import Deadlines, LifeError, Step
 from tickets.store import TicketStore, UnknownTicket, metadata, tickets_table
 from tickets.working_days import Calendar
 
 NOW = 1_795_000_000.0
 SHARED = ("name", "phone", "address", "category", "content")
+WISH = FieldValue(value=True, source="heard", evidence="保密", confidence=0.8)
 CONSUMER = Matter(content="预付卡里的钱不退", category="消费维权", phone="13862311001")
 
 
@@ -73,6 +76,11 @@ class Office:
         self.clock[0] += seconds
         await self.service.look()
         await self.settle()
+
+    async def letters(self) -> list[dict[str, Any]]:
+        """What the partner does not have yet."""
+        async with self.engine.connect() as connection:
+            return list(await connection.scalars(sa.select(letters_table.c.body).order_by("id")))
 
     async def tickets(self) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
@@ -227,6 +235,71 @@ async def test_secrecy_keeps_them_out_of_what_is_said_of_a_ticket_as_well(office
     await office.service.hand_over("T1", "110", who="1001", reason="请找陆明13912345678")
     assert "13912345678" not in repr(office.side.book)
     assert "找陆明" not in repr(office.side.book)
+
+
+async def test_a_wish_that_comes_before_the_letter_is_stored_counts(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = ExchangeService._handle
+
+    async def after_the_wish(service: ExchangeService, *args: Any, **more: Any) -> None:
+        await keep_secret(office.store, "T1", WISH, now=NOW)
+        await handle(service, *args, **more)
+
+    monkeypatch.setattr(ExchangeService, "_handle", after_the_wish)
+    await office.submitted("T1", name="陆明", content="我是陆明，13862311001")
+    await office.service.hand_over("T1", "110", who="1001", reason="请找陆明13862311001")
+    heard = office.side.book.handovers[Key("12345", "in", "ticket", "T1")]
+    assert heard.reason == "请找******"
+    assert "13862311001" not in repr(office.side.book)
+    assert "陆明" not in repr(office.side.book)
+
+
+async def test_whichever_of_a_wish_and_a_letter_is_first_the_letter_is_without_the_name(
+    office: Office,
+) -> None:
+    office.post.works = False
+    for number in range(5):
+        await office.submitted(f"T{number}", name="陆明", content="我是陆明，13862311001")
+        await asyncio.gather(
+            office.service.hand_over(f"T{number}", "110", who="1001", reason="请找陆明"),
+            keep_secret(office.store, f"T{number}", WISH, now=NOW),
+        )
+    letters = await office.letters()
+    assert [letter["number"] for letter in letters] == ["T0", "T1", "T2", "T3", "T4"]
+    assert "13862311001" not in repr(letters)
+    assert "陆明" not in repr(letters)
+
+
+@pytest.mark.parametrize("by", ["save", "fill_in", "correct"])
+async def test_a_wish_in_the_call_changes_the_draft_that_the_partner_has_not_yet(
+    office: Office, by: str
+) -> None:
+    office.post.works = False
+    draft = TicketDraft("T1", "13862311001")
+    draft.hear(Utterance("caller", "我叫陆小明 楼下饭店油烟太大"))
+    await office.store.create(draft, call_id="c1", agent_id="1001")
+    ticket = await office.store.get("T1")
+    assert ticket is not None
+    await office.service.send_draft(ticket, "110")
+    (letter,) = await office.letters()
+    assert (letter["matter"]["name"], letter["matter"]["phone"]) == ("陆小明", "13862311001")
+    draft.hear(Utterance("caller", "麻烦请给我保密"))
+    if by == "save":
+        await office.store.save(draft)
+    elif by == "fill_in":
+        await office.store.fill_in(draft)
+    else:
+        await office.store.correct("T1", {"secret": True}, agent_id="1001")
+    (letter,) = await office.letters()
+    assert (letter["kind"], letter["number"], letter["call"]) == ("draft", "T1", "c1")
+    assert letter["matter"]["name"] is letter["matter"]["phone"] is None
+    assert "油烟" in letter["matter"]["content"]
+    assert "陆小明" not in repr(letter)
+    office.post.works = True
+    await office.later(3600.0)
+    heard = office.side.book.handovers[Key("12345", "in", "draft", "T1")]
+    assert "13862311001" not in repr(heard)
 
 
 async def test_a_partners_consumer_dispute_is_one_ticket_however_often_it_comes(
