@@ -426,9 +426,9 @@ class ExchangeService:
         who: str,
         agent_id: str | None,
     ) -> tuple[list[Effect], list[tuple[dict[str, Any], Step]]]:
-        if isinstance(event, Outgoing):
-            event = await event.compose(connection)
         book: Book = await store.load(connection, keys, letters, alarm_seconds=self._alarm_seconds)
+        if isinstance(event, Outgoing):  # the ticket is locked after its handover, as everywhere
+            event = await event.compose(connection)
         exchange = Exchange(book, judge=self._intake.judge, alarm_seconds=self._alarm_seconds)
         effects = exchange.handle(event, self._clock())
         taken = await self._desk.perform(connection, effects, who=who, agent_id=agent_id)
