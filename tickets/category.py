@@ -32,6 +32,7 @@ _DENIED = re.compile(
 _WHERE = re.compile(
     r"(?:学校|小学|中学|幼儿园|医院|超市|商场|菜场|菜市场|银行|小区|公园|酒店|饭店|宾馆|车站|地铁站|公交站|派出所|村委会|居委会)"
     r"(?:的?大?门口?|旁边?|边上|附近|对面|后面|隔壁|周边|周围|外面)"
+    r"(?!口|的?(?:保安|门卫))"
 )
 """A place that only tells where: 学校门口装一个减速带 is about the road."""
 _GAP = r"[^。！？]{0,14}?"
@@ -101,7 +102,11 @@ class RuleClassifier:
             text: what was said.
             hint: the category that an emergency points to: 往下跳 says more than 屋顶.
         """
-        text = _WHERE.sub("", _DENIED.sub("", text))
+        text = _DENIED.sub("", text)
+        ranked = self._ranked(_WHERE.sub("", text), hint)
+        return self._ranked(text, hint) if ranked[0].category == OTHER else ranked
+
+    def _ranked(self, text: str, hint: str | None) -> list[Ranked]:
         ranked = [
             best
             for category, topics in self._keywords.items()

@@ -12,7 +12,8 @@ _URGENT_IS_HELP = 12.0
 """More than any one explicit word: 我要举报…着火了 is a cry for help."""
 _PARTNER_IS_HELP = 6.0
 _ACCUSES = 3.0
-"""As much as a word for it: who asks to be kept secret in one of these matters accuses somebody."""
+"""As much as a word for it: who complains of one of these matters and asks to be kept secret
+accuses somebody. The wish alone accuses nobody: 单位要求我保密."""
 _OF_WRONGS = frozenset({"纪检监察", "治安警情", "违法建设", "消防安全", "医疗卫生"})
 _QUIET = 0.5
 _SOME_MATTER = 10  # characters
@@ -51,7 +52,7 @@ def matter_type(text: str, category: str, urgency: Urgency) -> TypeHeard:
     elif urgency.transfer:
         scores["求助"] += _PARTNER_IS_HELP
         words.setdefault("求助", urgency.words or "")
-    if category in _OF_WRONGS and wants_secrecy(text):
+    if category in _OF_WRONGS and {"投诉", "举报"} & words.keys() and wants_secrecy(text):
         scores["举报"] += _ACCUSES
     scores[_QUIET_TYPE] += _QUIET
     if len(text) >= _SOME_MATTER:

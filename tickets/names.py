@@ -51,7 +51,7 @@ _FAMILY = re.compile(
 )
 _GIVEN = re.compile(rf"我?名(?:叫|字是|字叫)?([{_HAN}]{{1,2}})")
 _ONE_GIVEN = re.compile(
-    rf"，?(?:单名(?:就|是|叫|一个?|字)+|(?:我的?)?名字(?:就|是)*[一单]个?字(?:是|叫)?)([{_HAN}])"
+    rf"，?(?:单名(?:就|是|叫|一个?|字)+|(?:我的?)?名字(?:就|是)*[一单]个?字(?:是|叫)?)(?![都也不])([{_HAN}])"
 )
 """诸葛 + 单名一个明."""
 _NAME_FIRST = re.compile(rf"(?:嗯|啊|我是|我|是)*([{_HAN}])姓(?!什|啥|名|氏)")
@@ -59,8 +59,10 @@ _NAME_ALONE = re.compile(
     rf"([{_HAN}])(?:\1?(?:{_TITLE})|[{_HAN}]{{1,3}}的."
     r"|(?:电话|手机|号码|[零〇一二三四五六七八九幺 \d]{3}).*)?"
 )
+_ABOUT_SELF = re.compile(r"我|本人|免贵|复")
+_CALLED = re.compile(rf"{_TITLE}|大夫|医生|[姐哥叔婶嫂姨总]$")
 _RARE_ALONE = re.compile(
-    rf"(?:[你您]们?就?[叫喊]我?)?(?P<name>(?![不没有谁我你您他她它这那哪个什啥男女老小大同行嘛呀吧呢喂再就说免姓名人一])[{_HAN}])"
+    rf"(?:[你您]们?就?[叫喊]我?)?(?P<name>[{_HAN}])"
     rf"(?:(?P=name)?(?P<title>{_TITLE})(?:吧|就好|就行|就可以|好了)?)?"
 )
 _SHOWN = re.compile(
@@ -288,7 +290,7 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
     given = _ONE_GIVEN.match(text, end) or _GIVEN.match(text, end)
     if given:
         return NameHeard(family + given[1], None, match.start(), given.end())
-    if whole := _in_full_before(text, match.start(), family):
+    if _ABOUT_SELF.match(match[0]) and (whole := _in_full_before(text, match.start(), family)):
         return whole
     return _in_full_after(text, match.start(), end, family) or NameHeard(
         family, None, match.start(), end
@@ -296,11 +298,11 @@ def _after_family(text: str, match: re.Match[str]) -> NameHeard | None:
 
 
 def _in_full_before(text: str, end: int, family: str) -> NameHeard | None:
-    """Find the full name that the family name explains: 夏侯建复姓夏侯."""
+    """Find the full name that the family name explains: 夏侯建复姓夏侯, not 李大夫我姓李."""
     lead = _LEAD.match(text, 0, end)
     start = lead.end() if lead else 0
     name = text[start:end]
-    if not name.startswith(family) or _full_name(name) != name:
+    if not name.startswith(family) or _full_name(name) != name or _CALLED.search(name):
         return None
     return NameHeard(name, None, start, end + len(family))
 
@@ -421,7 +423,7 @@ def _answered(text: str) -> NameHeard | None:
 def _rare_answer(text: str, start: int) -> NameHeard | None:
     """Take a rare family name that is the whole answer, or that it explains: 居, 公公平的公."""
     alone = _RARE_ALONE.fullmatch(text)
-    if alone:
+    if alone and alone["name"] in rules.word_set("surnames", "rare"):
         title = alone["title"] and _TITLES[alone["title"]]
         return NameHeard(alone["name"], title, start, start + len(text))
     if text and _explanation(text[1:]) == text[0]:

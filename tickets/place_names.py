@@ -4,6 +4,7 @@ The walk goes word by word through jieba's dictionary; ``[not_in_a_name]`` of
 ``tickets/data/places.toml`` holds what ends it.
 """
 
+import re
 from functools import cache
 
 from tickets import rules
@@ -18,7 +19,7 @@ _NO_SEAT = frozenset("我你他她们人大这那哪几一两三每各全自本�
 _SEAT = 2  # characters: 浏家
 _CLOSED_KINDS = frozenset("rpcudyeotk")
 _OUTSIDE = ("在", "住", "到", "去", "是", "我们", "你们", "咱们", "你好", "您好")
-_WITHIN = frozenset("面边头屋间弄")
+_WITHIN = re.compile(r"[面边头屋间弄道街区湖]|河道|口(?!村)|$")
 _VERBAL_KINDS = frozenset("vlizm")
 
 
@@ -73,9 +74,8 @@ def _begins_with_inside(text: str, position: int, floor: int) -> bool:
     after_town = 0 < floor == position and text[position - 1] in "镇乡道"
     if (after_town and text[position] in "里上下") or (position == 0 and text[0] == "里"):
         return True
-    following = text[position + 1 : position + 2]
-    outside = text[:position].endswith(_OUTSIDE) and following and following not in _WITHIN
-    return text[position] == "里" and bool(outside)
+    outside = text[position] == "里" and text[:position].endswith(_OUTSIDE)
+    return outside and not _WITHIN.match(text, position + 1)
 
 
 def _joins_nothing(text: str, position: int, bound: int, floor: int) -> bool:

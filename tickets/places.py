@@ -86,13 +86,9 @@ _FROM_TO = re.compile(
     r"从(?P<from>[\u4e00-\u9fff]{2,10}?)(?:出发|坐车|打车|开车|坐)?"
     r"(?:到|去|往|开往|至)(?P<to>[\u4e00-\u9fff]{2,10})"
 )
-_OF_WATER = re.compile(
-    r"的(?:栏杆|护栏|桥墩|桥面|路灯|水质|河水|湖水|水面|水(?:又|都|很|太|特别|发|黑|臭))"
-)
 _FROM_TO_BY = re.compile(
     r"(?P<from>[\u4e00-\u9fff]{2,10})到(?P<to>[\u4e00-\u9fff]{2,8}?)的(?:公交|班车|客车|大巴|车|地铁)"
 )
-_ON_THE_WAY = re.compile(r"(?:去|到|回)(?P<name>[\u4e00-\u9fff]{2,6}?)的路上")
 _GOES_ON = re.compile(r"[\u4e00-\u9fff]{1,4}?\d+(?:幢|栋|号楼)")  # 锦绣江 + 南18幢
 _LARGE = frozenset({"中心", "大楼", "厂"})
 """Doubtful endings of houses; a coined name makes one of these a place wherever it stands."""
@@ -100,10 +96,11 @@ _LONG_VILLAGE = 4
 _SECTION = frozenset("一二三四五六七八九十号期")
 """Before 区 these tell a part of an estate: 桃花坞一区."""
 _ROADS_MEET = re.compile(r"交叉|交汇|交界|路口|口")
-_GATE_STREET = re.compile(r"[^有找走没好老新多托靠讲问么]门路")
+_GATE_STREET = re.compile(r"[^有找走没好老新多托靠讲问么前后厂寺侧正边校院]门路")
 """葑门路, 娄门路: streets at a city's gates; 门路 alone is a word."""
-_HIGHWAY = re.compile(r"(?P<stem>[\u4e00-\u9fff]{2,3}|[东南西北中内外]环)(?:高速|高架)")
-_ROUTE_KINDS = frozenset({"f", "j", "nr", "ns", "x"})
+_HIGHWAY = re.compile(
+    r"(?:[京津沪渝冀豫皖鲁苏浙赣鄂湘桂晋陕闽粤川琼宁杭甬绍嘉锡昆常通盐徐泰镇沈哈汉蓉]{2}|绕城|沿江|沿海|[东南西北中内外]环)(?:高速|高架)"
+)
 _DATES = frozenset({"五一", "五四", "七一", "八一"})
 _BUS = re.compile(r"(?:公交|车|的车|线|这路|那路|经过|站牌)")
 # Dictionary words with these endings are words, not names; landmarks may be both (人民医院).
@@ -235,11 +232,8 @@ def _is_on_the_map(name: str) -> bool:
 
 
 def _is_highway(name: str) -> bool:
-    """Tell whether a road is named by where it leads: 沪宁高速, 内环高架, not 国庆高速."""
-    match = _HIGHWAY.fullmatch(name)
-    if match is None:
-        return False
-    return match["stem"][-1] == "环" or all(w.kind in _ROUTE_KINDS for w in cut(match["stem"]))
+    """Tell whether a road is named by where it leads: 沪宁高速, 内环高架, not 安徽高速."""
+    return _HIGHWAY.fullmatch(name) is not None
 
 
 def _map_start(text: str, begin: int, end: int, floor: int) -> int:
@@ -333,7 +327,6 @@ def _is_there(text: str, begin: int, end: int, *, asked: bool = False) -> bool:
         or re.match(r"\d|就在|[东南西北]门", text[end:])
         or (text[end - 1] in NATURE and text.startswith(("里", text[end - 1]), end))
         or (text[end - 1] == "桥" and text.startswith(("栏杆", "桥墩", "头"), end))
-        or (text[end - 1] in NATURE and _OF_WATER.match(text, end))
     )
 
 
@@ -392,8 +385,7 @@ def _after(text: str, start: int) -> list[Place]:
 
 def _loose(text: str, *, asked: bool) -> Iterator[Place]:
     """Find places without an ending: 在沙溪, 就停在大润发门口, 小区叫玖珑府."""
-    patterns = (_LOOSE, _RESIDENT, _HERE, _ON_THE_WAY)
-    for match in (match for pattern in patterns for match in pattern.finditer(text)):
+    for match in (*_LOOSE.finditer(text), *_RESIDENT.finditer(text), *_HERE.finditer(text)):
         place = _plain(text, match.start("name"), match.end("name"))
         if place:
             yield place
@@ -450,6 +442,8 @@ def _travel(text: str) -> list[Place]:
         start, end = match.span("from")
         known = [name for name in rules.word_set("places", "bare") if text[:end].endswith(name)]
         start = end - max(map(len, known)) if known else name_start(text, end)
+        if any(w.kind[0] in "tm" or w.text[-1] == "路" for w in cut(text[start : match.end("to")])):
+            return []  # 周一到周五的公交, 二路到五路的公交
         ends = [_plain(text, start, end), _plain(text, *match.span("to"))]
         return [place for place in ends if place] if all(ends) else []
     start, end = match.span("from")
