@@ -43,11 +43,13 @@ class KnownSources:
     async def add(self, agent_id: str, site: str) -> None:
         """Note that he has signed in there; a database that cannot is logged, he is signed in."""
         table, now = known_sources, self._clock()
-        over = (table.c.site == site) | (table.c.at < now - _KEPT_SECONDS)
+        this = (table.c.agent_id == agent_id) & (table.c.site == site)
+        # Of everybody: whoever has left signs in no more, and would leave his addresses for ever.
+        over = this | (table.c.at < now - _KEPT_SECONDS)
         row = {"agent_id": agent_id, "site": site, "at": now}
         try:
             async with self._engine.begin() as connection:
-                await connection.execute(delete(table).where(table.c.agent_id == agent_id, over))
+                await connection.execute(delete(table).where(over))
                 await connection.execute(insert(table), row)
         except (SQLAlchemyError, OSError) as error:  # (twice at once: one of the two is enough)
             log.warning("known_source_not_kept", agent_id=agent_id, error=str(error))

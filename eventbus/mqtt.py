@@ -1,7 +1,7 @@
 """Publishes this node's events to the world outside, over MQTT.
 
 At least once, in order: events of 50 ms go to the broker together. What it has not acknowledged
-(QoS 1) after a tenth of a second is written to the outbox (eventbus/outbox.py) and sent from there,
+(QoS 1) after half a second is written to the outbox (eventbus/outbox.py) and sent from there,
 as is all that comes in the next minute; with a broker that is well nothing is written. One that is
 away, or dies, loses nothing. After a reconnection, and where a broker was slow, some events come a
 second time, with the same ``id``.
@@ -47,8 +47,9 @@ VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V3
 # json.dumps would make an encoder for each event.
 _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _GATHER_SECONDS = 0.05
-# Longer than a broker that is well takes, and as long as events may be in memory alone.
-_TAKEN_SECONDS = 0.1
+# Longer than a broker that is well takes and than we are ever held up ourselves; as long as events
+# may be in memory alone.
+_TAKEN_SECONDS = 0.5
 # So long after it took longer all goes by the outbox: or whatever it is slow to take came twice.
 _DISTRUST_SECONDS = 60.0
 # aiomqtt looks through all pending ones for each new one: more would cost more each.
@@ -56,6 +57,7 @@ _BATCH = 50
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 4.0
 _ANSWER_SECONDS = 5.0
+_FAREWELL_SECONDS = 1.0
 
 
 class MqttPublisher:
@@ -230,6 +232,7 @@ class MqttPublisher:
             await asyncio.sleep(_GATHER_SECONDS)
             self._arrived.clear()
             if await self._send_at_once():
+                self.failing = False  # nothing waits for the disk; whether it still fails will show
                 continue
             try:
                 # Cancelled half-way, it would write the same events again at close.
@@ -313,7 +316,10 @@ class MqttPublisher:
         except asyncio.CancelledError:
             # A clean DISCONNECT discards the will, so what it would say is said here.
             with contextlib.suppress(aiomqtt.MqttError):
-                await client.publish(self._status_topic, "offline", qos=1, retain=True)
+                # It is not told of a connection that breaks now, and waits for its time-out.
+                await client.publish(
+                    self._status_topic, "offline", qos=1, retain=True, timeout=_FAREWELL_SECONDS
+                )
             raise
         finally:
             self._free = None

@@ -13,6 +13,7 @@ from typing import Final
 _KERNELS: Final = Path("/sys/kernel/mm/transparent_hugepage")
 _COLLAPSE: Final = 25  # MADV_COLLAPSE of madvise(2), Linux 6.1
 _MAPPING: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0(?: +\[(?:heap|anon:.*)\])?")
+_LARGEST: Final = 1 << 22  # (where small pages are of 64 KiB, huge ones are of 512 MiB)
 _IN_MEMORY: Final = 0.75  # of a mapping: others (threads' stacks) would grow
 
 
@@ -27,7 +28,7 @@ def pages() -> list[tuple[int, int]]:
         mappings = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []  # not Linux, or built without
-    if "[never]" in choice:
+    if "[never]" in choice or size > _LARGEST:
         return []
     return [
         (page, size)

@@ -223,6 +223,18 @@ async def test_who_has_signed_in_there_is_known_to_other_nodes_and_after_a_resta
     assert sites == ["10.0.0.1"]  # the others have lapsed
 
 
+async def test_where_somebody_signed_in_who_has_left_is_forgotten_as_well(
+    engine: AsyncEngine,
+) -> None:
+    now = 1_800_000_000.0
+    known = KnownSources(engine, clock=lambda: now)
+    await known.add("1001", "10.0.0.1")
+    now += 31 * 86_400
+    await known.add("1002", "10.0.0.1")
+    async with engine.connect() as connection:
+        assert (await connection.scalars(select(known_sources.c.agent_id))).all() == ["1002"]
+
+
 async def test_without_the_table_signing_in_works_and_nobody_is_known(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(known_sources.drop)

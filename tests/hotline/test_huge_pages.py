@@ -59,3 +59,6 @@ def test_nothing_is_done_where_huge_pages_are_forbidden_or_unknown(
     (tmp_path / "enabled").write_text("always madvise [never]\n", encoding="ascii")
     (tmp_path / "hpage_pmd_size").write_text("2097152\n", encoding="ascii")
     assert huge_pages.pages() == []
+    (tmp_path / "enabled").write_text("always [madvise] never\n", encoding="ascii")
+    (tmp_path / "hpage_pmd_size").write_text("536870912\n", encoding="ascii")
+    assert huge_pages.pages() == []
